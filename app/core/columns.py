@@ -1,0 +1,30 @@
+"""What a request is made of before it becomes a batch: named columns of values."""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
+BoolArray: TypeAlias = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ragged:
+    """Rows of uneven length, end to end.
+
+    Attributes:
+        values: All values, row after row.
+        offsets: (n + 1,) where row i is `values[offsets[i]:offsets[i + 1]]`.
+    """
+
+    values: NDArray[Any]
+    offsets: IntArray
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+
+Column: TypeAlias = NDArray[Any] | Ragged

@@ -1,0 +1,59 @@
+"""The five tasks: which columns carry the truth, which the prediction, and which may come along."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+TaskName: TypeAlias = Literal["binary", "multiclass", "multilabel", "distributions", "tokens"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One kind of question: of `truths` and of `predictions` a request names exactly one each."""
+
+    name: TaskName
+    truths: tuple[str, ...]
+    predictions: tuple[str, ...]
+    columns: tuple[str, ...]
+    summary: str
+
+
+TASKS: dict[TaskName, Task] = {
+    task.name: task
+    for task in (
+        Task(
+            "binary",
+            ("labels", "targets"),
+            ("probabilities", "logits"),
+            ("sample_weight", "mask"),
+            "Two classes; the probability or logit of the positive class, one number a row.",
+        ),
+        Task(
+            "multiclass",
+            ("labels", "targets"),
+            ("probabilities", "log_probabilities", "logits"),
+            ("sample_weight", "mask"),
+            "One of k classes; one row of k numbers a sample.",
+        ),
+        Task(
+            "multilabel",
+            ("labels", "targets"),
+            ("probabilities", "logits"),
+            ("sample_weight", "mask"),
+            "Several labels that may hold at once; one row of l numbers a sample.",
+        ),
+        Task(
+            "distributions",
+            ("targets",),
+            ("probabilities", "log_probabilities", "logits"),
+            ("sample_weight", "mask"),
+            "A true distribution P and a predicted one Q a row.",
+        ),
+        Task(
+            "tokens",
+            (),
+            ("log_probabilities",),
+            ("sample_weight", "n_bytes", "n_words"),
+            "Natural log-probabilities of the observed tokens, one list a document.",
+        ),
+    )
+}

@@ -1,0 +1,98 @@
+"""Every error Surprisal raises on purpose.
+
+    SurprisalError
+    ├── InvalidInput            well-formed, but a field breaks a rule
+    ├── MalformedBody           the bytes are not what the media type says
+    ├── UnsupportedMediaType    a body in a format nobody reads here
+    ├── TooLarge                more bytes, rows or columns than a limit allows
+    ├── Unavailable             no room for the work at this moment
+    ├── InvalidState            serialised sums that cannot be read
+    └── StateMismatch           sums shaped by different options do not add
+
+HTTP statuses belong to `app.api.problems`, not here.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+MAX_LISTED_ERRORS = 20
+
+
+class SurprisalError(Exception):
+    """The root: `code` is what a program reads, `detail` what a person reads."""
+
+    code = "error"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong at one place of a request.
+
+    Attributes:
+        pointer: JSON pointer (RFC 6901) into the body, such as `/probabilities/3/1`.
+        code: A stable word, such as `out_of_range`.
+        detail: What must hold, then what was found.
+    """
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class InvalidInput(SurprisalError):
+    """A field breaks a rule; lists the first errors and counts them all."""
+
+    code = "invalid_input"
+
+    def __init__(self, errors: Iterable[FieldError], n_errors: int | None = None) -> None:
+        """Keep at most `MAX_LISTED_ERRORS` of `errors`; `n_errors` counts those not listed too."""
+        self.errors = tuple(islice(errors, MAX_LISTED_ERRORS))
+        self.n_errors = len(self.errors) if n_errors is None else n_errors
+        first = self.errors[0]
+        super().__init__(f"{first.pointer or 'body'}: {first.detail}")
+
+    @classmethod
+    def at(cls, pointer: str, code: str, detail: str) -> "InvalidInput":
+        """One error at one place."""
+        return cls((FieldError(pointer, code, detail),))
+
+
+class MalformedBody(SurprisalError):
+    """The bytes are not what the media type says."""
+
+    code = "malformed_body"
+
+
+class UnsupportedMediaType(SurprisalError):
+    """A body in a format nobody reads here."""
+
+    code = "unsupported_media_type"
+
+
+class TooLarge(SurprisalError):
+    """More bytes, rows or columns than a limit allows."""
+
+    code = "too_large"
+
+
+class Unavailable(SurprisalError):
+    """No room for the work at this moment; trying again later may succeed."""
+
+    code = "unavailable"
+
+
+class InvalidState(SurprisalError):
+    """Serialised sums that cannot be read."""
+
+    code = "invalid_state"
+
+
+class StateMismatch(SurprisalError):
+    """Sums shaped by different options do not add."""
+
+    code = "state_mismatch"
