@@ -1,0 +1,35 @@
+"""Everything an operator may turn, read from `SURPRISAL_*` once, in `app.main`, and passed down."""
+
+from typing import Literal, TypeAlias
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+
+class Settings(BaseSettings):
+    """One field a setting: the README's table and the tests are made from the descriptions.
+
+    Variables with the prefix that are not settings are left alone: Kubernetes injects `SURPRISAL_PORT` and the like
+    beside a service of that name.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SURPRISAL_", frozen=True)
+
+    log_level: LogLevel = Field("info", description="Least severe log line written.")
+    max_body_bytes: int = Field(16 * 2**20, ge=1, description="Largest request body accepted; beyond it 413.")
+    max_buffered_bytes: int = Field(
+        256 * 2**20, ge=1, description="Request bodies held in memory at once, all together; beyond it 503."
+    )
+    body_timeout_seconds: float = Field(
+        30.0, gt=0, description="How long a client may take to send a body; beyond it 408."
+    )
+    head_timeout_seconds: float = Field(
+        10.0, gt=0, description="How long a client may take to send request line and headers; beyond it 408."
+    )
+    max_threads: int = Field(4, ge=1, description="Requests scored at once.")
+    max_waiting: int = Field(64, ge=0, description="Requests waiting for a thread; beyond it 503.")
+    drain_timeout_seconds: int = Field(
+        8, ge=0, description="How long requests in flight may go on after SIGTERM or Ctrl-C."
+    )

@@ -1,0 +1,191 @@
+"""JSON bodies: known column fields become arrays, every other field stays as it came.
+
+orjson makes Python objects, and NumPy would convert them silently: `np.array([True, "0.5"], float)` is an array of two
+numbers. So the types of all values are looked at first, at C speed, and only then are the values copied.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, TypeAlias
+
+import numpy as np
+import orjson
+from numpy.typing import DTypeLike, NDArray
+
+from app.core.columns import Column, Ragged
+from app.errors import FieldError, InvalidInput, MalformedBody
+
+MAX_ECHO = 80
+LARGEST_INT = int(np.iinfo(np.int64).max)
+
+Rows: TypeAlias = list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One thing the values of a column may be: the word for it, its JSON types and its array type."""
+
+    word: str
+    types: frozenset[type]
+    dtype: DTypeLike
+
+
+# null stands for NaN, which JSON lacks: a row that is not scored may hold it, and the batch refuses it in one that is.
+NUMBER = Kind("a number", frozenset({int, float, type(None)}), np.float64)
+INTEGER = Kind("an integer", frozenset({int}), np.int64)
+BOOLEAN = Kind("a boolean", frozenset({bool}), np.bool_)
+STRING = Kind("a string", frozenset({str}), np.object_)
+
+KINDS: dict[str, tuple[Kind, ...]] = {
+    "labels": (INTEGER, BOOLEAN, STRING),
+    "targets": (NUMBER,),
+    "probabilities": (NUMBER,),
+    "log_probabilities": (NUMBER,),
+    "logits": (NUMBER,),
+    "sample_weight": (NUMBER,),
+    "mask": (BOOLEAN,),
+    "n_bytes": (INTEGER,),
+    "n_words": (INTEGER,),
+}
+
+
+def decode(body: bytes) -> dict[str, Any]:
+    """Read one JSON object.
+
+    In a column a list becomes a one-dimensional array, lists of one length become a two-dimensional one, uneven lists
+    a `Ragged`. Of a field named twice the last one counts.
+
+    Raises:
+        MalformedBody: Not UTF-8, not JSON (which has no NaN and no Infinity), or not an object.
+        InvalidInput: A column holds what it may not; the pointers name the elements.
+
+    >>> decode(b'{"labels": [1, 0], "probabilities": [[0.25, 0.75], [1, null]], "unit": "bits"}')
+    {'labels': array([1, 0]), 'probabilities': array([[0.25, 0.75], [1.  ,  nan]]), 'unit': 'bits'}
+    """
+    fields = _object(body)
+    refusals = []
+    for name in [name for name in fields if name in KINDS]:
+        try:
+            fields[name] = _column(f"/{name}", KINDS[name], fields[name])
+        except InvalidInput as refusal:
+            refusals.append(refusal)
+    if refusals:
+        raise InvalidInput(chain.from_iterable(r.errors for r in refusals), sum(r.n_errors for r in refusals))
+    return fields
+
+
+def found(value: object) -> str:
+    """What a JSON value is, to end an error with: at most one number or `MAX_ECHO` characters of it.
+
+    >>> found(True), found("0.5"), found([1, 2]), found(1.5)
+    ('found true', 'found the string "0.5"', 'found a list', 'found 1.5')
+    """
+    match value:
+        case str():
+            return f'found the string "{clipped(value)}"'
+        case dict():
+            return "found an object"
+        case list() | tuple():
+            return "found a list"
+        case _:
+            return f"found {orjson.dumps(value).decode()}"
+
+
+def clipped(text: str) -> str:
+    """At most `MAX_ECHO` characters of a client's text."""
+    return text if len(text) <= MAX_ECHO else text[: MAX_ECHO - 1] + "…"
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise MalformedBody(f"must be JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise MalformedBody(f"must be a JSON object, {found(value)}")
+    return value
+
+
+def _column(pointer: str, kinds: tuple[Kind, ...], value: object) -> Column | None:
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        raise InvalidInput.at(pointer, "wrong_type", f"must be a list, {found(value)}")
+    types = set(map(type, value))
+    if list not in types:
+        return _values(pointer, kinds, [value], nested=False)
+    if types != {list}:
+        raise _uneven_depth(pointer, kinds, value)
+    return _table(_values(pointer, kinds, value, nested=True), value)
+
+
+def _table(values: NDArray[Any], rows: Rows) -> Column:
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    if lengths[0] > 0 and (lengths == lengths[0]).all():
+        return values.reshape(len(rows), -1)
+    return Ragged(values, np.concatenate(([0], np.cumsum(lengths))))
+
+
+def _values(pointer: str, kinds: tuple[Kind, ...], rows: Rows, *, nested: bool) -> NDArray[Any]:
+    types = set(map(type, chain.from_iterable(rows)))
+    kind = next((kind for kind in kinds if types <= kind.types), None)
+    if kind is None:
+        raise _wrong_types(pointer, kinds, rows, nested=nested)
+    try:
+        return np.fromiter(chain.from_iterable(rows), kind.dtype, sum(map(len, rows)))
+    except OverflowError as error:
+        raise _too_large(pointer, rows, nested=nested) from error
+
+
+def _uneven_depth(pointer: str, kinds: tuple[Kind, ...], values: list[Any]) -> InvalidInput:
+    if isinstance(values[0], list):
+        return _refusal(pointer, "a list like the first row", frozenset({list}), [values], nested=False)
+    return _refusal(pointer, _either(kinds), _types(kinds), [values], nested=False)
+
+
+def _wrong_types(pointer: str, kinds: tuple[Kind, ...], rows: Rows, *, nested: bool) -> InvalidInput:
+    first = type(next(chain.from_iterable(rows)))
+    like_first = [kind for kind in kinds if first in kind.types]
+    if like_first and len(kinds) > 1:
+        kind = like_first[0]
+        return _refusal(pointer, f"{kind.word} like the first", kind.types, rows, nested=nested)
+    return _refusal(pointer, _either(kinds), _types(kinds), rows, nested=nested)
+
+
+def _refusal(pointer: str, word: str, types: frozenset[type], rows: Rows, *, nested: bool) -> InvalidInput:
+    errors = (
+        FieldError(_element(pointer, at), "wrong_type", f"must be {word}, {found(value)}")
+        for at, value in _elements(rows, nested=nested)
+        if type(value) not in types
+    )
+    counts = Counter(map(type, chain.from_iterable(rows)))
+    return InvalidInput(errors, sum(count for type_, count in counts.items() if type_ not in types))
+
+
+def _too_large(pointer: str, rows: Rows, *, nested: bool) -> InvalidInput:
+    errors = (
+        FieldError(_element(pointer, at), "out_of_range", f"must be at most {LARGEST_INT}, {found(value)}")
+        for at, value in _elements(rows, nested=nested)
+        if value > LARGEST_INT
+    )
+    return InvalidInput(errors, sum(value > LARGEST_INT for value in chain.from_iterable(rows)))
+
+
+def _elements(rows: Rows, *, nested: bool) -> Iterator[tuple[tuple[int, ...], Any]]:
+    for i, row in enumerate(rows):
+        for j, value in enumerate(row):
+            yield ((i, j) if nested else (j,)), value
+
+
+def _element(pointer: str, at: Iterable[int]) -> str:
+    return "/".join((pointer, *map(str, at)))
+
+
+def _either(kinds: tuple[Kind, ...]) -> str:
+    return " or ".join(kind.word for kind in kinds)
+
+
+def _types(kinds: tuple[Kind, ...]) -> frozenset[type]:
+    return frozenset[type]().union(*(kind.types for kind in kinds))
