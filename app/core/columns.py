@@ -26,5 +26,10 @@ class Ragged:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def pointer(self, field: str, position: int) -> str:
+        """The JSON pointer of the value at `position` of `values`."""
+        row = int(np.searchsorted(self.offsets, position, side="right")) - 1
+        return f"/{field}/{row}/{position - int(self.offsets[row])}"
+
 
 Column: TypeAlias = NDArray[Any] | Ragged

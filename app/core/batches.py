@@ -1,0 +1,208 @@
+"""Batches: the columns of one request, checked once, on construction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.checks import check_elements, check_interval, check_logits, check_row_sums, looks_like_probabilities, off_rows
+from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged
+from app.core.findings import Finding
+from app.core.options import Options
+from app.core.tasks import TASKS, TaskName
+from app.core.truth import labels_of, mask_of, shaped, targets_of
+from app.errors import FieldError, InvalidInput
+
+NORMALIZED: tuple[TaskName, ...] = ("multiclass", "distributions")
+_PROBABILITY_RULE = "must lie in [0, 1]; if these are scores of any size, send them as `logits`"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """n samples with their truth and one prediction each, known to be sound where they are scored.
+
+    Attributes:
+        form: The field the prediction came in: probabilities, log_probabilities or logits.
+        prediction: (n,) for binary, (n, k) for the other classifying tasks, a list a document for tokens.
+        labels: (n,) class indices, or (n, l) of 0 and 1; None where the truth is soft or there is none.
+        targets: Soft truth of the shape of `prediction`; None where there are labels.
+        sample_weight: (n,) or None for all ones.
+        scored: (n,), or (n, l) where single labels are masked; None scores all.
+        n_classes: Columns; 2 for binary, 0 for tokens.
+        sizes: (n,) `n_bytes` and `n_words` of documents.
+        not_normalized: Rows whose probabilities do not sum to 1.
+        looks_like_probabilities: Whether all scored logits could be rows of probabilities.
+    """
+
+    task: TaskName
+    options: Options
+    form: str
+    prediction: NDArray[Any] | Ragged
+    n_classes: int
+    scored: BoolArray | None = None
+    labels: IntArray | None = None
+    targets: NDArray[Any] | None = None
+    sample_weight: FloatArray | None = None
+    sizes: Mapping[str, IntArray] = field(default_factory=dict)
+    not_normalized: Finding = field(default_factory=Finding)
+    looks_like_probabilities: bool = False
+
+    def __len__(self) -> int:
+        return len(self.prediction)
+
+    @property
+    def scored_rows(self) -> BoolArray | None:
+        """(n,) rows of which anything is scored; None for all."""
+        return self.scored if self.scored is None or self.scored.ndim == 1 else self.scored.any(axis=1)
+
+    @property
+    def n_scored(self) -> int:
+        """How many rows are scored, at least in part."""
+        rows = self.scored_rows
+        return len(self) if rows is None else int(np.count_nonzero(rows))
+
+
+def batch_of(task: TaskName, columns: Mapping[str, Column], options: Options) -> Batch:
+    """Check columns and make a batch of them.
+
+    Args:
+        columns: By field name; one truth and one prediction of those the task knows.
+
+    Raises:
+        InvalidInput: A shape or a value breaks a rule; the pointer names field and index.
+    """
+    form = next(name for name in TASKS[task].predictions if name in columns)
+    for name, column in columns.items():
+        if len(column) != len(columns[form]):
+            rule = f"must hold as many samples as {form}, {len(columns[form])}, found {len(column)}"
+            raise InvalidInput.at(f"/{name}", "wrong_length", rule)
+    if not len(columns[form]):
+        raise InvalidInput.at(f"/{form}", "empty", "must hold at least one sample, found none")
+    return (_tokens_batch if task == "tokens" else _classes_batch)(task, form, columns, options)
+
+
+def _classes_batch(task: TaskName, form: str, columns: Mapping[str, Column], options: Options) -> Batch:
+    prediction = shaped(form, columns[form], 1 if task == "binary" else 2)
+    shape, n_classes = prediction.shape, 2 if task == "binary" else prediction.shape[1]
+    _check_class_counts(task, options, n_classes)
+    scored = mask_of(columns, shape, task)
+    labels = targets = None
+    if "labels" in columns:
+        truth_shape = shape if task == "multilabel" else shape[:1]
+        labels, scored = labels_of(columns["labels"], scored, truth_shape, n_classes, options)
+    else:
+        targets = targets_of(task, columns["targets"], scored, shape, options)
+    _check_prediction_elements(form, prediction, scored)
+    return Batch(
+        task=task,
+        options=options,
+        form=form,
+        prediction=prediction,
+        n_classes=n_classes,
+        scored=scored,
+        labels=labels,
+        targets=targets,
+        sample_weight=_sample_weight(columns, scored),
+        not_normalized=_row_sums(task, form, prediction, scored, options),
+        looks_like_probabilities=form == "logits"
+        and task in NORMALIZED
+        and looks_like_probabilities(prediction, scored, options.tolerance),
+    )
+
+
+def _check_prediction_elements(form: str, prediction: NDArray[Any], scored: BoolArray | None) -> None:
+    if form == "probabilities":
+        check_interval(form, prediction, scored, 0.0, 1.0, _PROBABILITY_RULE)
+    elif form == "log_probabilities":
+        check_interval(form, prediction, scored, -np.inf, 0.0, "must be at most 0")
+    else:
+        check_logits(form, prediction, scored)
+
+
+def _row_sums(
+    task: TaskName, form: str, prediction: NDArray[Any], scored: BoolArray | None, options: Options
+) -> Finding:
+    """Note the rows that do not sum to 1; refuse them where the options or the arithmetic ask for it."""
+    finding = Finding()
+    if task not in NORMALIZED or form == "logits":
+        return finding
+    logarithmic = form == "log_probabilities"
+    if options.normalization == "error":
+        check_row_sums(form, prediction, scored, options.tolerance, logarithmic=logarithmic)
+    nothing = -np.inf if logarithmic else 0.0
+    for rows, sums in off_rows(prediction, scored, options.tolerance, logarithmic=logarithmic):
+        if options.normalization == "renormalize" and nothing in sums:
+            row = rows[sums.index(nothing)]
+            raise InvalidInput.at(f"/{form}/{row}", "not_normalized", "must have a positive sum to divide by, found 0")
+        finding.add(rows, max(abs(total - (not logarithmic)) for total in sums))
+    return finding
+
+
+def _check_class_counts(task: TaskName, options: Options, n_classes: int) -> None:
+    per_class = {"classes": options.classes, "class_weight": options.class_weight}
+    if task == "multilabel" and isinstance(options.pos_weight, tuple):
+        per_class["pos_weight"] = options.pos_weight
+    elif task == "binary" and isinstance(options.pos_weight, tuple):
+        raise InvalidInput.at("/pos_weight", "wrong_type", "must be one number, found a list")
+    for name, values in per_class.items():
+        if values is not None and len(values) != n_classes:
+            rule = f"must have one entry a class, {n_classes}, found {len(values)}"
+            raise InvalidInput.at(f"/{name}", "wrong_length", rule)
+    if options.classes is not None and len(set(options.classes)) < n_classes:
+        raise InvalidInput.at("/classes", "duplicate", "must name each class once, found a name twice")
+    for position, k in enumerate(options.top_k):
+        if k > n_classes:
+            rule = f"must be at most the number of classes, {n_classes}, found {k}"
+            raise InvalidInput.at(f"/top_k/{position}", "out_of_range", rule)
+
+
+def _sample_weight(columns: Mapping[str, Column], scored: BoolArray | None) -> FloatArray | None:
+    if "sample_weight" not in columns:
+        return None
+    weight = shaped("sample_weight", columns["sample_weight"], 1).astype(np.float64, copy=False)
+    check_elements(
+        "sample_weight",
+        weight,
+        scored if scored is None or scored.ndim == 1 else scored.any(axis=1),
+        lambda piece: bool(piece.min() >= 0.0 and piece.max() < np.inf),
+        lambda piece: (piece >= 0.0) & (piece < np.inf),
+        "must be a finite number of at least 0",
+    )
+    return weight
+
+
+def _tokens_batch(task: TaskName, form: str, columns: Mapping[str, Column], options: Options) -> Batch:
+    documents = columns[form]
+    if not isinstance(documents, Ragged):
+        rows = shaped(form, documents, 2)
+        documents = Ragged(rows.ravel(), np.arange(len(rows) + 1, dtype=np.int64) * rows.shape[1])
+    _check_tokens(form, documents)
+    sizes = {name: shaped(name, columns[name], 1) for name in ("n_bytes", "n_words") if name in columns}
+    for name, values in sizes.items():
+        check_interval(name, values, None, 1, np.inf, "must be a positive integer")
+    scored = np.diff(documents.offsets) > 0
+    return Batch(
+        task=task,
+        options=options,
+        form=form,
+        prediction=documents,
+        n_classes=0,
+        scored=None if scored.all() else scored,
+        sample_weight=_sample_weight(columns, None),
+        sizes=sizes,
+    )
+
+
+def _check_tokens(form: str, documents: Ragged) -> None:
+    try:
+        check_interval(form, documents.values, None, -np.inf, 0.0, "must be at most 0")
+    except InvalidInput as error:
+        raise InvalidInput(
+            (
+                FieldError(documents.pointer(form, int(flat.pointer.rpartition("/")[2])), flat.code, flat.detail)
+                for flat in error.errors
+            ),
+            error.n_errors,
+        ) from None

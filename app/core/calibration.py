@@ -1,0 +1,82 @@
+"""Calibration: equal-width bins of confidence against what was observed, and the errors computed from them."""
+
+import math
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtri
+
+from app.core.columns import FloatArray, IntArray
+from app.core.state import GroupSums
+from app.core.sums import to_float
+from app.core.values import Value
+
+COLUMNS = ("n", "weight", "confidence", "frequency")
+
+
+def bin_edges(n_bins: int) -> FloatArray:
+    """The n_bins + 1 edges k / n_bins of equal bins over [0, 1]."""
+    return np.arange(n_bins + 1) / n_bins
+
+
+def bin_index(confidence: FloatArray, n_bins: int, edge: str) -> IntArray:
+    """The bin of each confidence (n,).
+
+    Args:
+        edge: `left` for bins [a, b), the last one closed; `right` for (a, b], the first one closed.
+    """
+    inner = bin_edges(n_bins)[1:-1]
+    return np.searchsorted(inner, confidence, side="right" if edge == "left" else "left")
+
+
+def expected_gap(bins: GroupSums) -> Value:
+    """The expected calibration error: gaps weighted by how much lies in their bin."""
+    return Value(value=math.fsum(share * gap for share, gap in _gaps(bins)))
+
+
+def largest_gap(bins: GroupSums) -> Value:
+    """The maximum calibration error: the largest gap of a bin that is not empty."""
+    return Value(value=max(gap for _, gap in _gaps(bins)))
+
+
+def _gaps(bins: GroupSums) -> list[tuple[float, float]]:
+    """(weight share, |confidence - frequency|) of every bin of positive weight."""
+    total = sum(bins["weight"])
+    return [
+        (weight / total, abs(confidence - frequency) / weight)
+        for weight, confidence, frequency in zip(bins["weight"], bins["confidence"], bins["frequency"], strict=True)
+        if weight
+    ]
+
+
+def reliability(bins: GroupSums, confidence_level: float) -> list[dict[str, Any]]:
+    """The bins as a reliability diagram shows them; an empty bin has no confidence and no accuracy."""
+    edges = bin_edges(len(bins["n"])).tolist()
+    return [
+        {"lower": lower, "upper": upper, **_bin(*sums, confidence_level)}
+        for lower, upper, sums in zip(
+            edges, edges[1:], zip(*(bins[column] for column in COLUMNS), strict=True), strict=False
+        )
+    ]
+
+
+def _bin(n: int, weight: int, confidence: int, frequency: int, confidence_level: float) -> dict[str, Any]:
+    if not weight:
+        return {"n": n, "weight": 0.0}
+    accuracy = frequency / weight
+    return {
+        "n": n,
+        "weight": to_float(weight),
+        "confidence": confidence / weight,
+        "accuracy": accuracy,
+        "confidence_interval": wilson_interval(accuracy, n, confidence_level),
+    }
+
+
+def wilson_interval(share: float, n: int, confidence_level: float) -> list[float]:
+    """The score interval of a share observed over n rows (Wilson, J. Am. Stat. Assoc. 22, 1927)."""
+    z = float(ndtri(0.5 + confidence_level / 2))
+    center = share + z * z / (2 * n)
+    spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return [max(0.0, (center - spread) / scale), min(1.0, (center + spread) / scale)]

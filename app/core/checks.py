@@ -1,0 +1,187 @@
+"""What must hold of the values of a batch, checked a cache-sized piece at a time.
+
+Each check states what must hold, so that NaN fails it, and raises `InvalidInput` pointing at the elements at fault.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.columns import BoolArray, FloatArray, IntArray
+from app.core.losses import class_major, class_sum, log_sum_exp
+from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
+
+_PIECE = 1 << 15  # elements: the piece and a temporary of its size stay in the second-level cache
+
+
+def pieces(n_rows: int, n_columns: int) -> Iterator[slice]:
+    """Slices that cover `n_rows` rows, each of a cache-sized number of elements."""
+    step = max(1, _PIECE // max(1, n_columns))
+    return (slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step))
+
+
+def scored_values(values: NDArray[Any], scored: BoolArray | None, rows: slice) -> tuple[NDArray[Any], IntArray | None]:
+    """The scored rows of a slice and their indices in it; None stands for all of them."""
+    if scored is None:
+        return values[rows], None
+    kept = np.flatnonzero(scored[rows])
+    return values[rows][kept], kept
+
+
+def check_elements(
+    field: str,
+    values: NDArray[Any],
+    scored: BoolArray | None,
+    passes: Callable[[NDArray[Any]], bool],
+    holds: Callable[[NDArray[Any]], BoolArray],
+    rule: str,
+) -> None:
+    """Refuse the elements of `values` (n,) or (n, k) that are scored and break a rule.
+
+    Args:
+        scored: (n,) or the shape of `values`; None scores all.
+        passes: A quick verdict on a whole piece.
+        holds: The verdict on each element, asked only where a piece does not pass.
+    """
+    places: list[list[int]] = []
+    n_errors = 0
+    for rows in pieces(len(values), values[:1].size):
+        piece = values[rows]
+        chosen = piece if scored is None else piece[scored[rows]]
+        if chosen.size and not passes(chosen):
+            bad = np.argwhere(~holds(piece) & _spread(scored, rows, piece))
+            places += (bad[: MAX_LISTED_ERRORS - len(places)] + [rows.start, *[0] * (values.ndim - 1)]).tolist()
+            n_errors += len(bad)
+    if n_errors:
+        raise InvalidInput((_element_error(field, values, place, rule) for place in places), n_errors)
+
+
+def _spread(scored: BoolArray | None, rows: slice, piece: NDArray[Any]) -> BoolArray | np.bool_:
+    if scored is None:
+        return np.True_
+    return scored[rows] if scored.ndim == piece.ndim else scored[rows][:, None]
+
+
+def _element_error(field: str, values: NDArray[Any], place: list[int], rule: str) -> FieldError:
+    pointer = "/".join(["", field, *map(str, place)])
+    return FieldError(pointer, "out_of_range", found(rule, values[tuple(place)].item()))
+
+
+def found(rule: str, value: object) -> str:
+    """A rule and what was found in its place; a rule may carry a hint behind a semicolon."""
+    must, separator, hint = rule.partition(";")
+    shown = "no number (null or NaN)" if value != value else f"{value!r}"  # noqa: PLR0124 NaN differs from itself
+    return f"{must}, found {shown}{separator}{hint}"
+
+
+def check_interval(
+    field: str, values: NDArray[Any], scored: BoolArray | None, low: float, high: float, rule: str
+) -> None:
+    """Refuse scored elements outside the closed interval [low, high]."""
+    check_elements(
+        field,
+        values,
+        scored,
+        lambda piece: bool(piece.min() >= low and piece.max() <= high),
+        lambda piece: (piece >= low) & (piece <= high),
+        rule,
+    )
+
+
+def check_logits(field: str, logits: NDArray[Any], scored: BoolArray | None) -> None:
+    """Refuse NaN and plus infinity; minus infinity is probability 0."""
+    check_elements(
+        field,
+        logits,
+        scored,
+        lambda piece: bool(piece.max() < np.inf),
+        lambda piece: piece < np.inf,
+        "must be a finite number or minus infinity",
+    )
+
+
+def check_not_only_minus_infinity(field: str, values: NDArray[Any], scored: BoolArray | None) -> None:
+    """Refuse a scored row (n, k) whose every entry is minus infinity: it has no distribution."""
+    for rows in pieces(*values.shape):
+        piece, kept = scored_values(values, scored, rows)
+        if piece.size and piece.min() == -np.inf:
+            empty = np.flatnonzero((piece == -np.inf).all(axis=1))
+            if empty.size:
+                errors = (
+                    FieldError(
+                        f"/{field}/{row}", "out_of_range", "a row must have an entry above minus infinity, found none"
+                    )
+                    for row in row_numbers(empty, kept, rows)[:MAX_LISTED_ERRORS]
+                )
+                raise InvalidInput(errors, len(empty))
+
+
+def row_numbers(positions: IntArray, kept: IntArray | None, rows: slice) -> list[int]:
+    """Row numbers in the batch of positions among the scored rows of a slice."""
+    numbers: list[int] = ((positions if kept is None else kept[positions]) + rows.start).tolist()
+    return numbers
+
+
+def check_row_sums(
+    field: str, values: NDArray[Any], scored: BoolArray | None, tolerance: float, *, logarithmic: bool = False
+) -> None:
+    """Refuse scored rows of (n, k) that do not sum to 1 within `tolerance`."""
+    rule = f"must have {'logsumexp 0' if logarithmic else 'sum 1'} within {tolerance:g}"
+    errors: list[FieldError] = []
+    n_errors = 0
+    for numbers, sums in off_rows(values, scored, tolerance, logarithmic=logarithmic):
+        n_errors += len(numbers)
+        errors += [
+            FieldError(f"/{field}/{row}", "not_normalized", f"{rule}, found {total:.10g}")
+            for row, total in zip(numbers, sums, strict=True)
+        ]
+        del errors[MAX_LISTED_ERRORS:]
+    if n_errors:
+        raise InvalidInput(errors, n_errors)
+
+
+def off_rows(
+    values: NDArray[Any], scored: BoolArray | None, tolerance: float, *, logarithmic: bool = False
+) -> Iterator[tuple[list[int], list[float]]]:
+    """Numbers and sums of the scored rows (n, k) that do not sum to 1 within `tolerance`, piece by piece.
+
+    Of logarithmic rows it is the logsumexp that is given, and held to 0.
+    """
+    for rows in pieces(*values.shape):
+        piece, kept = scored_values(values, scored, rows)
+        if len(piece):
+            positions, sums = _off_logarithmic(piece, tolerance) if logarithmic else _off(piece, tolerance)
+            if len(positions):
+                yield row_numbers(positions, kept, rows), sums.tolist()
+
+
+def _off(values: NDArray[Any], tolerance: float) -> tuple[IntArray, FloatArray]:
+    # A product with ones is quick, but its last bits depend on the rows around: what it puts near or beyond the bound
+    # is summed again, in class order.
+    quick = np.abs(values @ np.ones(values.shape[1]) - 1.0)
+    doubtful = np.flatnonzero(~(quick <= tolerance - 1e-15 * values.shape[1]))
+    if not doubtful.size:
+        return doubtful, np.empty(0)
+    sums = class_sum(class_major(values[doubtful]))
+    off = ~(np.abs(sums - 1.0) <= tolerance)
+    return doubtful[off], sums[off]
+
+
+def _off_logarithmic(values: NDArray[Any], tolerance: float) -> tuple[IntArray, FloatArray]:
+    totals = log_sum_exp(class_major(values))
+    off = np.flatnonzero(~(np.abs(totals) <= tolerance))
+    return off, totals[off]
+
+
+def looks_like_probabilities(logits: NDArray[Any], scored: BoolArray | None, tolerance: float) -> bool:
+    """Whether all scored rows (n, k) lie in [0, 1] and sum to 1, and there is one."""
+    some = False
+    for rows in pieces(*logits.shape):
+        piece, _ = scored_values(logits, scored, rows)
+        if piece.size:
+            some = True
+            if not (piece.min() >= 0.0 and piece.max() <= 1.0) or len(_off(piece, tolerance)[0]):
+                return False
+    return some

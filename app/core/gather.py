@@ -1,0 +1,120 @@
+"""A chunk of scored rows as columns, gathered block by block, and the sums of those columns."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from app.core.batches import Batch
+from app.core.columns import BoolArray, FloatArray, IntArray
+from app.core.rows import Rows, blocks
+from app.core.state import GroupSums, Moments
+from app.core.sums import ONE, exact_dot, exact_sum
+from app.core.tables import BLOCK_TABLES, calibration, times
+
+Family: TypeAlias = Literal["loss", "score", "row", "n_bytes", "n_words"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """Something averaged over rows.
+
+    Attributes:
+        name: Its key in a state.
+        numerator: Gives (n,) numbers of rows, before sample weights.
+        family: What a row counts for, before sample weights: `loss` is its elements times its class weight (under
+            denominator `count` its elements, without any weight), `score` its elements, `row` is 1, `n_bytes` and
+            `n_words` its size in those.
+    """
+
+    name: str
+    numerator: Callable[[Any], FloatArray]
+    family: Family
+
+
+class Chunk:
+    """Some scored rows of a batch.
+
+    Attributes:
+        numbers: (n,) their row numbers in the batch.
+        columns: (n,) arrays by name: the numerators asked for, and what a row counts for.
+        tables: Sums by group, by name of the table.
+    """
+
+    def __init__(self, batch: Batch, rows: slice | IntArray, means: Sequence[Mean], tables: Sequence[str]) -> None:
+        self.numbers = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
+        self._weight = None if batch.sample_weight is None else batch.sample_weight[rows]
+        self._by_count = batch.options.denominator == "count"
+        self.tables: dict[str, GroupSums] = {}
+        gathered: dict[str, list[Any]] = {}
+        start = 0
+        for block in blocks(batch, rows):
+            for name, column in _block_columns(block, batch, means, tables):
+                gathered.setdefault(name, []).append(column)
+            self._add_block_tables(block, tables, start)
+            start += len(block)
+        self.columns = {name: np.concatenate(parts) for name, parts in gathered.items()}
+        if "calibration" in tables:
+            self.tables["calibration"] = calibration(self.columns, self._weight, batch.options)
+
+    def _add_block_tables(self, block: Rows, tables: Sequence[str], start: int) -> None:
+        weight = None if self._weight is None else self._weight[start : start + len(block)]
+        for name in tables:
+            if name in BLOCK_TABLES:
+                sums = BLOCK_TABLES[name](block, weight)
+                self.tables[name] = self.tables[name] + sums if name in self.tables else sums
+
+    @property
+    def weight_sum(self) -> int:
+        """Exact sum of the sample weights."""
+        return len(self.numbers) * ONE if self._weight is None else exact_sum(self._weight)
+
+    @property
+    def weighs(self) -> BoolArray | np.bool_:
+        """(n,) rows of positive sample weight."""
+        return np.True_ if self._weight is None else self._weight > 0.0
+
+    def moments(self, mean: Mean) -> Moments:
+        """The sums of one mean."""
+        z, v = times(self._weight, self.columns[mean.name]), self._denominator(mean.family)
+        assert z is not None
+        finite = np.isfinite(z)
+        if v is None and self._weight is None and finite.all():
+            total = exact_sum(z)
+            return Moments(len(z), 0, total, len(z) * ONE, exact_dot(z, z), total, len(z) * ONE)
+        v = np.ones(len(z)) if v is None else v
+        counted = finite & self.weighs & (v > 0.0)
+        z, v = np.where(finite, z, 0.0), np.where(finite, v, 0.0)
+        return Moments(
+            int(np.count_nonzero(counted)),
+            int(np.count_nonzero(~finite)),
+            exact_sum(z),
+            exact_sum(v),
+            exact_dot(z, z),
+            exact_dot(z, v),
+            exact_dot(v, v),
+        )
+
+    def _denominator(self, family: Family) -> FloatArray | None:
+        size, share = self.columns.get("size"), self.columns.get("share")
+        if family == "loss":
+            return size if self._by_count else times(times(self._weight, size), share)
+        if family == "score":
+            return times(self._weight, size)
+        return self._weight if family == "row" else times(self._weight, self.columns[family])
+
+
+def _block_columns(
+    block: Rows, batch: Batch, means: Sequence[Mean], tables: Sequence[str]
+) -> Iterator[tuple[str, FloatArray | BoolArray]]:
+    for mean in means:
+        yield mean.name, mean.numerator(block)
+    names = ["size", "share", *batch.sizes]
+    if batch.options.epsilon:
+        names.append("clipped")
+    if "calibration" in tables:
+        names += ["confidence", "frequency"]
+    for name in names:
+        if (column := getattr(block, name)) is not None:
+            yield name, column

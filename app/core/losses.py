@@ -1,0 +1,129 @@
+"""Losses, entropies and scores of each sample.
+
+Arrays over classes are class-major, (k, n): one row a class, one column a sample, so that sums over classes run along
+memory and always in class order. That order is why a sample's numbers never depend on the samples beside it.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.columns import FloatArray, IntArray
+
+NATS_PER_UNIT = {"nats": 1.0, "bits": math.log(2.0), "hartleys": math.log(10.0)}
+
+
+def class_sum(values: FloatArray) -> FloatArray:
+    """Sum over the classes of (k, n) in class order, (n,).
+
+    NumPy sums a single column pairwise and several columns in order; both must give the same bits.
+    """
+    if values.shape[1] == 1:
+        return np.add.accumulate(values, axis=0)[-1]
+    return np.add.reduce(values, axis=0)
+
+
+def class_major(values: NDArray[Any]) -> FloatArray:
+    """Rows (n, k) of any number type as doubles (k, n)."""
+    return np.array(values.T, dtype=np.float64, order="C")
+
+
+def pick(values: FloatArray, labels: IntArray) -> FloatArray:
+    """The value of (k, n) at each sample's label (n,), (n,)."""
+    n = values.shape[1]
+    return values.ravel().take(labels * n + np.arange(n))
+
+
+def one_hot(labels: IntArray, n_classes: int) -> FloatArray:
+    """Targets (k, n) that put everything on the label (n,)."""
+    targets = np.zeros((n_classes, len(labels)))
+    targets[labels, np.arange(len(labels))] = 1.0
+    return targets
+
+
+def log_sum_exp(values: FloatArray) -> FloatArray:
+    """log of the sum over classes of e**x, of (k, n), (n,): max + log(1 + the other exponentials over the largest).
+
+    The largest term is kept out of the sum, so that a result near the maximum keeps its digits (Blanchard, Higham,
+    Higham, "Accurately computing the log-sum-exp and softmax functions", IMA J. Numer. Anal. 41, 2021).
+    """
+    top = values.max(axis=0)
+    return top + _log_rest(values - np.where(np.isneginf(top), 0.0, top))
+
+
+def log_softmax(logits: FloatArray) -> FloatArray:
+    """Log-probabilities (k, n) of logits (k, n): x - logsumexp(x), as in `log_sum_exp`.
+
+    >>> log_softmax(np.array([[1000.0], [0.0]])).ravel()
+    array([    0., -1000.])
+    """
+    shifted = logits - logits.max(axis=0)
+    return shifted - _log_rest(shifted)
+
+
+def _log_rest(shifted: FloatArray) -> FloatArray:
+    others = np.exp(shifted)
+    at_max = shifted == 0.0
+    others[at_max] = 0.0
+    return np.log1p(class_sum(others) + (np.add.reduce(at_max, axis=0) - 1.0))
+
+
+def softplus(x: FloatArray) -> FloatArray:
+    """log(1 + e**x), element by element, without overflow: max(x, 0) + log1p(e**-|x|)."""
+    return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def expit(x: FloatArray) -> FloatArray:
+    """1 / (1 + e**-x), element by element, with full relative accuracy on both sides."""
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0.0, 1.0, small) / (1.0 + small)
+
+
+def smoothed(targets: FloatArray, amount: float, n_classes: int) -> FloatArray:
+    """Targets with a share `amount` spread evenly over `n_classes` (Szegedy et al., CVPR 2016, section 7)."""
+    return targets * (1.0 - amount) + amount / n_classes if amount else targets
+
+
+def product(weights: FloatArray, values: FloatArray) -> FloatArray:
+    """weights * values where 0 times anything is 0: the convention 0 log 0 = 0."""
+    products = weights * values
+    return np.where(weights == 0.0, 0.0, products) if not np.isfinite(products).all() else products
+
+
+def cross_entropy(targets: FloatArray, log_probabilities: FloatArray) -> FloatArray:
+    """-sum_c t_c log q_c over (k, n), (n,); in nats, infinite where q_c = 0 < t_c.
+
+    >>> cross_entropy(np.array([[0.5], [0.5], [0.0]]), np.log([[0.25], [0.25], [0.5]]))
+    array([1.38629436])
+    """
+    return 0.0 - class_sum(product(targets, log_probabilities))
+
+
+def entropy(probabilities: FloatArray, log_probabilities: FloatArray) -> FloatArray:
+    """-sum_c p_c log p_c over (k, n), (n,); in nats."""
+    return cross_entropy(probabilities, log_probabilities)
+
+
+def binary_cross_entropy(
+    targets: FloatArray, log_p: FloatArray, log_not_p: FloatArray, pos_weight: Any = 1.0
+) -> FloatArray:
+    """-(q y log p + (1 - y) log(1 - p)), element by element; q is `pos_weight`.
+
+    >>> binary_cross_entropy(np.array([1.0]), np.log([0.25]), np.log([0.75]))
+    array([1.38629436])
+    """
+    return 0.0 - (product(pos_weight * targets, log_p) + product(1.0 - targets, log_not_p))
+
+
+def brier_score(targets: FloatArray, probabilities: FloatArray) -> FloatArray:
+    """sum_c (p_c - t_c)**2 over (k, n), (n,): Brier, Monthly Weather Review 78 (1950), in [0, 2]."""
+    difference = probabilities - targets
+    difference *= difference
+    return class_sum(difference)
+
+
+def focal_weight(probabilities: FloatArray, gamma: float) -> FloatArray:
+    """(1 - p)**gamma, element by element (Lin et al., "Focal loss", ICCV 2017, eq. 4)."""
+    return (1.0 - probabilities) ** gamma

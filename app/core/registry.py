@@ -1,0 +1,344 @@
+"""The one list of metrics: the catalogue, and what every answer computes."""
+
+import math
+from dataclasses import replace
+from operator import attrgetter
+
+from app.core.batches import Batch
+from app.core.calibration import expected_gap, largest_gap
+from app.core.columns import FloatArray
+from app.core.gather import Family, Mean
+from app.core.metric import Compute, Metric
+from app.core.options import LABELLED, ONE_LABEL
+from app.core.rows.classes import ClassRows
+from app.core.state import State
+from app.core.tasks import TASKS
+from app.core.uncertainty import exponential, mean
+from app.core.values import INFINITE, Value, undefined
+
+
+def _mean(name: str, family: Family, attribute: str | None = None) -> Mean:
+    return Mean(name, attrgetter(attribute or name), family)
+
+
+CROSS_ENTROPY = _mean("cross_entropy", "loss")
+TARGET_ENTROPY = _mean("target_entropy", "loss")
+KL_DIVERGENCE = _mean("kl_divergence", "loss")
+PREDICTIVE_ENTROPY = _mean("predictive_entropy", "loss")
+ENTROPY_GAP = _mean("entropy_gap", "loss")
+REVERSE_KL = _mean("reverse_kl_divergence", "loss")
+JS_DIVERGENCE = _mean("js_divergence", "loss")
+FOCAL_LOSS = _mean("focal_loss", "loss")
+BRIER_SCORE = _mean("brier_score", "score")
+ACCURACY = _mean("accuracy", "score")
+SUBSET_ACCURACY = _mean("subset_accuracy", "row")
+MACRO_PERPLEXITY = _mean("macro_perplexity", "row")
+LOSS_PER_BYTE = _mean("loss_per_byte", "n_bytes", "cross_entropy")
+LOSS_PER_WORD = _mean("loss_per_word", "n_words", "cross_entropy")
+
+
+def average(of: Mean) -> Compute:
+    """The mean itself, with its uncertainty."""
+    return lambda state, confidence_level: mean(state.moments[of.name], confidence_level)
+
+
+def exponential_average(of: Mean) -> Compute:
+    """exp of a mean in nats."""
+    return lambda state, confidence_level: exponential(mean(state.moments[of.name], confidence_level))
+
+
+def entropy_gap(state: State, confidence_level: float) -> Value:
+    """The mean of loss minus predictive entropy, with z = mean / standard error: standard normal under calibration."""
+    gap = mean(state.moments["entropy_gap"], confidence_level)
+    if gap.value is None or not gap.standard_error:
+        return gap
+    return replace(gap, z=gap.value / gap.standard_error)
+
+
+def baseline_cross_entropy(state: State, _: float) -> Value:
+    """The entropy of the observed class frequencies: the loss of the best constant prediction."""
+    weights = state.groups["class_frequencies"]["weight"]
+    total = sum(weights)
+    if not total:
+        return undefined("no scored row has positive weight")
+    shares = [weight / total for weight in weights if weight]
+    return Value(value=math.fsum(-share * math.log(share) for share in shares) + 0.0)
+
+
+def d2_log_loss(state: State, confidence_level: float) -> Value:
+    """1 - cross_entropy / baseline_cross_entropy: the share of the baseline's loss that the prediction saves."""
+    loss = mean(state.moments["cross_entropy"], confidence_level)
+    baseline = baseline_cross_entropy(state, confidence_level)
+    if not baseline.value:
+        return undefined("one class only")
+    return Value(value=1.0 - loss.value / baseline.value) if loss.value is not None else loss
+
+
+def js_distance(state: State, confidence_level: float) -> Value:
+    """The square root of the mean Jensen-Shannon divergence."""
+    divergence = mean(state.moments["js_divergence"], confidence_level)
+    return divergence if divergence.value is None else Value(value=math.sqrt(divergence.value))
+
+
+def macro_perplexity(state: State, confidence_level: float) -> Value:
+    """The mean over documents of exp of their mean loss."""
+    if state.moments["cross_entropy"].n_infinite:
+        return INFINITE
+    value = mean(state.moments["macro_perplexity"], confidence_level)
+    return undefined("overflow") if value.status == "infinite" else value
+
+
+def bits_per_byte(state: State, confidence_level: float) -> Value:
+    """The loss of all documents in bits over their bytes."""
+    return mean(state.moments["loss_per_byte"], confidence_level).scaled(math.log(2.0))
+
+
+def top_k_accuracy(k: int) -> Metric:
+    """The metric for one k."""
+
+    def numerator(rows: ClassRows) -> FloatArray:
+        return rows.top_k_accuracy(k)
+
+    of = Mean(f"top_{k}_accuracy", numerator, "score")
+    return replace(TOP_K_ACCURACY, name=of.name, means=(of,), compute=average(of))
+
+
+TOP_K_ACCURACY = Metric(
+    name="top_{k}_accuracy",
+    tasks=("multiclass",),
+    unit="1",
+    direction="higher is better",
+    formula="share of rows whose label is among the k largest; ties go to the lower class",
+    reference="Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 115 (2015)",
+    compute=lambda *_: undefined("not asked for"),
+    when=lambda batch: bool(batch.options.top_k),
+)
+
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        name="cross_entropy",
+        tasks=tuple(TASKS),
+        unit="information",
+        direction="lower is better",
+        formula="sum_i s_i l_i / sum_i s_i, l_i = -sum_c t_ic log p_ic; tokens: sum of -log p / number of tokens",
+        reference="Cover, Thomas, Elements of Information Theory, 2nd ed. (2006), section 5.4",
+        compute=average(CROSS_ENTROPY),
+        means=(CROSS_ENTROPY,),
+    ),
+    Metric(
+        name="perplexity",
+        tasks=("binary", "multiclass", "distributions", "tokens"),
+        unit="1",
+        direction="lower is better",
+        formula="exp(cross_entropy in nats)",
+        reference="Jelinek, Mercer, Bahl, Baker, Perplexity, J. Acoust. Soc. Am. 62 (1977)",
+        compute=exponential_average(CROSS_ENTROPY),
+        means=(CROSS_ENTROPY,),
+    ),
+    Metric(
+        name="target_entropy",
+        tasks=(*LABELLED, "distributions"),
+        unit="information",
+        direction="descriptive",
+        formula="weighted mean of -sum_c t_ic log t_ic",
+        reference="Shannon, A Mathematical Theory of Communication (1948), section 6",
+        compute=average(TARGET_ENTROPY),
+        means=(TARGET_ENTROPY,),
+    ),
+    Metric(
+        name="kl_divergence",
+        tasks=(*LABELLED, "distributions"),
+        unit="information",
+        direction="lower is better",
+        formula="weighted mean of sum_c t_ic log(t_ic / p_ic); cross_entropy = target_entropy + kl_divergence",
+        reference="Kullback, Leibler, On Information and Sufficiency, Ann. Math. Stat. 22 (1951)",
+        compute=average(KL_DIVERGENCE),
+        means=(KL_DIVERGENCE,),
+    ),
+    Metric(
+        name="predictive_entropy",
+        tasks=LABELLED,
+        unit="information",
+        direction="descriptive",
+        formula="weighted mean of -sum_c p_ic log p_ic",
+        reference="Shannon, A Mathematical Theory of Communication (1948), section 6",
+        compute=average(PREDICTIVE_ENTROPY),
+        means=(PREDICTIVE_ENTROPY,),
+    ),
+    Metric(
+        name="entropy_gap",
+        tasks=LABELLED,
+        unit="information",
+        direction="nearer to 0 is better",
+        formula="weighted mean of d_i = l_i - H(p_i); z = mean(d) / SE(d), standard normal under calibration",
+        reference="Seillier-Moiseiwitsch, Dawid, On Testing the Validity of Sequential Probability Forecasts, JASA (1993)",
+        compute=entropy_gap,
+        means=(ENTROPY_GAP,),
+    ),
+    Metric(
+        name="baseline_cross_entropy",
+        tasks=ONE_LABEL,
+        unit="information",
+        direction="descriptive",
+        formula="-sum_c f_c log f_c, f the weighted class frequencies",
+        reference="Bishop, Pattern Recognition and Machine Learning (2006), section 1.6",
+        compute=baseline_cross_entropy,
+        tables=("class_frequencies",),
+    ),
+    Metric(
+        name="d2_log_loss",
+        tasks=ONE_LABEL,
+        unit="1",
+        direction="higher is better",
+        formula="1 - cross_entropy / baseline_cross_entropy",
+        reference="McFadden, Conditional Logit Analysis of Qualitative Choice Behavior (1974), section 4",
+        compute=d2_log_loss,
+        means=(CROSS_ENTROPY,),
+        tables=("class_frequencies",),
+    ),
+    Metric(
+        name="brier_score",
+        tasks=LABELLED,
+        unit="1",
+        direction="lower is better",
+        formula="binary (p - y)^2; multiclass sum_c (p_c - t_c)^2, in [0, 2]; multilabel mean over elements",
+        reference="Brier, Verification of Forecasts Expressed in Terms of Probability, Mon. Weather Rev. 78 (1950)",
+        compute=average(BRIER_SCORE),
+        means=(BRIER_SCORE,),
+    ),
+    Metric(
+        name="accuracy",
+        tasks=LABELLED,
+        unit="1",
+        direction="higher is better",
+        formula="share of rows whose largest column is the label; binary and multilabel: of p >= threshold agreeing",
+        reference="Hastie, Tibshirani, Friedman, The Elements of Statistical Learning, 2nd ed. (2009), section 7.2",
+        compute=average(ACCURACY),
+        means=(ACCURACY,),
+    ),
+    TOP_K_ACCURACY,
+    Metric(
+        name="subset_accuracy",
+        tasks=("multilabel",),
+        unit="1",
+        direction="higher is better",
+        formula="share of rows whose scored elements are all predicted right",
+        reference="Tsoumakas, Katakis, Multi-Label Classification: An Overview, IJDWM 3 (2007)",
+        compute=average(SUBSET_ACCURACY),
+        means=(SUBSET_ACCURACY,),
+    ),
+    Metric(
+        name="expected_calibration_error",
+        tasks=ONE_LABEL,
+        unit="1",
+        direction="lower is better",
+        formula="sum over bins of weight share times |mean confidence - frequency|",
+        reference="Naeini, Cooper, Hauskrecht, Obtaining Well Calibrated Probabilities, AAAI (2015)",
+        compute=lambda state, _: expected_gap(state.groups["calibration"]),
+        tables=("calibration",),
+    ),
+    Metric(
+        name="maximum_calibration_error",
+        tasks=ONE_LABEL,
+        unit="1",
+        direction="lower is better",
+        formula="largest |mean confidence - frequency| of a bin that is not empty",
+        reference="Naeini, Cooper, Hauskrecht, Obtaining Well Calibrated Probabilities, AAAI (2015)",
+        compute=lambda state, _: largest_gap(state.groups["calibration"]),
+        tables=("calibration",),
+    ),
+    Metric(
+        name="focal_loss",
+        tasks=ONE_LABEL,
+        unit="information",
+        direction="lower is better",
+        formula="weighted mean of -alpha_t (1 - p_t)^gamma log p_t",
+        reference="Lin, Goyal, Girshick, He, Dollar, Focal Loss for Dense Object Detection, ICCV (2017), eq. 5",
+        compute=average(FOCAL_LOSS),
+        means=(FOCAL_LOSS,),
+        when=lambda batch: batch.options.focal_gamma is not None or batch.options.focal_alpha is not None,
+    ),
+    Metric(
+        name="reverse_kl_divergence",
+        tasks=("distributions",),
+        unit="information",
+        direction="lower is better",
+        formula="weighted mean of sum_c p_ic log(p_ic / t_ic)",
+        reference="Bishop, Pattern Recognition and Machine Learning (2006), section 10.1.2",
+        compute=average(REVERSE_KL),
+        means=(REVERSE_KL,),
+    ),
+    Metric(
+        name="js_divergence",
+        tasks=("distributions",),
+        unit="information",
+        direction="lower is better",
+        formula="weighted mean of (KL(P||M) + KL(Q||M)) / 2, M = (P + Q) / 2",
+        reference="Lin, Divergence Measures Based on the Shannon Entropy, IEEE Trans. Inf. Theory 37 (1991)",
+        compute=average(JS_DIVERGENCE),
+        means=(JS_DIVERGENCE,),
+    ),
+    Metric(
+        name="js_distance",
+        tasks=("distributions",),
+        unit="square root of information",
+        direction="lower is better",
+        formula="sqrt(js_divergence)",
+        reference="Endres, Schindelin, A New Metric for Probability Distributions, IEEE Trans. Inf. Theory 49 (2003)",
+        compute=js_distance,
+        means=(JS_DIVERGENCE,),
+    ),
+    Metric(
+        name="macro_perplexity",
+        tasks=("tokens",),
+        unit="1",
+        direction="lower is better",
+        formula="mean over documents of exp(mean loss of the document in nats)",
+        reference="Jelinek, Mercer, Bahl, Baker, Perplexity, J. Acoust. Soc. Am. 62 (1977)",
+        compute=macro_perplexity,
+        means=(CROSS_ENTROPY, MACRO_PERPLEXITY),
+    ),
+    Metric(
+        name="bits_per_byte",
+        tasks=("tokens",),
+        unit="bits",
+        direction="lower is better",
+        formula="sum of -log p / (ln 2 * sum of n_bytes)",
+        reference="Gao et al., The Pile: An 800GB Dataset of Diverse Text (2020), section 3.1",
+        compute=bits_per_byte,
+        means=(LOSS_PER_BYTE,),
+        when=lambda batch: "n_bytes" in batch.sizes,
+    ),
+    Metric(
+        name="byte_perplexity",
+        tasks=("tokens",),
+        unit="1",
+        direction="lower is better",
+        formula="exp(sum of -log p / sum of n_bytes)",
+        reference="Gao et al., The Pile: An 800GB Dataset of Diverse Text (2020), section 3.1",
+        compute=exponential_average(LOSS_PER_BYTE),
+        means=(LOSS_PER_BYTE,),
+        when=lambda batch: "n_bytes" in batch.sizes,
+    ),
+    Metric(
+        name="word_perplexity",
+        tasks=("tokens",),
+        unit="1",
+        direction="lower is better",
+        formula="exp(sum of -log p / sum of n_words)",
+        reference="Jelinek, Mercer, Bahl, Baker, Perplexity, J. Acoust. Soc. Am. 62 (1977)",
+        compute=exponential_average(LOSS_PER_WORD),
+        means=(LOSS_PER_WORD,),
+        when=lambda batch: "n_words" in batch.sizes,
+    ),
+)
+
+
+def metrics_for(batch: Batch) -> list[Metric]:
+    """The metrics of an answer: those of the task that are default or asked for."""
+    chosen = [metric for metric in METRICS if batch.task in metric.tasks and metric.when(batch)]
+    return [
+        variant
+        for metric in chosen
+        for variant in (map(top_k_accuracy, batch.options.top_k) if metric is TOP_K_ACCURACY else (metric,))
+    ]

@@ -1,0 +1,192 @@
+"""Rows over k classes: the tasks multiclass and distributions. Arrays are class-major, (k, n)."""
+
+from functools import cached_property
+
+import numpy as np
+
+from app.core import divergences, losses
+from app.core.batches import Batch
+from app.core.columns import BoolArray, FloatArray, IntArray
+
+
+class ClassRows:
+    """Some rows of a batch with what several quantities share, each worked out once and only when asked for."""
+
+    def __init__(self, batch: Batch, rows: slice | IntArray) -> None:
+        self.options = batch.options
+        self.n_classes = batch.n_classes
+        self._form = batch.form
+        self._scores = losses.class_major(batch.prediction[rows])  # type: ignore[index]
+        self._labels = None if batch.labels is None else batch.labels[rows]
+        self._targets = None if batch.targets is None else losses.class_major(batch.targets[rows])
+
+    def __len__(self) -> int:
+        return self._scores.shape[1]
+
+    size = None
+    """One element a row."""
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether the truth came as labels."""
+        return self._targets is None
+
+    @property
+    def hard(self) -> bool:
+        """Whether the truth is a label, so that its entropy is 0."""
+        return self._targets is None and not self.options.label_smoothing
+
+    @cached_property
+    def probabilities(self) -> FloatArray:
+        """As sent, or as the options ask, renormalised; not clipped."""
+        if self._form == "probabilities":
+            if self.options.normalization == "renormalize":
+                return self._scores / losses.class_sum(self._scores)
+            return self._scores
+        return np.exp(self._log)
+
+    @cached_property
+    def _log(self) -> FloatArray:
+        if self._form == "probabilities":
+            return np.log(self.probabilities)
+        if self._form == "log_probabilities" and self.options.normalization == "warn":
+            return self._scores
+        return losses.log_softmax(self._scores)
+
+    @cached_property
+    def log_probabilities(self) -> FloatArray:
+        """Logarithms of the clipped probabilities."""
+        epsilon = self.options.epsilon
+        if not epsilon:
+            return self._log
+        if self._form == "probabilities":
+            return np.log(np.clip(self.probabilities, epsilon, 1.0 - epsilon))
+        return np.clip(self._log, np.log(epsilon), np.log1p(-epsilon))
+
+    @cached_property
+    def clipped_probabilities(self) -> FloatArray:
+        """Probabilities as they enter expectations of logarithms."""
+        epsilon = self.options.epsilon
+        return np.clip(self.probabilities, epsilon, 1.0 - epsilon) if epsilon else self.probabilities
+
+    @cached_property
+    def clipped(self) -> BoolArray:
+        """Rows in which epsilon moved a probability."""
+        epsilon = self.options.epsilon
+        outside = (self.probabilities < epsilon) | (self.probabilities > 1.0 - epsilon)
+        return outside.any(axis=0)
+
+    @cached_property
+    def labels(self) -> IntArray:
+        """The true class; of soft targets the largest, the first of equals."""
+        return self._targets.argmax(axis=0) if self._labels is None else self._labels  # type: ignore[union-attr]
+
+    @cached_property
+    def targets(self) -> FloatArray:
+        """The truth as distributions, not smoothed."""
+        return losses.one_hot(self.labels, self.n_classes) if self._targets is None else self._targets
+
+    @cached_property
+    def _class_weight(self) -> FloatArray | None:
+        weight = self.options.class_weight
+        return None if weight is None else np.array(weight)[:, None]
+
+    @cached_property
+    def weighted_targets(self) -> FloatArray:
+        """The truth, not smoothed, times the class weights."""
+        return self.targets if self._class_weight is None else self.targets * self._class_weight
+
+    @cached_property
+    def _smoothed(self) -> FloatArray:
+        return losses.smoothed(self.targets, self.options.label_smoothing, self.n_classes)
+
+    @cached_property
+    def _weighted(self) -> FloatArray:
+        return self._smoothed if self._class_weight is None else self._smoothed * self._class_weight
+
+    @cached_property
+    def share(self) -> FloatArray | None:
+        """sum_c w_c t_c with class weights w, what a row counts for in a loss; None for 1."""
+        if self._class_weight is None:
+            return None
+        if self._targets is None:
+            return self._class_weight.ravel().take(self.labels)
+        return losses.class_sum(self.weighted_targets)
+
+    def _shared(self, values: FloatArray) -> FloatArray:
+        return values if self.share is None else losses.product(self.share, values)
+
+    @cached_property
+    def cross_entropy(self) -> FloatArray:
+        if self.hard:
+            return self._shared(0.0 - losses.pick(self.log_probabilities, self.labels))
+        return losses.cross_entropy(self._weighted, self.log_probabilities)
+
+    @cached_property
+    def target_entropy(self) -> FloatArray:
+        if self.hard:
+            return np.zeros(len(self.labels))
+        return losses.cross_entropy(self._weighted, np.log(self._smoothed))
+
+    @cached_property
+    def kl_divergence(self) -> FloatArray:
+        if self.hard:
+            return self.cross_entropy
+        return divergences.kl_divergence(self._weighted, np.log(self._smoothed), self.log_probabilities)
+
+    @cached_property
+    def predictive_entropy(self) -> FloatArray:
+        return self._shared(losses.entropy(self.clipped_probabilities, self.log_probabilities))
+
+    @cached_property
+    def entropy_gap(self) -> FloatArray:
+        return self.cross_entropy - self.predictive_entropy
+
+    @cached_property
+    def brier_score(self) -> FloatArray:
+        return losses.brier_score(self.targets, self.probabilities)
+
+    @cached_property
+    def focal_loss(self) -> FloatArray:
+        alpha = 1.0 if self.options.focal_alpha is None else self.options.focal_alpha
+        weight = alpha * losses.focal_weight(self.clipped_probabilities, self.options.focal_gamma or 0.0)
+        return losses.cross_entropy(self._weighted * weight, self.log_probabilities)
+
+    @cached_property
+    def confidence(self) -> FloatArray:
+        """The probability of the top class."""
+        return self.probabilities.max(axis=0)
+
+    @cached_property
+    def _top_is_label(self) -> BoolArray:
+        best = self._scores.max(axis=0)
+        at_best = self._scores == best
+        if np.count_nonzero(at_best) == len(best):
+            return losses.pick(self._scores, self.labels) == best
+        return at_best.argmax(axis=0) == self.labels
+
+    @cached_property
+    def frequency(self) -> FloatArray:
+        """How much of the truth lies on the top class."""
+        if self._targets is None:
+            return self._top_is_label.astype(np.float64)
+        return losses.pick(self._targets, self._scores.argmax(axis=0))
+
+    @cached_property
+    def accuracy(self) -> FloatArray:
+        return self._top_is_label.astype(np.float64)
+
+    def top_k_accuracy(self, k: int) -> FloatArray:
+        """1 where the label is among the k largest, ties going to the lower class."""
+        own = losses.pick(self._scores, self.labels)
+        before = np.arange(self.n_classes)[:, None] < self.labels
+        ahead = (self._scores > own) | ((self._scores == own) & before)
+        return (np.add.reduce(ahead, axis=0) < k).astype(np.float64)
+
+    @cached_property
+    def reverse_kl_divergence(self) -> FloatArray:
+        return divergences.kl_divergence(self.clipped_probabilities, self.log_probabilities, np.log(self.targets))
+
+    @cached_property
+    def js_divergence(self) -> FloatArray:
+        return divergences.js_divergence(self.targets, self.clipped_probabilities)

@@ -1,0 +1,183 @@
+"""Rows of independent yes-or-no elements: the tasks binary (one a row) and multilabel (l a row), arrays (l, n)."""
+
+from functools import cached_property
+
+import numpy as np
+
+from app.core import divergences, losses
+from app.core.batches import Batch
+from app.core.columns import BoolArray, FloatArray, IntArray
+
+
+class ElementRows:
+    """Some rows of a batch with what several quantities share, each worked out once and only when asked for.
+
+    Elements that are masked stand as probability 0.5 and truth 0 and are left out of every sum over a row.
+    """
+
+    def __init__(self, batch: Batch, rows: slice | IntArray) -> None:
+        self.options = batch.options
+        self.n_classes = batch.n_classes
+        self._logits = batch.form == "logits"
+        masked = batch.scored is not None and batch.scored.ndim == 2
+        self._mask = batch.scored[rows].T if masked else None  # type: ignore[index]
+        self._scores = self._elements(batch.prediction[rows], 0.0 if self._logits else 0.5)  # type: ignore[index]
+        truth = batch.labels if batch.targets is None else batch.targets
+        self.targets = self._elements(truth[rows], 0.0)  # type: ignore[index]
+        self._soft = batch.targets is not None
+
+    def _elements(self, values: FloatArray, masked: float) -> FloatArray:
+        rows = losses.class_major(values if values.ndim == 2 else values[:, None])
+        return rows if self._mask is None else np.where(self._mask, rows, masked)
+
+    def _row_sum(self, elements: FloatArray) -> FloatArray:
+        return losses.class_sum(elements if self._mask is None else np.where(self._mask, elements, 0.0))
+
+    def __len__(self) -> int:
+        return self._scores.shape[1]
+
+    @property
+    def hard(self) -> bool:
+        """Whether the truth is 0 or 1 throughout, so that its entropy is 0."""
+        return not self._soft and not self.options.label_smoothing
+
+    @property
+    def n_elements(self) -> int:
+        """Elements a row: 1 for binary."""
+        return len(self._scores)
+
+    @cached_property
+    def scored_elements(self) -> BoolArray:
+        """Which elements are scored, (l, n)."""
+        return np.ones(self._scores.shape, dtype=bool) if self._mask is None else self._mask
+
+    @cached_property
+    def size(self) -> FloatArray | None:
+        """Scored elements of each row; None for one."""
+        if self._mask is not None:
+            return np.add.reduce(self._mask, axis=0, dtype=np.float64)
+        return None if self.n_elements == 1 else np.full(self._scores.shape[1], float(self.n_elements))
+
+    share = None
+    """No class weights here."""
+
+    @cached_property
+    def labels(self) -> IntArray:
+        """(n,) true class of the first element, for tables by class."""
+        return (self.targets[0] >= 0.5).astype(np.int64)
+
+    @cached_property
+    def probabilities(self) -> FloatArray:
+        """As sent, not clipped."""
+        return losses.expit(self._scores) if self._logits else self._scores
+
+    @cached_property
+    def clipped_probabilities(self) -> FloatArray:
+        """Probabilities as they enter expectations of logarithms."""
+        epsilon = self.options.epsilon
+        return np.clip(self.probabilities, epsilon, 1.0 - epsilon) if epsilon else self.probabilities
+
+    @cached_property
+    def clipped(self) -> BoolArray:
+        """Rows in which epsilon moved a probability."""
+        epsilon = self.options.epsilon
+        outside = (self.probabilities < epsilon) | (self.probabilities > 1.0 - epsilon)
+        return outside.any(axis=0)
+
+    @cached_property
+    def _logs(self) -> tuple[FloatArray, FloatArray]:
+        epsilon = self.options.epsilon
+        if not self._logits:
+            return np.log(self.clipped_probabilities), np.log1p(-self.clipped_probabilities)
+        log_p, log_not_p = -losses.softplus(-self._scores), -losses.softplus(self._scores)
+        if epsilon:
+            bounds = np.log(epsilon), np.log1p(-epsilon)
+            return np.clip(log_p, *bounds), np.clip(log_not_p, *bounds)
+        return log_p, log_not_p
+
+    @cached_property
+    def _smoothed(self) -> FloatArray:
+        return losses.smoothed(self.targets, self.options.label_smoothing, 2)
+
+    @cached_property
+    def _pos_weight(self) -> FloatArray | float:
+        weight = self.options.pos_weight
+        if isinstance(weight, tuple):
+            return np.array(weight)[:, None]
+        return 1.0 if weight is None else weight
+
+    @cached_property
+    def element_losses(self) -> FloatArray:
+        """The loss of every element, (l, n)."""
+        return losses.binary_cross_entropy(self._smoothed, *self._logs, self._pos_weight)
+
+    @cached_property
+    def cross_entropy(self) -> FloatArray:
+        return self._row_sum(self.element_losses)
+
+    @cached_property
+    def target_entropy(self) -> FloatArray:
+        if self.hard:
+            return np.zeros(self._scores.shape[1])
+        t = self._smoothed
+        return self._row_sum(losses.binary_cross_entropy(t, np.log(t), np.log1p(-t), self._pos_weight))
+
+    @cached_property
+    def kl_divergence(self) -> FloatArray:
+        if self.hard:
+            return self.cross_entropy
+        t, (log_p, log_not_p) = self._smoothed, self._logs
+        positive = losses.product(self._pos_weight * t, np.where(t > 0.0, np.log(t) - log_p, 0.0))
+        negative = losses.product(1.0 - t, np.where(t < 1.0, np.log1p(-t) - log_not_p, 0.0))
+        return self._row_sum(positive + negative)
+
+    @cached_property
+    def predictive_entropy(self) -> FloatArray:
+        return self._row_sum(losses.binary_cross_entropy(self.clipped_probabilities, *self._logs))
+
+    @cached_property
+    def entropy_gap(self) -> FloatArray:
+        return self.cross_entropy - self.predictive_entropy
+
+    @cached_property
+    def element_brier_scores(self) -> FloatArray:
+        """The squared error of every element, (l, n)."""
+        return (self.probabilities - self.targets) ** 2
+
+    @cached_property
+    def brier_score(self) -> FloatArray:
+        return self._row_sum(self.element_brier_scores)
+
+    @cached_property
+    def focal_loss(self) -> FloatArray:
+        gamma, alpha = self.options.focal_gamma or 0.0, self.options.focal_alpha
+        p, t, (log_p, log_not_p) = self.clipped_probabilities, self._smoothed, self._logs
+        positive = self._pos_weight * t * losses.focal_weight(p, gamma) * (1.0 if alpha is None else alpha)
+        negative = (1.0 - t) * p**gamma * (1.0 if alpha is None else 1.0 - alpha)
+        return self._row_sum(0.0 - (losses.product(positive, log_p) + losses.product(negative, log_not_p)))
+
+    @cached_property
+    def confidence(self) -> FloatArray:
+        """The probability of the positive class, for binary."""
+        return self.probabilities[0]
+
+    @cached_property
+    def frequency(self) -> FloatArray:
+        """How much of the truth lies on the positive class, for binary."""
+        return self.targets[0]
+
+    @cached_property
+    def correct(self) -> FloatArray:
+        """1 where an element is predicted right, (l, n)."""
+        predicted = self.probabilities >= self.options.threshold
+        return (predicted == (self.targets >= 0.5)).astype(np.float64)
+
+    @cached_property
+    def accuracy(self) -> FloatArray:
+        return self._row_sum(self.correct)
+
+    @cached_property
+    def subset_accuracy(self) -> FloatArray:
+        """1 where all scored elements of a row are predicted right."""
+        wrong = self.correct == 0.0
+        return (~(wrong if self._mask is None else wrong & self._mask).any(axis=0)).astype(np.float64)

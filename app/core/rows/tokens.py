@@ -1,0 +1,64 @@
+"""Rows of the task tokens: one document each, a list of natural log-probabilities of observed tokens."""
+
+from functools import cached_property
+
+import numpy as np
+
+from app.core.batches import Batch
+from app.core.columns import FloatArray, IntArray, Ragged
+
+
+class TokenRows:
+    """Some documents of a batch, all of at least one token."""
+
+    share = None
+    """No class weights here."""
+
+    def __init__(self, batch: Batch, rows: slice | IntArray) -> None:
+        documents = batch.prediction
+        assert isinstance(documents, Ragged)
+        self.options = batch.options
+        self._batch, self._rows = batch, rows
+        self._starts = documents.offsets[:-1][rows]
+        self._ends = documents.offsets[1:][rows]
+        self._values = documents.values
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @cached_property
+    def size(self) -> FloatArray:
+        """Tokens of each document."""
+        return (self._ends - self._starts).astype(np.float64)
+
+    @cached_property
+    def cross_entropy(self) -> FloatArray:
+        """Summed over the tokens of each document."""
+        first = int(self._starts[0])
+        tokens = self._values[first : int(self._ends[-1])].astype(np.float64, copy=False)
+        if self.options.epsilon:
+            tokens = np.clip(tokens, np.log(self.options.epsilon), np.log1p(-self.options.epsilon))
+        return 0.0 - np.add.reduceat(tokens, self._starts - first)
+
+    @cached_property
+    def clipped(self) -> FloatArray:
+        """Documents in which epsilon moved a probability."""
+        first = int(self._starts[0])
+        tokens = self._values[first : int(self._ends[-1])]
+        outside = (tokens < np.log(self.options.epsilon)) | (tokens > np.log1p(-self.options.epsilon))
+        return np.logical_or.reduceat(outside, self._starts - first)
+
+    @cached_property
+    def macro_perplexity(self) -> FloatArray:
+        """exp of the mean loss of each document."""
+        return np.exp(self.cross_entropy / self.size)
+
+    @property
+    def n_bytes(self) -> FloatArray:
+        """UTF-8 bytes of each document."""
+        return self._batch.sizes["n_bytes"][self._rows].astype(np.float64)
+
+    @property
+    def n_words(self) -> FloatArray:
+        """Words of each document."""
+        return self._batch.sizes["n_words"][self._rows].astype(np.float64)

@@ -1,0 +1,156 @@
+"""States: the exact sums from which every metric is computed, and which add."""
+
+import json
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from app.core.sums import UNIT_EXPONENT
+from app.errors import InvalidState, StateMismatch
+
+VERSION = 1
+_SUM = re.compile(r"(-?[0-9a-f]{1,800})p(-?[0-9]{1,4})")
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """What a weighted mean and its standard error need, of rows with numerator z_i and denominator v_i.
+
+    Attributes:
+        n: Rows of positive weight with a finite numerator.
+        n_infinite: Rows of positive weight with an infinite one, which are in no sum.
+        z, v, zz, zv, vv: Exact sums of z_i, v_i and their products.
+    """
+
+    n: int = 0
+    n_infinite: int = 0
+    z: int = 0
+    v: int = 0
+    zz: int = 0
+    zv: int = 0
+    vv: int = 0
+
+    def __add__(self, other: "Moments") -> "Moments":
+        return Moments(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSums:
+    """Exact sums by group (bin or class), a list for each column."""
+
+    columns: dict[str, list[int]]
+
+    def __getitem__(self, column: str) -> list[int]:
+        return self.columns[column]
+
+    def __add__(self, other: "GroupSums") -> "GroupSums":
+        return GroupSums(
+            {
+                name: [a + b for a, b in zip(sums, other.columns[name], strict=True)]
+                for name, sums in self.columns.items()
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All sums of a batch, or of many: states of the same options and task add, in any order.
+
+    Attributes:
+        fingerprint: Equal only for tasks and options under which sums mean the same.
+        n_classes: Columns of the prediction; 0 for tokens.
+        weight_sum: Exact sum of the weights of the scored rows.
+        moments: By the name of what is averaged.
+        groups: By the name of the table.
+    """
+
+    fingerprint: str
+    n_classes: int
+    n_samples: int = 0
+    n_scored: int = 0
+    weight_sum: int = 0
+    moments: dict[str, Moments] = field(default_factory=dict)
+    groups: dict[str, GroupSums] = field(default_factory=dict)
+
+    def __add__(self, other: "State") -> "State":
+        if (self.fingerprint, set(self.moments), set(self.groups)) != (
+            other.fingerprint,
+            set(other.moments),
+            set(other.groups),
+        ):
+            raise StateMismatch("states must come from the same task, options and metrics to add")
+        return replace(
+            self,
+            n_samples=self.n_samples + other.n_samples,
+            n_scored=self.n_scored + other.n_scored,
+            weight_sum=self.weight_sum + other.weight_sum,
+            moments={name: m + other.moments[name] for name, m in self.moments.items()},
+            groups={name: g + other.groups[name] for name, g in self.groups.items()},
+        )
+
+    def to_bytes(self) -> bytes:
+        """The versioned serial form: JSON, each sum as hexadecimal digits times a power of two."""
+        return json.dumps(
+            {
+                "version": VERSION,
+                "fingerprint": self.fingerprint,
+                "counts": [self.n_classes, self.n_samples, self.n_scored],
+                "weight_sum": _packed(self.weight_sum),
+                "moments": {
+                    name: [m.n, m.n_infinite, *map(_packed, (m.z, m.v, m.zz, m.zv, m.vv))]
+                    for name, m in self.moments.items()
+                },
+                "groups": {
+                    name: {column: list(map(_packed, sums)) for column, sums in table.columns.items()}
+                    for name, table in self.groups.items()
+                },
+            },
+            separators=(",", ":"),
+        ).encode()
+
+    @classmethod
+    def from_bytes(cls, serial: bytes) -> "State":
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            InvalidState: Another version, or not a serialised state.
+        """
+        try:
+            form = json.loads(serial)
+            if form["version"] != VERSION:
+                raise InvalidState(f"must be a state of version {VERSION}, found version {form['version']}")
+            return cls(
+                str(form["fingerprint"]),
+                *map(_count, form["counts"]),
+                weight_sum=_unpacked(form["weight_sum"]),
+                moments={name: _moments(*values) for name, values in form["moments"].items()},
+                groups={
+                    name: GroupSums({column: list(map(_unpacked, sums)) for column, sums in table.items()})
+                    for name, table in form["groups"].items()
+                },
+            )
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InvalidState("must be a serialised state, found something else") from error
+
+
+def _packed(total: int) -> str:
+    zeros = (total & -total).bit_length() - 1 if total else 0
+    return f"{total >> zeros:x}p{zeros + UNIT_EXPONENT}"
+
+
+def _unpacked(text: str) -> int:
+    match = _SUM.fullmatch(text)
+    if match is None or int(match[2]) < UNIT_EXPONENT:
+        raise ValueError(text)
+    return int(match[1], 16) << int(match[2]) - UNIT_EXPONENT
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(value)
+    return value
+
+
+def _moments(n: Any, n_infinite: Any, *sums: str) -> Moments:
+    z, v, zz, zv, vv = map(_unpacked, sums)
+    return Moments(_count(n), _count(n_infinite), z, v, zz, zv, vv)

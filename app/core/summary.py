@@ -1,0 +1,79 @@
+"""From a batch to its state: one pass over the scored rows, a chunk at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from app.core.batches import Batch
+from app.core.columns import FloatArray
+from app.core.findings import Finding
+from app.core.gather import Chunk, Mean
+from app.core.rows import chunks
+from app.core.state import Moments, State
+from app.core.tables import empty_table
+
+
+@dataclass(slots=True)
+class Summary:
+    """A state, and what was noticed on the way.
+
+    Attributes:
+        zero_probability: Rows of positive weight whose loss is infinite.
+        clipped: Rows in which epsilon moved a probability.
+        per_sample: (n,) loss of every row, NaN where it is not scored; None where nobody asked.
+    """
+
+    state: State
+    zero_probability: Finding = field(default_factory=Finding)
+    clipped: Finding = field(default_factory=Finding)
+    per_sample: FloatArray | None = None
+
+
+def summarize(batch: Batch, means: Sequence[Mean], tables: Sequence[str], *, per_sample: bool = False) -> Summary:
+    """Add up everything that `means` and `tables` ask for.
+
+    Args:
+        means: Among them the cross-entropy, from which the findings come.
+        tables: Of `calibration`, `class_frequencies`, `per_class`.
+        per_sample: Also keep the loss of every row.
+    """
+    summary = Summary(_nothing(batch, means, tables))
+    if per_sample:
+        summary.per_sample = np.full(len(batch), np.nan)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
+        for rows in chunks(batch):
+            chunk = Chunk(batch, rows, means, tables)
+            summary.state = _sum(summary.state, chunk, means)
+            _note(summary, chunk)
+    return summary
+
+
+def _nothing(batch: Batch, means: Sequence[Mean], tables: Sequence[str]) -> State:
+    return State(
+        fingerprint=batch.options.fingerprint(batch.task, batch.n_classes),
+        n_classes=batch.n_classes,
+        n_samples=len(batch),
+        n_scored=batch.n_scored,
+        moments={mean.name: Moments() for mean in means},
+        groups={name: empty_table(name, batch) for name in tables},
+    )
+
+
+def _sum(state: State, chunk: Chunk, means: Sequence[Mean]) -> State:
+    return replace(
+        state,
+        weight_sum=state.weight_sum + chunk.weight_sum,
+        moments={mean.name: state.moments[mean.name] + chunk.moments(mean) for mean in means},
+        groups={name: sums + chunk.tables[name] for name, sums in state.groups.items()},
+    )
+
+
+def _note(summary: Summary, chunk: Chunk) -> None:
+    loss = chunk.columns["cross_entropy"]
+    summary.zero_probability.add(chunk.numbers[np.isinf(loss) & chunk.weighs].tolist())
+    if "clipped" in chunk.columns:
+        summary.clipped.add(chunk.numbers[chunk.columns["clipped"]].tolist())
+    if summary.per_sample is not None:
+        size = chunk.columns.get("size")
+        summary.per_sample[chunk.numbers] = loss if size is None else loss / size

@@ -1,0 +1,162 @@
+"""Sums by group: by calibration bin and by class."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from app.core.batches import Batch
+from app.core.calibration import bin_index
+from app.core.columns import FloatArray, IntArray
+from app.core.losses import NATS_PER_UNIT, product
+from app.core.options import Options
+from app.core.rows.classes import ClassRows
+from app.core.rows.elements import ElementRows
+from app.core.state import GroupSums
+from app.core.sums import ONE, exact_group_sums, to_float
+
+ClassedRows: TypeAlias = ClassRows | ElementRows
+
+
+def times(weight: FloatArray | None, values: FloatArray | None) -> FloatArray | None:
+    """The product of two columns, where None stands for all ones and 0 times anything is 0."""
+    if weight is None or values is None:
+        return values if weight is None else weight
+    return product(weight, values)
+
+
+def calibration(columns: Mapping[str, FloatArray], weight: FloatArray | None, options: Options) -> GroupSums:
+    """Rows, weight, confidence and observed frequency by bin of confidence."""
+    n_bins = options.n_bins
+    bins = bin_index(columns["confidence"], n_bins, options.bin_edges)
+    return GroupSums(
+        {
+            "n": _counts(bins, n_bins),
+            "weight": _sums(weight, bins, n_bins),
+            "confidence": _sums(times(weight, columns["confidence"]), bins, n_bins),
+            "frequency": _sums(times(weight, columns["frequency"]), bins, n_bins),
+        }
+    )
+
+
+def class_frequencies(rows: ClassedRows, weight: FloatArray | None) -> GroupSums:
+    """The weight that the truth puts on each class, class weights included."""
+    if isinstance(rows, ElementRows):
+        targets = np.concatenate([1.0 - rows.targets, rows.targets])
+    elif rows.has_labels:
+        return GroupSums({"weight": _sums(times(weight, rows.share), rows.labels, rows.n_classes)})
+    else:
+        targets = rows.weighted_targets
+    shares = targets if weight is None else targets * weight
+    groups = np.repeat(np.arange(len(shares)), shares.shape[1])
+    return GroupSums({"weight": _sums(shares.ravel(), groups, len(shares))})
+
+
+def per_class(rows: ClassedRows, weight: FloatArray | None) -> GroupSums:
+    """Loss, Brier score and accuracy of the rows of each true class; for multilabel of each label."""
+    if isinstance(rows, ElementRows) and rows.n_elements > 1:
+        return _per_label(rows, weight)
+    share = times(weight, rows.share)
+    return _scores_by_group(
+        rows.labels,
+        rows.n_classes,
+        weight,
+        share,
+        {name: getattr(rows, name) for name in ("cross_entropy", "brier_score", "accuracy")},
+    )
+
+
+def _per_label(rows: ElementRows, weight: FloatArray | None) -> GroupSums:
+    scored = rows.scored_elements.ravel()
+    groups = np.repeat(np.arange(rows.n_elements), rows.scored_elements.shape[1])[scored]
+    spread = None if weight is None else np.tile(weight, rows.n_elements)[scored]
+    values = {
+        "cross_entropy": rows.element_losses.ravel()[scored],
+        "brier_score": rows.element_brier_scores.ravel()[scored],
+        "accuracy": rows.correct.ravel()[scored],
+    }
+    return _scores_by_group(groups, rows.n_elements, spread, spread, values)
+
+
+def _scores_by_group(
+    groups: IntArray,
+    n_groups: int,
+    weight: FloatArray | None,
+    share: FloatArray | None,
+    values: dict[str, FloatArray],
+) -> GroupSums:
+    """`share` is what a row counts for in the loss; the numerators of the loss carry class weights already."""
+    numerator = times(weight, values["cross_entropy"])
+    assert numerator is not None
+    infinite = np.isinf(numerator)
+    return GroupSums(
+        {
+            "n": _counts(groups, n_groups),
+            "n_infinite": _counts(groups[infinite], n_groups),
+            "weight": _sums(weight, groups, n_groups),
+            "share": _sums(share, groups, n_groups),
+            "cross_entropy": _sums(np.where(infinite, 0.0, numerator), groups, n_groups),
+            "brier_score": _sums(times(weight, values["brier_score"]), groups, n_groups),
+            "accuracy": _sums(times(weight, values["accuracy"]), groups, n_groups),
+        }
+    )
+
+
+def class_scores(table: GroupSums, options: Options) -> list[dict[str, Any]]:
+    """The section `per_class`: means by class, without those that do not exist."""
+    names = options.classes or range(len(table["n"]))
+    rows = zip(names, *(table[column] for column in TABLE_COLUMNS["per_class"]), strict=True)
+    return [_class_entry(options, *row) for row in rows]
+
+
+def _class_entry(
+    options: Options,
+    name: str | int,
+    n: int,
+    n_infinite: int,
+    weight: int,
+    share: int,
+    cross_entropy: int,
+    brier_score: int,
+    accuracy: int,
+) -> dict[str, Any]:
+    entry: dict[str, Any] = {"class": name, "n": n, "weight": to_float(weight)}
+    divisor = n * ONE if options.denominator == "count" else share
+    if not divisor or not weight:
+        return {**entry, "status": "undefined"}
+    infinite = n_infinite > 0
+    return {
+        **entry,
+        "status": "infinite" if infinite else "ok",
+        "cross_entropy": None if infinite else cross_entropy / divisor / NATS_PER_UNIT[options.unit],
+        "brier_score": brier_score / weight,
+        "accuracy": accuracy / weight,
+    }
+
+
+def _sums(values: FloatArray | None, groups: IntArray, n_groups: int) -> list[int]:
+    if values is None:
+        return [count * ONE for count in _counts(groups, n_groups)]
+    return exact_group_sums(values, groups, n_groups)
+
+
+def _counts(groups: IntArray, n_groups: int) -> list[int]:
+    counts: list[int] = np.bincount(groups, minlength=n_groups).tolist()
+    return counts
+
+
+def empty_table(name: str, batch: Batch) -> GroupSums:
+    """A table of no rows, to which others add."""
+    n_groups = batch.options.n_bins if name == "calibration" else batch.n_classes
+    return GroupSums({column: [0] * n_groups for column in TABLE_COLUMNS[name]})
+
+
+TABLE_COLUMNS = {
+    "calibration": ("n", "weight", "confidence", "frequency"),
+    "class_frequencies": ("weight",),
+    "per_class": ("n", "n_infinite", "weight", "share", "cross_entropy", "brier_score", "accuracy"),
+}
+BLOCK_TABLES: dict[str, Callable[[ClassedRows, FloatArray | None], GroupSums]] = {
+    "class_frequencies": class_frequencies,
+    "per_class": per_class,
+}

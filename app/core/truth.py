@@ -1,0 +1,131 @@
+"""The truth of a batch: labels, names of classes, soft targets, and which rows are scored at all."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.checks import check_elements, check_interval, check_row_sums, found
+from app.core.columns import BoolArray, Column, IntArray, Ragged
+from app.core.options import Options
+from app.core.tasks import TaskName
+from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
+
+
+def shaped(field: str, values: Column, n_dimensions: int) -> NDArray[Any]:
+    """`values` if they have as many dimensions as the field must have.
+
+    Raises:
+        InvalidInput: Rows of uneven length, rows where numbers belong, or numbers where rows belong.
+    """
+    if isinstance(values, Ragged):
+        if n_dimensions == 1:
+            raise InvalidInput.at(f"/{field}/0", "wrong_shape", "must be a single value, found a list")
+        raise InvalidInput(_uneven_rows(field, np.diff(values.offsets)))
+    if values.ndim != n_dimensions:
+        wanted = "single values" if n_dimensions == 1 else "lists of equal length, one a row"
+        given = "single values" if values.ndim == 1 else "lists"
+        raise InvalidInput.at(f"/{field}", "wrong_shape", f"must hold {wanted}, found {given}")
+    return values
+
+
+def _uneven_rows(field: str, lengths: IntArray) -> list[FieldError]:
+    width = int(lengths[0])
+    return [
+        FieldError(f"/{field}/{row}", "wrong_shape", f"must have {width} values like row 0, found {lengths[row]}")
+        for row in np.flatnonzero(lengths != width)[:MAX_LISTED_ERRORS].tolist()
+    ] or [FieldError(f"/{field}", "wrong_shape", "must hold rows of at least one value, found empty rows")]
+
+
+def mask_of(columns: Mapping[str, Column], shape: tuple[int, ...], task: TaskName) -> BoolArray | None:
+    """The mask (n,), for multilabel also (n, l); None where there is none or it is true throughout."""
+    if "mask" not in columns:
+        return None
+    elementwise = task == "multilabel" and getattr(columns["mask"], "ndim", 2) == 2
+    mask = shaped("mask", columns["mask"], 2 if elementwise else 1)
+    if mask.shape != shape[: mask.ndim]:
+        raise InvalidInput.at("/mask", "wrong_shape", f"must have shape {list(shape)}, found {list(mask.shape)}")
+    return None if mask.all() else mask
+
+
+def labels_of(
+    values: Column, scored: BoolArray | None, shape: tuple[int, ...], n_classes: int, options: Options
+) -> tuple[IntArray, BoolArray | None]:
+    """Labels as class indices, and the mask without the rows of `ignore_index`; ignored labels become 0.
+
+    Raises:
+        InvalidInput: A scored label is no class, a name is unknown, or names lack `classes`.
+    """
+    labels = _indices(shaped("labels", values, len(shape)), scored, options)
+    if labels.shape != shape:
+        raise InvalidInput.at("/labels", "wrong_shape", f"must have shape {list(shape)}, found {list(labels.shape)}")
+    scored = _without_ignored(labels, scored, options.ignore_index)
+    top = 1 if len(shape) == 2 else n_classes - 1
+    rule = "must be 0 or 1" if top == 1 else f"must be a class index in [0, {top}]"
+    check_interval("labels", labels, scored, 0, top, rule)
+    return (labels if scored is None else np.where(_full(scored, labels), labels, 0)), scored
+
+
+def _full(scored: BoolArray, values: NDArray[Any]) -> BoolArray:
+    return scored if scored.ndim == values.ndim else scored[:, None]
+
+
+def _without_ignored(labels: IntArray, scored: BoolArray | None, ignore_index: int | None) -> BoolArray | None:
+    if ignore_index is None or not (labels == ignore_index).any():
+        return scored
+    kept = labels != ignore_index
+    return kept if scored is None else kept & scored
+
+
+def _indices(labels: NDArray[Any], scored: BoolArray | None, options: Options) -> IntArray:
+    if labels.dtype == object:
+        return _named(labels, scored, options.classes)
+    if options.classes is not None and labels.dtype != bool:
+        raise InvalidInput.at("/labels", "wrong_type", "must be names when `classes` is given, found numbers")
+    return labels.astype(np.int64, copy=False)
+
+
+def _named(names: NDArray[Any], scored: BoolArray | None, classes: tuple[str, ...] | None) -> IntArray:
+    if classes is None:
+        raise InvalidInput.at("/classes", "missing", "must give the class names in column order when labels are names")
+    index = {name: position for position, name in enumerate(classes)}
+    labels = np.array([index.get(name, -1) for name in names.tolist()], dtype=np.int64)
+    unknown = labels < 0 if scored is None else (labels < 0) & scored
+    if unknown.any():
+        raise InvalidInput(
+            (
+                FieldError(f"/labels/{row}", "out_of_range", found("must be one of `classes`", names[row][:60]))
+                for row in np.flatnonzero(unknown).tolist()
+            ),
+            int(unknown.sum()),
+        )
+    return np.where(labels < 0, 0, labels)
+
+
+def targets_of(
+    task: TaskName, values: Column, scored: BoolArray | None, shape: tuple[int, ...], options: Options
+) -> NDArray[Any]:
+    """Soft targets of the shape of the prediction.
+
+    Raises:
+        InvalidInput: A scored target is negative or above 1, or a row that must sum to 1 does not.
+    """
+    targets = shaped("targets", values, len(shape))
+    if targets.shape != shape:
+        raise InvalidInput.at("/targets", "wrong_shape", f"must have shape {list(shape)}, found {list(targets.shape)}")
+    if task in ("multiclass", "distributions"):
+        check_elements("targets", targets, scored, _finite_positive, _each_finite_positive, "must be at least 0")
+        check_row_sums("targets", targets, scored, options.tolerance)
+    else:
+        check_interval("targets", targets, scored, 0.0, 1.0, "must lie in [0, 1]")
+    return targets
+
+
+def _finite_positive(piece: NDArray[Any]) -> bool:
+    return bool(piece.min() >= 0.0 and piece.max() < np.inf)
+
+
+def _each_finite_positive(piece: NDArray[Any]) -> BoolArray:
+    ok: BoolArray = (piece >= 0.0) & (piece < np.inf)
+    return ok

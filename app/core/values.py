@@ -1,0 +1,46 @@
+"""A metric's value: a number, or why there is none, with its uncertainty."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+Status: TypeAlias = Literal["ok", "infinite", "undefined"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """A number with its contract; `value` is None unless `status` is `ok`, and `reason` then says why."""
+
+    value: float | None = None
+    status: Status = "ok"
+    reason: str | None = None
+    standard_error: float | None = None
+    confidence_interval: tuple[float, float] | None = None
+    z: float | None = None
+
+    def scaled(self, divisor: float) -> "Value":
+        """The same value in a unit `divisor` times as large."""
+        if self.value is None or divisor == 1.0:
+            return self
+        interval = self.confidence_interval
+        return replace(
+            self,
+            value=self.value / divisor,
+            standard_error=None if self.standard_error is None else self.standard_error / divisor,
+            confidence_interval=None if interval is None else (interval[0] / divisor, interval[1] / divisor),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry of `metrics` in an answer: what is not known is left out, but for `value`."""
+        entry: dict[str, Any] = {"value": self.value, "status": self.status}
+        for name in ("reason", "standard_error", "confidence_interval", "z"):
+            if (known := getattr(self, name)) is not None:
+                entry[name] = known
+        return entry
+
+
+INFINITE = Value(status="infinite", reason="the loss of a row is infinite: probability 0 on what was observed")
+
+
+def undefined(reason: str) -> Value:
+    """No value, and why."""
+    return Value(status="undefined", reason=reason)
