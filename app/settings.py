@@ -1,8 +1,8 @@
 """Everything an operator may turn, read from `SURPRISAL_*` once, in `app.main`, and passed down."""
 
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
@@ -11,8 +11,8 @@ LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 class Settings(BaseSettings):
     """One field a setting: the README's table and the tests are made from the descriptions.
 
-    Variables with the prefix that are not settings are left alone: Kubernetes injects `SURPRISAL_PORT` and the like
-    beside a service of that name.
+    Variables with the prefix that are not settings are left alone: Kubernetes injects `SURPRISAL_PORT` and
+    the like beside a service of that name.
     """
 
     model_config = SettingsConfigDict(env_prefix="SURPRISAL_", frozen=True)
@@ -33,3 +33,9 @@ class Settings(BaseSettings):
     drain_timeout_seconds: int = Field(
         8, ge=0, description="How long requests in flight may go on after SIGTERM or Ctrl-C."
     )
+
+    @model_validator(mode="after")
+    def _one_body_fits(self) -> Self:
+        if self.max_body_bytes > self.max_buffered_bytes:
+            raise ValueError("max_body_bytes must be at most max_buffered_bytes")
+        return self

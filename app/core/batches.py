@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.checks import check_elements, check_interval, check_logits, check_row_sums, looks_like_probabilities, off_rows
+from app.core.checks import check_elements, check_interval, check_logits, check_probabilities, check_row_sums, looks_like_probabilities, off_rows
 from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged
 from app.core.findings import Finding
 from app.core.options import Options
@@ -114,7 +114,7 @@ def _classes_batch(task: TaskName, form: str, columns: Mapping[str, Column], opt
 
 def _check_prediction_elements(form: str, prediction: NDArray[Any], scored: BoolArray | None) -> None:
     if form == "probabilities":
-        check_interval(form, prediction, scored, 0.0, 1.0, _PROBABILITY_RULE)
+        check_probabilities(form, prediction, scored, _PROBABILITY_RULE)
     elif form == "log_probabilities":
         check_interval(form, prediction, scored, -np.inf, 0.0, "must be at most 0")
     else:

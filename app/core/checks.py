@@ -13,12 +13,13 @@ from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.losses import class_major, class_sum, log_sum_exp
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
 
-_PIECE = 1 << 15  # elements: the piece and a temporary of its size stay in the second-level cache
+_BITS_OF_ONE = np.array(1.0).view(np.uint64)
+PIECE = 1 << 16  # elements: the piece and a temporary of its size stay in the second-level cache
 
 
 def pieces(n_rows: int, n_columns: int) -> Iterator[slice]:
     """Slices that cover `n_rows` rows, each of a cache-sized number of elements."""
-    step = max(1, _PIECE // max(1, n_columns))
+    step = max(1, PIECE // max(1, n_columns))
     return (slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step))
 
 
@@ -88,6 +89,17 @@ def check_interval(
         lambda piece: (piece >= low) & (piece <= high),
         rule,
     )
+
+
+def check_probabilities(field: str, values: NDArray[Any], scored: BoolArray | None, rule: str) -> None:
+    """Refuse scored elements outside [0, 1]."""
+    check_elements(field, values, scored, _all_probabilities, lambda piece: (piece >= 0.0) & (piece <= 1.0), rule)
+
+
+def _all_probabilities(piece: NDArray[Any]) -> bool:
+    if piece.dtype == np.float64 and bool(piece.view(np.uint64).max() <= _BITS_OF_ONE):
+        return True  # read as integers, the doubles of [0, 1] are the smallest: one comparison, half the time
+    return bool(piece.min() >= 0.0 and piece.max() <= 1.0)
 
 
 def check_logits(field: str, logits: NDArray[Any], scored: BoolArray | None) -> None:

@@ -10,7 +10,7 @@ from app.core.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.rows import Rows, blocks
 from app.core.state import GroupSums, Moments
-from app.core.sums import ONE, exact_dot, exact_sum
+from app.core.sums import ONE, exact_dot, exact_power_sums, exact_sum
 from app.core.tables import BLOCK_TABLES, calibration, times
 
 Family: TypeAlias = Literal["loss", "score", "row", "n_bytes", "n_words"]
@@ -54,7 +54,8 @@ class Chunk:
                 gathered.setdefault(name, []).append(column)
             self._add_block_tables(block, tables, start)
             start += len(block)
-        self.columns = {name: np.concatenate(parts) for name, parts in gathered.items()}
+        self.columns = _joined(gathered)
+        self._moments: dict[tuple[int, Family], Moments] = {}
         if "calibration" in tables:
             self.tables["calibration"] = calibration(self.columns, self._weight, batch.options)
 
@@ -76,25 +77,32 @@ class Chunk:
         return np.True_ if self._weight is None else self._weight > 0.0
 
     def moments(self, mean: Mean) -> Moments:
-        """The sums of one mean."""
-        z, v = times(self._weight, self.columns[mean.name]), self._denominator(mean.family)
-        assert z is not None
+        """The sums of one mean; worked out once for means of the same column."""
+        key = id(self.columns[mean.name]), mean.family
+        if key not in self._moments:
+            self._moments[key] = self._sums(mean)
+        return self._moments[key]
+
+    def _sums(self, mean: Mean) -> Moments:
+        column, v = self.columns[mean.name], self._denominator(mean.family)
+        if self._weight is None and v is None:
+            n = len(column)
+            if column.dtype == bool:
+                total = int(np.count_nonzero(column)) * ONE
+                return Moments(n, 0, total, n * ONE, total, total, n * ONE)
+            if np.isfinite(column).all():
+                total, squares = exact_power_sums(column)
+                return Moments(n, 0, total, n * ONE, squares, total, n * ONE)
+        return self._weighted_sums(column, np.ones(len(column)) if v is None else v)
+
+    def _weighted_sums(self, column: FloatArray, v: FloatArray) -> Moments:
+        z = times(self._weight, column) * 1.0
         finite = np.isfinite(z)
-        if v is None and self._weight is None and finite.all():
-            total = exact_sum(z)
-            return Moments(len(z), 0, total, len(z) * ONE, exact_dot(z, z), total, len(z) * ONE)
-        v = np.ones(len(z)) if v is None else v
         counted = finite & self.weighs & (v > 0.0)
         z, v = np.where(finite, z, 0.0), np.where(finite, v, 0.0)
-        return Moments(
-            int(np.count_nonzero(counted)),
-            int(np.count_nonzero(~finite)),
-            exact_sum(z),
-            exact_sum(v),
-            exact_dot(z, z),
-            exact_dot(z, v),
-            exact_dot(v, v),
-        )
+        (z_sum, zz), (v_sum, vv) = exact_power_sums(z), exact_power_sums(v)
+        n, n_infinite = int(np.count_nonzero(counted)), int(np.count_nonzero(~finite))
+        return Moments(n, n_infinite, z_sum, v_sum, zz, exact_dot(z, v), vv)
 
     def _denominator(self, family: Family) -> FloatArray | None:
         size, share = self.columns.get("size"), self.columns.get("share")
@@ -103,6 +111,16 @@ class Chunk:
         if family == "score":
             return times(self._weight, size)
         return self._weight if family == "row" else times(self._weight, self.columns[family])
+
+
+def _joined(gathered: dict[str, list[Any]]) -> dict[str, Any]:
+    """Blocks end to end; names whose blocks are the same arrays share one column."""
+    joined: dict[tuple[int, ...], Any] = {}
+    for parts in gathered.values():
+        key = tuple(map(id, parts))
+        if key not in joined:
+            joined[key] = np.concatenate(parts)
+    return {name: joined[tuple(map(id, parts))] for name, parts in gathered.items()}
 
 
 def _block_columns(

@@ -30,10 +30,9 @@ def class_major(values: NDArray[Any]) -> FloatArray:
     return np.array(values.T, dtype=np.float64, order="C")
 
 
-def pick(values: FloatArray, labels: IntArray) -> FloatArray:
-    """The value of (k, n) at each sample's label (n,), (n,)."""
-    n = values.shape[1]
-    return values.ravel().take(labels * n + np.arange(n))
+def flat_index(labels: IntArray) -> IntArray:
+    """Where each sample's label (n,) stands in a flattened (k, n) array."""
+    return labels * len(labels) + np.arange(len(labels))
 
 
 def one_hot(labels: IntArray, n_classes: int) -> FloatArray:
@@ -102,8 +101,13 @@ def cross_entropy(targets: FloatArray, log_probabilities: FloatArray) -> FloatAr
 
 
 def entropy(probabilities: FloatArray, log_probabilities: FloatArray) -> FloatArray:
-    """-sum_c p_c log p_c over (k, n), (n,); in nats."""
-    return cross_entropy(probabilities, log_probabilities)
+    """-sum_c p_c log p_c over (k, n), (n,); in nats, with 0 log 0 = 0."""
+    terms = probabilities * log_probabilities
+    totals = class_sum(terms)
+    if np.isnan(totals).any():
+        terms[probabilities == 0.0] = 0.0
+        totals = class_sum(terms)
+    return 0.0 - totals
 
 
 def binary_cross_entropy(
@@ -122,6 +126,13 @@ def brier_score(targets: FloatArray, probabilities: FloatArray) -> FloatArray:
     difference = probabilities - targets
     difference *= difference
     return class_sum(difference)
+
+
+def label_brier_score(at_label: IntArray, probabilities: FloatArray) -> FloatArray:
+    """`brier_score` of one-hot targets, to the same bits, without making them; `at_label` is `flat_index`."""
+    squares = probabilities * probabilities
+    squares.ravel()[at_label] = (probabilities.ravel()[at_label] - 1.0) ** 2
+    return class_sum(squares)
 
 
 def focal_weight(probabilities: FloatArray, gamma: float) -> FloatArray:

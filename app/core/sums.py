@@ -10,6 +10,7 @@ products Ozaki, Ogita, Oishi, Rump, "Error-free transformations of matrix multip
 
 import math
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,21 @@ def exact_group_sums(values: FloatArray, groups: IntArray, n_groups: int) -> lis
         for position in np.flatnonzero(cut.rest).tolist():
             totals[chunk[position]] += exact(float(cut.rest[position]))
     return totals
+
+
+def exact_power_sums(x: FloatArray) -> tuple[int, int]:
+    """The sum of x (n,) and of its squares, as `exact_sum` and `exact_dot`, for the price of one cut."""
+    total = squares = 0
+    for start in range(0, len(x), _DOT_CHUNK):
+        cut = _cut(x[start : start + _DOT_CHUNK], _DOT_BITS, _DOT_LEVELS)
+        apart = np.flatnonzero(cut.rest)
+        for position in (apart + start).tolist():
+            value = exact(float(x[position]))
+            total += value
+            squares += value * value >> -UNIT_EXPONENT
+        squares += _cut_dot(cut, cut, apart)
+        total += sum(_units(float(part.sum()), exponent) for exponent, part in cut.parts)
+    return total, squares
 
 
 def exact_dot(x: FloatArray, y: FloatArray) -> int:
@@ -103,13 +119,16 @@ def _cut(values: FloatArray, bits: int, max_levels: int) -> _Cut:
     largest = max(float(values.max()), -float(values.min()))
     if not math.isfinite(largest):
         raise ValueError("exact sums take finite numbers")
-    cut = _Cut([], values)
     exponent = math.frexp(largest)[1] - bits + 1
-    while len(cut.parts) < max_levels and _MIN_EXPONENT < exponent < _MAX_EXPONENT and cut.rest.any():
+    cut = _Cut([], values)
+    sure_levels = 53 // bits  # a double has 53 bits: before so many parts are cut, looking for a rest is no use
+    while len(cut.parts) < max_levels and _MIN_EXPONENT < exponent < _MAX_EXPONENT:
         part = _multiples(cut.rest, exponent)
-        cut.rest = cut.rest - part
         cut.parts.append((exponent, part))
+        cut.rest = cut.rest - part
         exponent -= bits
+        if len(cut.parts) > sure_levels and not cut.rest.any():
+            break
     return cut
 
 
@@ -139,9 +158,15 @@ def _scattered_sum(values: FloatArray) -> int:
 
 
 def _cut_dot(x: _Cut, y: _Cut, left_out: NDArray[np.intp]) -> int:
-    total = 0
-    for x_exponent, x_part in x.parts:
-        x_part[left_out] = 0.0
-        for y_exponent, y_part in y.parts:
-            total += _units(float(x_part @ y_part), x_exponent + y_exponent)
-    return total
+    """The dot product of the parts, in which rows `left_out` become 0."""
+    for cut in (x, y):
+        for _, part in cut.parts:
+            part[left_out] = 0.0
+    if x is y:
+        return _cut_square(x)
+    return sum(_units(float(p @ q), a + b) for a, p in x.parts for b, q in y.parts)
+
+
+def _cut_square(x: _Cut) -> int:
+    squares = sum(_units(float(p @ p), 2 * a) for a, p in x.parts)
+    return squares + 2 * sum(_units(float(p @ q), a + b) for (a, p), (b, q) in combinations(x.parts, 2))

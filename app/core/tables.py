@@ -22,17 +22,18 @@ def times(weight: FloatArray | None, values: FloatArray | None) -> FloatArray | 
     """The product of two columns, where None stands for all ones and 0 times anything is 0."""
     if weight is None or values is None:
         return values if weight is None else weight
-    return product(weight, values)
+    return np.where(values, weight, 0.0) if values.dtype == bool else product(weight, values)
 
 
 def calibration(columns: Mapping[str, FloatArray], weight: FloatArray | None, options: Options) -> GroupSums:
     """Rows, weight, confidence and observed frequency by bin of confidence."""
     n_bins = options.n_bins
     bins = bin_index(columns["confidence"], n_bins, options.bin_edges)
+    counts = _counts(bins, n_bins)
     return GroupSums(
         {
-            "n": _counts(bins, n_bins),
-            "weight": _sums(weight, bins, n_bins),
+            "n": counts,
+            "weight": [n * ONE for n in counts] if weight is None else exact_group_sums(weight, bins, n_bins),
             "confidence": _sums(times(weight, columns["confidence"]), bins, n_bins),
             "frequency": _sums(times(weight, columns["frequency"]), bins, n_bins),
         }
@@ -135,8 +136,8 @@ def _class_entry(
 
 
 def _sums(values: FloatArray | None, groups: IntArray, n_groups: int) -> list[int]:
-    if values is None:
-        return [count * ONE for count in _counts(groups, n_groups)]
+    if values is None or values.dtype == bool:
+        return [count * ONE for count in _counts(groups if values is None else groups[values], n_groups)]
     return exact_group_sums(values, groups, n_groups)
 
 

@@ -1,7 +1,8 @@
 """JSON bodies: known column fields become arrays, every other field stays as it came.
 
-orjson makes Python objects, and NumPy would convert them silently: `np.array([True, "0.5"], float)` is an array of two
-numbers. So the types of all values are looked at first, at C speed, and only then are the values copied.
+orjson makes Python objects, and NumPy would convert them silently: `np.array([True, "0.5"], float)` is an
+array of two numbers. So the types of all values are looked at first, at C speed, and only then are the values
+copied.
 """
 
 from collections import Counter
@@ -32,7 +33,7 @@ class Kind:
     dtype: DTypeLike
 
 
-# null stands for NaN, which JSON lacks: a row that is not scored may hold it, and the batch refuses it in one that is.
+# null stands for NaN, which JSON lacks: rows that are not scored may hold it, the batch refuses it in others.
 NUMBER = Kind("a number", frozenset({int, float, type(None)}), np.float64)
 INTEGER = Kind("an integer", frozenset({int}), np.int64)
 BOOLEAN = Kind("a boolean", frozenset({bool}), np.bool_)
@@ -51,11 +52,11 @@ KINDS: dict[str, tuple[Kind, ...]] = {
 }
 
 
-def decode(body: bytes) -> dict[str, Any]:
+def decode(body: bytes | bytearray) -> dict[str, Any]:
     """Read one JSON object.
 
-    In a column a list becomes a one-dimensional array, lists of one length become a two-dimensional one, uneven lists
-    a `Ragged`. Of a field named twice the last one counts.
+    In a column a list becomes a one-dimensional array, lists of one length become a two-dimensional one,
+    uneven lists a `Ragged`. Of a field named twice the last one counts.
 
     Raises:
         MalformedBody: Not UTF-8, not JSON (which has no NaN and no Infinity), or not an object.
@@ -98,7 +99,7 @@ def clipped(text: str) -> str:
     return text if len(text) <= MAX_ECHO else text[: MAX_ECHO - 1] + "…"
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _object(body: bytes | bytearray) -> dict[str, Any]:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -6,7 +6,7 @@ from typing import TypeAlias
 import numpy as np
 
 from app.core.batches import Batch
-from app.core.checks import pieces
+from app.core.checks import PIECE
 from app.core.columns import IntArray
 from app.core.rows.classes import ClassRows
 from app.core.rows.elements import ElementRows
@@ -14,8 +14,7 @@ from app.core.rows.tokens import TokenRows
 
 Rows: TypeAlias = ClassRows | ElementRows | TokenRows
 
-CHUNK_ROWS = 8192
-"""Rows summed at once: enough to hide NumPy's cost a call, few enough for the second-level cache."""
+_CHUNK_ROWS = 8192  # summed at once: enough to hide NumPy's cost a call, few enough for the second-level cache
 
 
 def rows_of(batch: Batch, rows: slice | IntArray) -> Rows:
@@ -28,21 +27,28 @@ def rows_of(batch: Batch, rows: slice | IntArray) -> Rows:
 
 
 def chunks(batch: Batch) -> Iterator[slice | IntArray]:
-    """The scored rows, `CHUNK_ROWS` at a time."""
+    """The scored rows, a whole number of blocks at a time."""
     scored = batch.scored_rows
     kept = None if scored is None else np.flatnonzero(scored)
     n_rows = len(batch) if kept is None else len(kept)
-    for start in range(0, n_rows, CHUNK_ROWS):
-        part = slice(start, min(start + CHUNK_ROWS, n_rows))
+    block = block_rows(batch)
+    step = block * (_CHUNK_ROWS // block)
+    for start in range(0, n_rows, step):
+        part = slice(start, min(start + step, n_rows))
         yield part if kept is None else kept[part]
 
 
 def blocks(batch: Batch, chunk: slice | IntArray) -> Iterator[Rows]:
-    """A chunk in pieces whose numbers over all classes stay in the cache."""
-    start = chunk.start if isinstance(chunk, slice) else 0
-    n_rows = chunk.stop - start if isinstance(chunk, slice) else len(chunk)
-    for piece in pieces(n_rows, max(1, batch.n_classes)):
-        if isinstance(chunk, slice):
-            yield rows_of(batch, slice(start + piece.start, start + piece.stop))
-        else:
-            yield rows_of(batch, chunk[piece])
+    """A chunk in blocks whose numbers over all classes stay in the cache."""
+    step = block_rows(batch)
+    if isinstance(chunk, slice):
+        for start in range(chunk.start, chunk.stop, step):
+            yield rows_of(batch, slice(start, min(start + step, chunk.stop)))
+    else:
+        for start in range(0, len(chunk), step):
+            yield rows_of(batch, chunk[start : start + step])
+
+
+def block_rows(batch: Batch) -> int:
+    """Rows of one block."""
+    return max(1, min(_CHUNK_ROWS, PIECE // max(1, batch.n_classes)))

@@ -82,6 +82,10 @@ class ClassRows:
         return self._targets.argmax(axis=0) if self._labels is None else self._labels  # type: ignore[union-attr]
 
     @cached_property
+    def _at_label(self) -> IntArray:
+        return losses.flat_index(self.labels)
+
+    @cached_property
     def targets(self) -> FloatArray:
         """The truth as distributions, not smoothed."""
         return losses.one_hot(self.labels, self.n_classes) if self._targets is None else self._targets
@@ -119,7 +123,7 @@ class ClassRows:
     @cached_property
     def cross_entropy(self) -> FloatArray:
         if self.hard:
-            return self._shared(0.0 - losses.pick(self.log_probabilities, self.labels))
+            return self._shared(0.0 - self.log_probabilities.ravel().take(self._at_label))
         return losses.cross_entropy(self._weighted, self.log_probabilities)
 
     @cached_property
@@ -144,7 +148,9 @@ class ClassRows:
 
     @cached_property
     def brier_score(self) -> FloatArray:
-        return losses.brier_score(self.targets, self.probabilities)
+        if self._targets is None:
+            return losses.label_brier_score(self._at_label, self.probabilities)
+        return losses.brier_score(self._targets, self.probabilities)
 
     @cached_property
     def focal_loss(self) -> FloatArray:
@@ -155,33 +161,34 @@ class ClassRows:
     @cached_property
     def confidence(self) -> FloatArray:
         """The probability of the top class."""
-        return self.probabilities.max(axis=0)
+        return self._best if self.probabilities is self._scores else self.probabilities.max(axis=0)
 
     @cached_property
-    def _top_is_label(self) -> BoolArray:
-        best = self._scores.max(axis=0)
+    def _best(self) -> FloatArray:
+        return self._scores.max(axis=0)
+
+    @cached_property
+    def accuracy(self) -> BoolArray:
+        """Whether the top class is the label; the first of equal classes is on top."""
+        best = self._best
         at_best = self._scores == best
         if np.count_nonzero(at_best) == len(best):
-            return losses.pick(self._scores, self.labels) == best
+            return self._scores.ravel().take(self._at_label) == best
         return at_best.argmax(axis=0) == self.labels
 
     @cached_property
-    def frequency(self) -> FloatArray:
+    def frequency(self) -> FloatArray | BoolArray:
         """How much of the truth lies on the top class."""
         if self._targets is None:
-            return self._top_is_label.astype(np.float64)
-        return losses.pick(self._targets, self._scores.argmax(axis=0))
+            return self.accuracy
+        return self._targets.ravel().take(losses.flat_index(self._scores.argmax(axis=0)))
 
-    @cached_property
-    def accuracy(self) -> FloatArray:
-        return self._top_is_label.astype(np.float64)
-
-    def top_k_accuracy(self, k: int) -> FloatArray:
-        """1 where the label is among the k largest, ties going to the lower class."""
-        own = losses.pick(self._scores, self.labels)
+    def top_k_accuracy(self, k: int) -> BoolArray:
+        """Whether the label is among the k largest, ties going to the lower class."""
+        own = self._scores.ravel().take(self._at_label)
         before = np.arange(self.n_classes)[:, None] < self.labels
         ahead = (self._scores > own) | ((self._scores == own) & before)
-        return (np.add.reduce(ahead, axis=0) < k).astype(np.float64)
+        return np.add.reduce(ahead, axis=0) < k
 
     @cached_property
     def reverse_kl_divergence(self) -> FloatArray:

@@ -15,6 +15,12 @@ const PlainTextWhenLarge = () => ({
   },
 });
 
+const followColorScheme = (dark) => document.documentElement.classList.toggle("dark-mode", dark.matches);
+
+const darkScheme = window.matchMedia("(prefers-color-scheme: dark)");
+followColorScheme(darkScheme);
+darkScheme.addEventListener("change", followColorScheme);
+
 window.addEventListener("DOMContentLoaded", () => {
   const element = document.getElementById("swagger-ui");
   SwaggerUIBundle({

@@ -1,0 +1,125 @@
+"""`python -m app`: the server, with its limits and deadlines.
+
+SIGTERM and Ctrl-C drain: no further connection is taken, every request that was begun is answered (within
+`SURPRISAL_DRAIN_TIMEOUT_SECONDS`), and the process ends with exit code 0.
+"""
+
+import argparse
+import asyncio
+import gc
+import signal
+import sys
+from secrets import token_hex
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from app.api import logs, problems
+from app.main import create_app
+from app.settings import Settings
+
+MAX_HEAD_BYTES = 64 * 2**10
+# Longer than clients and proxies keep an idle connection (httpx 5 seconds, load balancers 60): the server
+# must not be the first to close it, or it closes on a request that is already under way.
+KEEP_ALIVE_SECONDS = 75
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 with what it lacks: a head is bounded in time and size, and errors are problems."""
+
+    head_timeout_seconds: float
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A connection is there to bring a request."""
+        super().connection_made(transport)
+        self._open_head()
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        super().on_message_begin()
+        self._deadline.cancel()
+        self._open_head()
+
+    def on_headers_complete(self) -> None:
+        """The head is complete; deadlines and sizes of bodies belong to the application."""
+        self._deadline.cancel()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing more will come."""
+        self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a head, or of a body."""
+        super().data_received(data)
+        self._head_bytes += len(data)
+        if self._head_bytes > MAX_HEAD_BYTES and not self._deadline.cancelled():
+            self._refuse("head_too_large", f"request line and headers must fit in {MAX_HEAD_BYTES} bytes")
+
+    def send_400_response(self, msg: str) -> None:
+        """What came is not HTTP."""
+        self._refuse("malformed_request", msg)
+
+    def _open_head(self) -> None:
+        self._head_bytes = 0
+        self._deadline = self.loop.call_later(self.head_timeout_seconds, self._head_timed_out)
+
+    def _head_timed_out(self) -> None:
+        if self._head_bytes == 0:
+            self.transport.close()
+        else:
+            limit = f"{self.head_timeout_seconds:g} seconds"
+            self._refuse("request_timeout", f"request line and headers must arrive within {limit}")
+
+    def _refuse(self, code: str, detail: str) -> None:
+        self._deadline.cancel()
+        request_id = token_hex(16)
+        content = problems.content(code, detail, "", request_id)
+        head = (
+            f"content-type: {problems.MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\n"
+            f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(STATUS_LINE[problems.CATALOGUE[code].status] + head.encode() + content)
+        self.transport.close()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve until a signal ends it."""
+    parser = argparse.ArgumentParser(prog="python -m app", description="Surprisal, a scoring service.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", default=8000, type=int, help="port, 0 for any (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    # uvicorn sends itself the signal again once it has drained; by then it means: done.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    server(Settings(), options.host, options.port).run()
+
+
+def server(settings: Settings, host: str, port: int) -> uvicorn.Server:
+    """A server that is ready to run."""
+    logs.configure(settings.log_level)
+    BoundedProtocol.head_timeout_seconds = settings.head_timeout_seconds
+    app = create_app(settings)
+    # What is imported by now stays: the collector need not look at it while a body is read.
+    gc.collect()
+    gc.freeze()
+    config = uvicorn.Config(
+        app,
+        host,
+        port,
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=settings.drain_timeout_seconds,
+    )
+    return uvicorn.Server(config)
+
+
+if __name__ == "__main__":
+    main()

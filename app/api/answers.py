@@ -1,0 +1,142 @@
+"""What answers say: models that document them in OpenAPI, and that the tests hold real answers against."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.core.metric import Direction, MetricUnit
+from app.core.options import Unit
+from app.core.tasks import TaskName
+from app.core.values import Status
+
+
+class Answer(BaseModel):
+    """A part of an answer; it holds no field that is not documented."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class MetricValue(Answer):
+    """One number, or why there is none."""
+
+    value: float | None = Field(description="null if status is not ok.")
+    status: Status
+    standard_error: float | None = Field(None, description="In the unit of the value.")
+    confidence_interval: tuple[float, float] | None = Field(None, description="Lower and upper end.")
+    z: float | None = Field(None, description="entropy_gap only: the value in standard errors.")
+    reason: str | None = Field(None, description="Why there is no value.")
+
+
+class Warning(Answer):  # noqa: A001 - the contract's word
+    """Something that a reader of the numbers should know, and further fields that say how much of it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: str
+    detail: str
+    count: int | None = Field(None, description="How many rows it concerns.")
+    rows: list[int] | None = Field(None, description="The first of them.")
+
+
+class PerSample(Answer):
+    """A value a row."""
+
+    cross_entropy: list[float | None] = Field(description="null where a row is ignored or its loss infinite.")
+
+
+class ClassScores(Answer):
+    """The rows of one class (multilabel: one label); what has no value is left out."""
+
+    class_: int | str = Field(alias="class")
+    n: int
+    weight: float
+    status: Status = Field(description="undefined if the rows weigh nothing, infinite if their loss is.")
+    cross_entropy: float | None = None
+    brier_score: float | None = None
+    accuracy: float | None = None
+
+
+class Bin(Answer):
+    """One bin of the reliability diagram; of one that weighs nothing there is only its place."""
+
+    lower: float
+    upper: float
+    n: int
+    weight: float
+    confidence: float | None = Field(None, description="Mean predicted probability.")
+    accuracy: float | None = Field(None, description="Observed frequency.")
+    confidence_interval: tuple[float, float] | None = Field(
+        None, description="Wilson interval of the frequency."
+    )
+
+
+class Calibration(Answer):
+    """The reliability diagram."""
+
+    bins: list[Bin]
+
+
+class ScoreAnswer(Answer):
+    """The scores of one batch."""
+
+    task: TaskName
+    unit: Unit
+    n_samples: int
+    n_scored: int
+    n_ignored: int
+    n_classes: int | None = Field(None, description="Columns of the prediction; absent for tokens.")
+    weight_sum: float = Field(description="Sum of the weights of the scored rows.")
+    metrics: dict[str, MetricValue] = Field(description="`GET /v1/metrics` explains each.")
+    warnings: list[Warning]
+    options: dict[str, Any] = Field(description="Every option in force.")
+    per_sample: PerSample | None = Field(None, description="If included.")
+    per_class: list[ClassScores] | None = Field(None, description="If included.")
+    calibration: Calibration | None = Field(None, description="If included.")
+
+
+class MetricEntry(Answer):
+    """One metric of the catalogue."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    tasks: tuple[TaskName, ...]
+    unit: MetricUnit = Field(description="information: nats, bits or hartleys, as the option `unit` says.")
+    direction: Direction
+    formula: str
+    reference: str
+    mergeable: bool = Field(description="Whether the sums of two batches add up to that of both.")
+
+
+class MetricCatalogue(Answer):
+    """Every metric the service knows."""
+
+    metrics: list[MetricEntry]
+
+
+class Health(Answer):
+    """How the service is."""
+
+    status: Literal["alive", "ready"]
+
+
+class FieldProblem(Answer):
+    """What is wrong at one place of the body."""
+
+    pointer: str = Field(description="JSON pointer (RFC 6901).")
+    code: str
+    detail: str
+
+
+class ProblemDetails(Answer):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    instance: str
+    request_id: str
+    errors: list[FieldProblem] | None = Field(None, description="At most 20 places.")
+    n_errors: int | None = Field(None, description="How many places there are in all.")

@@ -1,0 +1,173 @@
+"""The one place where an error becomes an HTTP answer, a problem of RFC 9457, and the catalogue of codes."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Scope
+
+from app.errors import InvalidInput, SurprisalError, Unavailable
+
+MEDIA_TYPE = "application/problem+json"
+MAX_PROBLEM_BYTES = 16 * 2**10
+MAX_DETAIL = 500
+MAX_INSTANCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a code means: `text` is the page at `/problems/{code}`, blank lines between paragraphs."""
+
+    status: int
+    title: str
+    text: str
+
+
+CATALOGUE = {
+    "malformed_body": Problem(
+        400,
+        "The body cannot be read",
+        "The bytes of the body are not what its media type says: not UTF-8, not JSON, not a JSON object.\n\n"
+        "JSON has no `NaN` and no `Infinity`, and numbers beyond 64-bit floating point are refused. `detail` "
+        "names the place.",
+    ),
+    "malformed_request": Problem(
+        400,
+        "The request cannot be read",
+        "What arrived is not HTTP/1.1: a bad request line, a bad header, or a broken chunk of a body.",
+    ),
+    "not_found": Problem(
+        404,
+        "Nothing is served at this path",
+        "The path is not one of this service, or has a slash too many. The documentation lists every path.",
+    ),
+    "method_not_allowed": Problem(
+        405,
+        "The path does not know this method",
+        "The header `Allow` of the answer names the methods that it knows.",
+    ),
+    "not_acceptable": Problem(
+        406,
+        "The answer would be JSON, which the request excludes",
+        "The header `Accept` leaves out `application/json`. Name it, or `*/*`, or send no `Accept` at all.",
+    ),
+    "request_timeout": Problem(
+        408,
+        "The request came too slowly",
+        "The request was not complete within the time that the service allows for sending it. Try again, "
+        "send less at once, or ask the operator to raise `SURPRISAL_BODY_TIMEOUT_SECONDS`.",
+    ),
+    "too_large": Problem(
+        413,
+        "The body is too large",
+        "The body is longer than the service accepts. Send the rows in several requests, or ask the operator "
+        "to raise `SURPRISAL_MAX_BODY_BYTES`.",
+    ),
+    "unsupported_media_type": Problem(
+        415,
+        "The body is of a kind nobody reads here",
+        "The body must be JSON in UTF-8, not compressed: `Content-Type: application/json`, which is also "
+        "what a body without that header is taken for.",
+    ),
+    "invalid_input": Problem(
+        422,
+        "The request is well-formed but breaks a rule",
+        "The body is JSON, but a field, an option or a number in it is not what it must be.\n\n"
+        "Each entry of `errors` points at one place by a JSON pointer, such as `/probabilities/3/1` for the "
+        "second number of the fourth row, says what must hold there and what was found. At most 20 are "
+        "listed; `n_errors` counts them all.",
+    ),
+    "head_too_large": Problem(
+        431,
+        "Request line and headers are too large",
+        "Request line and headers are longer than the service accepts. Rows belong in the body.",
+    ),
+    "internal": Problem(
+        500,
+        "The service failed",
+        "This is a fault of the service, not of the request. The log has the cause under the `request_id` of "
+        "the answer.",
+    ),
+    "unavailable": Problem(
+        503,
+        "The service is full",
+        "There is no room for the request at this moment, and nothing of it was done. Try again after as "
+        "many seconds as the header `Retry-After` says.",
+    ),
+}
+CODES = {problem.status: code for code, problem in reversed(CATALOGUE.items())}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error raised on purpose with its problem."""
+
+    async def handler(request: Request, error: Exception) -> Response:
+        return answer(request.scope, error)
+
+    app.add_exception_handler(SurprisalError, handler)
+    app.add_exception_handler(HTTPException, handler)
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The errors of a route, for OpenAPI."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
+    return {
+        status: {"description": CATALOGUE[CODES[status]].title, "content": content} for status in statuses
+    }
+
+
+def answer(scope: Scope, error: Exception) -> Response:
+    """The problem an error becomes; of an error nobody meant it says nothing but that there was one."""
+    code, detail, headers = _facts(scope, error)
+    extras: dict[str, Any] = {}
+    if isinstance(error, InvalidInput):
+        extras = {"errors": [asdict(entry) for entry in error.errors], "n_errors": error.n_errors}
+    body = content(code, detail, _instance(scope), scope["state"]["exchange"].request_id, extras)
+    return Response(body, CATALOGUE[code].status, headers, MEDIA_TYPE)
+
+
+def content(
+    code: str, detail: str, instance: str, request_id: str, extras: dict[str, Any] | None = None
+) -> bytes:
+    """The body of a problem, of at most `MAX_PROBLEM_BYTES`: errors that make it longer are not listed."""
+    problem = CATALOGUE[code]
+    members: dict[str, Any] = {
+        "type": f"/problems/{code}",
+        "title": problem.title,
+        "status": problem.status,
+        "code": code,
+        "detail": detail[:MAX_DETAIL],
+        "instance": instance,
+        "request_id": request_id,
+        **(extras or {}),
+    }
+    body = orjson.dumps(members)
+    while len(body) > MAX_PROBLEM_BYTES:
+        members["errors"].pop()
+        body = orjson.dumps(members)
+    return body
+
+
+def _facts(scope: Scope, error: Exception) -> tuple[str, str, dict[str, str]]:
+    match error:
+        case Unavailable():
+            return error.code, error.detail, {"retry-after": "1"}
+        case SurprisalError():
+            return error.code, error.detail, {}
+        case HTTPException(status_code=404):
+            return "not_found", f"nothing is served at {_instance(scope)}", {}
+        case HTTPException(status_code=405, headers={"Allow": methods}):
+            allowed = methods.replace("GET", "GET, HEAD")
+            return "method_not_allowed", f"the method must be one of: {allowed}", {"allow": allowed}
+        case HTTPException():
+            return CODES[error.status_code], error.detail, dict(error.headers or {})
+        case _:
+            return "internal", "the service failed; its log tells why under the request id", {}
+
+
+def _instance(scope: Scope) -> str:
+    return quote(scope["path"])[:MAX_INSTANCE]

@@ -1,0 +1,20 @@
+"""`GET /v1/metrics`: the catalogue."""
+
+from fastapi import APIRouter
+
+from app.api import problems
+from app.api.answers import MetricCatalogue, MetricEntry
+from app.core.registry import METRICS
+
+router = APIRouter(tags=["metrics"])
+
+
+@router.get(
+    "/v1/metrics",
+    operation_id="metrics",
+    summary="Every metric, explained",
+    responses=problems.responses(500),
+)
+async def catalogue() -> MetricCatalogue:
+    """Name, tasks, unit, formula, direction, whether parts of a batch add up to it, and a reference."""
+    return MetricCatalogue(metrics=[MetricEntry.model_validate(metric) for metric in METRICS])

@@ -1,0 +1,45 @@
+"""For those who run the service: is it alive, has it room, what did it do."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from starlette.responses import Response
+
+from app.api import problems
+from app.api.answers import Health
+from app.api.dependencies import OwnResources
+from app.errors import Unavailable
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/healthz", operation_id="health", summary="Is it alive?")
+async def health() -> Health:
+    """Does no work: 200 as long as the process answers at all."""
+    return Health(status="alive")
+
+
+@router.get("/readyz", operation_id="readiness", summary="Has it room?", responses=problems.responses(503))
+async def readiness(resources: OwnResources) -> Health:
+    """200 if one more request would find a thread or a place in the queue, and memory for its body."""
+    if not resources.load.has_room:
+        raise Unavailable("all threads are busy and the queue is full, or too many bodies are in memory")
+    return Health(status="ready")
+
+
+METRICS_TEXT: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Prometheus text.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
+
+
+@router.get(
+    "/metrics",
+    operation_id="prometheus",
+    summary="Prometheus metrics",
+    response_class=Response,
+    responses=METRICS_TEXT,
+)
+async def prometheus(resources: OwnResources) -> Response:
+    """Requests, durations, rows scored, memory and processor time of this process."""
+    return Response(generate_latest(resources.telemetry.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -1,0 +1,64 @@
+"""For people with a browser: documentation, error codes, the icon. Nothing loads from another host."""
+
+from functools import cache
+from pathlib import Path
+
+import orjson
+from fastapi import APIRouter, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+
+from app import web
+from app.api.problems import CATALOGUE
+
+CACHED = {"cache-control": "public, max-age=3600"}
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+async def front() -> Response:
+    """The documentation is the front page."""
+    return RedirectResponse("/docs")
+
+
+@router.get("/docs")
+async def docs() -> Response:
+    """Swagger UI."""
+    page = web.docs_page("Surprisal", "/openapi.json", "/docs/assets")
+    return HTMLResponse(page, headers={"content-security-policy": web.DOCS_POLICY})
+
+
+@router.get("/docs/assets/{name}")
+async def asset(name: str) -> Response:
+    """A file of Swagger UI; what the folder's listing does not name does not exist."""
+    if name not in _assets():
+        raise HTTPException(404)
+    return FileResponse(_assets()[name], headers=CACHED)
+
+
+@router.get("/openapi.json")
+async def openapi(request: Request) -> Response:
+    """The contract, for machines."""
+    return Response(orjson.dumps(request.app.openapi()), media_type="application/json")
+
+
+@router.get("/problems/{code}")
+async def problem(code: str) -> Response:
+    """What an error code means."""
+    if code not in CATALOGUE:
+        raise HTTPException(404)
+    entry = CATALOGUE[code]
+    page = web.problem_page(code, entry.title, entry.status, entry.text)
+    return HTMLResponse(page, headers={"content-security-policy": web.PROBLEM_POLICY})
+
+
+@router.get("/favicon.ico")
+async def favicon() -> Response:
+    """The icon."""
+    return Response(web.favicon(), media_type="image/svg+xml", headers=CACHED)
+
+
+@cache
+def _assets() -> dict[str, Path]:
+    return {path.name: path for path in web.ASSETS.iterdir()}

@@ -1,0 +1,60 @@
+"""`POST /v1/score/{task}`: one route a task, for each has a body and examples of its own."""
+
+from typing import Any
+
+import orjson
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from app import service
+from app.api import problems
+from app.api.answers import ScoreAnswer
+from app.api.dependencies import CurrentExchange, JsonBody, OwnResources
+from app.api.schemas import score_request
+from app.core.tasks import TASKS, Task, TaskName
+from app.wire import json
+
+INLINE_BYTES = 16_384
+
+router = APIRouter(tags=["score"])
+
+
+def answer(task: TaskName, body: bytes | bytearray) -> dict[str, Any]:
+    """From the bytes of a request to the answer, ready for `dumps`."""
+    return service.score(score_request(task, json.decode(body)))
+
+
+def dumps(content: object) -> bytes:
+    """JSON of an answer with NumPy arrays in it, in which NaN is null: in per-sample losses, on purpose."""
+    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _add_route(task: Task) -> None:
+    async def score(body: JsonBody, resources: OwnResources, exchange: CurrentExchange) -> Response:
+        # Decoding and scoring a body of this size takes about a millisecond: not worth a thread.
+        if len(body) <= INLINE_BYTES:
+            content, exchange.n_samples = _scored(task.name, body)
+        else:
+            content, exchange.n_samples = await resources.load.run(_scored, task.name, body)
+        return Response(content, media_type="application/json")
+
+    router.add_api_route(
+        f"/v1/score/{task.name}",
+        score,
+        methods=["POST"],
+        operation_id=f"score_{task.name}",
+        summary=f"Score {task.name}",
+        description=task.summary,
+        response_model=ScoreAnswer,
+        response_description="The scores.",
+        responses=problems.responses(400, 406, 408, 413, 415, 422, 500, 503),
+    )
+
+
+def _scored(task: TaskName, body: bytes | bytearray) -> tuple[bytes, int]:
+    scores = answer(task, body)
+    return dumps(scores), scores["n_samples"]
+
+
+for _task in TASKS.values():
+    _add_route(_task)

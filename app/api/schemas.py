@@ -1,0 +1,152 @@
+"""What a request may say: a pydantic model a task, made from the tasks and the options.
+
+Columns arrive as the arrays that `app.wire` made, so pydantic looks at their names only; their shapes stand
+in OpenAPI, and the batch checks their numbers.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from types import GenericAlias
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, create_model
+
+from app.api.validation import field_errors, pointer
+from app.core.options import Options, option_names, option_types
+from app.core.tasks import TASKS, Task, TaskName
+from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
+from app.service import Include, ScoreRequest
+
+MAX_LIST_OPTION = 100_000
+
+NUMBER: dict[str, Any] = {"type": "number"}
+INTEGER: dict[str, Any] = {"type": "integer"}
+BOOLEAN: dict[str, Any] = {"type": "boolean"}
+LABEL: dict[str, Any] = {"anyOf": [INTEGER, BOOLEAN, {"type": "string"}]}
+
+COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
+    "labels": (
+        LABEL,
+        "What was observed: 0-based indices, booleans (two classes), or names given in `classes`.",
+    ),
+    "targets": (NUMBER, "What was observed, as probabilities: one-hot or soft."),
+    "probabilities": (NUMBER, "Predicted probabilities."),
+    "log_probabilities": (NUMBER, "Natural logarithms of predicted probabilities."),
+    "logits": (NUMBER, "Predicted scores, before softmax or sigmoid."),
+    "sample_weight": (NUMBER, "The weight of each row, at least 0."),
+    "mask": (BOOLEAN, "true where a row is scored; nothing else of the other rows is looked at."),
+    "n_bytes": (INTEGER, "Bytes of each document; adds bits_per_byte and byte_perplexity."),
+    "n_words": (INTEGER, "Words of each document; adds word_perplexity."),
+}
+SECTIONS: dict[TaskName, Any] = {
+    "binary": Include,
+    "multiclass": Include,
+    "multilabel": Literal["per_sample", "per_class"],
+    "distributions": Literal["per_sample"],
+    "tokens": Literal["per_sample"],
+}
+ROW_COLUMNS = {"sample_weight", "mask", "n_bytes", "n_words"}
+
+
+def score_request(task: TaskName, body: Mapping[str, Any]) -> ScoreRequest:
+    """The request that a decoded body makes.
+
+    Raises:
+        InvalidInput: A field is unknown, there is not one truth and one prediction, or an option is wrong.
+    """
+    known = {name: value for name, value in body.items() if name in MODELS[task].model_fields}
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
+    _check_lengths(values)
+    errors = list(_choice_errors(TASKS[task], values))
+    checked: BaseModel | None = None
+    try:
+        checked = MODELS[task].model_validate(values)
+    except ValidationError as error:
+        errors += field_errors(error.errors(include_url=False))
+    unknown = [name for name in body if name not in known]
+    if checked is None or errors or unknown:
+        raise InvalidInput((*errors, *_unknown_errors(task, unknown)), len(errors) + len(unknown))
+    return _request(task, checked)
+
+
+def request_model(task: Task) -> type[BaseModel]:
+    """The schema of a task's body; the model also checks options."""
+    options = {option.name: option for option in fields(Options)}
+    definitions: dict[str, Any] = {
+        name: _column(task, name) for name in COLUMNS if name in _column_names(task)
+    }
+    for name in option_names(task.name):
+        definition = Field(options[name].default, description=options[name].metadata["doc"])
+        definitions[name] = (option_types()[name], definition)
+    sections = GenericAlias(tuple, (SECTIONS[task.name], ...))
+    definitions["include"] = (sections, Field((), description="Further sections of the answer."))
+    exclusive: dict[str, Any] = {
+        "allOf": [_exactly_one(names) for names in (task.truths, task.predictions) if names]
+    }
+    config = ConfigDict(extra="forbid", strict=True, json_schema_extra=exclusive)
+    return create_model(
+        f"{task.name.capitalize()}Request", __config__=config, __doc__=task.summary, **definitions
+    )
+
+
+def _request(task: TaskName, checked: BaseModel) -> ScoreRequest:
+    sent = {name: getattr(checked, name) for name in checked.model_fields_set}
+    columns = {name: sent[name] for name in COLUMNS if sent.get(name) is not None}
+    options = Options(**{name: sent[name] for name in option_names(task) if name in sent})
+    return ScoreRequest(task, columns, options, frozenset(sent.get("include", ())))
+
+
+def _column_names(task: Task) -> tuple[str, ...]:
+    return (*task.truths, *task.predictions, *task.columns)
+
+
+def _column(task: Task, name: str) -> tuple[Any, Any]:
+    item, text = COLUMNS[name]
+    row = {"type": "array", "items": item}
+    shape, schema = _shape(task, name), row
+    if shape != "(n,)":
+        schema = {"type": "array", "items": row}
+    if task.name == "multilabel" and name == "mask":
+        shape, schema = "(n,) or (n, l)", {"type": "array", "items": {"anyOf": [BOOLEAN, row]}}
+    return Annotated[object, WithJsonSchema(schema)], Field(
+        default_factory=lambda: None, description=f"{text} Shape {shape}."
+    )
+
+
+def _shape(task: Task, name: str) -> str:
+    if task.name == "binary" or name in ROW_COLUMNS or (task.name, name) == ("multiclass", "labels"):
+        return "(n,)"
+    return {"multilabel": "(n, l)", "tokens": "one list a document"}.get(task.name, "(n, k)")
+
+
+def _exactly_one(names: tuple[str, ...]) -> dict[str, Any]:
+    choices = [{"required": [name]} for name in names]
+    return choices[0] if len(choices) == 1 else {"oneOf": choices}
+
+
+def _choice_errors(task: Task, values: Mapping[str, Any]) -> Iterator[FieldError]:
+    for names in filter(None, (task.truths, task.predictions)):
+        sent = [name for name in names if values.get(name) is not None]
+        if len(sent) != 1:
+            words = f"exactly one of {', '.join(names)}" if len(names) > 1 else names[0]
+            code = "exclusive" if sent else "missing"
+            yield FieldError("", code, f"must hold {words}, found {' and '.join(sent) or 'none'}")
+
+
+def _check_lengths(values: Mapping[str, Any]) -> None:
+    """Keeps a body full of wrong items from becoming millions of errors."""
+    for name, value in values.items():
+        if isinstance(value, tuple) and len(value) > MAX_LIST_OPTION:
+            words = f"must hold at most {MAX_LIST_OPTION} values, found {len(value)}"
+            raise InvalidInput.at(pointer(name), "out_of_range", words)
+
+
+def _unknown_errors(task: TaskName, names: list[str]) -> Iterator[FieldError]:
+    for name in names[:MAX_LISTED_ERRORS]:
+        close = get_close_matches(name[:40], MODELS[task].model_fields, n=1, cutoff=0.55)
+        hint = f'; did you mean "{close[0]}"?' if close else ""
+        yield FieldError(pointer(name), "unknown_field", f"must be a field that {task} scoring knows{hint}")
+
+
+MODELS = {name: request_model(task) for name, task in TASKS.items()}

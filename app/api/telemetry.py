@@ -1,0 +1,77 @@
+"""What one request was, as a log line and in Prometheus metrics; never a value of its body."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from time import perf_counter
+from traceback import format_exception
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from starlette.types import Scope
+
+UNMATCHED = "unmatched"
+NOT_BEGUN = 499
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+log = structlog.get_logger("surprisal.access")
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its answer, as far as they have come.
+
+    Attributes:
+        status: 499 until an answer is begun, and for good if the client left before.
+        n_samples: Rows of a scoring request.
+        error: What went wrong that nobody meant to.
+    """
+
+    request_id: str
+    method: str
+    status: int = NOT_BEGUN
+    bytes_in: int = 0
+    bytes_out: int = 0
+    n_samples: int = 0
+    error: Exception | None = None
+
+
+class Telemetry:
+    """The numbers of one application, in a registry of its own, so that two never mix."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        by_route = ("route",)
+        self._requests = Counter(
+            "surprisal_requests", "Requests answered.", ("route", "status"), registry=registry
+        )
+        self._seconds = Histogram(
+            "surprisal_request_seconds", "Time to answer.", by_route, buckets=SECONDS, registry=registry
+        )
+        self._samples = Counter("surprisal_samples", "Rows scored.", by_route, registry=registry)
+        self._in_flight = Gauge("surprisal_in_flight", "Requests not yet answered.", registry=registry)
+        ProcessCollector(registry=registry)
+
+    @contextmanager
+    def observed(self, exchange: Exchange, scope: Scope) -> Iterator[None]:
+        """Count and time an exchange, and write its one log line at the end, however it ends."""
+        started = perf_counter()
+        try:
+            with self._in_flight.track_inprogress():
+                yield
+        finally:
+            # The template of the path, not the path: of unknown ones there is one label only.
+            route = scope["route"].path if "route" in scope else UNMATCHED
+            self._record(exchange, route, perf_counter() - started)
+
+    def _record(self, exchange: Exchange, route: str, seconds: float) -> None:
+        self._requests.labels(route, exchange.status).inc()
+        self._seconds.labels(route).observe(seconds)
+        self._samples.labels(route).inc(exchange.n_samples)
+        facts = {"route": route, "ms": round(seconds * 1000, 3)} | asdict(exchange)
+        del facts["error"]
+        if (error := exchange.error) is None:
+            log.info("request", **facts)
+        else:
+            # Formatted here: a renderer may show the locals of each frame, and with them a request's body.
+            log.error("request", exception="".join(format_exception(error)), **facts)

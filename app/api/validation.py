@@ -1,0 +1,85 @@
+"""Pydantic's findings in this service's words: where, a stable code, what must hold and what was found."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any, TypeAlias
+
+from pydantic_core import ErrorDetails
+
+from app.errors import FieldError
+from app.wire.json import clipped, found
+
+Location: TypeAlias = tuple[int | str, ...]
+
+TYPE_WORDS = {
+    "float_type": "a number",
+    "int_type": "an integer",
+    "bool_type": "a boolean",
+    "string_type": "a string",
+    "tuple_type": "a list",
+}
+BOUND_WORDS = {
+    "greater_than_equal": "at least {ge:g}",
+    "greater_than": "greater than {gt:g}",
+    "less_than_equal": "at most {le:g}",
+    "less_than": "less than {lt:g}",
+    "too_short": "at least {min_length} long",
+    "too_long": "at most {max_length} long",
+    "literal_error": "{expected}",
+}
+
+
+def pointer(*parts: int | str) -> str:
+    """The JSON pointer (RFC 6901) of a place in a body; names a client invented are cut.
+
+    >>> pointer("a/b", 3)
+    '/a~1b/3'
+    """
+    return "".join("/" + clipped(str(part)).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def field_errors(details: Iterable[ErrorDetails]) -> list[FieldError]:
+    """What pydantic found, one error a place.
+
+    Where a field may be one thing or another, pydantic reports every attempt; only the one that fits the type
+    of the value is told, and all of them together if none does.
+    """
+    fields: dict[int | str, list[ErrorDetails]] = defaultdict(list)
+    for detail in details:
+        fields[detail["loc"][0]].append(detail)
+    return list(chain.from_iterable(map(_errors_of_field, fields.values())))
+
+
+def _errors_of_field(details: list[ErrorDetails]) -> Iterable[FieldError]:
+    branches: dict[str, list[ErrorDetails]] = defaultdict(list)
+    for detail in details:
+        branches[_branch(detail["loc"])].append(detail)
+    fitting = [branch for branch in branches.values() if not _is_other_type(branch)]
+    if fitting or len(branches) == 1:
+        return map(_error, chain.from_iterable(fitting or branches.values()))
+    words = " or ".join(TYPE_WORDS[branch[0]["type"]] for branch in branches.values())
+    return [_wrong_type(details[0]["loc"], words, details[0]["input"])]
+
+
+def _branch(location: Location) -> str:
+    return next((part for part in location[1:] if isinstance(part, str)), "")
+
+
+def _is_other_type(branch: list[ErrorDetails]) -> bool:
+    return branch[0]["type"] in TYPE_WORDS and isinstance(branch[0]["loc"][-1], str)
+
+
+def _error(detail: ErrorDetails) -> FieldError:
+    if words := TYPE_WORDS.get(detail["type"]):
+        return _wrong_type(detail["loc"], words, detail["input"])
+    words = BOUND_WORDS[detail["type"]].format(**detail["ctx"])
+    return FieldError(_place(detail["loc"]), "out_of_range", f"must be {words}, {found(detail['input'])}")
+
+
+def _wrong_type(location: Location, words: str, value: Any) -> FieldError:
+    return FieldError(_place(location), "wrong_type", f"must be {words}, {found(value)}")
+
+
+def _place(location: Location) -> str:
+    return pointer(location[0], *(part for part in location[1:] if isinstance(part, int)))

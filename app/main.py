@@ -1,0 +1,38 @@
+"""The only wiring: settings in, application out."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from app import __version__
+from app.api import openapi, problems
+from app.api.dependencies import Resources
+from app.api.load import Load
+from app.api.middleware import Frame, Linger
+from app.api.routes import ROUTERS
+from app.api.telemetry import Telemetry
+from app.settings import Settings
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application, by default with the settings of the environment; its threads live in its lifespan."""
+    settings = settings or Settings()
+    telemetry = Telemetry()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with Load(settings) as load:
+            app.state.resources = Resources(settings, load, telemetry)
+            yield
+
+    # One path, one address: a slash too many is an error, not a redirect that a client may not follow.
+    app = FastAPI(version=__version__, lifespan=lifespan, openapi_url=None, redirect_slashes=False)
+    app.openapi = openapi.document  # type: ignore[method-assign]
+    for router in ROUTERS:
+        app.include_router(router)
+    problems.install(app)
+    # The one added last is the outermost.
+    app.add_middleware(Frame, telemetry=telemetry)
+    app.add_middleware(Linger, timeout_seconds=settings.body_timeout_seconds)
+    return app

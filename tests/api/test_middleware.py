@@ -1,0 +1,158 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
+from structlog.typing import EventDict
+
+from app.api.middleware import Frame, Linger
+from app.api.telemetry import Telemetry
+
+pytestmark = pytest.mark.anyio
+
+SCORE = "/v1/score/binary"
+BODY = {"labels": [1, 0], "probabilities": [0.8125, 0.1875]}
+
+
+@pytest.mark.parametrize("sent", ["a", "x" * 128, "0-9_~!{}"])
+async def test_the_clients_request_id_comes_back(sent: str, client: httpx.AsyncClient) -> None:
+    response = await client.get("/healthz", headers={"x-request-id": sent})
+    assert response.headers["x-request-id"] == sent
+
+
+@pytest.mark.parametrize("sent", [None, "", "x" * 129, "a b", "\x7f", "é", "a\tb"])
+async def test_another_request_id_is_made_anew(sent: str | None, client: httpx.AsyncClient) -> None:
+    headers = [] if sent is None else [(b"x-request-id", sent.encode("latin-1"))]
+    responses = [await client.get("/healthz", headers=headers) for _ in range(2)]
+    first, second = (response.headers["x-request-id"] for response in responses)
+    assert first != second
+    assert len(first) == len(second) == 32
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/docs", "/nothing", "/problems/internal", "/openapi.json"])
+async def test_every_answer_has_the_security_headers(path: str, client: httpx.AsyncClient) -> None:
+    headers = (await client.get(path)).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+    assert "server" not in headers
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/docs", "/nothing"])
+async def test_head_is_get_without_a_body(path: str, client: httpx.AsyncClient) -> None:
+    get, head = await client.get(path), await client.head(path)
+    assert head.content == b""
+    assert (head.status_code, head.headers["content-type"]) == (get.status_code, get.headers["content-type"])
+
+
+async def test_a_request_is_one_line_without_its_values(
+    client: httpx.AsyncClient, log_lines: list[EventDict]
+) -> None:
+    response = await client.post(SCORE, json=BODY, headers={"x-request-id": "abc"})
+    (line,) = log_lines
+    assert line.pop("ms") > 0
+    assert line == {
+        "event": "request",
+        "log_level": "info",
+        "request_id": "abc",
+        "method": "POST",
+        "route": SCORE,
+        "status": 200,
+        "bytes_in": len(response.request.content),
+        "bytes_out": len(response.content),
+        "n_samples": 2,
+    }
+
+
+async def test_paths_are_logged_as_their_template(
+    client: httpx.AsyncClient, log_lines: list[EventDict]
+) -> None:
+    for path in ("/problems/internal", "/secret-in-the-path", "/docs/assets/swagger-ui.css"):
+        await client.get(path, params={"secret": "query"})
+    await client.post(SCORE, json={"labels": ["secret"], "probabilities": ["secret"]})
+    assert [line["route"] for line in log_lines] == [
+        "/problems/{code}",
+        "unmatched",
+        "/docs/assets/{name}",
+        SCORE,
+    ]
+    assert "secret" not in str(log_lines)
+
+
+async def test_a_client_that_leaves_is_not_answered(log_lines: list[EventDict]) -> None:
+    async def app(*_: object) -> None:
+        raise ClientDisconnect
+
+    sent = await answered(Frame(app, Telemetry()))
+    assert sent == []
+    assert log_lines[0]["status"] == 499
+    assert log_lines[0]["log_level"] == "info"
+
+
+async def test_half_an_answer_is_left_to_the_server(log_lines: list[EventDict]) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await answered(Frame(app, Telemetry()))
+    assert "ZeroDivisionError" in log_lines[0]["exception"]
+
+
+async def test_other_scopes_pass() -> None:
+    passed: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        passed.append(scope)
+
+    scope = {"type": "lifespan"}
+    await Linger(Frame(app, Telemetry()), 1.0)(scope, endless, collecting([]))
+    assert passed == [scope]
+
+
+async def test_the_rest_of_a_refused_body_is_taken_in(client: httpx.AsyncClient) -> None:
+    taken = 0
+
+    async def parts() -> AsyncIterator[bytes]:
+        nonlocal taken
+        for _ in range(50):
+            taken += 1
+            yield b" " * 1000
+
+    response = await client.post("/nothing", content=parts())
+    assert (response.status_code, taken) == (404, 50)
+    assert response.headers["connection"] == "close"
+
+
+async def test_a_body_without_end_is_not_waited_for() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        await send({"type": "http.response.start", "status": 413, "headers": []})
+        await send({"type": "http.response.body", "body": b"no"})
+
+    async with asyncio.timeout(5):
+        sent = await answered(Linger(app, 0.01))
+    assert [message.get("body") for message in sent] == [None, b"no", None]
+    assert [message.get("more_body", False) for message in sent] == [False, True, False]
+    assert sent[0]["headers"] == [(b"connection", b"close")]
+
+
+async def endless() -> Message:
+    await asyncio.sleep(0)
+    return {"type": "http.request", "body": b" ", "more_body": True}
+
+
+def collecting(messages: list[Message]) -> Send:
+    async def send(message: Message) -> None:
+        messages.append(message)
+
+    return send
+
+
+async def answered(app: Frame | Linger) -> list[Message]:
+    sent: list[Message] = []
+    headers = [(b"transfer-encoding", b"chunked")]
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+    await app(scope, endless, collecting(sent))
+    return sent

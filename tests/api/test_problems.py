@@ -1,0 +1,340 @@
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import quote
+
+import anyio
+import httpx
+import pytest
+from structlog.typing import EventDict
+
+from app import service
+from app.api.problems import CATALOGUE, MAX_PROBLEM_BYTES, MEDIA_TYPE
+from app.settings import Settings
+from tests.api.clients import client_of
+
+pytestmark = pytest.mark.anyio
+
+SCORE = "/v1/score/multiclass"
+FIELDS = {"type", "title", "status", "code", "detail", "instance", "request_id"}
+
+
+def checked(response: httpx.Response, code: str) -> dict[str, Any]:
+    """The problem, after what holds for each."""
+    problem: dict[str, Any] = response.json()
+    assert response.headers["content-type"] == MEDIA_TYPE
+    assert len(response.content) <= MAX_PROBLEM_BYTES
+    assert problem.keys() == FIELDS | ({"errors", "n_errors"} if code == "invalid_input" else set())
+    assert (problem["code"], problem["type"]) == (code, f"/problems/{code}")
+    assert problem["status"] == response.status_code == CATALOGUE[code].status
+    assert problem["title"] == CATALOGUE[code].title
+    assert problem["request_id"] == response.headers["x-request-id"]
+    return problem
+
+
+async def errors_of(
+    client: httpx.AsyncClient, body: object, task: str = "multiclass"
+) -> list[tuple[str, ...]]:
+    problem = checked(await client.post(f"/v1/score/{task}", json=body), "invalid_input")
+    assert problem["n_errors"] == len(problem["errors"])
+    return [(error["pointer"], error["code"], error["detail"]) for error in problem["errors"]]
+
+
+async def test_malformed_body(client: httpx.AsyncClient) -> None:
+    problem = checked(await client.post(SCORE, content=b'{"labels": [1,]}'), "malformed_body")
+    assert problem["instance"] == SCORE
+    assert "line 1 column 14" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/v1/score/unary", "/v1/score/binary/", "/docs/", "/healthz/x", "//"]
+)
+async def test_not_found(path: str, client: httpx.AsyncClient) -> None:
+    problem = checked(await client.get(f"http://surprisal{path}"), "not_found")
+    assert problem["instance"] == path
+
+
+async def test_an_endless_path_is_cut(client: httpx.AsyncClient) -> None:
+    problem = checked(await client.get("/" + "é" * 10_000), "not_found")
+    assert problem["instance"] == quote("/" + "é" * 10_000)[:200]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", SCORE, "POST"),
+        ("HEAD", SCORE, "POST"),
+        ("POST", "/docs", "GET, HEAD"),
+        ("PUT", "/v1/metrics", "GET, HEAD"),
+    ],
+)
+async def test_method_not_allowed(method: str, path: str, allowed: str, client: httpx.AsyncClient) -> None:
+    response = await client.request(method, path)
+    assert response.headers["allow"] == allowed
+    if method != "HEAD":
+        assert allowed in checked(response, "method_not_allowed")["detail"]
+
+
+@pytest.mark.parametrize(
+    "accept",
+    ["text/html", "text/*, image/png", "application/json;q=0, */*", "application/*;q=0.0", "application/xml"],
+)
+async def test_not_acceptable(accept: str, client: httpx.AsyncClient) -> None:
+    response = await client.post(SCORE, content=b"{}", headers={"accept": accept})
+    assert "Accept" in checked(response, "not_acceptable")["detail"]
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "*/*",
+        "application/*",
+        "text/html, */*;q=0.1",
+        "APPLICATION/JSON",
+        "application/json; q=0.5",
+        "*/*;q=x",
+    ],
+)
+async def test_acceptable(accept: str, client: httpx.AsyncClient) -> None:
+    checked(await client.post(SCORE, content=b"{}", headers={"accept": accept}), "invalid_input")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-type": "text/csv"},
+        {"content-type": "application/x-www-form-urlencoded"},
+        {"content-type": "text/json"},
+        {"content-type": "nonsense"},
+        {"content-type": "application/json; charset=latin-1"},
+        {"content-type": "application/json", "content-encoding": "gzip"},
+    ],
+)
+async def test_unsupported_media_type(headers: dict[str, str], client: httpx.AsyncClient) -> None:
+    problem = checked(await client.post(SCORE, content=b"{}", headers=headers), "unsupported_media_type")
+    assert "application/json" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"content-type": "application/json; charset=UTF-8"},
+        {"content-type": "Application/JSON", "content-encoding": "identity"},
+        {"content-type": "application/problem+json"},
+    ],
+)
+async def test_supported_media_type(headers: dict[str, str], client: httpx.AsyncClient) -> None:
+    checked(await client.post(SCORE, content=b"{}", headers=headers), "invalid_input")
+
+
+async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+async def test_too_large_as_declared_or_as_it_comes() -> None:
+    async with client_of(Settings(max_body_bytes=100)) as client:
+        checked(await client.post(SCORE, content=b"{" + b" " * 98 + b"}"), "invalid_input")
+        for content in (b" " * 101, chunks(b" " * 60, b" " * 60)):
+            problem = checked(await client.post(SCORE, content=content), "too_large")
+            assert problem["detail"] == "the body must hold at most 100 bytes"
+
+
+async def test_request_timeout() -> None:
+    async def first_half() -> AsyncIterator[bytes]:
+        yield b"{"
+        await anyio.sleep_forever()
+
+    async with client_of(Settings(body_timeout_seconds=0.01)) as client:
+        response = await client.post(SCORE, content=first_half())
+        assert "within 0.01 seconds" in checked(response, "request_timeout")["detail"]
+        assert response.headers["connection"] == "close"
+
+
+async def test_an_error_nobody_meant_tells_nothing(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, log_lines: list[EventDict]
+) -> None:
+    def fail(_: object) -> None:
+        raise ZeroDivisionError("the inside")
+
+    monkeypatch.setattr(service, "score", fail)
+    body = {"labels": [1], "probabilities": [[0.125, 0.875]]}
+    response = await client.post(SCORE, json=body, headers={"x-request-id": "abc"})
+    problem = checked(response, "internal")
+    assert "inside" not in response.text
+    (line,) = log_lines
+    assert (line["request_id"], line["log_level"], line["status"]) == ("abc", "error", 500)
+    assert problem["request_id"] == "abc"
+    assert line["exception"].startswith("Traceback")
+    assert line["exception"].endswith("ZeroDivisionError: the inside\n")
+    assert "0.125" not in str(line)
+
+
+@pytest.mark.parametrize(
+    ("task", "body", "error"),
+    [
+        ("binary", {"probabilities": [0.5]}, ("", "missing", "exactly one of labels, targets, found none")),
+        ("binary", {"labels": [1]}, ("", "missing", "exactly one of probabilities, logits, found none")),
+        (
+            "binary",
+            {"labels": [1], "logits": None},
+            ("", "missing", "exactly one of probabilities, logits, found none"),
+        ),
+        (
+            "binary",
+            {"labels": [1], "targets": [1], "logits": [0.5]},
+            ("", "exclusive", "exactly one of labels, targets, found labels and targets"),
+        ),
+        (
+            "multiclass",
+            {"labels": [1], "log_probabilities": [[0.0]], "logits": [[0.5]]},
+            ("", "exclusive", "log_probabilities, logits, found log_probabilities and logits"),
+        ),
+        ("tokens", {}, ("", "missing", "must hold log_probabilities, found none")),
+        ("distributions", {"logits": [[0.5]]}, ("", "missing", "must hold targets, found none")),
+    ],
+)
+async def test_exactly_one_truth_and_one_prediction(
+    task: str, body: object, error: tuple[str, str, str], client: httpx.AsyncClient
+) -> None:
+    ((pointer, code, detail),) = await errors_of(client, body, task)
+    assert (pointer, code) == error[:2]
+    assert detail.endswith(error[2])
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "error"),
+    [
+        ("probs", 1, ("/probs", "unknown_field", 'multiclass scoring knows; did you mean "probabilities"?')),
+        ("cluster_id", [1], ("/cluster_id", "unknown_field", "multiclass scoring knows")),
+        ("slices", {}, ("/slices", "unknown_field", "multiclass scoring knows")),
+        ("n_worst", 3, ("/n_worst", "unknown_field", "multiclass scoring knows")),
+        ("threshold", 0.5, ("/threshold", "unknown_field", "multiclass scoring knows")),
+        ("a/b~c", 1, ("/a~1b~0c", "unknown_field", "multiclass scoring knows")),
+        ("unit", "nat", ("/unit", "out_of_range", """'hartleys', found the string "nat\"""")),
+        ("unit", None, ("/unit", "out_of_range", "'hartleys', found null")),
+        ("epsilon", True, ("/epsilon", "wrong_type", "must be a number, found true")),
+        ("epsilon", "0.1", ("/epsilon", "wrong_type", 'must be a number, found the string "0.1"')),
+        ("epsilon", [0.1], ("/epsilon", "wrong_type", "must be a number, found a list")),
+        ("epsilon", 0.5, ("/epsilon", "out_of_range", "must be less than 0.5, found 0.5")),
+        ("tolerance", -1, ("/tolerance", "out_of_range", "must be at least 0, found -1")),
+        ("label_smoothing", 1.5, ("/label_smoothing", "out_of_range", "must be at most 1, found 1.5")),
+        ("confidence_level", 0, ("/confidence_level", "out_of_range", "must be greater than 0, found 0")),
+        ("n_bins", 2.0, ("/n_bins", "wrong_type", "must be an integer, found 2.0")),
+        ("n_bins", True, ("/n_bins", "wrong_type", "must be an integer, found true")),
+        ("ignore_index", "x", ("/ignore_index", "wrong_type", 'must be an integer, found the string "x"')),
+        ("class_weight", [1, -2], ("/class_weight/1", "out_of_range", "must be at least 0, found -2")),
+        ("class_weight", {"0": 1}, ("/class_weight", "wrong_type", "must be a list, found an object")),
+        ("classes", ["a", 1], ("/classes/1", "wrong_type", "must be a string, found 1")),
+        ("top_k", [0], ("/top_k/0", "out_of_range", "must be at least 1, found 0")),
+        ("top_k", 1, ("/top_k", "wrong_type", "must be a list, found 1")),
+        ("include", ["slices"], ("/include/0", "out_of_range", 'found the string "slices"')),
+        (
+            "include",
+            "per_sample",
+            ("/include", "wrong_type", 'must be a list, found the string "per_sample"'),
+        ),
+        (
+            "class_weight",
+            [1] * 100_001,
+            ("/class_weight", "out_of_range", "at most 100000 values, found 100001"),
+        ),
+    ],
+)
+async def test_a_wrong_option_is_named_and_located(
+    field: str, value: object, error: tuple[str, str, str], client: httpx.AsyncClient
+) -> None:
+    body = {"labels": [0], "probabilities": [[0.5, 0.5]], field: value}
+    ((pointer, code, detail),) = await errors_of(client, body)
+    assert (pointer, code) == error[:2]
+    assert detail.endswith(error[2])
+
+
+@pytest.mark.parametrize(
+    ("value", "pointer", "detail"),
+    [
+        ("a", "/pos_weight", 'must be a number or a list, found the string "a"'),
+        (True, "/pos_weight", "must be a number or a list, found true"),
+        (-1, "/pos_weight", "must be at least 0, found -1"),
+        ([1, -1], "/pos_weight/1", "must be at least 0, found -1"),
+        ([1, "a"], "/pos_weight/1", 'must be a number, found the string "a"'),
+    ],
+)
+async def test_where_a_number_or_a_list_may_stand_one_error_is_told(
+    value: object, pointer: str, detail: str, client: httpx.AsyncClient
+) -> None:
+    body = {"labels": [[0]], "probabilities": [[0.5]], "pos_weight": value}
+    ((found_pointer, _, found_detail),) = await errors_of(client, body, "multilabel")
+    assert (found_pointer, found_detail) == (pointer, detail)
+
+
+@pytest.mark.parametrize(
+    ("task", "body", "pointer", "words"),
+    [
+        (
+            "multiclass",
+            {"labels": [0], "probabilities": [[1.5, -0.5]]},
+            "/probabilities/0/0",
+            "[0, 1], found 1.5",
+        ),
+        ("multiclass", {"labels": [2], "probabilities": [[0.5, 0.5]]}, "/labels/0", "found 2"),
+        ("multiclass", {"labels": [0], "probabilities": [[0.5, None]]}, "/probabilities/0/1", "must"),
+        ("multiclass", {"labels": [0, 0], "probabilities": [[1], [0.5, 0.5]]}, "/probabilities/1", "must"),
+        ("multiclass", {"labels": [0, 0], "probabilities": [0.5, 0.5]}, "/probabilities", "must"),
+        ("binary", {"labels": [2], "probabilities": [0.5]}, "/labels/0", "found 2"),
+        ("binary", {"labels": [1], "probabilities": [1.2]}, "/probabilities/0", "[0, 1], found 1.2"),
+        ("tokens", {"log_probabilities": [[-1], [-2, 0.5]]}, "/log_probabilities/1/1", "found 0.5"),
+    ],
+)
+async def test_a_wrong_number_is_located(
+    task: str, body: object, pointer: str, words: str, client: httpx.AsyncClient
+) -> None:
+    errors = await errors_of(client, body, task)
+    assert errors[0][0] == pointer
+    assert words in errors[0][2]
+
+
+async def test_errors_of_all_places_come_together(client: httpx.AsyncClient) -> None:
+    body = {"labels": [0], "unit": "x", "n_bins": 0, "zzz": 1}
+    pointers = [pointer for pointer, *_ in await errors_of(client, body)]
+    assert pointers == ["", "/unit", "/n_bins", "/zzz"]
+
+
+async def test_a_body_full_of_errors_makes_a_short_answer(client: httpx.AsyncClient) -> None:
+    nasty = "\x01" * 200
+    for body, n_errors in (
+        ({nasty + str(i): 1 for i in range(5000)}, 5002),
+        ({"labels": [0], "logits": [[0.0]], "class_weight": [nasty] * 5000}, 5000),
+        ({"probabilities": [[nasty, "é" * 200]] * 5000}, 10_000),
+    ):
+        problem = checked(await client.post(SCORE, json=body), "invalid_input")
+        assert problem["n_errors"] == n_errors
+        assert 0 < len(problem["errors"]) <= 20
+
+
+async def test_no_value_of_the_body_is_echoed_whole(client: httpx.AsyncClient) -> None:
+    secret = "s3cret" * 100
+    for body in (
+        {"labels": [secret], "probabilities": [[1.0]]},
+        {"labels": [0], "probabilities": [[secret]]},
+        {"labels": [0], "probabilities": [[1.0]], "unit": secret},
+        {"labels": [0], "probabilities": [[1.0]], secret: 1},
+        {"labels": [0], "probabilities": secret},
+        {"labels": [secret], "probabilities": [[1.0]], "classes": [secret + "x"]},
+    ):
+        response = await client.post(SCORE, json=body)
+        checked(response, "invalid_input")
+        assert secret[:81] not in response.text
+
+
+@pytest.mark.parametrize("code", CATALOGUE)
+async def test_every_code_has_a_page(code: str, client: httpx.AsyncClient) -> None:
+    response = await client.get(f"/problems/{code}")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert code in response.text
+    assert CATALOGUE[code].title in response.text
+
+
+async def test_an_unknown_code_has_none(client: httpx.AsyncClient) -> None:
+    checked(await client.get("/problems/nothing"), "not_found")

@@ -1,0 +1,103 @@
+import asyncio
+from typing import Any, get_args
+
+import httpx
+import numpy as np
+import orjson
+import pytest
+from structlog.typing import EventDict
+
+from app.api.answers import ScoreAnswer
+from app.api.routes.score import INLINE_BYTES
+from app.api.schemas import SECTIONS
+from app.core.options import Options
+from app.core.tasks import TASKS, TaskName
+from app.service import Include
+
+pytestmark = pytest.mark.anyio
+
+BODIES: dict[TaskName, dict[str, Any]] = {
+    "binary": {"labels": ["a", "b", "b"], "classes": ["a", "b"], "probabilities": [0.0, 0.5, 0.75]},
+    "multiclass": {
+        "labels": [0, -100, 1, 2],
+        "logits": [[2, 1, 0], [0, 1, 3], [1, 1, 1], [0, 0, 1]],
+        "ignore_index": -100,
+        "sample_weight": [1, 1, 2, 0],
+        "top_k": [1, 2],
+        "focal_gamma": 2,
+    },
+    "multilabel": {"labels": [[1, 0], [0, 1]], "logits": [[2, -1], [0.5, 0]], "pos_weight": [1, 2]},
+    "distributions": {"targets": [[0.5, 0.5], [0, 1]], "probabilities": [[0.25, 0.75], [0.5, 0.51]]},
+    "tokens": {"log_probabilities": [[-1], [-2, -3], []], "n_bytes": [1, 2, 3], "n_words": [1, 1, 1]},
+}
+
+
+async def scored(client: httpx.AsyncClient, task: str, body: object) -> dict[str, Any]:
+    response = await client.post(f"/v1/score/{task}", json=body)
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/json"
+    answer: dict[str, Any] = response.json()
+    ScoreAnswer.model_validate_json(response.content, strict=True)
+    return answer
+
+
+@pytest.mark.parametrize("task", TASKS)
+async def test_an_answer_is_as_documented(task: TaskName, client: httpx.AsyncClient) -> None:
+    answer = await scored(client, task, BODIES[task])
+    assert (answer["task"], answer["unit"]) == (task, "nats")
+    assert set(get_args(Include)).isdisjoint(answer)
+    assert answer["options"] == orjson.loads(orjson.dumps(Options().for_task(task))) | {
+        name: value for name, value in BODIES[task].items() if hasattr(Options, name)
+    }
+
+
+@pytest.mark.parametrize(
+    ("task", "section"), [(task, section) for task in TASKS for section in get_args(SECTIONS[task])]
+)
+async def test_sections_come_as_asked(task: TaskName, section: str, client: httpx.AsyncClient) -> None:
+    answer = await scored(client, task, BODIES[task] | {"include": [section]})
+    assert set(get_args(Include)) & answer.keys() == {section}
+
+
+@pytest.mark.parametrize(("task", "section"), [("tokens", "per_class"), ("multilabel", "calibration")])
+async def test_a_section_that_a_task_lacks_is_refused(
+    task: TaskName, section: str, client: httpx.AsyncClient
+) -> None:
+    response = await client.post(f"/v1/score/{task}", json=BODIES[task] | {"include": [section]})
+    assert response.json()["errors"][0]["pointer"] == "/include/0"
+
+
+async def test_per_sample_losses_are_null_where_there_is_none(client: httpx.AsyncClient) -> None:
+    body = {"labels": [0, -1, 1], "probabilities": [[0, 1], [0, 1], [0.5, 0.5]], "ignore_index": -1}
+    answer = await scored(client, "multiclass", body | {"include": ["per_sample"]})
+    assert answer["per_sample"]["cross_entropy"] == [None, None, pytest.approx(np.log(2))]
+
+
+def large(n_rows: int) -> dict[str, Any]:
+    rng = np.random.default_rng(5)
+    return {
+        "labels": rng.integers(0, 4, n_rows).tolist(),
+        "probabilities": rng.dirichlet(np.ones(4), n_rows).tolist(),
+        "include": ["per_sample"],
+    }
+
+
+async def test_a_large_body_is_scored_as_its_rows_are(client: httpx.AsyncClient) -> None:
+    body = large(2000)
+    assert len(orjson.dumps(body)) > INLINE_BYTES
+    whole = await scored(client, "multiclass", body)
+    small = body | {name: body[name][:100] for name in ("labels", "probabilities")}
+    assert len(orjson.dumps(small)) <= INLINE_BYTES
+    part = await scored(client, "multiclass", small)
+    assert whole["per_sample"]["cross_entropy"][:100] == part["per_sample"]["cross_entropy"]
+
+
+async def test_many_at_once_do_not_mix(client: httpx.AsyncClient, log_lines: list[EventDict]) -> None:
+    sizes = [1, 2000, 3, 1500, 5, 2500, 7, 1000]
+    bodies = [large(size) for size in sizes]
+    answers = await asyncio.gather(*(scored(client, "multiclass", body) for body in bodies))
+    assert [answer["n_samples"] for answer in answers] == sizes
+    assert [answer["metrics"] for answer in answers] == [
+        (await scored(client, "multiclass", body))["metrics"] for body in bodies
+    ]
+    assert sorted(line["n_samples"] for line in log_lines[: len(sizes)]) == sorted(sizes)

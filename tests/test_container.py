@@ -1,0 +1,252 @@
+"""The container, without an engine: its files are checked, and what the Dockerfile does is done here."""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[1]
+TOOLS = Path(sys.executable).parent
+NOBODY: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}
+MAX_IMAGE_BYTES = 260e6  # above the base image
+STOP_SECONDS = 10
+BODY = b'{"labels": [1, 0], "probabilities": [0.9, 0.1]}'
+
+
+def stages() -> list[list[tuple[str, str]]]:
+    """The Dockerfile's stages as (instruction, argument) pairs."""
+    text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE).replace(
+        "\\\n", " "
+    )
+    found: list[list[tuple[str, str]]] = []
+    for line in filter(str.strip, text.splitlines()):
+        name, argument = line.split(maxsplit=1)
+        if name == "FROM":
+            found.append([])
+        found[-1].append((name, argument))
+    return found
+
+
+def final_stage() -> dict[str, str]:
+    return dict(stages()[-1])
+
+
+def words(command: str, port: int) -> list[str]:
+    """An exec-form command, moved to a loopback port of this machine."""
+    return [
+        str(word).replace("8000", str(port)).replace("0.0.0.0", "127.0.0.1")  # noqa: S104
+        for word in json.loads(command)
+    ]
+
+
+def services() -> dict[str, dict[str, Any]]:
+    compose: dict[str, Any] = YAML(typ="safe").load(ROOT / "docker-compose.yml")
+    return dict(compose["services"])
+
+
+def output(*command: str | Path) -> str:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def eventually(holds: Callable[[], bool], what: str, seconds: float = STOP_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.02)
+
+
+def test_hadolint_finds_nothing() -> None:
+    assert output(TOOLS / "hadolint", "--failure-threshold", "style", "Dockerfile") == ""
+
+
+def test_bases_are_slim_and_named_by_tag() -> None:
+    assert {stage[0][1].split()[0] for stage in stages()} == {"python:3.13-slim"}
+    assert "syntax=" not in (ROOT / "Dockerfile").read_text()
+
+
+def test_the_image_runs_as_a_numbered_user_that_is_not_root() -> None:
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", final_stage()["USER"])
+    assert [name for name, _ in stages()[-1] if name in {"ADD", "RUN", "USER"}] == ["RUN", "USER"]
+
+
+def test_the_image_takes_only_the_environment_and_the_app() -> None:
+    copied = [argument.split() for name, argument in stages()[-1] if name == "COPY"]
+    assert [argument[1:] for argument in copied] == [["/venv", "/venv"], ["/build/app", "app"]]
+    assert (ROOT / ".dockerignore").read_text().split("\n")[1] == "*"
+
+
+def test_the_image_stops_on_sigterm_and_exposes_the_port_it_serves() -> None:
+    final = final_stage()
+    assert final["STOPSIGNAL"] == "SIGTERM"
+    assert json.loads(final["CMD"])[-2:] == ["--port", final["EXPOSE"]]
+
+
+def test_compose_file_follows_the_compose_specification() -> None:
+    output(TOOLS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml")
+
+
+@pytest.mark.parametrize("name", ["surprisal", "prometheus"])
+def test_every_service_is_confined(name: str) -> None:
+    service = services()[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["read_only"] is True
+    assert service["init"] is True
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["tmpfs"][0].startswith("/tmp:size=")  # noqa: S108
+    assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+    assert service["restart"] == "unless-stopped"
+    assert service["healthcheck"]["interval"]
+    assert not {"privileged", "network_mode", "pid", "cap_add", "user"} & set(service)
+
+
+def test_compose_serves_on_8000_and_monitoring_is_asked_for() -> None:
+    assert services()["surprisal"]["ports"] == ["127.0.0.1:8000:8000"]
+    assert "profiles" not in services()["surprisal"]
+    assert services()["prometheus"]["profiles"] == ["monitoring"]
+    assert re.fullmatch(r"prom/prometheus:v\d+\.\d+\.\d+", services()["prometheus"]["image"])
+    scraped = YAML(typ="safe").load(ROOT / "deploy/prometheus.yml")["scrape_configs"][0]
+    assert scraped["static_configs"] == [{"targets": [f"surprisal:{final_stage()['EXPOSE']}"]}]
+
+
+class Image:
+    """A folder made by the Dockerfile's build stage, with a Python of this machine for the base image."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.venv = root / "venv"
+        self.environment = dict(pair.split("=", 1) for pair in final_stage()["ENV"].split())
+        self.environment["PATH"] = f"{self.venv / 'bin'}:{os.defpath}"
+
+    def build(self, python: str) -> None:
+        (self.root / "bin").mkdir()
+        (self.root / "bin/python").symlink_to(python)
+        (self.root / "bin/pip").symlink_to(TOOLS / "pip")
+        for name, argument in stages()[0]:
+            if name == "COPY":
+                self.copy(*argument.split())
+            elif name == "RUN":
+                self.run(argument)
+
+    def copy(self, source: str, target: str) -> None:
+        (self.root / target).parent.mkdir(exist_ok=True)
+        if (ROOT / source).is_dir():
+            shutil.copytree(ROOT / source, self.root / target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / source, self.root / target)
+
+    def run(self, script: str) -> None:
+        environment = {**os.environ, "PATH": f"{self.root / 'bin'}:{os.environ['PATH']}"}
+        script = script.replace("/venv", str(self.venv))
+        done = subprocess.run(
+            ["sh", "-ec", script], cwd=self.root, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+    def size_bytes(self) -> int:
+        files = [path for part in ("venv", "app") for path in (self.root / part).rglob("*")]
+        return sum(path.lstat().st_size for path in files)
+
+    def healthy(self, port: int) -> bool:
+        command = words(final_stage()["HEALTHCHECK"].partition("CMD ")[2], port)
+        return (
+            subprocess.run(
+                command, cwd=self.root, env=self.environment, capture_output=True, check=False, **NOBODY
+            ).returncode
+            == 0
+        )
+
+    @contextmanager
+    def serving(self, port: int) -> Iterator[subprocess.Popen[bytes]]:
+        command = words(final_stage()["CMD"], port)
+        server = subprocess.Popen(command, cwd=self.root, env=self.environment, **NOBODY)
+        try:
+            yield server
+        finally:
+            server.kill()
+            server.wait()
+
+
+def python_for_nobody() -> str:
+    """An interpreter that the user without rights may start; one under a private home is out of its reach."""
+    enough = "import sys, venv; sys.exit(sys.version_info < (3, 11))"
+    candidates = [os.path.realpath(sys.executable), *map(shutil.which, ["python3", "/usr/bin/python3"])]
+    for python in filter(None, candidates):
+        try:
+            if subprocess.run([python, "-c", enough], cwd="/", check=False, **NOBODY).returncode == 0:
+                return python
+        except PermissionError:
+            continue
+    pytest.skip("no Python >= 3.11 that a non-root user may start")
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[Image]:
+    python = python_for_nobody()
+    with tempfile.TemporaryDirectory(prefix="surprisal-") as folder:
+        Path(folder).chmod(0o755)
+        made = Image(Path(folder))
+        made.build(python)
+        yield made
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.slow
+def test_the_environment_is_small_and_has_no_installer(image: Image) -> None:
+    assert image.size_bytes() < MAX_IMAGE_BYTES
+    packages = {path.name for path in image.venv.glob("lib/*/site-packages/*")}
+    assert "numpy" in packages
+    assert not packages & {"pip", "setuptools", "pytest", "tests"}
+    assert not list(image.venv.glob("bin/pip*"))
+
+
+@pytest.mark.slow
+def test_sigterm_answers_what_is_in_flight_and_ends(image: Image, port: int) -> None:
+    assert not image.healthy(port)
+    with image.serving(port) as server:
+        eventually(lambda: image.healthy(port), "healthy")
+        client = socket.create_connection(("127.0.0.1", port), timeout=STOP_SECONDS)
+        with client:
+            begin_request(client)
+            server.send_signal(signal.SIGTERM)
+            eventually(lambda: refused(port), "no new connection is accepted")
+            client.sendall(BODY)
+            response = http.client.HTTPResponse(client)
+            response.begin()
+            answer = json.loads(response.read())
+        assert response.status == 200
+        assert answer["metrics"]["cross_entropy"]["value"] == pytest.approx(0.10536051565782628, rel=1e-12)
+        assert server.wait(STOP_SECONDS) == 0
+
+
+def begin_request(client: socket.socket) -> None:
+    """Send the head of a request, and return once the app has asked for its body."""
+    head = f"POST /v1/score/binary HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(BODY)}\r\n"
+    client.sendall(f"{head}Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n".encode())
+    assert client.recv(1024) == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def refused(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
