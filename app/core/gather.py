@@ -119,7 +119,7 @@ def _joined(gathered: dict[str, list[Any]]) -> dict[str, Any]:
     for parts in gathered.values():
         key = tuple(map(id, parts))
         if key not in joined:
-            joined[key] = np.concatenate(parts)
+            joined[key] = parts[0] if len(parts) == 1 else np.concatenate(parts)
     return {name: joined[tuple(map(id, parts))] for name, parts in gathered.items()}
 
 

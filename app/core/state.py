@@ -31,7 +31,15 @@ class Moments:
     vv: int = 0
 
     def __add__(self, other: "Moments") -> "Moments":
-        return Moments(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+        return Moments(
+            self.n + other.n,
+            self.n_infinite + other.n_infinite,
+            self.z + other.z,
+            self.v + other.v,
+            self.zz + other.zz,
+            self.zv + other.zv,
+            self.vv + other.vv,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ ONE = 1 << -UNIT_EXPONENT
 
 _SUM_BITS, _SUM_CHUNK = 36, 1 << 17  # 2**17 numbers of at most 35 bits and a sign add up in 52 bits
 _DOT_BITS, _DOT_CHUNK = 20, 1 << 14  # 2**14 products of two numbers of 19 bits and a sign add up in 52 bits
+_NOWHERE = np.empty(0, dtype=np.intp)
 _SUM_LEVELS, _DOT_LEVELS = 4, 8
 _MIN_EXPONENT, _MAX_EXPONENT = -500, 480  # of a grid: so far neither shifts nor products overflow or underflow
 
@@ -36,8 +37,8 @@ def exact_sum(values: FloatArray) -> int:
     for start in range(0, len(values), _SUM_CHUNK):
         cut = _cut(values[start : start + _SUM_CHUNK], _SUM_BITS, _SUM_LEVELS)
         for exponent, part in cut.parts:
-            total += _units(float(part.sum()), exponent)
-        total += _scattered_sum(cut.rest[cut.rest != 0.0])
+            total += _units(float(np.add.reduce(part)), exponent)
+        total += _scattered_sum(cut.rest[cut.unfinished()])
     return total
 
 
@@ -48,10 +49,10 @@ def exact_group_sums(values: FloatArray, groups: IntArray, n_groups: int) -> lis
         chunk = groups[start : start + _SUM_CHUNK]
         cut = _cut(values[start : start + _SUM_CHUNK], _SUM_BITS, _SUM_LEVELS)
         for exponent, part in cut.parts:
-            sums = np.bincount(chunk, weights=part)
-            for group in np.flatnonzero(sums).tolist():
-                totals[group] += _units(float(sums[group]), exponent)
-        for position in np.flatnonzero(cut.rest).tolist():
+            sums = np.ldexp(np.bincount(chunk, weights=part, minlength=n_groups), -exponent).astype(np.int64)
+            shift = exponent - UNIT_EXPONENT
+            totals = [total + (units << shift) for total, units in zip(totals, sums.tolist(), strict=True)]
+        for position in cut.unfinished().tolist():
             totals[chunk[position]] += exact(float(cut.rest[position]))
     return totals
 
@@ -61,13 +62,13 @@ def exact_power_sums(x: FloatArray) -> tuple[int, int]:
     total = squares = 0
     for start in range(0, len(x), _DOT_CHUNK):
         cut = _cut(x[start : start + _DOT_CHUNK], _DOT_BITS, _DOT_LEVELS)
-        apart = np.flatnonzero(cut.rest)
+        apart = cut.unfinished()
         for position in (apart + start).tolist():
             value = exact(float(x[position]))
             total += value
             squares += value * value >> -UNIT_EXPONENT
         squares += _cut_dot(cut, cut, apart)
-        total += sum(_units(float(part.sum()), exponent) for exponent, part in cut.parts)
+        total += sum(_units(float(np.add.reduce(part)), exponent) for exponent, part in cut.parts)
     return total, squares
 
 
@@ -77,7 +78,7 @@ def exact_dot(x: FloatArray, y: FloatArray) -> int:
     for start in range(0, len(x), _DOT_CHUNK):
         x_cut = _cut(x[start : start + _DOT_CHUNK], _DOT_BITS, _DOT_LEVELS)
         y_cut = x_cut if y is x else _cut(y[start : start + _DOT_CHUNK], _DOT_BITS, _DOT_LEVELS)
-        apart = np.flatnonzero((x_cut.rest != 0.0) | (y_cut.rest != 0.0))
+        apart = np.union1d(x_cut.unfinished(), y_cut.unfinished())
         total += _cut_dot(x_cut, y_cut, apart)
         for position in (apart + start).tolist():
             total += exact(float(x[position])) * exact(float(y[position])) >> -UNIT_EXPONENT
@@ -109,6 +110,11 @@ class _Cut:
 
     parts: list[tuple[int, FloatArray]]
     rest: FloatArray
+    done: bool = False
+
+    def unfinished(self) -> NDArray[np.intp]:
+        """Where the rest is not zero."""
+        return _NOWHERE if self.done else np.flatnonzero(self.rest)
 
 
 def _cut(values: FloatArray, bits: int, max_levels: int) -> _Cut:
@@ -116,19 +122,18 @@ def _cut(values: FloatArray, bits: int, max_levels: int) -> _Cut:
 
     The rest is zero but for numbers far smaller than the largest one, or beyond the range in which a grid is safe.
     """
-    largest = max(float(values.max()), -float(values.min()))
+    largest = max(float(np.maximum.reduce(values)), -float(np.minimum.reduce(values)))
     if not math.isfinite(largest):
         raise ValueError("exact sums take finite numbers")
     exponent = math.frexp(largest)[1] - bits + 1
-    cut = _Cut([], values)
+    cut = _Cut([], values, done=not largest)
     sure_levels = 53 // bits  # a double has 53 bits: before so many parts are cut, looking for a rest is no use
-    while len(cut.parts) < max_levels and _MIN_EXPONENT < exponent < _MAX_EXPONENT:
+    while not cut.done and len(cut.parts) < max_levels and _MIN_EXPONENT < exponent < _MAX_EXPONENT:
         part = _multiples(cut.rest, exponent)
         cut.parts.append((exponent, part))
         cut.rest = cut.rest - part
         exponent -= bits
-        if len(cut.parts) > sure_levels and not cut.rest.any():
-            break
+        cut.done = len(cut.parts) > sure_levels and not cut.rest.any()
     return cut
 
 
@@ -159,8 +164,8 @@ def _scattered_sum(values: FloatArray) -> int:
 
 def _cut_dot(x: _Cut, y: _Cut, left_out: NDArray[np.intp]) -> int:
     """The dot product of the parts, in which rows `left_out` become 0."""
-    for cut in (x, y):
-        for _, part in cut.parts:
+    if left_out.size:
+        for _, part in (*x.parts, *y.parts):
             part[left_out] = 0.0
     if x is y:
         return _cut_square(x)
