@@ -1,13 +1,12 @@
 """The use cases: what a caller asks for, without HTTP or SQL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from app.core.batches import Batch, batch_of
-from app.errors import InvalidInput
 from app.core.calibration import reliability
 from app.core.columns import Column
 from app.core.losses import NATS_PER_UNIT
@@ -22,6 +21,15 @@ from app.core.uncertainty import mean
 from app.core.warnings import warnings_of
 
 Include: TypeAlias = Literal["per_sample", "per_class", "calibration"]
+
+INCLUDES: dict[TaskName, tuple[Include, ...]] = {
+    "binary": ("per_sample", "per_class", "calibration"),
+    "multiclass": ("per_sample", "per_class", "calibration"),
+    "multilabel": ("per_sample", "per_class"),
+    "distributions": ("per_sample",),
+    "tokens": ("per_sample",),
+}
+"""The sections each task can add to an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +84,25 @@ def _head(batch: Batch, summary: Summary) -> dict[str, Any]:
 def _values(batch: Batch, summary: Summary, metrics: Sequence[Metric]) -> dict[str, Any]:
     options = batch.options
     return {
-        metric.name: metric.value(summary.state, options.unit, options.confidence_level).to_json()
-        for metric in metrics
+        metric.name: metric.value(summary.state, options.unit, options.confidence_level).to_json() for metric in metrics
     }
 
 
 def _per_sample(batch: Batch, summary: Summary) -> dict[str, Any]:
-    losses = summary.per_sample
-    assert losses is not None
-    losses[np.isinf(losses)] = np.nan
+    losses = np.where(np.isinf(summary.per_sample), np.nan, summary.per_sample)
     return {"cross_entropy": losses / NATS_PER_UNIT[batch.options.unit]}
 
 
-_SECTIONS = {
+def _per_class(batch: Batch, summary: Summary) -> list[dict[str, Any]]:
+    return class_scores(summary.state.groups["per_class"], batch.options)
+
+
+def _calibration(batch: Batch, summary: Summary) -> dict[str, Any]:
+    return {"bins": reliability(summary.state.groups["calibration"], batch.options.confidence_level)}
+
+
+_SECTIONS: dict[Include, Callable[[Batch, Summary], Any]] = {
     "per_sample": _per_sample,
-    "per_class": lambda batch, summary: class_scores(summary.state.groups["per_class"], batch.options),
-    "calibration": lambda batch, summary: {
-        "bins": reliability(summary.state.groups["calibration"], batch.options.confidence_level)
-    },
+    "per_class": _per_class,
+    "calibration": _calibration,
 }

@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.checks import check_elements, check_interval, check_logits, check_probabilities, check_row_sums, looks_like_probabilities, off_rows
+from app.core.checks import (
+    check_finite_positive,
+    check_interval,
+    check_logits,
+    check_probabilities,
+    check_row_sums,
+    looks_like_probabilities,
+    off_rows,
+)
 from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged
 from app.core.findings import Finding
 from app.core.options import Options
@@ -55,13 +63,17 @@ class Batch:
     @property
     def scored_rows(self) -> BoolArray | None:
         """(n,) rows of which anything is scored; None for all."""
-        return self.scored if self.scored is None or self.scored.ndim == 1 else self.scored.any(axis=1)
+        return _rowwise(self.scored)
 
     @property
     def n_scored(self) -> int:
         """How many rows are scored, at least in part."""
         rows = self.scored_rows
         return len(self) if rows is None else int(np.count_nonzero(rows))
+
+
+def _rowwise(scored: BoolArray | None) -> BoolArray | None:
+    return scored if scored is None or scored.ndim == 1 else np.logical_or.reduce(scored, axis=1)
 
 
 def batch_of(task: TaskName, columns: Mapping[str, Column], options: Options) -> Batch:
@@ -116,7 +128,7 @@ def _check_prediction_elements(form: str, prediction: NDArray[Any], scored: Bool
     if form == "probabilities":
         check_probabilities(form, prediction, scored, _PROBABILITY_RULE)
     elif form == "log_probabilities":
-        check_interval(form, prediction, scored, -np.inf, 0.0, "must be at most 0")
+        check_interval(form, prediction, scored, (-np.inf, 0.0), "must be at most 0")
     else:
         check_logits(form, prediction, scored)
 
@@ -162,14 +174,7 @@ def _sample_weight(columns: Mapping[str, Column], scored: BoolArray | None) -> F
     if "sample_weight" not in columns:
         return None
     weight = shaped("sample_weight", columns["sample_weight"], 1).astype(np.float64, copy=False)
-    check_elements(
-        "sample_weight",
-        weight,
-        scored if scored is None or scored.ndim == 1 else scored.any(axis=1),
-        lambda piece: bool(piece.min() >= 0.0 and piece.max() < np.inf),
-        lambda piece: (piece >= 0.0) & (piece < np.inf),
-        "must be a finite number of at least 0",
-    )
+    check_finite_positive("sample_weight", weight, _rowwise(scored))
     return weight
 
 
@@ -181,7 +186,7 @@ def _tokens_batch(task: TaskName, form: str, columns: Mapping[str, Column], opti
     _check_tokens(form, documents)
     sizes = {name: shaped(name, columns[name], 1) for name in ("n_bytes", "n_words") if name in columns}
     for name, values in sizes.items():
-        check_interval(name, values, None, 1, np.inf, "must be a positive integer")
+        check_interval(name, values, None, (1, np.inf), "must be a positive integer")
     scored = np.diff(documents.offsets) > 0
     return Batch(
         task=task,
@@ -197,7 +202,7 @@ def _tokens_batch(task: TaskName, form: str, columns: Mapping[str, Column], opti
 
 def _check_tokens(form: str, documents: Ragged) -> None:
     try:
-        check_interval(form, documents.values, None, -np.inf, 0.0, "must be at most 0")
+        check_interval(form, documents.values, None, (-np.inf, 0.0), "must be at most 0")
     except InvalidInput as error:
         raise InvalidInput(
             (

@@ -11,8 +11,6 @@ from app.core.state import GroupSums
 from app.core.sums import to_float
 from app.core.values import Value
 
-COLUMNS = ("n", "weight", "confidence", "frequency")
-
 
 def bin_edges(n_bins: int) -> FloatArray:
     """The n_bins + 1 edges k / n_bins of equal bins over [0, 1]."""
@@ -53,9 +51,9 @@ def reliability(bins: GroupSums, confidence_level: float) -> list[dict[str, Any]
     """The bins as a reliability diagram shows them; an empty bin has no confidence and no accuracy."""
     edges = bin_edges(len(bins["n"])).tolist()
     return [
-        {"lower": lower, "upper": upper, **_bin(*sums, confidence_level)}
-        for lower, upper, sums in zip(
-            edges, edges[1:], zip(*(bins[column] for column in COLUMNS), strict=True), strict=False
+        {"lower": lower, "upper": upper, **_bin(n, weight, confidence, frequency, confidence_level)}
+        for lower, upper, n, weight, confidence, frequency in zip(
+            edges[:-1], edges[1:], bins["n"], bins["weight"], bins["confidence"], bins["frequency"], strict=True
         )
     ]
 

@@ -4,6 +4,7 @@ Each check states what must hold, so that NaN fails it, and raises `InvalidInput
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,32 +32,36 @@ def scored_values(values: NDArray[Any], scored: BoolArray | None, rows: slice) -
     return values[rows][kept], kept
 
 
-def check_elements(
-    field: str,
-    values: NDArray[Any],
-    scored: BoolArray | None,
-    passes: Callable[[NDArray[Any]], bool],
-    holds: Callable[[NDArray[Any]], BoolArray],
-    rule: str,
-) -> None:
-    """Refuse the elements of `values` (n,) or (n, k) that are scored and break a rule.
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What must hold of every element.
 
-    Args:
-        scored: (n,) or the shape of `values`; None scores all.
-        passes: A quick verdict on a whole piece.
+    Attributes:
+        text: The rule in words, "must ...", and a hint behind a semicolon.
+        passes: A quick verdict on a whole piece that is not empty.
         holds: The verdict on each element, asked only where a piece does not pass.
     """
+
+    text: str
+    passes: Callable[[NDArray[Any]], bool]
+    holds: Callable[[NDArray[Any]], BoolArray]
+
+
+def check_elements(field: str, values: NDArray[Any], scored: BoolArray | None, rule: Rule) -> None:
+    """Refuse the elements of `values` (n,) or (n, k) that break a rule and are scored, by row or one by one."""
     places: list[list[int]] = []
     n_errors = 0
     for rows in pieces(len(values), values[:1].size):
         piece = values[rows]
         chosen = piece if scored is None else piece[scored[rows]]
-        if chosen.size and not passes(chosen):
-            bad = np.argwhere(~holds(piece) & _spread(scored, rows, piece))
-            places += (bad[: MAX_LISTED_ERRORS - len(places)] + [rows.start, *[0] * (values.ndim - 1)]).tolist()
+        if chosen.size and not rule.passes(chosen):
+            bad = np.argwhere(~rule.holds(piece) & _spread(scored, rows, piece))
+            places += (
+                bad[: MAX_LISTED_ERRORS - len(places)] + np.eye(1, values.ndim, dtype=int)[0] * rows.start
+            ).tolist()
             n_errors += len(bad)
     if n_errors:
-        raise InvalidInput((_element_error(field, values, place, rule) for place in places), n_errors)
+        raise InvalidInput((_element_error(field, values, place, rule.text) for place in places), n_errors)
 
 
 def _spread(scored: BoolArray | None, rows: slice, piece: NDArray[Any]) -> BoolArray | np.bool_:
@@ -78,22 +83,20 @@ def found(rule: str, value: object) -> str:
 
 
 def check_interval(
-    field: str, values: NDArray[Any], scored: BoolArray | None, low: float, high: float, rule: str
+    field: str, values: NDArray[Any], scored: BoolArray | None, bounds: tuple[float, float], rule: str
 ) -> None:
-    """Refuse scored elements outside the closed interval [low, high]."""
-    check_elements(
-        field,
-        values,
-        scored,
-        lambda piece: bool(piece.min() >= low and piece.max() <= high),
-        lambda piece: (piece >= low) & (piece <= high),
-        rule,
-    )
+    """Refuse scored elements outside a closed interval."""
+    low, high = bounds
+
+    def passes(piece: NDArray[Any]) -> bool:
+        return bool(piece.min() >= low and piece.max() <= high)
+
+    check_elements(field, values, scored, Rule(rule, passes, lambda piece: (piece >= low) & (piece <= high)))
 
 
 def check_probabilities(field: str, values: NDArray[Any], scored: BoolArray | None, rule: str) -> None:
     """Refuse scored elements outside [0, 1]."""
-    check_elements(field, values, scored, _all_probabilities, lambda piece: (piece >= 0.0) & (piece <= 1.0), rule)
+    check_elements(field, values, scored, Rule(rule, _all_probabilities, lambda piece: (piece >= 0.0) & (piece <= 1.0)))
 
 
 def _all_probabilities(piece: NDArray[Any]) -> bool:
@@ -102,16 +105,21 @@ def _all_probabilities(piece: NDArray[Any]) -> bool:
     return bool(piece.min() >= 0.0 and piece.max() <= 1.0)
 
 
+def check_finite_positive(field: str, values: NDArray[Any], scored: BoolArray | None) -> None:
+    """Refuse scored elements that are negative, infinite or NaN."""
+
+    def passes(piece: NDArray[Any]) -> bool:
+        return bool(piece.min() >= 0.0 and piece.max() < np.inf)
+
+    text = "must be a finite number of at least 0"
+    check_elements(field, values, scored, Rule(text, passes, lambda piece: (piece >= 0.0) & (piece < np.inf)))
+
+
 def check_logits(field: str, logits: NDArray[Any], scored: BoolArray | None) -> None:
     """Refuse NaN and plus infinity; minus infinity is probability 0."""
-    check_elements(
-        field,
-        logits,
-        scored,
-        lambda piece: bool(piece.max() < np.inf),
-        lambda piece: piece < np.inf,
-        "must be a finite number or minus infinity",
-    )
+    text = "must be a finite number or minus infinity"
+    rule = Rule(text, lambda piece: bool(piece.max() < np.inf), lambda piece: piece < np.inf)
+    check_elements(field, logits, scored, rule)
 
 
 def check_not_only_minus_infinity(field: str, values: NDArray[Any], scored: BoolArray | None) -> None:

@@ -9,9 +9,11 @@ import numpy as np
 from app.core.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.rows import Rows, blocks
+from app.core.rows.elements import ElementRows
+from app.core.rows.tokens import TokenRows
 from app.core.state import GroupSums, Moments
 from app.core.sums import ONE, exact_dot, exact_power_sums, exact_sum
-from app.core.tables import BLOCK_TABLES, calibration, times
+from app.core.tables import calibration, class_frequencies, per_class, per_label, target_frequencies, times, weighted
 
 Family: TypeAlias = Literal["loss", "score", "row", "n_bytes", "n_words"]
 
@@ -29,7 +31,7 @@ class Mean:
     """
 
     name: str
-    numerator: Callable[[Any], FloatArray]
+    numerator: Callable[[Any], FloatArray | BoolArray]
     family: Family
 
 
@@ -56,15 +58,29 @@ class Chunk:
             start += len(block)
         self.columns = _joined(gathered)
         self._moments: dict[tuple[int, Family], Moments] = {}
-        if "calibration" in tables:
-            self.tables["calibration"] = calibration(self.columns, self._weight, batch.options)
+        self._add_tables(batch, tables)
 
     def _add_block_tables(self, block: Rows, tables: Sequence[str], start: int) -> None:
+        """Add the tables that need all classes of a row at once."""
         weight = None if self._weight is None else self._weight[start : start + len(block)]
-        for name in tables:
-            if name in BLOCK_TABLES:
-                sums = BLOCK_TABLES[name](block, weight)
-                self.tables[name] = self.tables[name] + sums if name in self.tables else sums
+        if isinstance(block, TokenRows):
+            return
+        if "class_frequencies" in tables and not block.has_labels:
+            self._add_table("class_frequencies", target_frequencies(block, weight))
+        if "per_class" in tables and isinstance(block, ElementRows) and block.n_elements > 1:
+            self._add_table("per_class", per_label(block, weight))
+
+    def _add_table(self, name: str, sums: GroupSums) -> None:
+        self.tables[name] = self.tables[name] + sums if name in self.tables else sums
+
+    def _add_tables(self, batch: Batch, tables: Sequence[str]) -> None:
+        missing = set(tables) - set(self.tables)
+        if "calibration" in missing:
+            self.tables["calibration"] = calibration(self.columns, self._weight, batch.options)
+        if "class_frequencies" in missing:
+            self.tables["class_frequencies"] = class_frequencies(self.columns, self._weight, batch.n_classes)
+        if "per_class" in missing:
+            self.tables["per_class"] = per_class(self.columns, self._weight, batch.n_classes)
 
     @property
     def weight_sum(self) -> int:
@@ -96,7 +112,7 @@ class Chunk:
         return self._weighted_sums(column, np.ones(len(column)) if v is None else v)
 
     def _weighted_sums(self, column: FloatArray, v: FloatArray) -> Moments:
-        z = times(self._weight, column) * 1.0
+        z = weighted(self._weight, column) * 1.0  # booleans count as 0 and 1
         finite = np.isfinite(z)
         counted = finite & self.weighs & (v > 0.0)
         z, v = np.where(finite, z, 0.0), np.where(finite, v, 0.0)
@@ -133,6 +149,8 @@ def _block_columns(
         names.append("clipped")
     if "calibration" in tables:
         names += ["confidence", "frequency"]
+    if "class_frequencies" in tables or "per_class" in tables:
+        names.append("labels")
     for name in names:
         if (column := getattr(block, name)) is not None:
             yield name, column

@@ -20,9 +20,9 @@ def class_sum(values: FloatArray) -> FloatArray:
 
     NumPy sums a single column pairwise and several columns in order; both must give the same bits.
     """
-    if values.shape[1] == 1:
-        return np.add.accumulate(values, axis=0)[-1]
-    return np.add.reduce(values, axis=0)
+    single = values.shape[1] == 1
+    totals: FloatArray = np.add.accumulate(values, axis=0)[-1] if single else np.add.reduce(values, axis=0)
+    return totals
 
 
 def class_major(values: NDArray[Any]) -> FloatArray:
@@ -48,7 +48,7 @@ def log_sum_exp(values: FloatArray) -> FloatArray:
     The largest term is kept out of the sum, so that a result near the maximum keeps its digits (Blanchard, Higham,
     Higham, "Accurately computing the log-sum-exp and softmax functions", IMA J. Numer. Anal. 41, 2021).
     """
-    top = values.max(axis=0)
+    top: FloatArray = values.max(axis=0)
     return top + _log_rest(values - np.where(np.isneginf(top), 0.0, top))
 
 
@@ -58,7 +58,7 @@ def log_softmax(logits: FloatArray) -> FloatArray:
     >>> log_softmax(np.array([[1000.0], [0.0]])).ravel()
     array([    0., -1000.])
     """
-    shifted = logits - logits.max(axis=0)
+    shifted: FloatArray = logits - logits.max(axis=0)
     return shifted - _log_rest(shifted)
 
 
@@ -66,7 +66,8 @@ def _log_rest(shifted: FloatArray) -> FloatArray:
     others = np.exp(shifted)
     at_max = shifted == 0.0
     others[at_max] = 0.0
-    return np.log1p(class_sum(others) + (np.add.reduce(at_max, axis=0) - 1.0))
+    total: FloatArray = class_sum(others) + (np.add.reduce(at_max, axis=0) - 1.0)
+    return np.log1p(total)
 
 
 def softplus(x: FloatArray) -> FloatArray:

@@ -6,7 +6,7 @@ from operator import attrgetter
 
 from app.core.batches import Batch
 from app.core.calibration import expected_gap, largest_gap
-from app.core.columns import FloatArray
+from app.core.columns import BoolArray
 from app.core.gather import Family, Mean
 from app.core.metric import Compute, Metric
 from app.core.options import LABELLED, ONE_LABEL
@@ -96,7 +96,7 @@ def bits_per_byte(state: State, confidence_level: float) -> Value:
 def top_k_accuracy(k: int) -> Metric:
     """The metric for one k."""
 
-    def numerator(rows: ClassRows) -> FloatArray:
+    def numerator(rows: ClassRows) -> BoolArray:
         return rows.top_k_accuracy(k)
 
     of = Mean(f"top_{k}_accuracy", numerator, "score")
@@ -171,7 +171,7 @@ METRICS: tuple[Metric, ...] = (
         unit="information",
         direction="nearer to 0 is better",
         formula="weighted mean of d_i = l_i - H(p_i); z = mean(d) / SE(d), standard normal under calibration",
-        reference="Seillier-Moiseiwitsch, Dawid, On Testing the Validity of Sequential Probability Forecasts, JASA (1993)",
+        reference="Seillier-Moiseiwitsch, Dawid, On Testing the Validity of Sequential Forecasts, JASA 88 (1993)",
         compute=entropy_gap,
         means=(ENTROPY_GAP,),
     ),

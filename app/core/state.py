@@ -127,9 +127,12 @@ class State:
             form = json.loads(serial)
             if form["version"] != VERSION:
                 raise InvalidState(f"must be a state of version {VERSION}, found version {form['version']}")
+            n_classes, n_samples, n_scored = map(_count, form["counts"])
             return cls(
                 str(form["fingerprint"]),
-                *map(_count, form["counts"]),
+                n_classes,
+                n_samples,
+                n_scored,
                 weight_sum=_unpacked(form["weight_sum"]),
                 moments={name: _moments(*values) for name, values in form["moments"].items()},
                 groups={

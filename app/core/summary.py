@@ -21,13 +21,13 @@ class Summary:
     Attributes:
         zero_probability: Rows of positive weight whose loss is infinite.
         clipped: Rows in which epsilon moved a probability.
-        per_sample: (n,) loss of every row, NaN where it is not scored; None where nobody asked.
+        per_sample: (n,) loss of every row, NaN where it is not scored; empty where nobody asked.
     """
 
     state: State
+    per_sample: FloatArray
     zero_probability: Finding = field(default_factory=Finding)
     clipped: Finding = field(default_factory=Finding)
-    per_sample: FloatArray | None = None
 
 
 def summarize(batch: Batch, means: Sequence[Mean], tables: Sequence[str], *, per_sample: bool = False) -> Summary:
@@ -38,9 +38,7 @@ def summarize(batch: Batch, means: Sequence[Mean], tables: Sequence[str], *, per
         tables: Of `calibration`, `class_frequencies`, `per_class`.
         per_sample: Also keep the loss of every row.
     """
-    summary = Summary(_nothing(batch, means, tables))
-    if per_sample:
-        summary.per_sample = np.full(len(batch), np.nan)
+    summary = Summary(_nothing(batch, means, tables), np.full(len(batch) if per_sample else 0, np.nan))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
         for rows in chunks(batch):
             chunk = Chunk(batch, rows, means, tables)
@@ -74,6 +72,6 @@ def _note(summary: Summary, chunk: Chunk) -> None:
     summary.zero_probability.add(chunk.numbers[np.isinf(loss) & chunk.weighs].tolist())
     if "clipped" in chunk.columns:
         summary.clipped.add(chunk.numbers[chunk.columns["clipped"]].tolist())
-    if summary.per_sample is not None:
+    if summary.per_sample.size:
         size = chunk.columns.get("size")
         summary.per_sample[chunk.numbers] = loss if size is None else loss / size

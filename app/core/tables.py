@@ -1,6 +1,6 @@
 """Sums by group: by calibration bin and by class."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,6 +22,13 @@ def times(weight: FloatArray | None, values: FloatArray | None) -> FloatArray | 
     """The product of two columns, where None stands for all ones and 0 times anything is 0."""
     if weight is None or values is None:
         return values if weight is None else weight
+    return weighted(weight, values)
+
+
+def weighted(weight: FloatArray | None, values: FloatArray) -> FloatArray:
+    """`times` of values that are there; booleans count as 0 and 1."""
+    if weight is None:
+        return values
     return np.where(values, weight, 0.0) if values.dtype == bool else product(weight, values)
 
 
@@ -40,12 +47,15 @@ def calibration(columns: Mapping[str, FloatArray], weight: FloatArray | None, op
     )
 
 
-def class_frequencies(rows: ClassedRows, weight: FloatArray | None) -> GroupSums:
-    """The weight that the truth puts on each class, class weights included."""
+def class_frequencies(columns: Mapping[str, Any], weight: FloatArray | None, n_classes: int) -> GroupSums:
+    """The weight of the labels of each class, class weights included."""
+    return GroupSums({"weight": _sums(times(weight, columns.get("share")), columns["labels"], n_classes)})
+
+
+def target_frequencies(rows: ClassedRows, weight: FloatArray | None) -> GroupSums:
+    """The weight that soft targets put on each class, class weights included."""
     if isinstance(rows, ElementRows):
         targets = np.concatenate([1.0 - rows.targets, rows.targets])
-    elif rows.has_labels:
-        return GroupSums({"weight": _sums(times(weight, rows.share), rows.labels, rows.n_classes)})
     else:
         targets = rows.weighted_targets
     shares = targets if weight is None else targets * weight
@@ -53,21 +63,14 @@ def class_frequencies(rows: ClassedRows, weight: FloatArray | None) -> GroupSums
     return GroupSums({"weight": _sums(shares.ravel(), groups, len(shares))})
 
 
-def per_class(rows: ClassedRows, weight: FloatArray | None) -> GroupSums:
-    """Loss, Brier score and accuracy of the rows of each true class; for multilabel of each label."""
-    if isinstance(rows, ElementRows) and rows.n_elements > 1:
-        return _per_label(rows, weight)
-    share = times(weight, rows.share)
-    return _scores_by_group(
-        rows.labels,
-        rows.n_classes,
-        weight,
-        share,
-        {name: getattr(rows, name) for name in ("cross_entropy", "brier_score", "accuracy")},
-    )
+def per_class(columns: Mapping[str, Any], weight: FloatArray | None, n_classes: int) -> GroupSums:
+    """Loss, Brier score and accuracy of the rows of each true class."""
+    share = times(weight, columns.get("share"))
+    return _scores_by_group(columns["labels"], n_classes, weight, share, columns)
 
 
-def _per_label(rows: ElementRows, weight: FloatArray | None) -> GroupSums:
+def per_label(rows: ElementRows, weight: FloatArray | None) -> GroupSums:
+    """Loss, Brier score and accuracy of the scored elements of each label."""
     scored = rows.scored_elements.ravel()
     groups = np.repeat(np.arange(rows.n_elements), rows.scored_elements.shape[1])[scored]
     spread = None if weight is None else np.tile(weight, rows.n_elements)[scored]
@@ -84,11 +87,10 @@ def _scores_by_group(
     n_groups: int,
     weight: FloatArray | None,
     share: FloatArray | None,
-    values: dict[str, FloatArray],
+    values: Mapping[str, Any],
 ) -> GroupSums:
     """`share` is what a row counts for in the loss; the numerators of the loss carry class weights already."""
-    numerator = times(weight, values["cross_entropy"])
-    assert numerator is not None
+    numerator = weighted(weight, values["cross_entropy"])
     infinite = np.isinf(numerator)
     return GroupSums(
         {
@@ -105,33 +107,26 @@ def _scores_by_group(
 
 def class_scores(table: GroupSums, options: Options) -> list[dict[str, Any]]:
     """The section `per_class`: means by class, without those that do not exist."""
-    names = options.classes or range(len(table["n"]))
-    rows = zip(names, *(table[column] for column in TABLE_COLUMNS["per_class"]), strict=True)
-    return [_class_entry(options, *row) for row in rows]
+    columns = [table[column] for column in TABLE_COLUMNS["per_class"]]
+    names: Sequence[str | int] = options.classes or range(len(columns[0]))
+    return [
+        {"class": name, **_class_entry(dict(zip(TABLE_COLUMNS["per_class"], sums, strict=True)), options)}
+        for name, *sums in zip(names, *columns, strict=True)
+    ]
 
 
-def _class_entry(
-    options: Options,
-    name: str | int,
-    n: int,
-    n_infinite: int,
-    weight: int,
-    share: int,
-    cross_entropy: int,
-    brier_score: int,
-    accuracy: int,
-) -> dict[str, Any]:
-    entry: dict[str, Any] = {"class": name, "n": n, "weight": to_float(weight)}
-    divisor = n * ONE if options.denominator == "count" else share
-    if not divisor or not weight:
+def _class_entry(sums: dict[str, int], options: Options) -> dict[str, Any]:
+    entry: dict[str, Any] = {"n": sums["n"], "weight": to_float(sums["weight"])}
+    divisor = sums["n"] * ONE if options.denominator == "count" else sums["share"]
+    if not divisor or not sums["weight"]:
         return {**entry, "status": "undefined"}
-    infinite = n_infinite > 0
+    infinite = sums["n_infinite"] > 0
     return {
         **entry,
         "status": "infinite" if infinite else "ok",
-        "cross_entropy": None if infinite else cross_entropy / divisor / NATS_PER_UNIT[options.unit],
-        "brier_score": brier_score / weight,
-        "accuracy": accuracy / weight,
+        "cross_entropy": None if infinite else sums["cross_entropy"] / divisor / NATS_PER_UNIT[options.unit],
+        "brier_score": sums["brier_score"] / sums["weight"],
+        "accuracy": sums["accuracy"] / sums["weight"],
     }
 
 
@@ -156,8 +151,4 @@ TABLE_COLUMNS = {
     "calibration": ("n", "weight", "confidence", "frequency"),
     "class_frequencies": ("weight",),
     "per_class": ("n", "n_infinite", "weight", "share", "cross_entropy", "brier_score", "accuracy"),
-}
-BLOCK_TABLES: dict[str, Callable[[ClassedRows, FloatArray | None], GroupSums]] = {
-    "class_frequencies": class_frequencies,
-    "per_class": per_class,
 }

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.checks import check_elements, check_interval, check_row_sums, found
+from app.core.checks import check_finite_positive, check_interval, check_probabilities, check_row_sums, found
 from app.core.columns import BoolArray, Column, IntArray, Ragged
 from app.core.options import Options
 from app.core.tasks import TaskName
@@ -63,7 +63,7 @@ def labels_of(
     scored = _without_ignored(labels, scored, options.ignore_index)
     top = 1 if len(shape) == 2 else n_classes - 1
     rule = "must be 0 or 1" if top == 1 else f"must be a class index in [0, {top}]"
-    check_interval("labels", labels, scored, 0, top, rule)
+    check_interval("labels", labels, scored, (0, top), rule)
     return (labels if scored is None else np.where(_full(scored, labels), labels, 0)), scored
 
 
@@ -74,7 +74,7 @@ def _full(scored: BoolArray, values: NDArray[Any]) -> BoolArray:
 def _without_ignored(labels: IntArray, scored: BoolArray | None, ignore_index: int | None) -> BoolArray | None:
     if ignore_index is None or not (labels == ignore_index).any():
         return scored
-    kept = labels != ignore_index
+    kept: BoolArray = labels != ignore_index
     return kept if scored is None else kept & scored
 
 
@@ -115,17 +115,8 @@ def targets_of(
     if targets.shape != shape:
         raise InvalidInput.at("/targets", "wrong_shape", f"must have shape {list(shape)}, found {list(targets.shape)}")
     if task in ("multiclass", "distributions"):
-        check_elements("targets", targets, scored, _finite_positive, _each_finite_positive, "must be at least 0")
+        check_finite_positive("targets", targets, scored)
         check_row_sums("targets", targets, scored, options.tolerance)
     else:
-        check_interval("targets", targets, scored, 0.0, 1.0, "must lie in [0, 1]")
+        check_probabilities("targets", targets, scored, "must lie in [0, 1]")
     return targets
-
-
-def _finite_positive(piece: NDArray[Any]) -> bool:
-    return bool(piece.min() >= 0.0 and piece.max() < np.inf)
-
-
-def _each_finite_positive(piece: NDArray[Any]) -> BoolArray:
-    ok: BoolArray = (piece >= 0.0) & (piece < np.inf)
-    return ok

@@ -21,7 +21,7 @@ class ClassRows:
         self._targets = None if batch.targets is None else losses.class_major(batch.targets[rows])
 
     def __len__(self) -> int:
-        return self._scores.shape[1]
+        return int(self._scores.shape[1])
 
     size = None
     """One element a row."""
@@ -74,7 +74,8 @@ class ClassRows:
         """Rows in which epsilon moved a probability."""
         epsilon = self.options.epsilon
         outside = (self.probabilities < epsilon) | (self.probabilities > 1.0 - epsilon)
-        return outside.any(axis=0)
+        rows: BoolArray = np.logical_or.reduce(outside, axis=0)
+        return rows
 
     @cached_property
     def labels(self) -> IntArray:
@@ -161,20 +162,27 @@ class ClassRows:
     @cached_property
     def confidence(self) -> FloatArray:
         """The probability of the top class."""
-        return self._best if self.probabilities is self._scores else self.probabilities.max(axis=0)
+        if self.probabilities is self._scores:
+            return self._best
+        top: FloatArray = self.probabilities.max(axis=0)
+        return top
 
     @cached_property
     def _best(self) -> FloatArray:
-        return self._scores.max(axis=0)
+        best: FloatArray = self._scores.max(axis=0)
+        return best
+
+    @cached_property
+    def _own(self) -> FloatArray:
+        return self._scores.ravel().take(self._at_label)
 
     @cached_property
     def accuracy(self) -> BoolArray:
         """Whether the top class is the label; the first of equal classes is on top."""
         best = self._best
         at_best = self._scores == best
-        if np.count_nonzero(at_best) == len(best):
-            return self._scores.ravel().take(self._at_label) == best
-        return at_best.argmax(axis=0) == self.labels
+        untied = np.count_nonzero(at_best) == len(best)
+        return np.equal(*((self._own, best) if untied else (at_best.argmax(axis=0), self.labels)))
 
     @cached_property
     def frequency(self) -> FloatArray | BoolArray:
@@ -185,10 +193,10 @@ class ClassRows:
 
     def top_k_accuracy(self, k: int) -> BoolArray:
         """Whether the label is among the k largest, ties going to the lower class."""
-        own = self._scores.ravel().take(self._at_label)
         before = np.arange(self.n_classes)[:, None] < self.labels
-        ahead = (self._scores > own) | ((self._scores == own) & before)
-        return np.add.reduce(ahead, axis=0) < k
+        ahead = (self._scores > self._own) | ((self._scores == self._own) & before)
+        rows: BoolArray = np.add.reduce(ahead, axis=0) < k
+        return rows
 
     @cached_property
     def reverse_kl_divergence(self) -> FloatArray:

@@ -1,10 +1,12 @@
 """Rows of independent yes-or-no elements: the tasks binary (one a row) and multilabel (l a row), arrays (l, n)."""
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from app.core import divergences, losses
+from app.core import losses
 from app.core.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 
@@ -26,7 +28,7 @@ class ElementRows:
         self.targets = self._elements(truth[rows], 0.0)  # type: ignore[index]
         self._soft = batch.targets is not None
 
-    def _elements(self, values: FloatArray, masked: float) -> FloatArray:
+    def _elements(self, values: NDArray[Any], masked: float) -> FloatArray:
         rows = losses.class_major(values if values.ndim == 2 else values[:, None])
         return rows if self._mask is None else np.where(self._mask, rows, masked)
 
@@ -34,7 +36,12 @@ class ElementRows:
         return losses.class_sum(elements if self._mask is None else np.where(self._mask, elements, 0.0))
 
     def __len__(self) -> int:
-        return self._scores.shape[1]
+        return int(self._scores.shape[1])
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether the truth came as labels."""
+        return not self._soft
 
     @property
     def hard(self) -> bool:
@@ -54,9 +61,10 @@ class ElementRows:
     @cached_property
     def size(self) -> FloatArray | None:
         """Scored elements of each row; None for one."""
-        if self._mask is not None:
-            return np.add.reduce(self._mask, axis=0, dtype=np.float64)
-        return None if self.n_elements == 1 else np.full(self._scores.shape[1], float(self.n_elements))
+        if self._mask is None:
+            return None if self.n_elements == 1 else np.full(len(self), float(self.n_elements))
+        counts: FloatArray = np.add.reduce(self._mask, axis=0, dtype=np.float64)
+        return counts
 
     share = None
     """No class weights here."""
@@ -64,7 +72,8 @@ class ElementRows:
     @cached_property
     def labels(self) -> IntArray:
         """(n,) true class of the first element, for tables by class."""
-        return (self.targets[0] >= 0.5).astype(np.int64)
+        labels: IntArray = (self.targets[0] >= 0.5).astype(np.int64)
+        return labels
 
     @cached_property
     def probabilities(self) -> FloatArray:
@@ -82,7 +91,8 @@ class ElementRows:
         """Rows in which epsilon moved a probability."""
         epsilon = self.options.epsilon
         outside = (self.probabilities < epsilon) | (self.probabilities > 1.0 - epsilon)
-        return outside.any(axis=0)
+        rows: BoolArray = np.logical_or.reduce(outside, axis=0)
+        return rows
 
     @cached_property
     def _logs(self) -> tuple[FloatArray, FloatArray]:
@@ -159,25 +169,28 @@ class ElementRows:
     @cached_property
     def confidence(self) -> FloatArray:
         """The probability of the positive class, for binary."""
-        return self.probabilities[0]
+        first: FloatArray = self.probabilities[0]
+        return first
 
     @cached_property
     def frequency(self) -> FloatArray:
         """How much of the truth lies on the positive class, for binary."""
-        return self.targets[0]
+        first: FloatArray = self.targets[0]
+        return first
 
     @cached_property
-    def correct(self) -> FloatArray:
-        """1 where an element is predicted right, (l, n)."""
+    def correct(self) -> BoolArray:
+        """Where an element is predicted right, (l, n)."""
         predicted = self.probabilities >= self.options.threshold
-        return (predicted == (self.targets >= 0.5)).astype(np.float64)
+        right: BoolArray = predicted == (self.targets >= 0.5)
+        return right
 
     @cached_property
     def accuracy(self) -> FloatArray:
-        return self._row_sum(self.correct)
+        return self._row_sum(self.correct.astype(np.float64))
 
     @cached_property
-    def subset_accuracy(self) -> FloatArray:
-        """1 where all scored elements of a row are predicted right."""
-        wrong = self.correct == 0.0
-        return (~(wrong if self._mask is None else wrong & self._mask).any(axis=0)).astype(np.float64)
+    def subset_accuracy(self) -> BoolArray:
+        """Whether all scored elements of a row are predicted right."""
+        rows: BoolArray = np.logical_and.reduce(self.correct | ~self.scored_elements, axis=0)
+        return rows

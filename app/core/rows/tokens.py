@@ -11,12 +11,16 @@ from app.core.columns import FloatArray, IntArray, Ragged
 class TokenRows:
     """Some documents of a batch, all of at least one token."""
 
+    has_labels = False
+    """The observed tokens are the truth."""
+
     share = None
     """No class weights here."""
 
     def __init__(self, batch: Batch, rows: slice | IntArray) -> None:
         documents = batch.prediction
-        assert isinstance(documents, Ragged)
+        if not isinstance(documents, Ragged):
+            raise TypeError("tokens come as a list a document")
         self.options = batch.options
         self._batch, self._rows = batch, rows
         self._starts = documents.offsets[:-1][rows]
