@@ -22,6 +22,7 @@ class Settings(BaseSettings):
     max_buffered_bytes: int = Field(
         256 * 2**20, ge=1, description="Request bodies held in memory at once, all together; beyond it 503."
     )
+    max_columns: int = Field(100_000, ge=1, description="Classes or labels of a prediction; beyond it 413.")
     body_timeout_seconds: float = Field(
         30.0, gt=0, description="How long a client may take to send a body; beyond it 408."
     )

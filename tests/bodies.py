@@ -158,8 +158,7 @@ def _likely_labels(rng: Rng, body: Body, n: int, k: int) -> list[int]:
     """Labels that mostly have a positive probability, lest every loss be infinite."""
     rows = next(body[form] for form in ("probabilities", "log_probabilities", "logits") if form in body)
     return [
-        int(np.argmax(row)) if _chance(rng, 0.6) else label
-        for row, label in zip(rows, _labels(rng, n, k), strict=True)
+        int(np.argmax(row)) if _chance(rng, 0.6) else label for row, label in zip(rows, _labels(rng, n, k), strict=True)
     ]
 
 
@@ -267,9 +266,7 @@ def _multilabel(rng: Rng, n: int) -> Body:
     if soft:
         body["targets"] = [[_soft_label(rng) for _ in row] for row in rows]
     else:
-        likely = [
-            [int(x > middle) if _chance(rng, 0.9) else int(rng.integers(2)) for x in row] for row in rows
-        ]
+        likely = [[int(x > middle) if _chance(rng, 0.9) else int(rng.integers(2)) for x in row] for row in rows]
         body["labels"] = [[bool(y) for y in row] for row in likely] if _chance(rng, 0.3) else likely
     return body | _multilabel_options(rng, n, n_labels)
 
@@ -295,9 +292,7 @@ def _distributions(rng: Rng, n: int) -> Body:
     k = int(rng.integers(2, 13))
     body = _predictions(rng, n, k) | {"targets": [_target_row(rng, k) for _ in range(n)]}
     if "probabilities" in body and body["normalization"] == "warn" and _chance(rng, 0.2):
-        body["targets"] = (
-            [list(row) for row in body["probabilities"]] if _sums_to_one(body) else body["targets"]
-        )
+        body["targets"] = [list(row) for row in body["probabilities"]] if _sums_to_one(body) else body["targets"]
     if _chance(rng, 0.3):
         body["mask"] = _mask(rng, n)
     return body

@@ -111,9 +111,7 @@ def _score_rows(task: str, body: Body) -> dict[str, Any]:
 
 
 def _prediction(body: Body) -> tuple[str, Sequence[Any]]:
-    form = next(
-        name for name in ("probabilities", "log_probabilities", "logits") if body.get(name) is not None
-    )
+    form = next(name for name in ("probabilities", "log_probabilities", "logits") if body.get(name) is not None)
     return form, body[form]
 
 
@@ -135,9 +133,7 @@ def _elements(task: str, form: str, sent: Any, row: int, body: Body) -> list[Ele
     if _is_ignored(row, body):
         return []
     if task == "binary":
-        return [
-            _binary_element(form, sent, _binary_target(_truth(row, body), body), body.get("pos_weight"), body)
-        ]
+        return [_binary_element(form, sent, _binary_target(_truth(row, body), body), body.get("pos_weight"), body)]
     if task == "multilabel":
         mask = body.get("mask")
         scored = mask[row] if mask is not None and isinstance(mask[row], list) else [True] * len(sent)
@@ -298,12 +294,8 @@ def _reverse_kl_divergence(element: Element) -> float:
 
 def _js_divergence(element: Element) -> float:
     middle = [(t + p) / 2.0 for t, p in zip(element.target, element.clipped, strict=True)]
-    from_target = _dot(
-        element.target, [_log_ratio(t, m) for t, m in zip(element.target, middle, strict=True)]
-    )
-    from_prediction = _dot(
-        element.clipped, [_log_ratio(p, m) for p, m in zip(element.clipped, middle, strict=True)]
-    )
+    from_target = _dot(element.target, [_log_ratio(t, m) for t, m in zip(element.target, middle, strict=True)])
+    from_prediction = _dot(element.clipped, [_log_ratio(p, m) for p, m in zip(element.clipped, middle, strict=True)])
     return _between(0.0, (from_target + from_prediction) / 2.0, math.log(2.0))
 
 
@@ -547,9 +539,7 @@ def _bin(confidence: float, n_bins: int, edges: str) -> int:
     return sum(edge <= confidence if edges == "left" else edge < confidence for edge in inner)
 
 
-def _described_bin(
-    k: int, n_bins: int, members: Sequence[tuple[float, float, float]], level: float
-) -> dict[str, Any]:
+def _described_bin(k: int, n_bins: int, members: Sequence[tuple[float, float, float]], level: float) -> dict[str, Any]:
     weight = math.fsum(w for w, _, _ in members)
     described: dict[str, Any] = {
         "lower": k / n_bins,
@@ -602,17 +592,12 @@ def _per_class(task: str, samples: Sequence[Sample], body: Body) -> list[dict[st
     """Rows by their true class; for multilabel each label is a column of its own."""
     n_columns = 2 if task == "binary" else len(_prediction(body)[1][0])
     names = body.get("classes") or list(range(n_columns))
-    return [
-        {"class": names[c], **_class_summary(task, _members(task, samples, c), body)}
-        for c in range(n_columns)
-    ]
+    return [{"class": names[c], **_class_summary(task, _members(task, samples, c), body)} for c in range(n_columns)]
 
 
 def _members(task: str, samples: Sequence[Sample], c: int) -> list[Sample]:
     if task == "multilabel":
-        columns = [
-            replace(sample, elements=[e for e in sample.elements if e.column == c]) for sample in samples
-        ]
+        columns = [replace(sample, elements=[e for e in sample.elements if e.column == c]) for sample in samples]
         return [sample for sample in columns if sample.elements]
     if task == "binary":
         return [sample for sample in samples if (sample.elements[0].target[1] >= 0.5) == (c == 1)]
@@ -677,19 +662,14 @@ def _documents(body: Body) -> list[Document]:
         if tokens:
             loss = math.fsum(-_between(_log(epsilon), float(x), _log1p(-epsilon)) for x in tokens)
             weight = 1.0 if weights is None else float(weights[row])
-            documents.append(
-                Document(row, weight, row if clusters is None else clusters[row], len(tokens), loss)
-            )
+            documents.append(Document(row, weight, row if clusters is None else clusters[row], len(tokens), loss))
     return documents
 
 
 def _token_metrics(documents: Sequence[Document], body: Body) -> dict[str, Metric]:
     level, nats = body["confidence_level"], NATS_PER_UNIT[body["unit"]]
     by_count = body["denominator"] == "count"
-    parts = [
-        _part(d, _times(d.weight, d.loss), d.n_tokens if by_count else d.weight * d.n_tokens)
-        for d in documents
-    ]
+    parts = [_part(d, _times(d.weight, d.loss), d.n_tokens if by_count else d.weight * d.n_tokens) for d in documents]
     if not any(d.weight for d in documents):
         parts = []
     metrics = {

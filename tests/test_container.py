@@ -29,9 +29,7 @@ BODY = b'{"labels": [1, 0], "probabilities": [0.9, 0.1]}'
 
 def stages() -> list[list[tuple[str, str]]]:
     """The Dockerfile's stages as (instruction, argument) pairs."""
-    text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE).replace(
-        "\\\n", " "
-    )
+    text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE).replace("\\\n", " ")
     found: list[list[tuple[str, str]]] = []
     for line in filter(str.strip, text.splitlines()):
         name, argument = line.split(maxsplit=1)

@@ -16,8 +16,7 @@ PINNED = re.compile(
     r"^([a-z0-9.-]+)==(\S+)(?: ; (.+?))? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE
 )
 REGISTRIES = [
-    ".".join(words)
-    for words in [("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("deb", "debian", "org")]
+    ".".join(words) for words in [("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("deb", "debian", "org")]
 ]
 FOREIGN = re.compile("|".join([*map(re.escape, REGISTRIES), r"(?<![\w.$*}-])/(?:home|root|work|Users)/"]))
 
@@ -43,12 +42,8 @@ def tracked_files() -> list[Path]:
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
-    }
-    return subprocess.run(
-        ["make", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(["make", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("lock", ["run.txt", "dev.txt"])
@@ -63,17 +58,11 @@ def test_every_line_of_a_lock_is_a_pin_with_hashes_and_holds_no_address(lock: st
 
 @pytest.mark.parametrize("lock", ["run.txt", "dev.txt"])
 def test_a_lock_pins_what_the_project_asks_for(lock: str) -> None:
-    asked = project()["project"]["dependencies"] + (
-        project()["dependency-groups"]["dev"] if lock == "dev.txt" else []
-    )
+    asked = project()["project"]["dependencies"] + (project()["dependency-groups"]["dev"] if lock == "dev.txt" else [])
     for requirement in map(Requirement, asked):
-        versions = [
-            str(pin.specifier)[2:] for pin in pins(lock) if pin.name == canonicalize_name(requirement.name)
-        ]
+        versions = [str(pin.specifier)[2:] for pin in pins(lock) if pin.name == canonicalize_name(requirement.name)]
         assert versions, f"{requirement} is not locked"
-        assert all(version in requirement.specifier for version in versions), (
-            f"{requirement}: locked at {versions}"
-        )
+        assert all(version in requirement.specifier for version in versions), f"{requirement}: locked at {versions}"
 
 
 def test_the_tests_run_on_the_versions_that_are_served() -> None:

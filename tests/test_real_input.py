@@ -110,7 +110,7 @@ def test_unclipped_the_loss_is_log_loss_or_says_which_rows_make_it_infinite(held
     warning = warnings["zero_probability"]
     assert warning["count"] == len(held_out.surprised)
     assert warning["rows"] == held_out.surprised[: len(warning["rows"])] != []
-    assert warning["mean_of_others"] == near(held_out.log_loss_of_the_others())
+    assert warning["mean_of_other_rows"] == near(held_out.log_loss_of_the_others())
 
 
 def test_brier_score_and_accuracy_stay_whatever_the_loss(held_out: HeldOut) -> None:
@@ -181,8 +181,7 @@ def test_a_bigram_model_of_english() -> None:
         {
             "cross_entropy": loss / n_tokens,
             "perplexity": math.exp(loss / n_tokens),
-            "macro_perplexity": math.fsum(math.exp(-math.fsum(d) / len(d)) for d in documents)
-            / len(documents),
+            "macro_perplexity": math.fsum(math.exp(-math.fsum(d) / len(d)) for d in documents) / len(documents),
             "bits_per_byte": loss / math.log(2) / sum(n_bytes),
             "byte_perplexity": math.exp(loss / sum(n_bytes)),
             "word_perplexity": math.exp(loss / sum(n_words)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -330,9 +331,7 @@ def test_a_hand_worked_number(task: str, body: dict[str, Any], name: str, expect
 
 
 def test_a_perfect_prediction_loses_exactly_nothing() -> None:
-    assert (
-        metric("multiclass", {"labels": [0], "probabilities": [[1.0, 0.0]]}, "cross_entropy")["value"] == 0.0
-    )
+    assert metric("multiclass", {"labels": [0], "probabilities": [[1.0, 0.0]]}, "cross_entropy")["value"] == 0.0
 
 
 def test_probability_zero_on_the_truth_is_infinite_and_leaves_the_other_metrics() -> None:
@@ -354,17 +353,12 @@ def test_adding_a_constant_to_a_row_of_logits_changes_nothing() -> None:
 
 def test_a_weight_of_two_is_the_row_twice_and_a_weight_of_zero_the_row_left_out() -> None:
     weighted = metric("binary", BINARY | {"sample_weight": [2, 0, 1]}, "cross_entropy")["value"]
-    copied = metric("binary", {"labels": [1, 1, 1], "probabilities": [0.9, 0.9, 0.6]}, "cross_entropy")[
-        "value"
-    ]
+    copied = metric("binary", {"labels": [1, 1, 1], "probabilities": [0.9, 0.9, 0.6]}, "cross_entropy")["value"]
     assert weighted == pytest.approx(copied, rel=1e-15)
 
 
 def test_only_zero_weights_leave_nothing_to_say() -> None:
-    statuses = {
-        found["status"]
-        for found in score("binary", BINARY | {"sample_weight": [0, 0, 0]})["metrics"].values()
-    }
+    statuses = {found["status"] for found in score("binary", BINARY | {"sample_weight": [0, 0, 0]})["metrics"].values()}
     assert statuses == {"undefined"}
 
 
@@ -375,9 +369,7 @@ def test_the_standard_error_of_the_worked_example() -> None:
     assert found["standard_error"] == pytest.approx(half, rel=1e-14)
     assert found["standard_error"] == pytest.approx(0.672736183, abs=5e-10)
     reach = math.tan(math.pi * 0.475) * half
-    assert found["confidence_interval"] == pytest.approx(
-        [0.7135581778200729 - reach, 0.7135581778200729 + reach]
-    )
+    assert found["confidence_interval"] == pytest.approx([0.7135581778200729 - reach, 0.7135581778200729 + reach])
 
 
 def test_the_interval_of_perplexity_is_that_of_the_loss_in_nats() -> None:
@@ -469,3 +461,11 @@ def test_cross_entropy_is_target_entropy_and_divergence(task: str) -> None:
             assert parts == pytest.approx(metrics["cross_entropy"]["value"], rel=1e-12, abs=1e-15)
             compared += 1
     assert compared > 100 or task == "tokens"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_random_bodies_are_mostly_finite_and_sometimes_not(task: str) -> None:
+    seeds = (np.random.default_rng(seed) for seed in range(300))
+    statuses = Counter(metric(task, random_body(task, rng), "cross_entropy")["status"] for rng in seeds)
+    assert statuses["ok"] > 150
+    assert min(statuses["infinite"], statuses["undefined"]) > 5

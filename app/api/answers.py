@@ -65,9 +65,7 @@ class Bin(Answer):
     weight: float
     confidence: float | None = Field(None, description="Mean predicted probability.")
     accuracy: float | None = Field(None, description="Observed frequency.")
-    confidence_interval: tuple[float, float] | None = Field(
-        None, description="Wilson interval of the frequency."
-    )
+    confidence_interval: tuple[float, float] | None = Field(None, description="Wilson interval of the frequency.")
 
 
 class Calibration(Answer):

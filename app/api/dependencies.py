@@ -24,12 +24,13 @@ class Resources:
     telemetry: Telemetry
 
 
-def _resources(request: Request) -> Resources:
+# These do nothing to await, but FastAPI sends dependencies that are plain functions through a thread.
+async def _resources(request: Request) -> Resources:
     resources: Resources = request.app.state.resources
     return resources
 
 
-def _exchange(request: Request) -> Exchange:
+async def _exchange(request: Request) -> Exchange:
     exchange: Exchange = request.state.exchange
     return exchange
 

@@ -56,9 +56,7 @@ EXAMPLES: dict[TaskName, dict[str, Example]] = {
                 "include": ["per_sample"],
             },
         ),
-        "refused": Example(
-            "A probability above 1 is refused", {"labels": [0], "probabilities": [[1.5, -0.5]]}
-        ),
+        "refused": Example("A probability above 1 is refused", {"labels": [0], "probabilities": [[1.5, -0.5]]}),
     },
     "multilabel": {
         "logits": Example(

@@ -67,7 +67,7 @@ def _add_examples(task: TaskName, operation: dict[str, Any], examples: dict[str,
 
 def _ask(task: TaskName, body: dict[str, Any]) -> tuple[str, str, Any]:
     try:
-        return "200", "application/json", orjson.loads(dumps(answer(task, orjson.dumps(body))))
+        return "200", "application/json", orjson.loads(dumps(answer(task, orjson.dumps(body), max_columns=100)))
     except InvalidInput as error:
         exchange = Exchange("5e0c6d9a1f0b4c7e8a3d2b1f6c5e4d3a", "POST")
         scope = {"path": f"/v1/score/{task}", "state": {"exchange": exchange}}
@@ -86,9 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     written = DOCUMENT.read_text() if DOCUMENT.exists() else "{}\n"
     if _rounded(orjson.loads(written)) == _rounded(document()):
         return 0
-    difference = unified_diff(
-        written.splitlines(), text.splitlines(), "openapi.json", "the code", lineterm=""
-    )
+    difference = unified_diff(written.splitlines(), text.splitlines(), "openapi.json", "the code", lineterm="")
     print("openapi/openapi.json differs from the code; to write it anew: python -m app.api.openapi")
     print("\n".join(islice(difference, 40)))
     return 1

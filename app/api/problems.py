@@ -64,8 +64,8 @@ CATALOGUE = {
     "too_large": Problem(
         413,
         "The body is too large",
-        "The body is longer than the service accepts. Send the rows in several requests, or ask the operator "
-        "to raise `SURPRISAL_MAX_BODY_BYTES`.",
+        "The body has more bytes or columns than the service accepts. Send the rows in several requests, or ask "
+        "the operator to raise `SURPRISAL_MAX_BODY_BYTES` or `SURPRISAL_MAX_COLUMNS`.",
     ),
     "unsupported_media_type": Problem(
         415,
@@ -115,9 +115,7 @@ def install(app: FastAPI) -> None:
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The errors of a route, for OpenAPI."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
-    return {
-        status: {"description": CATALOGUE[CODES[status]].title, "content": content} for status in statuses
-    }
+    return {status: {"description": CATALOGUE[CODES[status]].title, "content": content} for status in statuses}
 
 
 def answer(scope: Scope, error: Exception) -> Response:
@@ -130,9 +128,7 @@ def answer(scope: Scope, error: Exception) -> Response:
     return Response(body, CATALOGUE[code].status, headers, MEDIA_TYPE)
 
 
-def content(
-    code: str, detail: str, instance: str, request_id: str, extras: dict[str, Any] | None = None
-) -> bytes:
+def content(code: str, detail: str, instance: str, request_id: str, extras: dict[str, Any] | None = None) -> bytes:
     """The body of a problem, of at most `MAX_PROBLEM_BYTES`: errors that make it longer are not listed."""
     problem = CATALOGUE[code]
     members: dict[str, Any] = {

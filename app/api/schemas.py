@@ -73,21 +73,15 @@ def score_request(task: TaskName, body: Mapping[str, Any]) -> ScoreRequest:
 def request_model(task: Task) -> type[BaseModel]:
     """The schema of a task's body; the model also checks options."""
     options = {option.name: option for option in fields(Options)}
-    definitions: dict[str, Any] = {
-        name: _column(task, name) for name in COLUMNS if name in _column_names(task)
-    }
+    definitions: dict[str, Any] = {name: _column(task, name) for name in COLUMNS if name in _column_names(task)}
     for name in option_names(task.name):
         definition = Field(options[name].default, description=options[name].metadata["doc"])
         definitions[name] = (option_types()[name], definition)
     sections = GenericAlias(tuple, (SECTIONS[task.name], ...))
     definitions["include"] = (sections, Field((), description="Further sections of the answer."))
-    exclusive: dict[str, Any] = {
-        "allOf": [_exactly_one(names) for names in (task.truths, task.predictions) if names]
-    }
+    exclusive: dict[str, Any] = {"allOf": [_exactly_one(names) for names in (task.truths, task.predictions) if names]}
     config = ConfigDict(extra="forbid", strict=True, json_schema_extra=exclusive)
-    return create_model(
-        f"{task.name.capitalize()}Request", __config__=config, __doc__=task.summary, **definitions
-    )
+    return create_model(f"{task.name.capitalize()}Request", __config__=config, __doc__=task.summary, **definitions)
 
 
 def _request(task: TaskName, checked: BaseModel) -> ScoreRequest:

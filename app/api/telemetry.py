@@ -42,9 +42,7 @@ class Telemetry:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         by_route = ("route",)
-        self._requests = Counter(
-            "surprisal_requests", "Requests answered.", ("route", "status"), registry=registry
-        )
+        self._requests = Counter("surprisal_requests", "Requests answered.", ("route", "status"), registry=registry)
         self._seconds = Histogram(
             "surprisal_request_seconds", "Time to answer.", by_route, buckets=SECONDS, registry=registry
         )

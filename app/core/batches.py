@@ -20,7 +20,7 @@ from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged
 from app.core.findings import Finding
 from app.core.options import Options
 from app.core.tasks import TASKS, TaskName
-from app.core.truth import labels_of, mask_of, shaped, targets_of
+from app.core.truth import labels_of, mask_of, refuse_booleans, shaped, targets_of
 from app.errors import FieldError, InvalidInput
 
 NORMALIZED: tuple[TaskName, ...] = ("multiclass", "distributions")
@@ -103,6 +103,8 @@ def _classes_batch(task: TaskName, form: str, columns: Mapping[str, Column], opt
     labels = targets = None
     if "labels" in columns:
         truth_shape = shape if task == "multilabel" else shape[:1]
+        if task == "multiclass":
+            refuse_booleans(columns["labels"])
         labels, scored = labels_of(columns["labels"], scored, truth_shape, n_classes, options)
     else:
         targets = targets_of(task, columns["targets"], scored, shape, options)
@@ -160,7 +162,7 @@ def _check_class_counts(task: TaskName, options: Options, n_classes: int) -> Non
         raise InvalidInput.at("/pos_weight", "wrong_type", "must be one number, found a list")
     for name, values in per_class.items():
         if values is not None and len(values) != n_classes:
-            rule = f"must have one entry a class, {n_classes}, found {len(values)}"
+            rule = f"must have one entry for each of {n_classes} columns, found {len(values)}"
             raise InvalidInput.at(f"/{name}", "wrong_length", rule)
     if options.classes is not None and len(set(options.classes)) < n_classes:
         raise InvalidInput.at("/classes", "duplicate", "must name each class once, found a name twice")
@@ -175,14 +177,21 @@ def _sample_weight(columns: Mapping[str, Column], scored: BoolArray | None) -> F
         return None
     weight = shaped("sample_weight", columns["sample_weight"], 1).astype(np.float64, copy=False)
     check_finite_positive("sample_weight", weight, _rowwise(scored))
+    counted = _rowwise(scored)
+    with np.errstate(over="ignore"):
+        total = np.add.reduce(weight if counted is None else weight[counted])
+    if not np.isfinite(total):
+        raise InvalidInput.at("/sample_weight", "out_of_range", "must have a finite sum, found an overflow")
     return weight
 
 
 def _tokens_batch(task: TaskName, form: str, columns: Mapping[str, Column], options: Options) -> Batch:
     documents = columns[form]
     if not isinstance(documents, Ragged):
-        rows = shaped(form, documents, 2)
-        documents = Ragged(rows.ravel(), np.arange(len(rows) + 1, dtype=np.int64) * rows.shape[1])
+        if documents.ndim != 2:
+            raise InvalidInput.at(f"/{form}", "wrong_shape", "must hold one list a document, found single values")
+        n_rows, n_tokens = documents.shape
+        documents = Ragged(documents.ravel(), np.arange(n_rows + 1, dtype=np.int64) * n_tokens)
     _check_tokens(form, documents)
     sizes = {name: shaped(name, columns[name], 1) for name in ("n_bytes", "n_words") if name in columns}
     for name, values in sizes.items():

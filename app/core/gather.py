@@ -14,6 +14,7 @@ from app.core.rows.tokens import TokenRows
 from app.core.state import GroupSums, Moments
 from app.core.sums import ONE, exact_dot, exact_power_sums, exact_sum
 from app.core.tables import calibration, class_frequencies, per_class, per_label, target_frequencies, times, weighted
+from app.errors import InvalidInput
 
 Family: TypeAlias = Literal["loss", "score", "row", "n_bytes", "n_words"]
 
@@ -67,7 +68,7 @@ class Chunk:
             return
         if "class_frequencies" in tables and not block.has_labels:
             self._add_table("class_frequencies", target_frequencies(block, weight))
-        if "per_class" in tables and isinstance(block, ElementRows) and block.n_elements > 1:
+        if "per_class" in tables and isinstance(block, ElementRows) and block.is_multilabel:
             self._add_table("per_class", per_label(block, weight))
 
     def _add_table(self, name: str, sums: GroupSums) -> None:
@@ -114,11 +115,18 @@ class Chunk:
     def _weighted_sums(self, column: FloatArray, v: FloatArray) -> Moments:
         z = weighted(self._weight, column) * 1.0  # booleans count as 0 and 1
         finite = np.isfinite(z)
+        self._check_products(column, finite)
         counted = finite & self.weighs & (v > 0.0)
         z, v = np.where(finite, z, 0.0), np.where(finite, v, 0.0)
         (z_sum, zz), (v_sum, vv) = exact_power_sums(z), exact_power_sums(v)
         n, n_infinite = int(np.count_nonzero(counted)), int(np.count_nonzero(~finite))
         return Moments(n, n_infinite, z_sum, v_sum, zz, exact_dot(z, v), vv)
+
+    def _check_products(self, column: FloatArray, finite: BoolArray) -> None:
+        overflown = self.numbers[~finite & np.isfinite(column)]
+        if overflown.size:
+            rule = "must leave weight times loss a finite number, found an overflow"
+            raise InvalidInput.at(f"/sample_weight/{overflown[0]}", "out_of_range", rule)
 
     def _denominator(self, family: Family) -> FloatArray | None:
         size, share = self.columns.get("size"), self.columns.get("share")

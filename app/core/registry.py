@@ -61,7 +61,7 @@ def baseline_cross_entropy(state: State, _: float) -> Value:
     total = sum(weights)
     if not total:
         return undefined("no scored row has positive weight")
-    shares = [weight / total for weight in weights if weight]
+    shares = [share for share in (weight / total for weight in weights) if share]
     return Value(value=math.fsum(-share * math.log(share) for share in shares) + 0.0)
 
 

@@ -117,17 +117,16 @@ def class_scores(table: GroupSums, options: Options) -> list[dict[str, Any]]:
 
 def _class_entry(sums: dict[str, int], options: Options) -> dict[str, Any]:
     entry: dict[str, Any] = {"n": sums["n"], "weight": to_float(sums["weight"])}
-    divisor = sums["n"] * ONE if options.denominator == "count" else sums["share"]
-    if not divisor or not sums["weight"]:
+    if not sums["weight"]:
         return {**entry, "status": "undefined"}
-    infinite = sums["n_infinite"] > 0
-    return {
-        **entry,
-        "status": "infinite" if infinite else "ok",
-        "cross_entropy": None if infinite else sums["cross_entropy"] / divisor / NATS_PER_UNIT[options.unit],
-        "brier_score": sums["brier_score"] / sums["weight"],
-        "accuracy": sums["accuracy"] / sums["weight"],
-    }
+    for name in ("brier_score", "accuracy"):
+        entry[name] = sums[name] / sums["weight"]
+    divisor = sums["n"] * ONE if options.denominator == "count" else sums["share"]
+    if not divisor:
+        return {**entry, "status": "undefined"}
+    if sums["n_infinite"]:
+        return {**entry, "status": "infinite", "cross_entropy": None}
+    return {**entry, "status": "ok", "cross_entropy": sums["cross_entropy"] / divisor / NATS_PER_UNIT[options.unit]}
 
 
 def _sums(values: FloatArray | None, groups: IntArray, n_groups: int) -> list[int]:

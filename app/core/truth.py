@@ -67,6 +67,12 @@ def labels_of(
     return (labels if scored is None else np.where(_full(scored, labels), labels, 0)), scored
 
 
+def refuse_booleans(labels: Column) -> None:
+    """Of more classes than two a boolean names none."""
+    if isinstance(labels, np.ndarray) and labels.dtype == np.bool_:
+        raise InvalidInput.at("/labels", "wrong_type", "must be class indices or names, found booleans")
+
+
 def _full(scored: BoolArray, values: NDArray[Any]) -> BoolArray:
     return scored if scored.ndim == values.ndim else scored[:, None]
 

@@ -24,7 +24,9 @@ def mean(moments: Moments, confidence_level: float) -> Value:
     if error is None:
         return Value(value=value)
     spread = t_quantile(moments.n - 1, confidence_level) * error
-    return Value(value=value, standard_error=error, confidence_interval=(value - spread, value + spread))
+    interval = value - spread, value + spread
+    known = all(map(math.isfinite, interval))
+    return Value(value=value, standard_error=error, confidence_interval=interval if known else None)
 
 
 def standard_error(moments: Moments) -> float | None:

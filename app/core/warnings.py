@@ -6,6 +6,7 @@ from typing import Any
 
 from app.core.batches import NORMALIZED, Batch
 from app.core.findings import Finding, warning
+from app.core.lint import repairing_order
 from app.core.losses import NATS_PER_UNIT
 from app.core.options import ONE_LABEL
 from app.core.state import State
@@ -83,18 +84,28 @@ def _lookalike(batch: Batch) -> Warnings:
 
 
 def _worse_than_uniform(batch: Batch, loss: Value) -> Warnings:
-    options = batch.options
-    if batch.task not in ONE_LABEL or options.class_weight or options.pos_weight is not None:
+    uniform = math.log(max(batch.n_classes, 1))
+    if not _is_plain(batch) or loss.value is None or loss.value <= uniform:
         return
-    uniform = math.log(batch.n_classes)
-    if loss.value is not None and loss.value > uniform:
-        scale = NATS_PER_UNIT[options.unit]
-        yield warning(
-            "worse_than_uniform",
-            f"the loss {loss.value / scale:.6g} is above {uniform / scale:.6g} {options.unit}, "
-            f"what equal probabilities of all {batch.n_classes} classes would get",
-            uniform_cross_entropy=uniform / scale,
-        )
+    options = batch.options
+    scale = NATS_PER_UNIT[options.unit]
+    order = repairing_order(batch, uniform)
+    yield warning(
+        "worse_than_uniform",
+        f"the loss {loss.value / scale:.6g} is above {uniform / scale:.6g} {options.unit}, what equal probabilities "
+        f"of all {batch.n_classes} classes would get"
+        + ("; another order of the columns would mend it" if order else ""),
+        uniform_cross_entropy=uniform / scale,
+        **({"class_order": order} if order else {}),
+    )
+
+
+def _is_plain(batch: Batch) -> bool:
+    """Whether the loss can be held against that of equal probabilities."""
+    options = batch.options
+    reshaped = options.class_weight or options.pos_weight is not None or options.label_smoothing
+    scaled = options.denominator == "count" and batch.sample_weight is not None
+    return batch.task in ONE_LABEL and not reshaped and not scaled
 
 
 def _single_class(batch: Batch, state: State) -> Warnings:

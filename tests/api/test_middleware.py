@@ -47,9 +47,7 @@ async def test_head_is_get_without_a_body(path: str, client: httpx.AsyncClient) 
     assert (head.status_code, head.headers["content-type"]) == (get.status_code, get.headers["content-type"])
 
 
-async def test_a_request_is_one_line_without_its_values(
-    client: httpx.AsyncClient, log_lines: list[EventDict]
-) -> None:
+async def test_a_request_is_one_line_without_its_values(client: httpx.AsyncClient, log_lines: list[EventDict]) -> None:
     response = await client.post(SCORE, json=BODY, headers={"x-request-id": "abc"})
     (line,) = log_lines
     assert line.pop("ms") > 0
@@ -66,9 +64,7 @@ async def test_a_request_is_one_line_without_its_values(
     }
 
 
-async def test_paths_are_logged_as_their_template(
-    client: httpx.AsyncClient, log_lines: list[EventDict]
-) -> None:
+async def test_paths_are_logged_as_their_template(client: httpx.AsyncClient, log_lines: list[EventDict]) -> None:
     for path in ("/problems/internal", "/secret-in-the-path", "/docs/assets/swagger-ui.css"):
         await client.get(path, params={"secret": "query"})
     await client.post(SCORE, json={"labels": ["secret"], "probabilities": ["secret"]})

@@ -15,9 +15,7 @@ pytestmark = pytest.mark.anyio
 
 DOCUMENT = openapi.document()
 OPERATIONS = [
-    (method, path, operation)
-    for path, methods in DOCUMENT["paths"].items()
-    for method, operation in methods.items()
+    (method, path, operation) for path, methods in DOCUMENT["paths"].items() for method, operation in methods.items()
 ]
 
 
@@ -57,9 +55,7 @@ def test_a_document_that_differs_is_told(
     assert openapi.main(["--check"]) == 0
 
 
-def test_a_last_bit_makes_no_difference_and_a_tenth_digit_does(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
+def test_a_last_bit_makes_no_difference_and_a_tenth_digit_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     written = tmp_path / "openapi.json"
     monkeypatch.setattr(openapi, "DOCUMENT", written)
     text = openapi.dump(DOCUMENT)
@@ -130,9 +126,7 @@ def test_there_are_examples_for_every_task() -> None:
 
 def test_the_worked_example_is_true() -> None:
     operation = DOCUMENT["paths"]["/v1/score/multiclass"]["post"]
-    shown = operation["responses"]["200"]["content"]["application/json"]["examples"]["worked_example"][
-        "value"
-    ]
+    shown = operation["responses"]["200"]["content"]["application/json"]["examples"]["worked_example"]["value"]
     assert shown["metrics"]["cross_entropy"]["value"] == pytest.approx(0.7135581778200729, rel=1e-15)
     assert "not_normalized" in {warning["code"] for warning in shown["warnings"]}
 

@@ -4,11 +4,12 @@ from urllib.parse import quote
 
 import anyio
 import httpx
+import orjson
 import pytest
 from structlog.typing import EventDict
 
 from app import service
-from app.api.problems import CATALOGUE, MAX_PROBLEM_BYTES, MEDIA_TYPE
+from app.api.problems import CATALOGUE, MAX_PROBLEM_BYTES, MEDIA_TYPE, content
 from app.settings import Settings
 from tests.api.clients import client_of
 
@@ -31,9 +32,7 @@ def checked(response: httpx.Response, code: str) -> dict[str, Any]:
     return problem
 
 
-async def errors_of(
-    client: httpx.AsyncClient, body: object, task: str = "multiclass"
-) -> list[tuple[str, ...]]:
+async def errors_of(client: httpx.AsyncClient, body: object, task: str = "multiclass") -> list[tuple[str, ...]]:
     problem = checked(await client.post(f"/v1/score/{task}", json=body), "invalid_input")
     assert problem["n_errors"] == len(problem["errors"])
     return [(error["pointer"], error["code"], error["detail"]) for error in problem["errors"]]
@@ -45,9 +44,7 @@ async def test_malformed_body(client: httpx.AsyncClient) -> None:
     assert "line 1 column 14" in problem["detail"]
 
 
-@pytest.mark.parametrize(
-    "path", ["/nothing", "/v1/score/unary", "/v1/score/binary/", "/docs/", "/healthz/x", "//"]
-)
+@pytest.mark.parametrize("path", ["/nothing", "/v1/score/unary", "/v1/score/binary/", "/docs/", "/healthz/x", "//"])
 async def test_not_found(path: str, client: httpx.AsyncClient) -> None:
     problem = checked(await client.get(f"http://surprisal{path}"), "not_found")
     assert problem["instance"] == path
@@ -138,6 +135,13 @@ async def test_too_large_as_declared_or_as_it_comes() -> None:
         for content in (b" " * 101, chunks(b" " * 60, b" " * 60)):
             problem = checked(await client.post(SCORE, content=content), "too_large")
             assert problem["detail"] == "the body must hold at most 100 bytes"
+
+
+async def test_too_many_columns() -> None:
+    async with client_of(Settings(max_columns=3)) as client:
+        body = {"labels": [0], "logits": [[0, 1, 2, 3]]}
+        problem = checked(await client.post(SCORE, json=body), "too_large")
+        assert problem["detail"] == "logits must have at most 3 columns, found 4"
 
 
 async def test_request_timeout() -> None:
@@ -310,6 +314,15 @@ async def test_a_body_full_of_errors_makes_a_short_answer(client: httpx.AsyncCli
         problem = checked(await client.post(SCORE, json=body), "invalid_input")
         assert problem["n_errors"] == n_errors
         assert 0 < len(problem["errors"]) <= 20
+
+
+def test_an_answer_that_would_be_too_long_lists_less() -> None:
+    errors = [{"pointer": f"/{i}", "code": "x", "detail": "é" * 2000} for i in range(20)]
+    body = content("invalid_input", "é" * 2000, "/", "id", {"errors": errors, "n_errors": 20})
+    problem = orjson.loads(body)
+    assert len(body) <= MAX_PROBLEM_BYTES
+    assert problem["errors"] == errors[:3]
+    assert (problem["n_errors"], problem["detail"]) == (20, "é" * 500)
 
 
 async def test_no_value_of_the_body_is_echoed_whole(client: httpx.AsyncClient) -> None:

@@ -60,9 +60,7 @@ async def test_sections_come_as_asked(task: TaskName, section: str, client: http
 
 
 @pytest.mark.parametrize(("task", "section"), [("tokens", "per_class"), ("multilabel", "calibration")])
-async def test_a_section_that_a_task_lacks_is_refused(
-    task: TaskName, section: str, client: httpx.AsyncClient
-) -> None:
+async def test_a_section_that_a_task_lacks_is_refused(task: TaskName, section: str, client: httpx.AsyncClient) -> None:
     response = await client.post(f"/v1/score/{task}", json=BODIES[task] | {"include": [section]})
     assert response.json()["errors"][0]["pointer"] == "/include/0"
 

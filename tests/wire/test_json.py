@@ -54,9 +54,7 @@ def test_a_column_becomes_an_array_of_its_kind(name: str, values: list[Any], exp
         ([[]], [], [0, 0]),
     ],
 )
-def test_uneven_or_empty_rows_stay_ragged(
-    rows: list[list[float]], values: list[float], offsets: list[int]
-) -> None:
+def test_uneven_or_empty_rows_stay_ragged(rows: list[list[float]], values: list[float], offsets: list[int]) -> None:
     column = decode(orjson.dumps({"log_probabilities": rows}))["log_probabilities"]
     assert isinstance(column, Ragged)
     assert len(column) == len(rows)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -12,6 +13,7 @@ from app.api.answers import ScoreAnswer
 from app.api.dependencies import CurrentExchange, JsonBody, OwnResources
 from app.api.schemas import score_request
 from app.core.tasks import TASKS, Task, TaskName
+from app.errors import TooLarge
 from app.wire import json
 
 INLINE_BYTES = 16_384
@@ -19,9 +21,17 @@ INLINE_BYTES = 16_384
 router = APIRouter(tags=["score"])
 
 
-def answer(task: TaskName, body: bytes | bytearray) -> dict[str, Any]:
-    """From the bytes of a request to the answer, ready for `dumps`."""
-    return service.score(score_request(task, json.decode(body)))
+def answer(task: TaskName, body: bytes | bytearray, max_columns: int) -> dict[str, Any]:
+    """From the bytes of a request to the answer, ready for `dumps`.
+
+    Raises:
+        SurprisalError: What is wrong with the request.
+    """
+    fields = json.decode(body)
+    for name, column in fields.items():
+        if isinstance(column, np.ndarray) and column.ndim == 2 and column.shape[1] > max_columns:
+            raise TooLarge(f"{name} must have at most {max_columns} columns, found {column.shape[1]}")
+    return service.score(score_request(task, fields))
 
 
 def dumps(content: object) -> bytes:
@@ -31,11 +41,12 @@ def dumps(content: object) -> bytes:
 
 def _add_route(task: Task) -> None:
     async def score(body: JsonBody, resources: OwnResources, exchange: CurrentExchange) -> Response:
-        # Decoding and scoring a body of this size takes about a millisecond: not worth a thread.
+        max_columns = resources.settings.max_columns
+        # A body of this size takes about a millisecond, most of which any body takes: not worth a thread.
         if len(body) <= INLINE_BYTES:
-            content, exchange.n_samples = _scored(task.name, body)
+            content, exchange.n_samples = _scored(task.name, body, max_columns)
         else:
-            content, exchange.n_samples = await resources.load.run(_scored, task.name, body)
+            content, exchange.n_samples = await resources.load.run(_scored, task.name, body, max_columns)
         return Response(content, media_type="application/json")
 
     router.add_api_route(
@@ -51,8 +62,8 @@ def _add_route(task: Task) -> None:
     )
 
 
-def _scored(task: TaskName, body: bytes | bytearray) -> tuple[bytes, int]:
-    scores = answer(task, body)
+def _scored(task: TaskName, body: bytes | bytearray, max_columns: int) -> tuple[bytes, int]:
+    scores = answer(task, body, max_columns)
     return dumps(scores), scores["n_samples"]
 
 

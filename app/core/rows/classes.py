@@ -49,7 +49,7 @@ class ClassRows:
     def _log(self) -> FloatArray:
         if self._form == "probabilities":
             return np.log(self.probabilities)
-        if self._form == "log_probabilities" and self.options.normalization == "warn":
+        if self._form == "log_probabilities" and self.options.normalization != "renormalize":
             return self._scores
         return losses.log_softmax(self._scores)
 
@@ -62,6 +62,11 @@ class ClassRows:
         if self._form == "probabilities":
             return np.log(np.clip(self.probabilities, epsilon, 1.0 - epsilon))
         return np.clip(self._log, np.log(epsilon), np.log1p(-epsilon))
+
+    @property
+    def class_log_probabilities(self) -> FloatArray:
+        """(k, n) log-probability of each class."""
+        return self.log_probabilities
 
     @cached_property
     def clipped_probabilities(self) -> FloatArray:

@@ -20,6 +20,7 @@ class ElementRows:
     def __init__(self, batch: Batch, rows: slice | IntArray) -> None:
         self.options = batch.options
         self.n_classes = batch.n_classes
+        self.is_multilabel = batch.task == "multilabel"
         self._logits = batch.form == "logits"
         masked = batch.scored is not None and batch.scored.ndim == 2
         self._mask = batch.scored[rows].T if masked else None  # type: ignore[index]
@@ -87,6 +88,13 @@ class ElementRows:
         return np.clip(self.probabilities, epsilon, 1.0 - epsilon) if epsilon else self.probabilities
 
     @cached_property
+    def _clipped_complements(self) -> FloatArray:
+        """1 - p, from logits without the rounding of p."""
+        epsilon = self.options.epsilon
+        complements = losses.expit(-self._scores) if self._logits else 1.0 - self._scores
+        return np.clip(complements, epsilon, 1.0 - epsilon) if epsilon else complements
+
+    @cached_property
     def clipped(self) -> BoolArray:
         """Rows in which epsilon moved a probability."""
         epsilon = self.options.epsilon
@@ -97,13 +105,20 @@ class ElementRows:
     @cached_property
     def _logs(self) -> tuple[FloatArray, FloatArray]:
         epsilon = self.options.epsilon
-        if not self._logits:
-            return np.log(self.clipped_probabilities), np.log1p(-self.clipped_probabilities)
-        log_p, log_not_p = -losses.softplus(-self._scores), -losses.softplus(self._scores)
-        if epsilon:
-            bounds = np.log(epsilon), np.log1p(-epsilon)
-            return np.clip(log_p, *bounds), np.clip(log_not_p, *bounds)
-        return log_p, log_not_p
+        if self._logits:
+            log_p, log_not_p = -losses.softplus(-self._scores), -losses.softplus(self._scores)
+        else:
+            log_p, log_not_p = np.log(self._scores), np.log1p(-self._scores)
+        if not epsilon:
+            return log_p, log_not_p
+        # the logarithms are clipped, not the probabilities: 1 - (1 - epsilon) is not epsilon
+        bounds = np.log(epsilon), np.log1p(-epsilon)
+        return np.clip(log_p, *bounds), np.clip(log_not_p, *bounds)
+
+    @property
+    def class_log_probabilities(self) -> FloatArray:
+        """(2, n) log-probability of the negative and the positive class, for binary."""
+        return np.concatenate(self._logs[::-1])
 
     @cached_property
     def _smoothed(self) -> FloatArray:
@@ -143,7 +158,10 @@ class ElementRows:
 
     @cached_property
     def predictive_entropy(self) -> FloatArray:
-        return self._row_sum(losses.binary_cross_entropy(self.clipped_probabilities, *self._logs))
+        log_p, log_not_p = self._logs
+        positive = losses.product(self.clipped_probabilities, log_p)
+        negative = losses.product(self._clipped_complements, log_not_p)
+        return self._row_sum(0.0 - (positive + negative))
 
     @cached_property
     def entropy_gap(self) -> FloatArray:

@@ -1,0 +1,53 @@
+"""Bodies cut into rows, and states made of bodies: what the laws are stated with."""
+
+from typing import Any
+
+from app.core.batches import Batch, batch_of
+from app.core.registry import metrics_for
+from app.core.state import State
+from app.core.summary import summarize
+from app.core.tasks import TaskName
+from app.core.values import Value
+from tests.requests import COLUMNS, request_of
+
+Body = dict[str, Any]
+
+
+def batch(task: TaskName, body: Body) -> Batch:
+    request = request_of(task, body)
+    return batch_of(task, request.columns, request.options)
+
+
+def state(task: TaskName, body: Body) -> State:
+    """Everything that any metric or section of the task needs."""
+    return state_of(batch(task, body))
+
+
+def state_of(whole: Batch) -> State:
+    metrics = metrics_for(whole)
+    means = {mean.name: mean for metric in metrics for mean in metric.means}
+    tables = {table for metric in metrics for table in metric.tables}
+    if whole.task in ("binary", "multiclass", "multilabel"):
+        tables.add("per_class")
+    return summarize(whole, list(means.values()), sorted(tables)).state
+
+
+def values(task: TaskName, body: Body) -> dict[str, Value]:
+    whole = batch(task, body)
+    sums = state_of(whole)
+    return {metric.name: metric.value(sums, "nats", 0.95) for metric in metrics_for(whole)}
+
+
+def numbers(task: TaskName, body: Body) -> dict[str, tuple[str, float | None]]:
+    """Status and value of every metric, without its uncertainty."""
+    return {name: (value.status, value.value) for name, value in values(task, body).items()}
+
+
+def n_rows(body: Body) -> int:
+    return next(len(body[name]) for name in ("probabilities", "log_probabilities", "logits") if name in body)
+
+
+def rows(body: Body, chosen: list[int]) -> Body:
+    """The same request about some of its rows, in the order given."""
+    picked = {name: [body[name][row] for row in chosen] for name in COLUMNS if name in body}
+    return {**body, **picked}

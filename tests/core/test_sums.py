@@ -1,0 +1,88 @@
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.columns import FloatArray
+from app.core.sums import ONE, exact, exact_dot, exact_group_sums, exact_power_sums, exact_sum, to_float
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def adversarial(n: int, seed: int) -> FloatArray:
+    """Mixed signs, 1e-300 to 1e300, and half of it cancelled to the last bit."""
+    rng = np.random.default_rng(seed)
+    values = rng.choice([-1.0, 1.0], n) * 10.0 ** rng.uniform(-300, 300, n)
+    values[: n // 2] = -values[n // 2 : n // 2 * 2]
+    rng.shuffle(values)
+    return values
+
+
+def fractions(values: FloatArray) -> list[Fraction]:
+    return [Fraction(value) for value in values.tolist()]
+
+
+def test_a_million_adversarial_doubles_add_up_as_fsum_has_it() -> None:
+    values = adversarial(1_000_000, 1)
+    total = exact_sum(values)
+    assert to_float(total) == math.fsum(values)
+    assert sum(exact_sum(part) for part in np.array_split(values, 37)) == total
+    assert exact_sum(values[::-1]) == total
+
+
+@given(st.lists(finite, max_size=50))
+def test_sums_are_exact(values: list[float]) -> None:
+    assert Fraction(exact_sum(np.array(values)), ONE) == sum(map(Fraction, values), Fraction(0))
+
+
+@given(st.lists(st.tuples(finite, st.integers(0, 3)), min_size=1, max_size=50))
+def test_group_sums_are_exact(pairs: list[tuple[float, int]]) -> None:
+    values, groups = np.array([v for v, _ in pairs]), np.array([g for _, g in pairs])
+    sums = exact_group_sums(values, groups, 5)
+    assert sums == [exact_sum(values[groups == group]) for group in range(5)]
+
+
+@pytest.mark.parametrize("exponent", [-1, -10, -40, -100, -140, 10, 100, 150])
+@pytest.mark.parametrize("n", [1, 7, 1000, 20_000])
+def test_products_are_exact(n: int, exponent: int) -> None:
+    rng = np.random.default_rng(n)
+    x, y = (rng.standard_normal(n) * 10.0 ** (exponent * rng.random(n)) for _ in range(2))
+    squares = sum((f * f for f in fractions(x)), Fraction(0))
+    assert exact_power_sums(x) == (exact_sum(x), exact_dot(x, x.copy()))
+    assert Fraction(exact_dot(x, x), ONE) == squares
+    assert Fraction(exact_dot(x, y), ONE) == sum((a * b for a, b in zip(fractions(x), fractions(y), strict=True)), 0)
+
+
+def test_products_of_any_size_are_exact_down_to_the_unit() -> None:
+    x, y = adversarial(2_000, 2), adversarial(2_000, 3)
+    wanted = sum((a * b for a, b in zip(fractions(x), fractions(y), strict=True)), Fraction(0))
+    assert abs(Fraction(exact_dot(x, y), ONE) - wanted) <= Fraction(len(x), ONE)
+
+
+def test_small_noise_on_a_large_number_keeps_its_variance() -> None:
+    noise = np.random.default_rng(4).standard_normal(5_000)
+    values = 1e8 + noise
+    total, squares = exact_power_sums(values)
+    variance = Fraction(squares, ONE) / len(values) - (Fraction(total, ONE) / len(values)) ** 2
+    assert float(variance) == pytest.approx(np.var(values - 1e8), rel=1e-12)
+
+
+def test_the_largest_and_the_smallest_double_are_kept() -> None:
+    values = np.array([1.7976931348623157e308, 5e-324, -1.7976931348623157e308])
+    assert to_float(exact_sum(values)) == 5e-324
+    assert exact(5e-324) == ONE >> 1074
+    assert exact_sum(np.empty(0)) == 0
+
+
+def test_a_sum_beyond_all_doubles_says_so() -> None:
+    with pytest.raises(OverflowError):
+        to_float(exact_sum(np.array([1.7e308, 1.7e308])))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_only_finite_numbers_have_a_sum(value: float) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        exact_sum(np.array([1.0, value]))

@@ -1,0 +1,44 @@
+"""Requests made of plain Python values, which hold the infinities that JSON cannot."""
+
+from collections.abc import Mapping
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from app.core.columns import Column, Ragged
+from app.core.options import Options
+from app.core.tasks import TaskName
+from app.service import ScoreRequest
+
+COLUMNS = (
+    "labels",
+    "targets",
+    "probabilities",
+    "log_probabilities",
+    "logits",
+    "sample_weight",
+    "mask",
+    "n_bytes",
+    "n_words",
+)
+
+
+def request_of(task: TaskName, body: Mapping[str, Any]) -> ScoreRequest:
+    """The request that a body of plain lists makes."""
+    columns = {name: column(body[name]) for name in COLUMNS if body.get(name) is not None}
+    options: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in body.items()
+        if name not in (*COLUMNS, "include")
+    }
+    return ScoreRequest(task, columns, Options(**options), frozenset(body.get("include", ())))
+
+
+def column(values: list[Any]) -> Column:
+    if not values or not isinstance(values[0], list):
+        return np.array(values, object if values and isinstance(values[0], str) else None)
+    lengths = [len(row) for row in values]
+    if len(set(lengths)) == 1 and lengths[0]:
+        return np.array(values)
+    return Ragged(np.array(list(chain.from_iterable(values)), float), np.cumsum([0, *lengths]))
