@@ -12,6 +12,7 @@ import sys
 from secrets import token_hex
 
 import uvicorn
+from pydantic import ValidationError
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.api import logs, problems
@@ -93,7 +94,11 @@ def main(arguments: list[str] | None = None) -> None:
     # uvicorn sends itself the signal again once it has drained; by then it means: done.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    server(Settings(), options.host, options.port).run()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        sys.exit(f"SURPRISAL_*: {error}")
+    server(settings, options.host, options.port).run()
 
 
 def server(settings: Settings, host: str, port: int) -> uvicorn.Server:

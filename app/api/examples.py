@@ -36,6 +36,10 @@ EXAMPLES: dict[TaskName, dict[str, Example]] = {
             "A certain miss: the loss is infinite, the other metrics stand",
             {"labels": [1, 0], "probabilities": [0.0, 0.5]},
         ),
+        "refused": Example(
+            "A label that is neither 0 nor 1 is refused",
+            {"labels": [2, 0], "probabilities": [0.75, 0.5]},
+        ),
     },
     "multiclass": {
         "worked_example": Example(
@@ -63,6 +67,10 @@ EXAMPLES: dict[TaskName, dict[str, Example]] = {
             "Two labels that may hold at once",
             {"labels": [[1, 0], [0, 1]], "logits": [[2, -1], [0.5, 0]]},
         ),
+        "refused": Example(
+            "Rows of uneven length are refused",
+            {"labels": [[1, 0], [0]], "logits": [[2, -1], [0.5, 0]]},
+        ),
     },
     "distributions": {
         "divergences": Example(
@@ -71,6 +79,10 @@ EXAMPLES: dict[TaskName, dict[str, Example]] = {
                 "targets": [[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]],
                 "probabilities": [[0.25, 0.25, 0.5], [0.1, 0.6, 0.3]],
             },
+        ),
+        "refused": Example(
+            "Without the true distribution nothing can be scored",
+            {"probabilities": [[0.25, 0.75]]},
         ),
     },
     "tokens": {
@@ -81,6 +93,10 @@ EXAMPLES: dict[TaskName, dict[str, Example]] = {
                 "n_bytes": [12, 21],
                 "n_words": [3, 4],
             },
+        ),
+        "refused": Example(
+            "The logarithm of a probability is at most 0",
+            {"log_probabilities": [[-0.1, 0.1]]},
         ),
     },
 }

@@ -10,7 +10,7 @@ import argparse
 import sys
 from difflib import unified_diff
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,12 @@ DESCRIPTION = (
     "Errors are `application/problem+json` (RFC 9457); every code has a page at `/problems/{code}`. "
     "Every answer carries `X-Request-ID`."
 )
+HEADERS = {
+    "X-Request-ID": {
+        "description": "The request's own if it sent one of 1 to 128 visible ASCII characters, else a new one.",
+        "schema": {"type": "string"},
+    }
+}
 
 
 @cache
@@ -51,6 +57,9 @@ def document() -> dict[str, Any]:
     found["components"]["schemas"] |= schemas["$defs"]
     for task, examples in EXAMPLES.items():
         _add_examples(task, found["paths"][f"/v1/score/{task}"]["post"], examples)
+    for operation in chain.from_iterable(methods.values() for methods in found["paths"].values()):
+        for response in operation["responses"].values():
+            response["headers"] = HEADERS
     return found
 
 
@@ -62,6 +71,7 @@ def _add_examples(task: TaskName, operation: dict[str, Any], examples: dict[str,
     for name, example in examples.items():
         status, media_type, value = _ask(task, example.body)
         answers = operation["responses"][status]["content"][media_type].setdefault("examples", {})
+        answers.pop("invalid_input", None)  # a true one takes its place
         answers[name] = {"summary": example.summary, "value": value}
 
 

@@ -15,7 +15,7 @@ from app.core.losses import class_major, class_sum, log_sum_exp
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
 
 _BITS_OF_ONE = np.array(1.0).view(np.uint64)
-PIECE = 1 << 16  # elements: the piece and a temporary of its size stay in the second-level cache
+PIECE = 40_960  # elements: the piece and a temporary of its size stay in the second-level cache
 
 
 def pieces(n_rows: int, n_columns: int) -> Iterator[slice]:

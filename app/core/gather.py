@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -41,13 +42,16 @@ class Chunk:
 
     Attributes:
         numbers: (n,) their row numbers in the batch.
+        weight: (n,) their sample weights, None for ones.
         columns: (n,) arrays by name: the numerators asked for, and what a row counts for.
         tables: Sums by group, by name of the table.
     """
 
     def __init__(self, batch: Batch, rows: slice | IntArray, means: Sequence[Mean], tables: Sequence[str]) -> None:
         self.numbers = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
-        self._weight = None if batch.sample_weight is None else batch.sample_weight[rows]
+        self.weight = None if batch.sample_weight is None else batch.sample_weight[rows]
+        self._means = means
+        self._denominators: dict[Family, FloatArray | None] = {}
         self._by_count = batch.options.denominator == "count"
         self.tables: dict[str, GroupSums] = {}
         gathered: dict[str, list[Any]] = {}
@@ -58,12 +62,11 @@ class Chunk:
             self._add_block_tables(block, tables, start)
             start += len(block)
         self.columns = _joined(gathered)
-        self._moments: dict[tuple[int, Family], Moments] = {}
         self._add_tables(batch, tables)
 
     def _add_block_tables(self, block: Rows, tables: Sequence[str], start: int) -> None:
         """Add the tables that need all classes of a row at once."""
-        weight = None if self._weight is None else self._weight[start : start + len(block)]
+        weight = None if self.weight is None else self.weight[start : start + len(block)]
         if isinstance(block, TokenRows):
             return
         if "class_frequencies" in tables and not block.has_labels:
@@ -77,50 +80,45 @@ class Chunk:
     def _add_tables(self, batch: Batch, tables: Sequence[str]) -> None:
         missing = set(tables) - set(self.tables)
         if "calibration" in missing:
-            self.tables["calibration"] = calibration(self.columns, self._weight, batch.options)
+            self.tables["calibration"] = calibration(self.columns, self.weight, batch.options)
         if "class_frequencies" in missing:
-            self.tables["class_frequencies"] = class_frequencies(self.columns, self._weight, batch.n_classes)
+            self.tables["class_frequencies"] = class_frequencies(self.columns, self.weight, batch.n_classes)
         if "per_class" in missing:
-            self.tables["per_class"] = per_class(self.columns, self._weight, batch.n_classes)
+            self.tables["per_class"] = per_class(self.columns, self.weight, batch.n_classes)
 
     @property
     def weight_sum(self) -> int:
         """Exact sum of the sample weights."""
-        return len(self.numbers) * ONE if self._weight is None else exact_sum(self._weight)
+        return len(self.numbers) * ONE if self.weight is None else exact_sum(self.weight)
 
     @property
     def weighs(self) -> BoolArray | np.bool_:
         """(n,) rows of positive sample weight."""
-        return np.True_ if self._weight is None else self._weight > 0.0
+        return np.True_ if self.weight is None else self.weight > 0.0
 
-    def moments(self, mean: Mean) -> Moments:
-        """The sums of one mean; worked out once for means of the same column."""
-        key = id(self.columns[mean.name]), mean.family
-        if key not in self._moments:
-            self._moments[key] = self._sums(mean)
-        return self._moments[key]
+    @cached_property
+    def moments(self) -> dict[str, Moments]:
+        """The sums of each mean, by name."""
+        entries = {mean.name: self._entry(self.columns[mean.name], mean.family) for mean in self._means}
+        powers = _powers([array for entry in entries.values() for array in (entry.z, entry.v)])
+        return {name: _moments(entry, powers) for name, entry in entries.items()}
 
-    def _sums(self, mean: Mean) -> Moments:
-        column, v = self.columns[mean.name], self._denominator(mean.family)
-        if self._weight is None and v is None:
-            n = len(column)
-            if column.dtype == bool:
-                total = int(np.count_nonzero(column)) * ONE
-                return Moments(n, 0, total, n * ONE, total, total, n * ONE)
-            if np.isfinite(column).all():
-                total, squares = exact_power_sums(column)
-                return Moments(n, 0, total, n * ONE, squares, total, n * ONE)
-        return self._weighted_sums(column, np.ones(len(column)) if v is None else v)
-
-    def _weighted_sums(self, column: FloatArray, v: FloatArray) -> Moments:
-        z = weighted(self._weight, column) * 1.0  # booleans count as 0 and 1
+    def _entry(self, column: Any, family: Family) -> "_Entry":
+        """Numerators and denominators of the rows, those of infinite rows taken out."""
+        v = self._denominator(family)
+        z = column if self.weight is None else weighted(self.weight, column)
+        if z.dtype == bool and v is None:
+            return _Entry(z, None, len(z))
+        z = z * 1.0 if z.dtype == bool else z
         finite = np.isfinite(z)
+        if finite.all() and v is None:
+            return _Entry(z, None, len(z))
         self._check_products(column, finite)
-        counted = finite & self.weighs & (v > 0.0)
-        z, v = np.where(finite, z, 0.0), np.where(finite, v, 0.0)
-        (z_sum, zz), (v_sum, vv) = exact_power_sums(z), exact_power_sums(v)
-        n, n_infinite = int(np.count_nonzero(counted)), int(np.count_nonzero(~finite))
-        return Moments(n, n_infinite, z_sum, v_sum, zz, exact_dot(z, v), vv)
+        v = np.ones(len(z)) if v is None else v
+        n = int(np.count_nonzero(finite & self.weighs & (v > 0.0)))
+        if finite.all():
+            return _Entry(z, v, n)
+        return _Entry(np.where(finite, z, 0.0), np.where(finite, v, 0.0), n, int(np.count_nonzero(~finite)))
 
     def _check_products(self, column: FloatArray, finite: BoolArray) -> None:
         overflown = self.numbers[~finite & np.isfinite(column)]
@@ -129,12 +127,46 @@ class Chunk:
             raise InvalidInput.at(f"/sample_weight/{overflown[0]}", "out_of_range", rule)
 
     def _denominator(self, family: Family) -> FloatArray | None:
+        if family not in self._denominators:
+            self._denominators[family] = self._new_denominator(family)
+        return self._denominators[family]
+
+    def _new_denominator(self, family: Family) -> FloatArray | None:
         size, share = self.columns.get("size"), self.columns.get("share")
         if family == "loss":
-            return size if self._by_count else times(times(self._weight, size), share)
+            return size if self._by_count else times(times(self.weight, size), share)
         if family == "score":
-            return times(self._weight, size)
-        return self._weight if family == "row" else times(self._weight, self.columns[family])
+            return times(self.weight, size)
+        return self.weight if family == "row" else times(self.weight, self.columns[family])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Entry:
+    """Numerators z and denominators v (None for ones) of n counted rows, and how many more were infinite."""
+
+    z: Any
+    v: FloatArray | None
+    n: int
+    n_infinite: int = 0
+
+
+def _powers(arrays: list[Any]) -> dict[int, tuple[int, int]]:
+    """Sums and sums of squares of distinct arrays, by their id."""
+    distinct = {id(array): array for array in arrays if array is not None and array.dtype != bool}
+    return dict(zip(distinct, exact_power_sums(np.array(list(distinct.values()))), strict=True)) if distinct else {}
+
+
+def _moments(entry: _Entry, powers: dict[int, tuple[int, int]]) -> Moments:
+    length = len(entry.z) * ONE
+    if entry.z.dtype == bool:
+        hits = int(np.count_nonzero(entry.z)) * ONE
+        return Moments(entry.n, 0, hits, length, hits, hits, length)
+    z, zz = powers[id(entry.z)]
+    if entry.v is None:
+        return Moments(entry.n, 0, z, length, zz, z, length)
+    v, vv = powers[id(entry.v)]
+    zv = zz if entry.v is entry.z else exact_dot(entry.z, entry.v)
+    return Moments(entry.n, entry.n_infinite, z, v, zz, zv, vv)
 
 
 def _joined(gathered: dict[str, list[Any]]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def summarize(batch: Batch, means: Sequence[Mean], tables: Sequence[str], *, per
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
         for rows in chunks(batch):
             chunk = Chunk(batch, rows, means, tables)
-            summary.state = _sum(summary.state, chunk, means)
+            summary.state = _sum(summary.state, chunk)
             _note(summary, chunk)
     return summary
 
@@ -58,11 +58,11 @@ def _nothing(batch: Batch, means: Sequence[Mean], tables: Sequence[str]) -> Stat
     )
 
 
-def _sum(state: State, chunk: Chunk, means: Sequence[Mean]) -> State:
+def _sum(state: State, chunk: Chunk) -> State:
     return replace(
         state,
         weight_sum=state.weight_sum + chunk.weight_sum,
-        moments={mean.name: state.moments[mean.name] + chunk.moments(mean) for mean in means},
+        moments={name: sums + chunk.moments[name] for name, sums in state.moments.items()},
         groups={name: sums + chunk.tables[name] for name, sums in state.groups.items()},
     )
 

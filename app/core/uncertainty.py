@@ -31,15 +31,25 @@ def mean(moments: Moments, confidence_level: float) -> Value:
 
 def standard_error(moments: Moments) -> float | None:
     """Of sum z / sum v; None for fewer than two rows, or beyond the range of doubles."""
-    z, v, n = moments.z, moments.v, moments.n
+    n = moments.n
     if n < 2:
         return None
+    shared = _shared_zeros(moments.z, moments.v, moments.zz, moments.zv, moments.vv)
+    z, v, zz, zv, vv = (total >> shared for total in (moments.z, moments.v, moments.zz, moments.zv, moments.vv))
     # sum (z_i - m v_i)**2 = (zz v**2 - 2 z v zv + z**2 vv) / v**2, in integers: nothing cancels before the one rounding
-    squares = moments.zz * v * v - 2 * z * v * moments.zv + z * z * moments.vv
+    squares = zz * v * v - 2 * z * v * zv + z * z * vv
     try:
-        return math.sqrt(n * squares * ONE / ((n - 1) * v**4))
+        return math.sqrt(n * squares * (ONE >> shared) / ((n - 1) * v**4))
     except OverflowError:
         return None
+
+
+def _shared_zeros(*totals: int) -> int:
+    """How many low bits are zero in all: without them the arithmetic is many times faster."""
+    together = ONE
+    for total in totals:
+        together |= total
+    return (together & -together).bit_length() - 1
 
 
 def t_quantile(degrees_of_freedom: int, confidence_level: float) -> float:

@@ -231,4 +231,6 @@ def test_a_wrong_setting_stops_the_start() -> None:
         [sys.executable, "-m", "app"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
+    assert done.stderr.startswith("SURPRISAL_*: ")
     assert "max_threads" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -51,7 +51,7 @@ def test_products_are_exact(n: int, exponent: int) -> None:
     rng = np.random.default_rng(n)
     x, y = (rng.standard_normal(n) * 10.0 ** (exponent * rng.random(n)) for _ in range(2))
     squares = sum((f * f for f in fractions(x)), Fraction(0))
-    assert exact_power_sums(x) == (exact_sum(x), exact_dot(x, x.copy()))
+    assert exact_power_sums(np.array([x, y])) == [(exact_sum(a), exact_dot(a, a.copy())) for a in (x, y)]
     assert Fraction(exact_dot(x, x), ONE) == squares
     assert Fraction(exact_dot(x, y), ONE) == sum((a * b for a, b in zip(fractions(x), fractions(y), strict=True)), 0)
 
@@ -65,7 +65,7 @@ def test_products_of_any_size_are_exact_down_to_the_unit() -> None:
 def test_small_noise_on_a_large_number_keeps_its_variance() -> None:
     noise = np.random.default_rng(4).standard_normal(5_000)
     values = 1e8 + noise
-    total, squares = exact_power_sums(values)
+    ((total, squares),) = exact_power_sums(values[None, :])
     variance = Fraction(squares, ONE) / len(values) - (Fraction(total, ONE) / len(values)) ** 2
     assert float(variance) == pytest.approx(np.var(values - 1e8), rel=1e-12)
 

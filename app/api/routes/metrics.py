@@ -13,7 +13,7 @@ router = APIRouter(tags=["metrics"])
     "/v1/metrics",
     operation_id="metrics",
     summary="Every metric, explained",
-    responses=problems.responses(500),
+    responses=problems.responses("/v1/metrics", 500),
 )
 async def catalogue() -> MetricCatalogue:
     """Name, tasks, unit, formula, direction, whether parts of a batch add up to it, and a reference."""

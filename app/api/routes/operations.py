@@ -20,7 +20,7 @@ async def health() -> Health:
     return Health(status="alive")
 
 
-@router.get("/readyz", operation_id="readiness", summary="Has it room?", responses=problems.responses(503))
+@router.get("/readyz", operation_id="readiness", summary="Has it room?", responses=problems.responses("/readyz", 503))
 async def readiness(resources: OwnResources) -> Health:
     """200 if one more request would find a thread or a place in the queue, and memory for its body."""
     if not resources.load.has_room:

@@ -49,8 +49,9 @@ def _add_route(task: Task) -> None:
             content, exchange.n_samples = await resources.load.run(_scored, task.name, body, max_columns)
         return Response(content, media_type="application/json")
 
+    path = f"/v1/score/{task.name}"
     router.add_api_route(
-        f"/v1/score/{task.name}",
+        path,
         score,
         methods=["POST"],
         operation_id=f"score_{task.name}",
@@ -58,7 +59,7 @@ def _add_route(task: Task) -> None:
         description=task.summary,
         response_model=ScoreAnswer,
         response_description="The scores.",
-        responses=problems.responses(400, 406, 408, 413, 415, 422, 500, 503),
+        responses=problems.responses(path, 400, 406, 408, 413, 415, 422, 500, 503),
     )
 
 

@@ -14,7 +14,7 @@ from app.core.rows.tokens import TokenRows
 
 Rows: TypeAlias = ClassRows | ElementRows | TokenRows
 
-_CHUNK_ROWS = 8192  # summed at once: enough to hide NumPy's cost a call, few enough for the second-level cache
+_CHUNK_ROWS = 4096  # summed at once: enough to hide NumPy's cost a call, few enough for the second-level cache
 
 
 def rows_of(batch: Batch, rows: slice | IntArray) -> Rows:
