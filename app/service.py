@@ -19,6 +19,7 @@ from app.core.tables import class_scores
 from app.core.tasks import TaskName
 from app.core.uncertainty import mean
 from app.core.warnings import warnings_of
+from app.errors import InvalidInput
 
 Include: TypeAlias = Literal["per_sample", "per_class", "calibration"]
 
@@ -30,6 +31,8 @@ INCLUDES: dict[TaskName, tuple[Include, ...]] = {
     "tokens": ("per_sample",),
 }
 """The sections each task can add to an answer."""
+
+MAX_LISTED_CLASSES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,9 @@ def score(request: ScoreRequest) -> dict[str, Any]:
         InvalidInput: A value breaks a rule; the pointer names field and index.
     """
     batch = batch_of(request.task, request.columns, request.options)
+    if "per_class" in request.include and batch.n_classes > MAX_LISTED_CLASSES:
+        rule = f"must have at most {MAX_LISTED_CLASSES} classes for per_class, found {batch.n_classes}"
+        raise InvalidInput.at("/include", "out_of_range", rule)
     metrics = metrics_for(batch)
     means = {of.name: of for metric in metrics for of in metric.means}
     tables = {table for metric in metrics for table in metric.tables} | (request.include & {"per_class"})

@@ -16,7 +16,7 @@ from app.api.validation import field_errors, pointer
 from app.core.options import Options, option_names, option_types
 from app.core.tasks import TASKS, Task, TaskName
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
-from app.service import Include, ScoreRequest
+from app.service import INCLUDES, ScoreRequest
 
 MAX_LIST_OPTION = 100_000
 
@@ -38,13 +38,6 @@ COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
     "mask": (BOOLEAN, "true where a row is scored; nothing else of the other rows is looked at."),
     "n_bytes": (INTEGER, "Bytes of each document; adds bits_per_byte and byte_perplexity."),
     "n_words": (INTEGER, "Words of each document; adds word_perplexity."),
-}
-SECTIONS: dict[TaskName, Any] = {
-    "binary": Include,
-    "multiclass": Include,
-    "multilabel": Literal["per_sample", "per_class"],
-    "distributions": Literal["per_sample"],
-    "tokens": Literal["per_sample"],
 }
 ROW_COLUMNS = {"sample_weight", "mask", "n_bytes", "n_words"}
 
@@ -77,7 +70,7 @@ def request_model(task: Task) -> type[BaseModel]:
     for name in option_names(task.name):
         definition = Field(options[name].default, description=options[name].metadata["doc"])
         definitions[name] = (option_types()[name], definition)
-    sections = GenericAlias(tuple, (SECTIONS[task.name], ...))
+    sections = GenericAlias(tuple, (Literal.__getitem__(INCLUDES[task.name]), ...))
     definitions["include"] = (sections, Field((), description="Further sections of the answer."))
     exclusive: dict[str, Any] = {"allOf": [_exactly_one(names) for names in (task.truths, task.predictions) if names]}
     config = ConfigDict(extra="forbid", strict=True, json_schema_extra=exclusive)

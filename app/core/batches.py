@@ -155,17 +155,17 @@ def _row_sums(
 
 
 def _check_class_counts(task: TaskName, options: Options, n_classes: int) -> None:
-    per_class = {"classes": options.classes, "class_weight": options.class_weight}
-    if task == "multilabel" and isinstance(options.pos_weight, tuple):
-        per_class["pos_weight"] = options.pos_weight
-    elif task == "binary" and isinstance(options.pos_weight, tuple):
+    pos_weight = options.pos_weight if isinstance(options.pos_weight, tuple) else None
+    if task == "binary" and pos_weight is not None:
         raise InvalidInput.at("/pos_weight", "wrong_type", "must be one number, found a list")
-    for name, values in per_class.items():
+    lists = {"classes": options.classes, "class_weight": options.class_weight, "pos_weight": pos_weight}
+    for name, values in lists.items():
         if values is not None and len(values) != n_classes:
             rule = f"must have one entry for each of {n_classes} columns, found {len(values)}"
             raise InvalidInput.at(f"/{name}", "wrong_length", rule)
-    if options.classes is not None and len(set(options.classes)) < n_classes:
-        raise InvalidInput.at("/classes", "duplicate", "must name each class once, found a name twice")
+    for name, once in {"classes": options.classes or (), "top_k": options.top_k}.items():
+        if len(set(once)) < len(once):
+            raise InvalidInput.at(f"/{name}", "duplicate", "must hold each value once, found one twice")
     for position, k in enumerate(options.top_k):
         if k > n_classes:
             rule = f"must be at most the number of classes, {n_classes}, found {k}"

@@ -23,8 +23,17 @@ def bin_index(confidence: FloatArray, n_bins: int, edge: str) -> IntArray:
     Args:
         edge: `left` for bins [a, b), the last one closed; `right` for (a, b], the first one closed.
     """
-    inner = bin_edges(n_bins)[1:-1]
-    return np.searchsorted(inner, confidence, side="right" if edge == "left" else "left")
+    edges = bin_edges(n_bins)
+    bins = (confidence * n_bins).astype(np.int64)
+    np.minimum(bins, n_bins - 1, out=bins)
+    # the product rounds: what it put beyond an edge goes back to where comparing with that edge puts it
+    if edge == "left":
+        bins -= confidence < edges[bins]
+        bins += (confidence >= edges[bins + 1]) & (bins < n_bins - 1)
+    else:
+        bins -= (confidence <= edges[bins]) & (bins > 0)
+        bins += confidence > edges[bins + 1]
+    return bins
 
 
 def expected_gap(bins: GroupSums) -> Value:

@@ -1,14 +1,15 @@
 """A chunk of scored rows as columns, gathered block by block, and the sums of those columns."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import chain
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from app.core.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
+from app.core.lazy import lazy
 from app.core.rows import Rows, blocks
 from app.core.rows.elements import ElementRows
 from app.core.rows.tokens import TokenRows
@@ -16,6 +17,8 @@ from app.core.state import GroupSums, Moments
 from app.core.sums import ONE, exact_dot, exact_power_sums, exact_sum
 from app.core.tables import calibration, class_frequencies, per_class, per_label, target_frequencies, times, weighted
 from app.errors import InvalidInput
+
+_FEW_ROWS = 2_048
 
 Family: TypeAlias = Literal["loss", "score", "row", "n_bytes", "n_words"]
 
@@ -26,14 +29,14 @@ class Mean:
 
     Attributes:
         name: Its key in a state.
-        numerator: Gives (n,) numbers of rows, before sample weights.
+        numerator: Gives (n,) numbers of rows, before sample weights; None for all zeros.
         family: What a row counts for, before sample weights: `loss` is its elements times its class weight (under
             denominator `count` its elements, without any weight), `score` its elements, `row` is 1, `n_bytes` and
             `n_words` its size in those.
     """
 
     name: str
-    numerator: Callable[[Any], FloatArray | BoolArray]
+    numerator: Callable[[Any], FloatArray | BoolArray | None]
     family: Family
 
 
@@ -41,28 +44,50 @@ class Chunk:
     """Some scored rows of a batch.
 
     Attributes:
-        numbers: (n,) their row numbers in the batch.
         weight: (n,) their sample weights, None for ones.
         columns: (n,) arrays by name: the numerators asked for, and what a row counts for.
         tables: Sums by group, by name of the table.
     """
 
     def __init__(self, batch: Batch, rows: slice | IntArray, means: Sequence[Mean], tables: Sequence[str]) -> None:
-        self.numbers = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
+        self._rows = rows
         self.weight = None if batch.sample_weight is None else batch.sample_weight[rows]
         self._means = means
         self._denominators: dict[Family, FloatArray | None] = {}
         self._by_count = batch.options.denominator == "count"
         self.tables: dict[str, GroupSums] = {}
-        gathered: dict[str, list[Any]] = {}
+        self.columns: dict[str, Any] = {}
+        self._gather(batch, tables)
+        self._add_tables(batch, tables)
+
+    def __len__(self) -> int:
+        return self._rows.stop - self._rows.start if isinstance(self._rows, slice) else len(self._rows)
+
+    @property
+    def numbers(self) -> IntArray:
+        """(n,) row numbers in the batch."""
+        return np.arange(self._rows.start, self._rows.stop) if isinstance(self._rows, slice) else self._rows
+
+    def _gather(self, batch: Batch, tables: Sequence[str]) -> None:
         start = 0
-        for block in blocks(batch, rows):
-            for name, column in _block_columns(block, batch, means, tables):
-                gathered.setdefault(name, []).append(column)
+        for block in blocks(batch, self._rows):
+            self._add_columns(block, start, _names(batch, tables))
             self._add_block_tables(block, tables, start)
             start += len(block)
-        self.columns = _joined(gathered)
-        self._add_tables(batch, tables)
+
+    def _add_columns(self, block: Rows, start: int, names: Sequence[str]) -> None:
+        """Write what a block has behind what earlier blocks had; names of one array share one column."""
+        written: dict[int, Any] = {}
+        parts = [(mean.name, mean.numerator(block)) for mean in self._means]
+        parts += [(name, getattr(block, name)) for name in names]
+        for name, part in parts:
+            if part is None:
+                continue
+            if id(part) not in written:
+                column = self.columns.get(name)
+                written[id(part)] = np.empty(len(self), part.dtype) if column is None else column
+                written[id(part)][start : start + len(block)] = part
+            self.columns[name] = written[id(part)]
 
     def _add_block_tables(self, block: Rows, tables: Sequence[str], start: int) -> None:
         """Add the tables that need all classes of a row at once."""
@@ -89,29 +114,32 @@ class Chunk:
     @property
     def weight_sum(self) -> int:
         """Exact sum of the sample weights."""
-        return len(self.numbers) * ONE if self.weight is None else exact_sum(self.weight)
+        return len(self) * ONE if self.weight is None else exact_sum(self.weight)
 
     @property
     def weighs(self) -> BoolArray | np.bool_:
         """(n,) rows of positive sample weight."""
         return np.True_ if self.weight is None else self.weight > 0.0
 
-    @cached_property
+    @lazy
     def moments(self) -> dict[str, Moments]:
         """The sums of each mean, by name."""
-        entries = {mean.name: self._entry(self.columns[mean.name], mean.family) for mean in self._means}
+        entries = {mean.name: self._entry(self.columns.get(mean.name), mean.family) for mean in self._means}
         powers = _powers([array for entry in entries.values() for array in (entry.z, entry.v)])
         return {name: _moments(entry, powers) for name, entry in entries.items()}
 
     def _entry(self, column: Any, family: Family) -> "_Entry":
         """Numerators and denominators of the rows, those of infinite rows taken out."""
         v = self._denominator(family)
+        if column is None:
+            column = np.zeros(len(self), dtype=bool)
         z = column if self.weight is None else weighted(self.weight, column)
-        if z.dtype == bool and v is None:
+        plain = v is None and self.weight is None
+        if z.dtype == bool and plain:
             return _Entry(z, None, len(z))
         z = z * 1.0 if z.dtype == bool else z
         finite = np.isfinite(z)
-        if finite.all() and v is None:
+        if finite.all() and plain:
             return _Entry(z, None, len(z))
         self._check_products(column, finite)
         v = np.ones(len(z)) if v is None else v
@@ -153,7 +181,11 @@ class _Entry:
 def _powers(arrays: list[Any]) -> dict[int, tuple[int, int]]:
     """Sums and sums of squares of distinct arrays, by their id."""
     distinct = {id(array): array for array in arrays if array is not None and array.dtype != bool}
-    return dict(zip(distinct, exact_power_sums(np.array(list(distinct.values()))), strict=True)) if distinct else {}
+    if not distinct:
+        return {}
+    together = len(arrays[0]) <= _FEW_ROWS  # few rows cost least as one array, many as several that stay in the cache
+    stacks = [np.array(list(distinct.values()))] if together else [array[None, :] for array in distinct.values()]
+    return dict(zip(distinct, chain.from_iterable(map(exact_power_sums, stacks)), strict=True))
 
 
 def _moments(entry: _Entry, powers: dict[int, tuple[int, int]]) -> Moments:
@@ -169,21 +201,8 @@ def _moments(entry: _Entry, powers: dict[int, tuple[int, int]]) -> Moments:
     return Moments(entry.n, entry.n_infinite, z, v, zz, zv, vv)
 
 
-def _joined(gathered: dict[str, list[Any]]) -> dict[str, Any]:
-    """Blocks end to end; names whose blocks are the same arrays share one column."""
-    joined: dict[tuple[int, ...], Any] = {}
-    for parts in gathered.values():
-        key = tuple(map(id, parts))
-        if key not in joined:
-            joined[key] = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return {name: joined[tuple(map(id, parts))] for name, parts in gathered.items()}
-
-
-def _block_columns(
-    block: Rows, batch: Batch, means: Sequence[Mean], tables: Sequence[str]
-) -> Iterator[tuple[str, FloatArray | BoolArray]]:
-    for mean in means:
-        yield mean.name, mean.numerator(block)
+def _names(batch: Batch, tables: Sequence[str]) -> list[str]:
+    """Columns besides the numerators."""
     names = ["size", "share", *batch.sizes]
     if batch.options.epsilon:
         names.append("clipped")
@@ -191,6 +210,4 @@ def _block_columns(
         names += ["confidence", "frequency"]
     if "class_frequencies" in tables or "per_class" in tables:
         names.append("labels")
-    for name in names:
-        if (column := getattr(block, name)) is not None:
-            yield name, column
+    return names

@@ -9,7 +9,7 @@ from app.core.rows import rows_of
 from app.core.rows.tokens import TokenRows
 
 MAX_REORDERED_CLASSES = 10
-MAX_SAMPLE_ROWS = 2_000
+MAX_SAMPLE_ROWS = 500
 
 
 def repairing_order(batch: Batch, limit: float) -> list[int] | None:

@@ -59,7 +59,8 @@ def log_softmax(logits: FloatArray) -> FloatArray:
     array([    0., -1000.])
     """
     shifted: FloatArray = logits - logits.max(axis=0)
-    return shifted - _log_rest(shifted)
+    shifted -= _log_rest(shifted)
+    return shifted
 
 
 def _log_rest(shifted: FloatArray) -> FloatArray:
@@ -132,7 +133,8 @@ def brier_score(targets: FloatArray, probabilities: FloatArray) -> FloatArray:
 def label_brier_score(at_label: IntArray, probabilities: FloatArray) -> FloatArray:
     """`brier_score` of one-hot targets, to the same bits, without making them; `at_label` is `flat_index`."""
     squares = probabilities * probabilities
-    squares.ravel()[at_label] = (probabilities.ravel()[at_label] - 1.0) ** 2
+    miss = probabilities.ravel().take(at_label) - 1.0
+    squares.ravel()[at_label] = miss * miss
     return class_sum(squares)
 
 

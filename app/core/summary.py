@@ -41,10 +41,13 @@ def summarize(batch: Batch, means: Sequence[Mean], tables: Sequence[str], *, per
     summary = Summary(_nothing(batch, means, tables), np.full(len(batch) if per_sample else 0, np.nan))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
         for rows in chunks(batch):
-            chunk = Chunk(batch, rows, means, tables)
-            summary.state = _sum(summary.state, chunk)
-            _note(summary, chunk)
+            _add(summary, Chunk(batch, rows, means, tables))
     return summary
+
+
+def _add(summary: Summary, chunk: Chunk) -> None:
+    summary.state = _sum(summary.state, chunk)
+    _note(summary, chunk)
 
 
 def _nothing(batch: Batch, means: Sequence[Mean], tables: Sequence[str]) -> State:
@@ -69,7 +72,9 @@ def _sum(state: State, chunk: Chunk) -> State:
 
 def _note(summary: Summary, chunk: Chunk) -> None:
     loss = chunk.columns["cross_entropy"]
-    summary.zero_probability.add(chunk.numbers[np.isinf(loss) & chunk.weighs].tolist())
+    infinite = np.isinf(loss)
+    if infinite.any():
+        summary.zero_probability.add(chunk.numbers[infinite & chunk.weighs].tolist())
     if "clipped" in chunk.columns:
         summary.clipped.add(chunk.numbers[chunk.columns["clipped"]].tolist())
     if summary.per_sample.size:

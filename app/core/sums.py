@@ -100,7 +100,7 @@ def _cut_rows(rows: FloatArray, tops: NDArray[np.intc]) -> tuple[list[FloatArray
         part = rest + shift
         part -= shift
         parts.append(part)
-        rest = rest - part
+        rest = np.subtract(rest, part, out=rest if len(parts) > 1 else None)
         if len(parts) > _SURE_LEVELS and not rest.any():
             return parts, None
         shift = shift * 2.0**-_DOT_BITS

@@ -36,15 +36,17 @@ def calibration(columns: Mapping[str, FloatArray], weight: FloatArray | None, op
     """Rows, weight, confidence and observed frequency by bin of confidence."""
     n_bins = options.n_bins
     bins = bin_index(columns["confidence"], n_bins, options.bin_edges)
-    counts = _counts(bins, n_bins)
-    return GroupSums(
-        {
-            "n": counts,
-            "weight": [n * ONE for n in counts] if weight is None else exact_group_sums(weight, bins, n_bins),
-            "confidence": _sums(times(weight, columns["confidence"]), bins, n_bins),
-            "frequency": _sums(times(weight, columns["frequency"]), bins, n_bins),
-        }
-    )
+    confidence = _sums(times(weight, columns["confidence"]), bins, n_bins)
+    frequency = times(weight, columns["frequency"])
+    if frequency is not None and frequency.dtype == bool:
+        misses, hits = np.bincount(bins + n_bins * frequency, minlength=2 * n_bins).reshape(2, n_bins)
+        n, hits = (misses + hits).tolist(), hits.tolist()
+        table = {"n": n, "weight": _units(n), "confidence": confidence, "frequency": _units(hits)}
+    else:
+        n = _counts(bins, n_bins)
+        weights = _sums(weight, bins, n_bins)
+        table = {"n": n, "weight": weights, "confidence": confidence, "frequency": _sums(frequency, bins, n_bins)}
+    return GroupSums(table)
 
 
 def class_frequencies(columns: Mapping[str, Any], weight: FloatArray | None, n_classes: int) -> GroupSums:
@@ -131,8 +133,12 @@ def _class_entry(sums: dict[str, int], options: Options) -> dict[str, Any]:
 
 def _sums(values: FloatArray | None, groups: IntArray, n_groups: int) -> list[int]:
     if values is None or values.dtype == bool:
-        return [count * ONE for count in _counts(groups if values is None else groups[values], n_groups)]
+        return _units(_counts(groups if values is None else groups[values], n_groups))
     return exact_group_sums(values, groups, n_groups)
+
+
+def _units(counts: list[int]) -> list[int]:
+    return [count * ONE for count in counts]
 
 
 def _counts(groups: IntArray, n_groups: int) -> list[int]:

@@ -44,8 +44,7 @@ _NO_MORE = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 # `data:` is for the icons, ours and those inside Swagger UI's style sheet; it cannot carry a script here.
 DOCS_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    + _NO_MORE
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " + _NO_MORE
 )
 """The Content-Security-Policy to send with `docs_page`."""
 

@@ -9,10 +9,9 @@ from structlog.typing import EventDict
 
 from app.api.answers import ScoreAnswer
 from app.api.routes.score import INLINE_BYTES
-from app.api.schemas import SECTIONS
 from app.core.options import Options
 from app.core.tasks import TASKS, TaskName
-from app.service import Include
+from app.service import INCLUDES, Include
 
 pytestmark = pytest.mark.anyio
 
@@ -51,9 +50,7 @@ async def test_an_answer_is_as_documented(task: TaskName, client: httpx.AsyncCli
     }
 
 
-@pytest.mark.parametrize(
-    ("task", "section"), [(task, section) for task in TASKS for section in get_args(SECTIONS[task])]
-)
+@pytest.mark.parametrize(("task", "section"), [(task, section) for task in TASKS for section in INCLUDES[task]])
 async def test_sections_come_as_asked(task: TaskName, section: str, client: httpx.AsyncClient) -> None:
     answer = await scored(client, task, BODIES[task] | {"include": [section]})
     assert set(get_args(Include)) & answer.keys() == {section}

@@ -6,7 +6,6 @@ from typing import TypeAlias
 import numpy as np
 
 from app.core.batches import Batch
-from app.core.checks import PIECE
 from app.core.columns import IntArray
 from app.core.rows.classes import ClassRows
 from app.core.rows.elements import ElementRows
@@ -14,7 +13,10 @@ from app.core.rows.tokens import TokenRows
 
 Rows: TypeAlias = ClassRows | ElementRows | TokenRows
 
-_CHUNK_ROWS = 4096  # summed at once: enough to hide NumPy's cost a call, few enough for the second-level cache
+_CHUNK_ROWS = 16_384  # summed at once: enough to hide NumPy's cost a call, few enough for the second-level cache
+
+_BLOCK_ROWS = 4096
+_BLOCK_ELEMENTS = 28_672  # over all classes: a block and a temporary of its size stay in that cache
 
 
 def rows_of(batch: Batch, rows: slice | IntArray) -> Rows:
@@ -51,4 +53,4 @@ def blocks(batch: Batch, chunk: slice | IntArray) -> Iterator[Rows]:
 
 def block_rows(batch: Batch) -> int:
     """Rows of one block."""
-    return max(1, min(_CHUNK_ROWS, PIECE // max(1, batch.n_classes)))
+    return max(1, min(_BLOCK_ROWS, _BLOCK_ELEMENTS // max(1, batch.n_classes)))

@@ -1,12 +1,11 @@
 """Rows over k classes: the tasks multiclass and distributions. Arrays are class-major, (k, n)."""
 
-from functools import cached_property
-
 import numpy as np
 
 from app.core import divergences, losses
 from app.core.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
+from app.core.lazy import lazy
 
 
 class ClassRows:
@@ -36,7 +35,7 @@ class ClassRows:
         """Whether the truth is a label, so that its entropy is 0."""
         return self._targets is None and not self.options.label_smoothing
 
-    @cached_property
+    @lazy
     def probabilities(self) -> FloatArray:
         """As sent, or as the options ask, renormalised; not clipped."""
         if self._form == "probabilities":
@@ -45,7 +44,7 @@ class ClassRows:
             return self._scores
         return np.exp(self._log)
 
-    @cached_property
+    @lazy
     def _log(self) -> FloatArray:
         if self._form == "probabilities":
             return np.log(self.probabilities)
@@ -53,7 +52,7 @@ class ClassRows:
             return self._scores
         return losses.log_softmax(self._scores)
 
-    @cached_property
+    @lazy
     def log_probabilities(self) -> FloatArray:
         """Logarithms of the clipped probabilities."""
         epsilon = self.options.epsilon
@@ -68,13 +67,13 @@ class ClassRows:
         """(k, n) log-probability of each class."""
         return self.log_probabilities
 
-    @cached_property
+    @lazy
     def clipped_probabilities(self) -> FloatArray:
         """Probabilities as they enter expectations of logarithms."""
         epsilon = self.options.epsilon
         return np.clip(self.probabilities, epsilon, 1.0 - epsilon) if epsilon else self.probabilities
 
-    @cached_property
+    @lazy
     def clipped(self) -> BoolArray:
         """Rows in which epsilon moved a probability."""
         epsilon = self.options.epsilon
@@ -82,39 +81,39 @@ class ClassRows:
         rows: BoolArray = np.logical_or.reduce(outside, axis=0)
         return rows
 
-    @cached_property
+    @lazy
     def labels(self) -> IntArray:
         """The true class; of soft targets the largest, the first of equals."""
         return self._targets.argmax(axis=0) if self._labels is None else self._labels  # type: ignore[union-attr]
 
-    @cached_property
+    @lazy
     def _at_label(self) -> IntArray:
         return losses.flat_index(self.labels)
 
-    @cached_property
+    @lazy
     def targets(self) -> FloatArray:
         """The truth as distributions, not smoothed."""
         return losses.one_hot(self.labels, self.n_classes) if self._targets is None else self._targets
 
-    @cached_property
+    @lazy
     def _class_weight(self) -> FloatArray | None:
         weight = self.options.class_weight
         return None if weight is None else np.array(weight)[:, None]
 
-    @cached_property
+    @lazy
     def weighted_targets(self) -> FloatArray:
         """The truth, not smoothed, times the class weights."""
         return self.targets if self._class_weight is None else self.targets * self._class_weight
 
-    @cached_property
+    @lazy
     def _smoothed(self) -> FloatArray:
         return losses.smoothed(self.targets, self.options.label_smoothing, self.n_classes)
 
-    @cached_property
+    @lazy
     def _weighted(self) -> FloatArray:
         return self._smoothed if self._class_weight is None else self._smoothed * self._class_weight
 
-    @cached_property
+    @lazy
     def share(self) -> FloatArray | None:
         """sum_c w_c t_c with class weights w, what a row counts for in a loss; None for 1."""
         if self._class_weight is None:
@@ -126,45 +125,45 @@ class ClassRows:
     def _shared(self, values: FloatArray) -> FloatArray:
         return values if self.share is None else losses.product(self.share, values)
 
-    @cached_property
+    @lazy
     def cross_entropy(self) -> FloatArray:
         if self.hard:
             return self._shared(0.0 - self.log_probabilities.ravel().take(self._at_label))
         return losses.cross_entropy(self._weighted, self.log_probabilities)
 
-    @cached_property
-    def target_entropy(self) -> FloatArray:
+    @lazy
+    def target_entropy(self) -> FloatArray | None:
         if self.hard:
-            return np.zeros(len(self.labels))
+            return None
         return losses.cross_entropy(self._weighted, np.log(self._smoothed))
 
-    @cached_property
+    @lazy
     def kl_divergence(self) -> FloatArray:
         if self.hard:
             return self.cross_entropy
         return divergences.kl_divergence(self._weighted, np.log(self._smoothed), self.log_probabilities)
 
-    @cached_property
+    @lazy
     def predictive_entropy(self) -> FloatArray:
         return self._shared(losses.entropy(self.clipped_probabilities, self.log_probabilities))
 
-    @cached_property
+    @lazy
     def entropy_gap(self) -> FloatArray:
         return self.cross_entropy - self.predictive_entropy
 
-    @cached_property
+    @lazy
     def brier_score(self) -> FloatArray:
         if self._targets is None:
             return losses.label_brier_score(self._at_label, self.probabilities)
         return losses.brier_score(self._targets, self.probabilities)
 
-    @cached_property
+    @lazy
     def focal_loss(self) -> FloatArray:
         alpha = 1.0 if self.options.focal_alpha is None else self.options.focal_alpha
         weight = alpha * losses.focal_weight(self.clipped_probabilities, self.options.focal_gamma or 0.0)
         return losses.cross_entropy(self._weighted * weight, self.log_probabilities)
 
-    @cached_property
+    @lazy
     def confidence(self) -> FloatArray:
         """The probability of the top class."""
         if self.probabilities is self._scores:
@@ -172,16 +171,16 @@ class ClassRows:
         top: FloatArray = self.probabilities.max(axis=0)
         return top
 
-    @cached_property
+    @lazy
     def _best(self) -> FloatArray:
         best: FloatArray = self._scores.max(axis=0)
         return best
 
-    @cached_property
+    @lazy
     def _own(self) -> FloatArray:
         return self._scores.ravel().take(self._at_label)
 
-    @cached_property
+    @lazy
     def accuracy(self) -> BoolArray:
         """Whether the top class is the label; the first of equal classes is on top."""
         best = self._best
@@ -189,7 +188,7 @@ class ClassRows:
         untied = np.count_nonzero(at_best) == len(best)
         return np.equal(*((self._own, best) if untied else (at_best.argmax(axis=0), self.labels)))
 
-    @cached_property
+    @lazy
     def frequency(self) -> FloatArray | BoolArray:
         """How much of the truth lies on the top class."""
         if self._targets is None:
@@ -203,10 +202,10 @@ class ClassRows:
         rows: BoolArray = np.add.reduce(ahead, axis=0) < k
         return rows
 
-    @cached_property
+    @lazy
     def reverse_kl_divergence(self) -> FloatArray:
         return divergences.kl_divergence(self.clipped_probabilities, self.log_probabilities, np.log(self.targets))
 
-    @cached_property
+    @lazy
     def js_divergence(self) -> FloatArray:
         return divergences.js_divergence(self.targets, self.clipped_probabilities)

@@ -1,6 +1,5 @@
 """Rows of independent yes-or-no elements: the tasks binary (one a row) and multilabel (l a row), arrays (l, n)."""
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from app.core import losses
 from app.core.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
+from app.core.lazy import lazy
 
 
 class ElementRows:
@@ -54,12 +54,12 @@ class ElementRows:
         """Elements a row: 1 for binary."""
         return len(self._scores)
 
-    @cached_property
+    @lazy
     def scored_elements(self) -> BoolArray:
         """Which elements are scored, (l, n)."""
         return np.ones(self._scores.shape, dtype=bool) if self._mask is None else self._mask
 
-    @cached_property
+    @lazy
     def size(self) -> FloatArray | None:
         """Scored elements of each row; None for one."""
         if self._mask is None:
@@ -70,31 +70,31 @@ class ElementRows:
     share = None
     """No class weights here."""
 
-    @cached_property
+    @lazy
     def labels(self) -> IntArray:
         """(n,) true class of the first element, for tables by class."""
         labels: IntArray = (self.targets[0] >= 0.5).astype(np.int64)
         return labels
 
-    @cached_property
+    @lazy
     def probabilities(self) -> FloatArray:
         """As sent, not clipped."""
         return losses.expit(self._scores) if self._logits else self._scores
 
-    @cached_property
+    @lazy
     def clipped_probabilities(self) -> FloatArray:
         """Probabilities as they enter expectations of logarithms."""
         epsilon = self.options.epsilon
         return np.clip(self.probabilities, epsilon, 1.0 - epsilon) if epsilon else self.probabilities
 
-    @cached_property
+    @lazy
     def _clipped_complements(self) -> FloatArray:
         """1 - p, from logits without the rounding of p."""
         epsilon = self.options.epsilon
         complements = losses.expit(-self._scores) if self._logits else 1.0 - self._scores
         return np.clip(complements, epsilon, 1.0 - epsilon) if epsilon else complements
 
-    @cached_property
+    @lazy
     def clipped(self) -> BoolArray:
         """Rows in which epsilon moved a probability."""
         epsilon = self.options.epsilon
@@ -102,7 +102,7 @@ class ElementRows:
         rows: BoolArray = np.logical_or.reduce(outside, axis=0)
         return rows
 
-    @cached_property
+    @lazy
     def _logs(self) -> tuple[FloatArray, FloatArray]:
         epsilon = self.options.epsilon
         if self._logits:
@@ -120,34 +120,34 @@ class ElementRows:
         """(2, n) log-probability of the negative and the positive class, for binary."""
         return np.concatenate(self._logs[::-1])
 
-    @cached_property
+    @lazy
     def _smoothed(self) -> FloatArray:
         return losses.smoothed(self.targets, self.options.label_smoothing, 2)
 
-    @cached_property
+    @lazy
     def _pos_weight(self) -> FloatArray | float:
         weight = self.options.pos_weight
         if isinstance(weight, tuple):
             return np.array(weight)[:, None]
         return 1.0 if weight is None else weight
 
-    @cached_property
+    @lazy
     def element_losses(self) -> FloatArray:
         """The loss of every element, (l, n)."""
         return losses.binary_cross_entropy(self._smoothed, *self._logs, self._pos_weight)
 
-    @cached_property
+    @lazy
     def cross_entropy(self) -> FloatArray:
         return self._row_sum(self.element_losses)
 
-    @cached_property
-    def target_entropy(self) -> FloatArray:
+    @lazy
+    def target_entropy(self) -> FloatArray | None:
         if self.hard:
-            return np.zeros(self._scores.shape[1])
+            return None
         t = self._smoothed
         return self._row_sum(losses.binary_cross_entropy(t, np.log(t), np.log1p(-t), self._pos_weight))
 
-    @cached_property
+    @lazy
     def kl_divergence(self) -> FloatArray:
         if self.hard:
             return self.cross_entropy
@@ -156,27 +156,27 @@ class ElementRows:
         negative = losses.product(1.0 - t, np.where(t < 1.0, np.log1p(-t) - log_not_p, 0.0))
         return self._row_sum(positive + negative)
 
-    @cached_property
+    @lazy
     def predictive_entropy(self) -> FloatArray:
         log_p, log_not_p = self._logs
         positive = losses.product(self.clipped_probabilities, log_p)
         negative = losses.product(self._clipped_complements, log_not_p)
         return self._row_sum(0.0 - (positive + negative))
 
-    @cached_property
+    @lazy
     def entropy_gap(self) -> FloatArray:
         return self.cross_entropy - self.predictive_entropy
 
-    @cached_property
+    @lazy
     def element_brier_scores(self) -> FloatArray:
         """The squared error of every element, (l, n)."""
         return (self.probabilities - self.targets) ** 2
 
-    @cached_property
+    @lazy
     def brier_score(self) -> FloatArray:
         return self._row_sum(self.element_brier_scores)
 
-    @cached_property
+    @lazy
     def focal_loss(self) -> FloatArray:
         gamma, alpha = self.options.focal_gamma or 0.0, self.options.focal_alpha
         p, t, (log_p, log_not_p) = self.clipped_probabilities, self._smoothed, self._logs
@@ -184,30 +184,30 @@ class ElementRows:
         negative = (1.0 - t) * p**gamma * (1.0 if alpha is None else 1.0 - alpha)
         return self._row_sum(0.0 - (losses.product(positive, log_p) + losses.product(negative, log_not_p)))
 
-    @cached_property
+    @lazy
     def confidence(self) -> FloatArray:
         """The probability of the positive class, for binary."""
         first: FloatArray = self.probabilities[0]
         return first
 
-    @cached_property
+    @lazy
     def frequency(self) -> FloatArray:
         """How much of the truth lies on the positive class, for binary."""
         first: FloatArray = self.targets[0]
         return first
 
-    @cached_property
+    @lazy
     def correct(self) -> BoolArray:
         """Where an element is predicted right, (l, n)."""
         predicted = self.probabilities >= self.options.threshold
         right: BoolArray = predicted == (self.targets >= 0.5)
         return right
 
-    @cached_property
+    @lazy
     def accuracy(self) -> FloatArray:
         return self._row_sum(self.correct.astype(np.float64))
 
-    @cached_property
+    @lazy
     def subset_accuracy(self) -> BoolArray:
         """Whether all scored elements of a row are predicted right."""
         rows: BoolArray = np.logical_and.reduce(self.correct | ~self.scored_elements, axis=0)

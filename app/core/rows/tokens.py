@@ -1,11 +1,10 @@
 """Rows of the task tokens: one document each, a list of natural log-probabilities of observed tokens."""
 
-from functools import cached_property
-
 import numpy as np
 
 from app.core.batches import Batch
 from app.core.columns import FloatArray, IntArray, Ragged
+from app.core.lazy import lazy
 
 
 class TokenRows:
@@ -30,12 +29,12 @@ class TokenRows:
     def __len__(self) -> int:
         return len(self._starts)
 
-    @cached_property
+    @lazy
     def size(self) -> FloatArray:
         """Tokens of each document."""
         return (self._ends - self._starts).astype(np.float64)
 
-    @cached_property
+    @lazy
     def cross_entropy(self) -> FloatArray:
         """Summed over the tokens of each document."""
         first = int(self._starts[0])
@@ -44,7 +43,7 @@ class TokenRows:
             tokens = np.clip(tokens, np.log(self.options.epsilon), np.log1p(-self.options.epsilon))
         return 0.0 - np.add.reduceat(tokens, self._starts - first)
 
-    @cached_property
+    @lazy
     def clipped(self) -> FloatArray:
         """Documents in which epsilon moved a probability."""
         first = int(self._starts[0])
@@ -52,7 +51,7 @@ class TokenRows:
         outside = (tokens < np.log(self.options.epsilon)) | (tokens > np.log1p(-self.options.epsilon))
         return np.logical_or.reduceat(outside, self._starts - first)
 
-    @cached_property
+    @lazy
     def macro_perplexity(self) -> FloatArray:
         """exp of the mean loss of each document."""
         return np.exp(self.cross_entropy / self.size)

@@ -1,0 +1,109 @@
+"""The documents as data: sections, tables and code blocks, and answers shown in part."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+MORE = "..."
+RELATIVE = 1e-12  # logarithms differ in their last bit from processor to processor
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Something in a fence, by the word after the fence."""
+
+    language: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """One Markdown file."""
+
+    name: str
+
+    @property
+    def text(self) -> str:
+        return (ROOT / self.name).read_text()
+
+    def section(self, heading: str) -> str:
+        """From a heading to the next one of the same level."""
+        start = self.text.index(f"\n## {heading}\n")
+        end = self.text.find("\n## ", start + 1)
+        return self.text[start : None if end < 0 else end]
+
+    def blocks(self) -> list[Block]:
+        return [Block(language, code) for language, code in _BLOCK.findall(self.text)]
+
+    def table(self, heading: str, number: int = 0) -> str:
+        """A table of a section, as it is written."""
+        groups = groupby(self.section(heading).splitlines(), key=lambda line: line.startswith("|"))
+        return ["\n".join(lines) for is_table, lines in groups if is_table][number]
+
+    def rows(self, heading: str, number: int = 0) -> list[list[str]]:
+        """The cells of a table, without its head."""
+        return [cells(line) for line in self.table(heading, number).splitlines()[2:]]
+
+    def commands(self) -> list[str]:
+        """What is to be typed, one entry a command."""
+        shells = (block.code for block in self.blocks() if block.language == "sh")
+        lines = (re.sub(r"\\\n\s*", " ", code).splitlines() for code in shells)
+        return [line.partition("  #")[0].strip() for group in lines for line in group if line.strip()]
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def markdown(head: str, rows: list[list[str]]) -> str:
+    """A table as the documents write it."""
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([head, re.sub(r"[^|]+", " --- ", head), *lines])
+
+
+def shown(code: str) -> Any:
+    """JSON that may leave out the rest of an object or of a list, with three dots at its end."""
+    code = re.sub(r"\.\.\.(?=\s*\})", f'"{MORE}": null', code)
+    return json.loads(re.sub(r"\.\.\.(?=\s*\])", f'"{MORE}"', code))
+
+
+def differences(told: Any, found: Any, place: str = "") -> Iterator[str]:
+    """Where an answer is not what a document tells of it; what three dots stand for must exist."""
+    if isinstance(told, dict) and isinstance(found, dict):
+        yield from _of_objects(told, found, place)
+    elif isinstance(told, list) and isinstance(found, list):
+        yield from _of_lists(told, found, place)
+    elif not _same(told, found):
+        yield f"{place}: told {told!r}, found {found!r}"
+
+
+def _of_objects(told: dict[str, Any], found: dict[str, Any], place: str) -> Iterator[str]:
+    names = [name for name in told if name != MORE]
+    if names != [name for name in found if name in told]:
+        yield f"{place}: told members {names}, found {list(found)}"
+        return
+    if (MORE in told) is not (len(found) > len(names)):
+        yield f"{place}: {'nothing is' if MORE in told else 'silently'} left out of {list(found)}"
+    for name in names:
+        yield from differences(told[name], found[name], f"{place}/{name}")
+
+
+def _of_lists(told: list[Any], found: list[Any], place: str) -> Iterator[str]:
+    items = told[:-1] if told[-1:] == [MORE] else told
+    if (items is not told) is not (len(found) > len(items)):
+        yield f"{place}: told {len(items)} items, found {len(found)}"
+    for index, (item, other) in enumerate(zip(items, found, strict=False)):
+        yield from differences(item, other, f"{place}/{index}")
+
+
+def _same(told: Any, found: Any) -> bool:
+    if isinstance(told, float) and isinstance(found, float):
+        return math.isclose(told, found, rel_tol=RELATIVE)
+    return type(told) is type(found) and bool(told == found)

@@ -1,0 +1,161 @@
+"""CONTRIBUTING.md is true: its metric, option and endpoint work, and what documents name exists."""
+
+import ast
+import asyncio
+import doctest
+import importlib
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from fastapi import FastAPI
+
+from app.api import answers
+from app.core import divergences, registry
+from app.core.registry import METRICS
+from app.core.tasks import TASKS
+from app.service import score
+from tests import reference
+from tests.bodies import random_body
+from tests.core.parts import rows, state, values
+from tests.documents import ROOT, Document
+from tests.requests import request_of
+
+GUIDE = Document("CONTRIBUTING.md")
+CODE = [block.code for block in GUIDE.blocks() if block.language == "python"]
+FUNCTION, MEAN, ENTRY, REFERENCE, HAND, OPTION, ANSWER, ROUTE, TEST = CODE
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] + [
+    str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs/decisions").glob("*.md"))
+]
+
+
+def run(code: str, names: dict[str, Any]) -> dict[str, Any]:
+    """Run code of the page among `names`; those it adds."""
+    scope = dict(names)
+    exec(code, scope)  # noqa: S102 - the page's own example
+    return {name: value for name, value in scope.items() if name not in names}
+
+
+def value_of(code: str, names: dict[str, Any]) -> Any:
+    return eval(code, dict(names))  # noqa: S307 - the page's own example
+
+
+@pytest.fixture
+def added(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The metric of the page, in the registry and in the reference."""
+    for name, function in run(FUNCTION, vars(divergences)).items():
+        monkeypatch.setattr(divergences, name, function, raising=False)
+    mean = run(MEAN, vars(registry) | {"divergences": divergences})
+    metric = value_of(ENTRY, vars(registry) | mean)
+    monkeypatch.setattr(registry, "METRICS", (*METRICS, metric))
+    plain = reference._divergences
+
+    def with_the_new_one(samples: Any, body: Any) -> dict[str, Any]:
+        new = value_of(REFERENCE, vars(reference) | {"samples": samples, "body": body})
+        return {**plain(samples, body), **new}
+
+    monkeypatch.setattr(reference, "_divergences", with_the_new_one)
+
+
+def test_the_function_shows_a_true_example() -> None:
+    names = vars(divergences) | run(FUNCTION, vars(divergences))
+    (example,) = doctest.DocTestFinder().find(names["total_variation"], "total_variation", globs=names)
+    assert example.examples
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
+@pytest.mark.usefixtures("added")
+def test_the_metric_has_the_value_worked_by_hand() -> None:
+    _, task, body, name, expected = value_of(HAND, {})
+    assert values(task, body)[name].value == expected
+    assert score(request_of(task, body))["metrics"][name]["value"] == expected
+
+
+@pytest.mark.usefixtures("added")
+def test_the_metric_agrees_with_the_reference_and_keeps_the_laws() -> None:
+    for seed in range(60):
+        body = random_body("distributions", np.random.default_rng(seed))
+        found = score(request_of("distributions", body))["metrics"]["total_variation"]
+        expected = reference.score("distributions", body)["metrics"]["total_variation"]
+        assert found["status"] == expected["status"]
+        for name in expected.keys() & {"value", "standard_error"} if expected["status"] == "ok" else ():
+            assert found[name] == pytest.approx(expected[name], rel=1e-12, abs=1e-14)
+        parts = [state("distributions", rows(body, [row])) for row in range(len(body["targets"]))]
+        whole = parts[0]
+        for part in parts[1:]:
+            whole = whole + part
+        assert whole == state("distributions", body)
+
+
+def test_the_option_is_that_of_the_code() -> None:
+    source = re.sub(r"\s+", "", (ROOT / "app/core/options.py").read_text())
+    assert re.sub(r"\s+", "", OPTION) in source
+
+
+def test_the_endpoint_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = run(ANSWER, vars(answers))["TaskEntry"]
+    monkeypatch.setattr(answers, "TaskEntry", entry, raising=False)
+    app = FastAPI()
+    app.include_router(run(ROUTE, {"__name__": "app.api.routes.tasks"})["router"])
+    test = run(TEST, {"httpx": httpx, "TASKS": TASKS})["test_every_task_is_listed"]
+
+    async def drive() -> None:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://surprisal") as client:
+            await test(client)
+
+    asyncio.run(drive())
+
+
+@pytest.mark.parametrize("command", GUIDE.commands())
+def test_a_command_names_what_exists(command: str) -> None:
+    program, *words = shlex.split(command)
+    if program == "make":
+        assert re.search(rf"^{words[0]}: .*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    else:
+        assert program == ".venv-dev/bin/pytest"
+        assert all((ROOT / word).exists() for word in words if "/" in word)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_what_a_document_names_exists(name: str) -> None:
+    text = Document(name).text
+    assert missing_paths(name, text) == []
+    assert missing_symbols(text) == []
+
+
+def missing_paths(name: str, text: str) -> list[str]:
+    """Files in backquotes, from the root, and targets of links, from where the document is."""
+    folders = "app|tests|docs|openapi|requirements|deploy|scripts"
+    quoted = re.findall(rf"`((?:{folders})/[\w./-]*)`", text)
+    linked = re.findall(r"\]\((?!\w+:)([^)#]+)\)", text)
+    places = [ROOT / path for path in quoted] + [(ROOT / name).parent / path for path in linked]
+    return [str(place) for place in places if not place.exists()]
+
+
+def missing_symbols(text: str) -> list[str]:
+    """Modules and what they hold, in backquotes."""
+    return [name for name in re.findall(r"`(app(?:\.\w+)+)`", text) if not exists(name)]
+
+
+def exists(name: str) -> bool:
+    parts = name.split(".")
+    depth = max(at for at in range(1, len(parts) + 1) if is_module(parts[:at]))
+    found: Any = importlib.import_module(".".join(parts[:depth]))
+    for part in parts[depth:]:
+        found = getattr(found, part, None)
+    return found is not None
+
+
+def is_module(parts: list[str]) -> bool:
+    path = Path(ROOT, *parts)
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+@pytest.mark.parametrize("code", CODE)
+def test_code_of_the_page_is_formatted_like_code(code: str) -> None:
+    ast.parse(code)
+    assert max(map(len, code.splitlines())) <= 120
