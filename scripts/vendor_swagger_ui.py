@@ -47,9 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     except VendorError as error:
         sys.stderr.write(f"vendor_swagger_ui: {error}\n")
         return 1
-    sys.stdout.write(
-        f"{PACKAGE} {version}: {len(VENDORED)} files {'verified' if options.check else 'written'}\n"
-    )
+    sys.stdout.write(f"{PACKAGE} {version}: {len(VENDORED)} files {'verified' if options.check else 'written'}\n")
     return 0
 
 
