@@ -1,4 +1,4 @@
-"""The use cases: what a caller asks for, without HTTP or SQL."""
+"""Scoring one batch: from checked columns to the answer of the contract."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
