@@ -11,6 +11,7 @@ from app.core.checks import (
     check_finite_positive,
     check_interval,
     check_logits,
+    check_not_only_minus_infinity,
     check_probabilities,
     check_row_sums,
     looks_like_probabilities,
@@ -108,7 +109,7 @@ def _classes_batch(task: TaskName, form: str, columns: Mapping[str, Column], opt
         labels, scored = labels_of(columns["labels"], scored, truth_shape, n_classes, options)
     else:
         targets = targets_of(task, columns["targets"], scored, shape, options)
-    _check_prediction_elements(form, prediction, scored)
+    _check_prediction_elements(task, form, prediction, scored)
     return Batch(
         task=task,
         options=options,
@@ -126,13 +127,15 @@ def _classes_batch(task: TaskName, form: str, columns: Mapping[str, Column], opt
     )
 
 
-def _check_prediction_elements(form: str, prediction: NDArray[Any], scored: BoolArray | None) -> None:
+def _check_prediction_elements(task: TaskName, form: str, prediction: NDArray[Any], scored: BoolArray | None) -> None:
     if form == "probabilities":
         check_probabilities(form, prediction, scored, _PROBABILITY_RULE)
     elif form == "log_probabilities":
         check_interval(form, prediction, scored, (-np.inf, 0.0), "must be at most 0")
     else:
         check_logits(form, prediction, scored)
+        if task in NORMALIZED:
+            check_not_only_minus_infinity(form, prediction, scored)
 
 
 def _row_sums(

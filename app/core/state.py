@@ -140,7 +140,7 @@ class State:
                     for name, table in form["groups"].items()
                 },
             )
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise InvalidState("must be a serialised state, found something else") from error
 
 

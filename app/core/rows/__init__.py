@@ -52,5 +52,6 @@ def blocks(batch: Batch, chunk: slice | IntArray) -> Iterator[Rows]:
 
 
 def block_rows(batch: Batch) -> int:
-    """Rows of one block."""
-    return max(1, min(_BLOCK_ROWS, _BLOCK_ELEMENTS // max(1, batch.n_classes)))
+    """Rows of one block; probabilities need one array less than logarithms."""
+    elements = _BLOCK_ELEMENTS if batch.form == "probabilities" else _BLOCK_ELEMENTS * 3 // 4
+    return max(1, min(_BLOCK_ROWS, elements // max(1, batch.n_classes)))
