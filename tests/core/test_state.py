@@ -5,9 +5,9 @@ import pytest
 from app.core.state import VERSION, GroupSums, Moments, State
 from app.core.sums import ONE, exact
 from app.errors import InvalidState, StateMismatch
-from tests.core.parts import state
+from tests.core.parts import Body, rows, state
 
-BODY = {"labels": [0, 2, 1], "probabilities": [[0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [0.3, 0.3, 0.4]]}
+BODY: Body = {"labels": [0, 2, 1], "probabilities": [[0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [0.3, 0.3, 0.4]]}
 
 
 def test_the_serial_form_is_read_back_whole() -> None:
@@ -22,7 +22,7 @@ def test_the_serial_form_is_compact_and_says_its_version() -> None:
 
 
 def test_equal_states_have_equal_bytes_however_they_came_about() -> None:
-    halves = [{name: column[part] for name, column in BODY.items()} for part in (slice(1, None), slice(0, 1))]
+    halves = [rows(BODY, chosen) for chosen in ([1, 2], [0])]
     assert (state("multiclass", halves[0]) + state("multiclass", halves[1])).to_bytes() == state(
         "multiclass", BODY
     ).to_bytes()
