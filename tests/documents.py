@@ -11,7 +11,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 MORE = "..."
-RELATIVE = 1e-12  # logarithms differ in their last bit from processor to processor
+RELATIVE = 1e-13  # logarithms differ in their last bit from processor to processor
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

@@ -6,6 +6,7 @@ import doctest
 import importlib
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,7 @@ def test_the_endpoint_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers, "TaskEntry", entry, raising=False)
     app = FastAPI()
     app.include_router(run(ROUTE, {"__name__": "app.api.routes.tasks"})["router"])
+    assert "500" in app.openapi()["paths"]["/v1/tasks"]["get"]["responses"]
     test = run(TEST, {"httpx": httpx, "TASKS": TASKS})["test_every_task_is_listed"]
 
     async def drive() -> None:
@@ -153,6 +155,17 @@ def exists(name: str) -> bool:
 def is_module(parts: list[str]) -> bool:
     path = Path(ROOT, *parts)
     return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def test_the_layers_told_are_those_that_are_held() -> None:
+    (sketch,) = [block.code for block in Document("docs/decisions/0013-layers.md").blocks() if block.language == "text"]
+    (contract,) = [
+        contract
+        for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+        if contract["type"] == "layers"
+    ]
+    told = [sorted(re.findall(r"\w+", line[:24])) for line in sketch.splitlines()]
+    assert told == [sorted(re.findall(r"\w+", layer)) for layer in contract["layers"]]
 
 
 @pytest.mark.parametrize("code", CODE)

@@ -24,7 +24,7 @@ class Metric:
     """One metric: its contract for the catalogue, its needs, and its formula on a state.
 
     Attributes:
-        means: What must be averaged over rows, per task where tasks differ only in what they have.
+        means: What must be averaged over rows.
         tables: Sums by group it needs: `calibration`, `class_frequencies`.
         compute: From a state in which something is scored, and a confidence level; in nats.
         when: Whether a batch asks for it; default metrics always.

@@ -76,8 +76,15 @@ class Options:
     def fingerprint(self, task: TaskName, n_classes: int) -> str:
         """16 hex digits that are equal only for options under which sums mean the same."""
         shaping = {f.name: getattr(self, f.name) for f in fields(self) if f.metadata["shapes_sums"]}
-        text = repr((task, n_classes, sorted(shaping.items())))
+        text = repr((task, n_classes, [(name, _canonical(shaping[name])) for name in sorted(shaping)]))
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _canonical(value: object) -> object:
+    """Numbers that compare equal look equal: 0, 0.0 and -0.0."""
+    if isinstance(value, tuple):
+        return tuple(map(_canonical, value))
+    return float(value) + 0.0 if isinstance(value, int | float) else value
 
 
 def option_names(task: TaskName) -> list[str]:

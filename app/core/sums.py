@@ -1,7 +1,8 @@
 """Exact sums of doubles, as integers.
 
 An exact sum is a Python integer that counts units of 2**-1126. Every double is a whole number of such units, so sums
-add without rounding and in any order; `to_float` and `quotient` round once, at the end.
+add without rounding and in any order; `to_float` rounds once, at the end. (The mantissa of the smallest double, read as
+an integer of 53 bits, has the exponent -1126: no double is ever shifted to the right.)
 
 The work is done by cutting numbers on a common grid: parts of few bits on one grid, and their products, add up exactly
 in plain floating point (Rump, Ogita, Oishi, "Accurate floating-point summation", SIAM J. Sci. Comput. 31, 2008; for

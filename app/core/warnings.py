@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from app.core.batches import NORMALIZED, Batch
+from app.core.batches import Batch
 from app.core.findings import Finding, warning
 from app.core.lint import repairing_order
 from app.core.losses import NATS_PER_UNIT
@@ -62,7 +62,7 @@ def _zero_probability(batch: Batch, summary: Summary) -> Warnings:
             evidence["mean_of_other_rows"] = finite.z / finite.v / NATS_PER_UNIT[batch.options.unit]
         yield warning(
             "zero_probability",
-            f"{finding.count} of {summary.state.n_scored} rows put probability 0 on what was observed: "
+            f"{finding.count} of {summary.state.n_scored} rows with probability 0 on what was observed: "
             "their loss is infinite, and so is the mean",
             **evidence,
         )
@@ -71,7 +71,8 @@ def _zero_probability(batch: Batch, summary: Summary) -> Warnings:
 def _clipped(batch: Batch, summary: Summary) -> Warnings:
     finding, epsilon = summary.clipped, batch.options.epsilon
     if finding.count:
-        detail = f"{finding.count} rows hold probabilities outside [{epsilon:g}, 1 - {epsilon:g}] that were clipped"
+        bounds = f"[{epsilon:g}, 1 - {epsilon:g}]"
+        detail = f"{finding.count} of {summary.state.n_scored} rows with probabilities outside {bounds}: clipped"
         yield warning("clipped", detail, **_rows(finding))
 
 
@@ -117,6 +118,3 @@ def _few_samples(state: State) -> Warnings:
     moments = state.moments["cross_entropy"]
     if moments.n + moments.n_infinite < 2:
         yield warning("few_samples", "fewer than 2 rows of positive weight: nothing can be said of the uncertainty")
-
-
-__all__ = ["NORMALIZED", "warnings_of"]

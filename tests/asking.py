@@ -1,0 +1,26 @@
+"""Questions to the service as plain bodies, and what it says of each metric."""
+
+from typing import Any
+
+import pytest
+
+from app.service import score
+from tests.documents import RELATIVE
+from tests.requests import request_of
+
+Body = dict[str, Any]
+
+WORKED: Body = {"labels": [3, 3], "probabilities": [[0.25] * 4, [0.01, 0.01, 0.01, 0.96]]}
+
+
+def ask(task: Any, body: Body) -> dict[str, Any]:
+    return score(request_of(task, body))
+
+
+def values(task: str, body: Body) -> dict[str, tuple[str, float | None]]:
+    """Status and value of every metric."""
+    return {name: (found["status"], found["value"]) for name, found in ask(task, body)["metrics"].items()}
+
+
+def near(expected: float) -> Any:
+    return pytest.approx(expected, rel=RELATIVE, abs=0.0)

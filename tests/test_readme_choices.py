@@ -1,0 +1,172 @@
+"""Every choice that README.md tells is kept: each has a function named for it."""
+
+import json
+import math
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from app.api.routes.score import answer
+from app.errors import InvalidInput, MalformedBody
+from tests.asking import WORKED, Body, ask, near, values
+from tests.documents import Document
+
+README = Document("README.md")
+
+THREE: Body = {
+    "labels": [0, 2, 2],
+    "probabilities": [[0.7, 0.2, 0.1], [0.05, 0.9, 0.05], [0.3, 0.3, 0.4]],
+    "sample_weight": [1.0, 2.0, 3.0],
+    "focal_gamma": 2.0,
+    "top_k": [2],
+}
+BINARY: Body = {"labels": [1, 0, 1], "probabilities": [0.9, 0.2, 0.6]}
+PLAIN = {"brier_score", "accuracy", "top_2_accuracy", "expected_calibration_error", "maximum_calibration_error"}
+BASELINE = {"baseline_cross_entropy"}
+
+
+def unmoved(task: str, body: Body, option: Body) -> set[str]:
+    """The metrics that an option leaves alone, but for those that are 0 in any case."""
+    before, after = values(task, body), values(task, body | option)
+    return {name for name, value in before.items() if after[name] == value and name != "target_entropy"}
+
+
+def clipping() -> None:
+    assert unmoved("multiclass", THREE, {"epsilon": 0.1}) == PLAIN | BASELINE
+
+
+def clipping_and_zeros() -> None:
+    body = {"targets": [[0.5, 0.5, 0.0]], "probabilities": [[0.25, 0.75, 0.0]]}
+    assert values("distributions", body)["reverse_kl_divergence"][0] == "ok"
+    assert values("distributions", body | {"epsilon": 1e-7})["reverse_kl_divergence"][0] == "infinite"
+
+
+def soft_targets() -> None:
+    body = {"targets": [[0.4, 0.4, 0.2]], "probabilities": [[0.3, 0.6, 0.1]], "n_bins": 1}
+    answer = ask("multiclass", body | {"include": ["per_class", "calibration"]})
+    assert answer["metrics"]["accuracy"]["value"] == 0.0
+    assert [entry["n"] for entry in answer["per_class"]] == [1, 0, 0]
+    assert answer["calibration"]["bins"][0]["accuracy"] == 0.4
+    assert values("binary", {"targets": [0.5], "probabilities": [0.7]})["accuracy"] == ("ok", 1.0)
+
+
+def class_weights() -> None:
+    assert unmoved("multiclass", THREE, {"class_weight": [1.0, 2.0, 3.0]}) == PLAIN
+    rest = PLAIN - {"top_2_accuracy"} | BASELINE | {"predictive_entropy"}
+    assert unmoved("binary", BINARY, {"pos_weight": 3.0}) == rest
+    soft: Body = {"targets": [0.5, 0.25], "probabilities": [0.5, 0.5]}
+    weighted, plain = (values("binary", soft | option)["target_entropy"][1] for option in ({"pos_weight": 3.0}, {}))
+    assert weighted != plain
+
+
+def baselines() -> None:
+    for option in ({"pos_weight": 3.0}, {"label_smoothing": 0.1}):
+        before, after = values("binary", BINARY), values("binary", BINARY | option)
+        for name in ("baseline_cross_entropy", "predictive_entropy"):
+            assert after[name] == before[name]
+        for name in ("d2_log_loss", "entropy_gap"):
+            assert after[name] != before[name]
+
+
+def denominator() -> None:
+    assert unmoved("multiclass", THREE, {"denominator": "count"}) == PLAIN | BASELINE
+    doubled = {"labels": [[1, 0]], "probabilities": [[0.5, 0.5]], "sample_weight": [2.0], "denominator": "count"}
+    assert values("multilabel", doubled)["cross_entropy"][1] == near(2 * math.log(2))
+
+
+def multilabel() -> None:
+    body = {"labels": [[1, 1], [1, 1]], "probabilities": [[0.5, 0.5], [0.25, 0.25]]}
+    found = ask("multilabel", body)["metrics"]["cross_entropy"]
+    halves = ask("binary", {"labels": [1, 1], "probabilities": [0.5, 0.25]})["metrics"]["cross_entropy"]
+    assert found["standard_error"] == near(halves["standard_error"])
+
+
+def tokens() -> None:
+    body = {"log_probabilities": [[-1.0, -1.0], [-3.0, -3.0], []]}
+    answer = ask("tokens", body)
+    assert (answer["n_scored"], answer["n_ignored"]) == (2, 1)
+    assert answer["metrics"]["cross_entropy"]["value"] == 2.0
+    assert answer["metrics"]["cross_entropy"]["standard_error"] == near(1.0)
+
+
+def standard_errors() -> None:
+    sent = BINARY | {"labels": [1, 0, 1, 1], "probabilities": [0.9, 0.2, 0.6, 0.5], "sample_weight": [1, 1, 1, 0]}
+    assert ask("binary", sent)["metrics"]["brier_score"] == ask("binary", BINARY)["metrics"]["brier_score"]
+    assert ask("multiclass", WORKED)["metrics"]["accuracy"]["confidence_interval"][0] < 0.0
+    assert "standard_error" not in ask("binary", {"labels": [1], "probabilities": [0.5]})["metrics"]["cross_entropy"]
+
+
+def per_sample() -> None:
+    weighted = {"labels": [0], "probabilities": [[0.5, 0.5]], "class_weight": [3.0, 1.0], "sample_weight": [7.0]}
+    found = ask("multiclass", weighted | {"include": ["per_sample"]})
+    assert list(found["per_sample"]["cross_entropy"]) == [near(3 * math.log(2))]
+
+
+def ties() -> None:
+    tied = {"labels": [1], "probabilities": [[0.5, 0.5]], "top_k": [1]}
+    assert {values("multiclass", tied)[name] for name in ("accuracy", "top_1_accuracy")} == {("ok", 0.0)}
+    assert values("binary", {"labels": [1], "probabilities": [0.5]})["accuracy"] == ("ok", 1.0)
+
+
+def two_columns() -> None:
+    pair = {"labels": [1], "probabilities": [[0.2, 0.8]]}
+    (_, halves), (_, whole) = (
+        values(task, body)["brier_score"]
+        for task, body in (("binary", {"labels": [1], "probabilities": [0.8]}), ("multiclass", pair))
+    )
+    assert (whole, halves) == (near(0.08), near(0.04))
+
+
+def infinities() -> None:
+    with pytest.raises(MalformedBody):
+        answer("multiclass", b'{"labels":[1],"logits":[[-Infinity,0]]}', 100)
+    logits, probabilities = {"logits": [[-math.inf, 0.0]]}, {"probabilities": [[0.0, 1.0]]}
+    assert values("multiclass", {"labels": [1], **logits}) == values("multiclass", {"labels": [1], **probabilities})
+
+
+def missing_numbers() -> None:
+    body: Body = {"labels": [1, 0], "probabilities": [0.9, None], "mask": [True, False]}
+    assert answer("binary", json.dumps(body).encode(), 100)["n_scored"] == 1
+    with pytest.raises(InvalidInput, match=r"found no number"):
+        answer("binary", json.dumps(body | {"mask": [True, True]}).encode(), 100)
+
+
+def the_same_bits() -> None:
+    rng = np.random.default_rng(0)
+    body: Body = {"labels": rng.integers(0, 5, 99).tolist(), "probabilities": rng.dirichlet(np.ones(5), 99).tolist()}
+    backwards = {name: column[::-1] for name, column in body.items()}
+    assert ask("multiclass", backwards)["metrics"] == ask("multiclass", body)["metrics"]
+
+
+CHOICES: dict[str, Callable[[], None]] = {
+    check.__name__.replace("_", " "): check
+    for check in (
+        clipping,
+        clipping_and_zeros,
+        soft_targets,
+        class_weights,
+        baselines,
+        denominator,
+        multilabel,
+        tokens,
+        standard_errors,
+        per_sample,
+        ties,
+        two_columns,
+        infinities,
+        missing_numbers,
+        the_same_bits,
+    )
+}
+
+
+@pytest.mark.parametrize("choice", re.findall(r"^- \*\*(.*?)\.\*\*", README.section("Choices"), re.MULTILINE))
+def test_a_choice_is_kept(choice: str) -> None:
+    CHOICES[choice.lower()]()
+
+
+def test_every_checked_choice_is_told() -> None:
+    told = re.findall(r"^- \*\*(.*?)\.\*\*", README.section("Choices"), re.MULTILINE)
+    assert [choice.lower() for choice in told] == list(CHOICES)

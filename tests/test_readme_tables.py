@@ -1,0 +1,163 @@
+"""The tables of README.md are made from the code. A failure shows the table that belongs there."""
+
+import ast
+import json
+import re
+from dataclasses import fields
+from itertools import chain
+from types import NoneType
+from typing import Annotated, Any, Literal, cast, get_args, get_origin
+
+import pytest
+from annotated_types import Ge, Gt, Le, Lt, MaxLen
+
+from app.api.problems import CATALOGUE
+from app.core.options import Options, option_types
+from app.core.registry import METRICS
+from app.core.tasks import TASKS, TaskName
+from app.service import INCLUDES
+from app.service.scoring import MAX_LISTED_CLASSES
+from app.settings import Settings
+from tests.asking import WORKED, Body, ask, values
+from tests.documents import ROOT, Document, markdown
+
+README = Document("README.md")
+
+
+def quoted(names: Any) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def tasks_table() -> str:
+    rows = [
+        [f"`{task.name}`", quoted(task.truths), quoted(task.predictions), quoted(task.columns), task.summary]
+        for task in TASKS.values()
+    ]
+    return markdown("| task | truth: one of | prediction: one of | may come along | what it is |", rows)
+
+
+def options_table() -> str:
+    rows = [
+        [
+            f"`{option.name}`",
+            "none" if option.default is None else f"`{json.dumps(option.default)}`".replace('"', ""),
+            domain(option_types()[option.name]),
+            "all" if set(option.metadata["tasks"]) == set(TASKS) else ", ".join(option.metadata["tasks"]),
+            option.metadata["doc"],
+        ]
+        for option in fields(Options)
+    ]
+    return markdown("| option | default | values | tasks | what it does |", rows)
+
+
+SIGNS = {Ge: ("ge", "≥"), Gt: ("gt", ">"), Le: ("le", "≤"), Lt: ("lt", "<"), MaxLen: ("max_length", "length ≤")}
+
+
+def domain(hint: Any) -> str:
+    """The values that a type allows, in words."""
+    if get_origin(hint) is Literal:
+        return quoted(get_args(hint))
+    if get_origin(hint) is Annotated:
+        bounds = [(getattr(bound, SIGNS[type(bound)][0]), SIGNS[type(bound)][1]) for bound in hint.__metadata__]
+        kind = domain(hint.__origin__)
+        return kind + (", " if " " in kind else " ") + ", ".join(f"{sign} {limit}" for limit, sign in bounds)
+    if get_origin(hint) is tuple:
+        kind, *rest = domain(get_args(hint)[0]).split(maxsplit=1)
+        return " ".join([f"list of {kind}s", *rest])
+    kinds = {float: "number", int: "integer", str: "string"}
+    return kinds.get(hint) or " or ".join(domain(part) for part in get_args(hint) if part is not NoneType)
+
+
+def metrics_table() -> str:
+    asking = askings()
+    rows = [
+        [
+            f"`{metric.name}`",
+            metric.unit,
+            metric.direction,
+            *("x" if task in metric.tasks else "" for task in TASKS),
+            " or ".join(f"`{name}`" for name in asking.get(metric.name, [])),
+        ]
+        for metric in METRICS
+    ]
+    return markdown(f"| metric | unit | direction | {' | '.join(TASKS)} | asked for with |", rows)
+
+
+def askings() -> dict[str, list[str]]:
+    """The fields that make a metric appear, for those that are not there in any case."""
+    tried: dict[TaskName, tuple[Body, Body]] = {
+        "multiclass": (WORKED, {"focal_gamma": 2.0, "focal_alpha": 0.5, "top_k": [1]}),
+        "tokens": ({"log_probabilities": [[-1.0]]}, {"n_bytes": [3], "n_words": [1]}),
+    }
+    found: dict[str, list[str]] = {}
+    for task, (body, fields_to_try) in tried.items():
+        for name, value in fields_to_try.items():
+            for metric in values(task, body | {name: value}).keys() - values(task, body):
+                found.setdefault(metric.replace("top_1", "top_{k}"), []).append(name)
+    return found
+
+
+def problems_table() -> str:
+    rows = [[f"`{code}`", str(problem.status), problem.title] for code, problem in CATALOGUE.items()]
+    return markdown("| code | status | meaning |", rows)
+
+
+def settings_table() -> str:
+    rows = [
+        [f"`SURPRISAL_{name.upper()}`", f"`{setting.default}`", setting.description or ""]
+        for name, setting in Settings.model_fields.items()
+    ]
+    return markdown("| variable | default | what it does |", rows)
+
+
+TABLES = {
+    "Tasks": tasks_table,
+    "Options": options_table,
+    "Metrics": metrics_table,
+    "Errors": problems_table,
+    "Settings": settings_table,
+}
+
+
+@pytest.mark.parametrize("heading", TABLES)
+def test_a_table_is_that_of_the_code(heading: str) -> None:
+    assert README.table(heading) == TABLES[heading]()
+
+
+def test_sections() -> None:
+    told = {row[0].strip("`"): row[1].split(", ") for row in README.rows("Sections")}
+    sections = dict.fromkeys(chain.from_iterable(INCLUDES.values()))
+    assert f"at most {MAX_LISTED_CLASSES:,} of them" in README.section("Sections")
+    assert told == {section: [task for task in TASKS if section in INCLUDES[task]] for section in sections}
+
+
+PAIR: Body = {"labels": [1, 0], "probabilities": [[0.2, 0.8], [0.7, 0.3]]}
+WARNED: dict[str, Body] = {
+    "all_ignored": PAIR | {"mask": [False, False]},
+    "not_normalized": WORKED,
+    "zero_probability": PAIR | {"probabilities": [[1.0, 0.0], [0.7, 0.3]]},
+    "clipped": PAIR | {"probabilities": [[1.0, 0.0], [0.7, 0.3]], "epsilon": 0.01},
+    "looks_like_probabilities": {"labels": [1, 0], "logits": PAIR["probabilities"]},
+    "worse_than_uniform": PAIR | {"labels": [0, 1]},
+    "single_class": WORKED,
+    "few_samples": PAIR | {"sample_weight": [1.0, 0.0]},
+}
+
+
+def test_warnings() -> None:
+    told = {code.strip("`"): re.findall(r"\w+", evidence) for code, _, evidence in README.rows("Warnings")}
+    assert set(told) == codes_in_the_source()
+    for code, evidence in told.items():
+        raised = [warning for warning in ask("multiclass", WARNED[code])["warnings"] if warning["code"] == code]
+        assert [sorted(warning) for warning in raised] == [sorted(["code", "detail", *evidence])], code
+
+
+def codes_in_the_source() -> set[str]:
+    """The first argument of every call of `warning`."""
+    calls = [
+        node
+        for path in (ROOT / "app/core").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "warning"
+    ]
+    return {cast("ast.Constant", call.args[0]).value for call in calls}  # type: ignore[misc]
