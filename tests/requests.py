@@ -21,6 +21,7 @@ COLUMNS = (
     "mask",
     "n_bytes",
     "n_words",
+    "cluster_id",
 )
 
 
@@ -30,9 +31,10 @@ def request_of(task: TaskName, body: Mapping[str, Any]) -> ScoreRequest:
     options: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in body.items()
-        if name not in (*COLUMNS, "include")
+        if name not in (*COLUMNS, "include", "slices")
     }
-    return ScoreRequest(task, columns, Options(**options), frozenset(body.get("include", ())))
+    slices = {name: column(values) for name, values in body.get("slices", {}).items()}
+    return ScoreRequest(task, columns, Options(**options), frozenset(body.get("include", ())), slices)
 
 
 def column(values: list[Any]) -> Column:

@@ -16,7 +16,7 @@ from app.core.options import Options, option_types
 from app.core.registry import METRICS
 from app.core.tasks import TASKS, TaskName
 from app.service import INCLUDES
-from app.service.scoring import MAX_LISTED_CLASSES
+from app.service.sections import MAX_LISTED_CLASSES
 from app.settings import Settings
 from tests.asking import WORKED, Body, ask, values
 from tests.documents import ROOT, Document, markdown

@@ -74,6 +74,22 @@ class Calibration(Answer):
     bins: list[Bin]
 
 
+class WorstRow(Answer):
+    """One of the rows of largest loss."""
+
+    index: int = Field(description="0-based row of the request.")
+    label: int | str | list[int] | None = Field(None, description="What was observed, where that is a label.")
+    probability: float | list[float] | None = Field(None, description="How probable that was said to be.")
+    cross_entropy: float | None = Field(description="null where it is infinite.")
+
+
+class SliceScores(Answer):
+    """The rows of one slice, scored by themselves."""
+
+    n_scored: int
+    metrics: dict[str, MetricValue]
+
+
 class ScoreAnswer(Answer):
     """The scores of one batch."""
 
@@ -90,6 +106,16 @@ class ScoreAnswer(Answer):
     per_sample: PerSample | None = Field(None, description="If included.")
     per_class: list[ClassScores] | None = Field(None, description="If included.")
     calibration: Calibration | None = Field(None, description="If included.")
+    confusion: list[Any] | None = Field(
+        None, description="If included: counts (k, k), true class by predicted class; multilabel (l, 2, 2)."
+    )
+    worst: list[WorstRow] | None = Field(None, description="If included: the largest losses, largest first.")
+    gradient: dict[str, list[Any]] | None = Field(
+        None, description="If included: the derivative of cross_entropy by the prediction field, of its shape."
+    )
+    slices: dict[str, dict[str, SliceScores]] | None = Field(
+        None, description="If slices were sent: by name and value, the scores of their rows."
+    )
 
 
 class MetricEntry(Answer):

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, create_model
 
 from app.api.validation import field_errors, pointer
+from app.core.columns import Column
 from app.core.options import Options, option_names, option_types
 from app.core.tasks import TASKS, Task, TaskName
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
@@ -23,6 +24,7 @@ MAX_LIST_OPTION = 100_000
 NUMBER: dict[str, Any] = {"type": "number"}
 INTEGER: dict[str, Any] = {"type": "integer"}
 BOOLEAN: dict[str, Any] = {"type": "boolean"}
+KEY: dict[str, Any] = {"anyOf": [INTEGER, {"type": "string"}]}
 LABEL: dict[str, Any] = {"anyOf": [INTEGER, BOOLEAN, {"type": "string"}]}
 
 COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
@@ -38,8 +40,10 @@ COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
     "mask": (BOOLEAN, "true where a row is scored; nothing else of the other rows is looked at."),
     "n_bytes": (INTEGER, "Bytes of each document; adds bits_per_byte and byte_perplexity."),
     "n_words": (INTEGER, "Words of each document; adds word_perplexity."),
+    "cluster_id": (KEY, "Rows of one cluster are dependent: standard errors take clusters for independent."),
+    "slices": (KEY, "Parts to look at one by one: an object of name to one value a row."),
 }
-ROW_COLUMNS = {"sample_weight", "mask", "n_bytes", "n_words"}
+ROW_COLUMNS = {"sample_weight", "mask", "n_bytes", "n_words", "cluster_id", "slices"}
 
 
 def score_request(task: TaskName, body: Mapping[str, Any]) -> ScoreRequest:
@@ -79,9 +83,19 @@ def request_model(task: Task) -> type[BaseModel]:
 
 def _request(task: TaskName, checked: BaseModel) -> ScoreRequest:
     sent = {name: getattr(checked, name) for name in checked.model_fields_set}
-    columns = {name: sent[name] for name in COLUMNS if sent.get(name) is not None}
+    columns = {name: sent[name] for name in COLUMNS if sent.get(name) is not None and name != "slices"}
     options = Options(**{name: sent[name] for name in option_names(task) if name in sent})
-    return ScoreRequest(task, columns, options, frozenset(sent.get("include", ())))
+    return ScoreRequest(task, columns, options, frozenset(sent.get("include", ())), _slices(sent.get("slices")))
+
+
+def _slices(slices: Any) -> dict[str, Column]:
+    slices = {} if slices is None else slices
+    if not isinstance(slices, dict):
+        raise InvalidInput.at("/slices", "wrong_type", "must be an object of name to one value a row")
+    for name, values in slices.items():
+        if values is None:
+            raise InvalidInput.at(pointer("slices", name), "wrong_type", "must be a list, found null")
+    return slices
 
 
 def _column_names(task: Task) -> tuple[str, ...]:
@@ -94,6 +108,8 @@ def _column(task: Task, name: str) -> tuple[Any, Any]:
     shape, schema = _shape(task, name), row
     if shape != "(n,)":
         schema = {"type": "array", "items": row}
+    if name == "slices":
+        schema = {"type": "object", "additionalProperties": {"type": "array", "items": LABEL}}
     if task.name == "multilabel" and name == "mask":
         shape, schema = "(n,) or (n, l)", {"type": "array", "items": {"anyOf": [BOOLEAN, row]}}
     return Annotated[object, WithJsonSchema(schema)], Field(

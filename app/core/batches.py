@@ -1,7 +1,7 @@
 """Batches: the columns of one request, checked once, on construction."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,13 @@ from app.core.checks import (
 )
 from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged
 from app.core.findings import Finding
+from app.core.grouping import Grouping, grouping_of
 from app.core.options import Options
 from app.core.tasks import TASKS, TaskName
 from app.core.truth import labels_of, mask_of, refuse_booleans, shaped, targets_of
 from app.errors import FieldError, InvalidInput
 
+MAX_SLICES = 1_000
 NORMALIZED: tuple[TaskName, ...] = ("multiclass", "distributions")
 _PROBABILITY_RULE = "must lie in [0, 1]; if these are scores of any size, send them as `logits`"
 
@@ -41,6 +43,8 @@ class Batch:
         scored: (n,), or (n, l) where single labels are masked; None scores all.
         n_classes: Columns; 2 for binary, 0 for tokens.
         sizes: (n,) `n_bytes` and `n_words` of documents.
+        clusters: Which rows are dependent; None for none.
+        slices: By name, the parts a batch is looked at in.
         not_normalized: Rows whose probabilities do not sum to 1.
         looks_like_probabilities: Whether all scored logits could be rows of probabilities.
     """
@@ -55,6 +59,8 @@ class Batch:
     targets: NDArray[Any] | None = None
     sample_weight: FloatArray | None = None
     sizes: Mapping[str, IntArray] = field(default_factory=dict)
+    clusters: Grouping | None = None
+    slices: Mapping[str, Grouping] = field(default_factory=dict)
     not_normalized: Finding = field(default_factory=Finding)
     looks_like_probabilities: bool = False
 
@@ -72,16 +78,40 @@ class Batch:
         rows = self.scored_rows
         return len(self) if rows is None else int(np.count_nonzero(rows))
 
+    def take(self, rows: IntArray) -> "Batch":
+        """The same request about some of its rows; what was noticed of the others is forgotten."""
+        prediction = self.prediction
+        return replace(
+            self,
+            prediction=prediction.take(rows) if isinstance(prediction, Ragged) else prediction[rows],
+            labels=_taken(self.labels, rows),
+            targets=_taken(self.targets, rows),
+            sample_weight=_taken(self.sample_weight, rows),
+            scored=_taken(self.scored, rows),
+            sizes={name: values[rows] for name, values in self.sizes.items()},
+            clusters=None if self.clusters is None else self.clusters.take(rows),
+            slices={},
+            not_normalized=Finding(),
+            looks_like_probabilities=False,
+        )
+
+
+def _taken(values: NDArray[Any] | None, rows: IntArray) -> NDArray[Any] | None:
+    return None if values is None else values[rows]
+
 
 def _rowwise(scored: BoolArray | None) -> BoolArray | None:
     return scored if scored is None or scored.ndim == 1 else np.logical_or.reduce(scored, axis=1)
 
 
-def batch_of(task: TaskName, columns: Mapping[str, Column], options: Options) -> Batch:
+def batch_of(
+    task: TaskName, columns: Mapping[str, Column], options: Options, slices: Mapping[str, Column] | None = None
+) -> Batch:
     """Check columns and make a batch of them.
 
     Args:
         columns: By field name; one truth and one prediction of those the task knows.
+        slices: By name of the slice, the part each row belongs to.
 
     Raises:
         InvalidInput: A shape or a value breaks a rule; the pointer names field and index.
@@ -93,7 +123,23 @@ def batch_of(task: TaskName, columns: Mapping[str, Column], options: Options) ->
             raise InvalidInput.at(f"/{name}", "wrong_length", rule)
     if not len(columns[form]):
         raise InvalidInput.at(f"/{form}", "empty", "must hold at least one sample, found none")
-    return (_tokens_batch if task == "tokens" else _classes_batch)(task, form, columns, options)
+    batch = (_tokens_batch if task == "tokens" else _classes_batch)(task, form, columns, options)
+    return replace(batch, slices=_slices(slices, len(batch))) if slices else batch
+
+
+def _slices(slices: Mapping[str, Column], n_rows: int) -> dict[str, Grouping]:
+    groupings = {}
+    for name, values in slices.items():
+        pointer = f"slices/{name}"
+        if len(values) != n_rows:
+            rule = f"must hold as many values as there are samples, {n_rows}, found {len(values)}"
+            raise InvalidInput.at(f"/{pointer}", "wrong_length", rule)
+        groupings[name] = grouping_of(shaped(pointer, values, 1))
+    n_slices = sum(len(grouping.names) for grouping in groupings.values())
+    if n_slices > MAX_SLICES:
+        rule = f"must have at most {MAX_SLICES} different values in all, found {n_slices}"
+        raise InvalidInput.at("/slices", "out_of_range", rule)
+    return groupings
 
 
 def _classes_batch(task: TaskName, form: str, columns: Mapping[str, Column], options: Options) -> Batch:
@@ -120,6 +166,7 @@ def _classes_batch(task: TaskName, form: str, columns: Mapping[str, Column], opt
         labels=labels,
         targets=targets,
         sample_weight=_sample_weight(columns, scored),
+        clusters=_clusters(columns),
         not_normalized=_row_sums(task, form, prediction, scored, options),
         looks_like_probabilities=form == "logits"
         and task in NORMALIZED
@@ -188,6 +235,10 @@ def _sample_weight(columns: Mapping[str, Column], scored: BoolArray | None) -> F
     return weight
 
 
+def _clusters(columns: Mapping[str, Column]) -> Grouping | None:
+    return grouping_of(shaped("cluster_id", columns["cluster_id"], 1)) if "cluster_id" in columns else None
+
+
 def _tokens_batch(task: TaskName, form: str, columns: Mapping[str, Column], options: Options) -> Batch:
     documents = columns[form]
     if not isinstance(documents, Ragged):
@@ -209,6 +260,7 @@ def _tokens_batch(task: TaskName, form: str, columns: Mapping[str, Column], opti
         scored=None if scored.all() else scored,
         sample_weight=_sample_weight(columns, None),
         sizes=sizes,
+        clusters=_clusters(columns),
     )
 
 

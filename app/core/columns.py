@@ -26,6 +26,13 @@ class Ragged:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def take(self, rows: IntArray) -> "Ragged":
+        """Some of the rows, in the order given."""
+        lengths = np.diff(self.offsets)[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        places = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths)
+        return Ragged(self.values[places], offsets)
+
     def pointer(self, field: str, position: int) -> str:
         """The JSON pointer of the value at `position` of `values`."""
         row = int(np.searchsorted(self.offsets, position, side="right")) - 1

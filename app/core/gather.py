@@ -14,8 +14,17 @@ from app.core.rows import Rows, blocks
 from app.core.rows.elements import ElementRows
 from app.core.rows.tokens import TokenRows
 from app.core.state import GroupSums, Moments
-from app.core.sums import ONE, exact_dot, exact_power_sums, exact_sum
-from app.core.tables import calibration, class_frequencies, per_class, per_label, target_frequencies, times, weighted
+from app.core.sums import ONE, exact_dot, exact_group_sums, exact_power_sums, exact_sum, to_float
+from app.core.tables import (
+    calibration,
+    class_frequencies,
+    confusion,
+    per_class,
+    per_label,
+    target_frequencies,
+    times,
+    weighted,
+)
 from app.errors import InvalidInput
 
 _FEW_ROWS = 2_048
@@ -53,6 +62,7 @@ class Chunk:
         self._rows = rows
         self.weight = None if batch.sample_weight is None else batch.sample_weight[rows]
         self._means = means
+        self._clusters = None if batch.clusters is None else batch.clusters.codes[rows]
         self._denominators: dict[Family, FloatArray | None] = {}
         self._by_count = batch.options.denominator == "count"
         self.tables: dict[str, GroupSums] = {}
@@ -96,6 +106,8 @@ class Chunk:
             return
         if "class_frequencies" in tables and not block.has_labels:
             self._add_table("class_frequencies", target_frequencies(block, weight))
+        if "confusion" in tables:
+            self._add_table("confusion", confusion(block))
         if "per_class" in tables and isinstance(block, ElementRows) and block.is_multilabel:
             self._add_table("per_class", per_label(block, weight))
 
@@ -125,6 +137,9 @@ class Chunk:
     def moments(self) -> dict[str, Moments]:
         """The sums of each mean, by name."""
         entries = {mean.name: self._entry(self.columns.get(mean.name), mean.family) for mean in self._means}
+        if self._clusters is not None:
+            codes = np.cumsum(np.diff(self._clusters, prepend=self._clusters[0]) != 0)
+            return {name: _clustered(entry, codes, self.weighs) for name, entry in entries.items()}
         powers = _powers([array for entry in entries.values() for array in (entry.z, entry.v)])
         return {name: _moments(entry, powers) for name, entry in entries.items()}
 
@@ -211,3 +226,14 @@ def _names(batch: Batch, tables: Sequence[str]) -> list[str]:
     if "class_frequencies" in tables or "per_class" in tables:
         names.append("labels")
     return names
+
+
+def _clustered(entry: _Entry, codes: IntArray, weighs: BoolArray | np.bool_) -> Moments:
+    """Moments in which n counts clusters, and products are those of sums within clusters."""
+    z, v = entry.z * 1.0, np.ones(len(entry.z)) if entry.v is None else entry.v
+    n_clusters = int(codes[-1]) + 1
+    sums = [np.array(list(map(to_float, exact_group_sums(values, codes, n_clusters)))) for values in (z, v)]
+    counted = np.bincount(codes, weights=weighs & (v > 0.0), minlength=n_clusters) > 0
+    ((_, zz), (_, vv)) = exact_power_sums(np.array(sums))
+    n = int(np.count_nonzero(counted))
+    return Moments(n, entry.n_infinite, exact_sum(z), exact_sum(v), zz, exact_dot(*sums), vv)

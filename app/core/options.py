@@ -64,6 +64,7 @@ class Options:
     )
     n_bins: Annotated[int, Ge(1), Le(10_000)] = _option(15, ONE_LABEL, "Equal-width calibration bins.")
     bin_edges: Literal["left", "right"] = _option("left", ONE_LABEL, "Which edge a calibration bin includes.")
+    n_worst: Annotated[int, Ge(1), Le(1_000)] = _option(10, ALL, "How many rows `worst` lists.", shapes_sums=False)
     confidence_level: Annotated[float, Gt(0), Lt(1)] = _option(
         0.95, ALL, "Coverage of every confidence interval.", shapes_sums=False
     )

@@ -71,6 +71,15 @@ def per_class(columns: Mapping[str, Any], weight: FloatArray | None, n_classes: 
     return _scores_by_group(columns["labels"], n_classes, weight, share, columns)
 
 
+def confusion(rows: ClassedRows) -> GroupSums:
+    """Rows by true and predicted class, (k, k) flattened; for multilabel (l, 2, 2)."""
+    if isinstance(rows, ElementRows) and rows.is_multilabel:
+        truth, predicted = rows.targets >= 0.5, (rows.targets >= 0.5) == rows.correct
+        cells = 4 * np.arange(rows.n_elements)[:, None] + 2 * truth + predicted
+        return GroupSums({"n": _counts(cells[rows.scored_elements], 4 * rows.n_elements)})
+    return GroupSums({"n": _counts(rows.labels * rows.n_classes + rows.predicted, rows.n_classes**2)})
+
+
 def per_label(rows: ElementRows, weight: FloatArray | None) -> GroupSums:
     """Loss, Brier score and accuracy of the scored elements of each label."""
     scored = rows.scored_elements.ravel()
@@ -149,11 +158,14 @@ def _counts(groups: IntArray, n_groups: int) -> list[int]:
 def empty_table(name: str, batch: Batch) -> GroupSums:
     """A table of no rows, to which others add."""
     n_groups = batch.options.n_bins if name == "calibration" else batch.n_classes
+    if name == "confusion":
+        n_groups = 4 * batch.n_classes if batch.task == "multilabel" else batch.n_classes**2
     return GroupSums({column: [0] * n_groups for column in TABLE_COLUMNS[name]})
 
 
 TABLE_COLUMNS = {
     "calibration": ("n", "weight", "confidence", "frequency"),
     "class_frequencies": ("weight",),
+    "confusion": ("n",),
     "per_class": ("n", "n_infinite", "weight", "share", "cross_entropy", "brier_score", "accuracy"),
 }

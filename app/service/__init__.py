@@ -1,5 +1,7 @@
 """The use cases: what a caller asks for, without HTTP or SQL."""
 
-from app.service.scoring import INCLUDES, Include, ScoreRequest, score
+from app.service.comparing import COMPARED, CompareRequest, compare
+from app.service.scoring import ScoreRequest, score
+from app.service.sections import INCLUDES, Include
 
-__all__ = ["INCLUDES", "Include", "ScoreRequest", "score"]
+__all__ = ["COMPARED", "INCLUDES", "CompareRequest", "Include", "ScoreRequest", "compare", "score"]

@@ -1,38 +1,22 @@
 """Scoring one batch: from checked columns to the answer of the contract."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from app.core.batches import Batch, batch_of
-from app.core.calibration import reliability
 from app.core.columns import Column
-from app.core.losses import NATS_PER_UNIT
 from app.core.metric import Metric
 from app.core.options import Options
 from app.core.registry import CROSS_ENTROPY, metrics_for
 from app.core.summary import Summary, summarize
 from app.core.sums import to_float
-from app.core.tables import class_scores
 from app.core.tasks import TaskName
 from app.core.uncertainty import mean
 from app.core.warnings import warnings_of
-from app.errors import InvalidInput
-
-Include: TypeAlias = Literal["per_sample", "per_class", "calibration"]
-
-INCLUDES: dict[TaskName, tuple[Include, ...]] = {
-    "binary": ("per_sample", "per_class", "calibration"),
-    "multiclass": ("per_sample", "per_class", "calibration"),
-    "multilabel": ("per_sample", "per_class"),
-    "distributions": ("per_sample",),
-    "tokens": ("per_sample",),
-}
-"""The sections each task can add to an answer."""
-
-MAX_LISTED_CLASSES = 10_000
+from app.service.sections import SECTIONS, TABLES, Include, check_sections
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +27,7 @@ class ScoreRequest:
     columns: Mapping[str, Column]
     options: Options
     include: frozenset[Include]
+    slices: Mapping[str, Column] = field(default_factory=dict)
 
 
 def score(request: ScoreRequest) -> dict[str, Any]:
@@ -54,21 +39,28 @@ def score(request: ScoreRequest) -> dict[str, Any]:
     Raises:
         InvalidInput: A value breaks a rule; the pointer names field and index.
     """
-    batch = batch_of(request.task, request.columns, request.options)
-    if "per_class" in request.include and batch.n_classes > MAX_LISTED_CLASSES:
-        rule = f"must have at most {MAX_LISTED_CLASSES} classes for per_class, found {batch.n_classes}"
-        raise InvalidInput.at("/include", "out_of_range", rule)
+    batch = batch_of(request.task, request.columns, request.options, request.slices)
+    check_sections(batch, request.include)
     metrics = metrics_for(batch)
-    means = {of.name: of for metric in metrics for of in metric.means}
-    tables = {table for metric in metrics for table in metric.tables} | (request.include & {"per_class"})
-    summary = summarize(batch, list(means.values()), sorted(tables), per_sample="per_sample" in request.include)
-    return {
+    summary = _summary(batch, metrics, request.include)
+    answer = {
         **_head(batch, summary),
         "metrics": _values(batch, summary, metrics),
         "warnings": warnings_of(batch, summary, mean(summary.state.moments[CROSS_ENTROPY.name], 0.95)),
         "options": batch.options.for_task(batch.task),
-        **{section: _SECTIONS[section](batch, summary) for section in sorted(request.include)},
     }
+    answer |= {name: SECTIONS[name](batch, summary) for name in SECTIONS if name in request.include}
+    if batch.slices:
+        answer["slices"] = _slices(batch, metrics)
+    return answer
+
+
+def _summary(batch: Batch, metrics: Sequence[Metric], include: frozenset[Include]) -> Summary:
+    means = {of.name: of for metric in metrics for of in metric.means}
+    tables = {table for metric in metrics for table in metric.tables} | {
+        TABLES[name] for name in TABLES if name in include
+    }
+    return summarize(batch, list(means.values()), sorted(tables), per_sample=bool(include & {"per_sample", "worst"}))
 
 
 def _head(batch: Batch, summary: Summary) -> dict[str, Any]:
@@ -94,21 +86,21 @@ def _values(batch: Batch, summary: Summary, metrics: Sequence[Metric]) -> dict[s
     }
 
 
-def _per_sample(batch: Batch, summary: Summary) -> dict[str, Any]:
-    losses = np.where(np.isinf(summary.per_sample), np.nan, summary.per_sample)
-    return {"cross_entropy": losses / NATS_PER_UNIT[batch.options.unit]}
+def _slices(batch: Batch, metrics: Sequence[Metric]) -> dict[str, Any]:
+    """By name and value of each slice, the metrics of its rows: of a state of its own."""
+    return {
+        name: {
+            _key(value): _slice(batch.take(np.flatnonzero(grouping.codes == code)), metrics)
+            for code, value in enumerate(grouping.names)
+        }
+        for name, grouping in batch.slices.items()
+    }
 
 
-def _per_class(batch: Batch, summary: Summary) -> list[dict[str, Any]]:
-    return class_scores(summary.state.groups["per_class"], batch.options)
+def _key(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _calibration(batch: Batch, summary: Summary) -> dict[str, Any]:
-    return {"bins": reliability(summary.state.groups["calibration"], batch.options.confidence_level)}
-
-
-_SECTIONS: dict[Include, Callable[[Batch, Summary], Any]] = {
-    "per_sample": _per_sample,
-    "per_class": _per_class,
-    "calibration": _calibration,
-}
+def _slice(part: Batch, metrics: Sequence[Metric]) -> dict[str, Any]:
+    summary = _summary(part, metrics, frozenset())
+    return {"n_scored": summary.state.n_scored, "metrics": _values(part, summary, metrics)}

@@ -49,7 +49,9 @@ KINDS: dict[str, tuple[Kind, ...]] = {
     "mask": (BOOLEAN,),
     "n_bytes": (INTEGER,),
     "n_words": (INTEGER,),
+    "cluster_id": (INTEGER, STRING),
 }
+SLICE_KINDS = (INTEGER, STRING, BOOLEAN)
 
 
 def decode(body: bytes | bytearray) -> dict[str, Any]:
@@ -67,14 +69,33 @@ def decode(body: bytes | bytearray) -> dict[str, Any]:
     """
     fields = _object(body)
     refusals = []
-    for name in [name for name in fields if name in KINDS]:
+    for holder, name, pointer, kinds in _columns(fields):
         try:
-            fields[name] = _column(f"/{name}", KINDS[name], fields[name])
+            holder[name] = _column(pointer, kinds, holder[name])
         except InvalidInput as refusal:
             refusals.append(refusal)
     if refusals:
         raise InvalidInput(chain.from_iterable(r.errors for r in refusals), sum(r.n_errors for r in refusals))
     return fields
+
+
+def _columns(fields: dict[str, Any]) -> list[tuple[dict[str, Any], str, str, tuple[Kind, ...]]]:
+    """Where columns stand: the object that holds each, its name there, its pointer, and what it may hold."""
+    columns = [(fields, name, f"/{name}", KINDS[name]) for name in fields if name in KINDS]
+    slices = fields.get("slices")
+    if isinstance(slices, dict):
+        columns += [(slices, name, f"/slices/{escaped(name)}", SLICE_KINDS) for name in slices]
+    candidates = fields.get("candidates")
+    for name, candidate in candidates.items() if isinstance(candidates, dict) else ():
+        if isinstance(candidate, dict):
+            place = f"/candidates/{escaped(name)}"
+            columns += [(candidate, form, f"{place}/{form}", KINDS[form]) for form in candidate if form in KINDS]
+    return columns
+
+
+def escaped(name: str) -> str:
+    """A name as a part of a JSON pointer (RFC 6901), clipped."""
+    return clipped(name).replace("~", "~0").replace("/", "~1")
 
 
 def found(value: object) -> str:

@@ -15,7 +15,7 @@ Body = dict[str, Any]
 
 def batch(task: TaskName, body: Body) -> Batch:
     request = request_of(task, body)
-    return batch_of(task, request.columns, request.options)
+    return batch_of(task, request.columns, request.options, request.slices)
 
 
 def state(task: TaskName, body: Body) -> State:

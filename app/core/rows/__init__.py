@@ -7,6 +7,7 @@ import numpy as np
 
 from app.core.batches import Batch
 from app.core.columns import IntArray
+from app.core.grouping import Grouping
 from app.core.rows.classes import ClassRows
 from app.core.rows.elements import ElementRows
 from app.core.rows.tokens import TokenRows
@@ -29,7 +30,10 @@ def rows_of(batch: Batch, rows: slice | IntArray) -> Rows:
 
 
 def chunks(batch: Batch) -> Iterator[slice | IntArray]:
-    """The scored rows, a whole number of blocks at a time."""
+    """The scored rows, a whole number of blocks or of clusters at a time."""
+    if batch.clusters is not None:
+        yield from _whole_clusters(batch, batch.clusters)
+        return
     scored = batch.scored_rows
     kept = None if scored is None else np.flatnonzero(scored)
     n_rows = len(batch) if kept is None else len(kept)
@@ -38,6 +42,18 @@ def chunks(batch: Batch) -> Iterator[slice | IntArray]:
     for start in range(0, n_rows, step):
         part = slice(start, min(start + step, n_rows))
         yield part if kept is None else kept[part]
+
+
+def _whole_clusters(batch: Batch, clusters: Grouping) -> Iterator[IntArray]:
+    """The scored rows in order of their cluster, cut between clusters: the sums of a cluster are made in one go."""
+    scored = np.arange(len(batch)) if batch.scored_rows is None else np.flatnonzero(batch.scored_rows)
+    order = scored[np.argsort(clusters.codes[scored], kind="stable")]
+    ends = np.flatnonzero(np.diff(clusters.codes[order], append=-1)) + 1
+    start = 0
+    while start < len(order):
+        stop = int(ends[np.searchsorted(ends, min(start + _CHUNK_ROWS, len(order)))])
+        yield order[start:stop]
+        start = stop
 
 
 def blocks(batch: Batch, chunk: slice | IntArray) -> Iterator[Rows]:

@@ -39,7 +39,7 @@ class ClassRows:
     def probabilities(self) -> FloatArray:
         """As sent, or as the options ask, renormalised; not clipped."""
         if self._form == "probabilities":
-            if self.options.normalization == "renormalize":
+            if self._renormalizes:
                 return self._scores / losses.class_sum(self._scores)
             return self._scores
         return np.exp(self._log)
@@ -48,7 +48,7 @@ class ClassRows:
     def _log(self) -> FloatArray:
         if self._form == "probabilities":
             return np.log(self.probabilities)
-        if self._form == "log_probabilities" and self.options.normalization != "renormalize":
+        if self._form == "log_probabilities" and not self._renormalizes:
             return self._scores
         return losses.log_softmax(self._scores)
 
@@ -72,6 +72,22 @@ class ClassRows:
         """Probabilities as they enter expectations of logarithms."""
         epsilon = self.options.epsilon
         return np.clip(self.probabilities, epsilon, 1.0 - epsilon) if epsilon else self.probabilities
+
+    @property
+    def predicted(self) -> IntArray:
+        """The top class, the first of equals."""
+        predicted: IntArray = self._scores.argmax(axis=0)
+        return predicted
+
+    @property
+    def label_columns(self) -> IntArray:
+        """(n,) the true class."""
+        return self.labels
+
+    @property
+    def label_probabilities(self) -> FloatArray:
+        """The probability of the true class."""
+        return self.probabilities.ravel().take(self._at_label)
 
     @lazy
     def clipped(self) -> BoolArray:
@@ -130,6 +146,28 @@ class ClassRows:
         if self.hard:
             return self._shared(0.0 - self.log_probabilities.ravel().take(self._at_label))
         return losses.cross_entropy(self._weighted, self.log_probabilities)
+
+    @property
+    def slope(self) -> FloatArray:
+        """(n, k) derivative of the loss of each row by its prediction."""
+        weight, p = self._weighted, self.probabilities
+        inside = np.ones_like(p, dtype=bool)
+        if self.options.epsilon:
+            inside = self.log_probabilities == self._log
+            weight = np.where(inside, weight, 0.0)
+        total = losses.class_sum(weight)
+        if self._form == "logits" or (self._form == "log_probabilities" and self._renormalizes):
+            return (p * total - weight).T
+        if self._form == "log_probabilities":
+            return -weight.T
+        slopes = np.where(weight == 0.0, 0.0, -weight / p)
+        if self._renormalizes:
+            slopes = (slopes + total) / losses.class_sum(self._scores)
+        return slopes.T
+
+    @property
+    def _renormalizes(self) -> bool:
+        return self.options.normalization == "renormalize"
 
     @lazy
     def target_entropy(self) -> FloatArray | None:

@@ -89,10 +89,13 @@ class ElementRows:
 
     @lazy
     def _clipped_complements(self) -> FloatArray:
-        """1 - p, from logits without the rounding of p."""
+        """1 - p as it enters expectations of logarithms, from logits without the rounding of p."""
         epsilon = self.options.epsilon
-        complements = losses.expit(-self._scores) if self._logits else 1.0 - self._scores
-        return np.clip(complements, epsilon, 1.0 - epsilon) if epsilon else complements
+        return np.clip(self._complements, epsilon, 1.0 - epsilon) if epsilon else self._complements
+
+    @lazy
+    def _complements(self) -> FloatArray:
+        return losses.expit(-self._scores) if self._logits else 1.0 - self._scores
 
     @lazy
     def clipped(self) -> BoolArray:
@@ -103,12 +106,15 @@ class ElementRows:
         return rows
 
     @lazy
+    def _exact_logs(self) -> tuple[FloatArray, FloatArray]:
+        if self._logits:
+            return -losses.softplus(-self._scores), -losses.softplus(self._scores)
+        return np.log(self._scores), np.log1p(-self._scores)
+
+    @lazy
     def _logs(self) -> tuple[FloatArray, FloatArray]:
         epsilon = self.options.epsilon
-        if self._logits:
-            log_p, log_not_p = -losses.softplus(-self._scores), -losses.softplus(self._scores)
-        else:
-            log_p, log_not_p = np.log(self._scores), np.log1p(-self._scores)
+        log_p, log_not_p = self._exact_logs
         if not epsilon:
             return log_p, log_not_p
         # the logarithms are clipped, not the probabilities: 1 - (1 - epsilon) is not epsilon
@@ -135,6 +141,40 @@ class ElementRows:
     def element_losses(self) -> FloatArray:
         """The loss of every element, (l, n)."""
         return losses.binary_cross_entropy(self._smoothed, *self._logs, self._pos_weight)
+
+    @property
+    def slope(self) -> FloatArray:
+        """(n,) or (n, l) derivative of the loss of each row by its prediction."""
+        p, not_p, t = self.probabilities, self._complements, self._smoothed
+        positive, negative = self._pos_weight * t, 1.0 - t
+        if self.options.epsilon:
+            log_p, log_not_p = self._exact_logs
+            positive = np.where(log_p == self._logs[0], positive, 0.0)
+            negative = np.where(log_not_p == self._logs[1], negative, 0.0)
+        if self._logits:
+            slopes = negative * p - positive * not_p
+        else:
+            slopes = np.where(negative == 0.0, 0.0, negative / not_p) - np.where(positive == 0.0, 0.0, positive / p)
+        slopes = slopes if self._mask is None else np.where(self._mask, slopes, 0.0)
+        return slopes.T if self.is_multilabel else slopes[0]
+
+    @property
+    def predicted(self) -> IntArray:
+        """(n,) 1 where the first element is predicted positive, for binary."""
+        predicted: IntArray = (self.probabilities[0] >= self.options.threshold).astype(np.int64)
+        return predicted
+
+    @property
+    def label_columns(self) -> IntArray:
+        """(n,) the true class, for multilabel (n, l)."""
+        labels: IntArray = (self.targets >= 0.5).astype(np.int64).T
+        return labels if self.is_multilabel else labels[:, 0]
+
+    @property
+    def label_probabilities(self) -> FloatArray:
+        """(n,) or (n, l) probability of what was observed."""
+        own = np.where(self.targets >= 0.5, self.probabilities, self._complements)
+        return own.T if self.is_multilabel else own[0]
 
     @lazy
     def cross_entropy(self) -> FloatArray:

@@ -22,8 +22,12 @@ class TokenRows:
             raise TypeError("tokens come as a list a document")
         self.options = batch.options
         self._batch, self._rows = batch, rows
-        self._starts = documents.offsets[:-1][rows]
-        self._ends = documents.offsets[1:][rows]
+        if isinstance(rows, slice):
+            offsets = documents.offsets[rows.start : rows.stop + 1]
+            documents = Ragged(documents.values[offsets[0] : offsets[-1]], offsets - offsets[0])
+        else:
+            documents = documents.take(rows)
+        self._starts, self._ends = documents.offsets[:-1], documents.offsets[1:]
         self._values = documents.values
 
     def __len__(self) -> int:
@@ -37,19 +41,16 @@ class TokenRows:
     @lazy
     def cross_entropy(self) -> FloatArray:
         """Summed over the tokens of each document."""
-        first = int(self._starts[0])
-        tokens = self._values[first : int(self._ends[-1])].astype(np.float64, copy=False)
+        tokens = self._values.astype(np.float64, copy=False)
         if self.options.epsilon:
             tokens = np.clip(tokens, np.log(self.options.epsilon), np.log1p(-self.options.epsilon))
-        return 0.0 - np.add.reduceat(tokens, self._starts - first)
+        return 0.0 - np.add.reduceat(tokens, self._starts)
 
     @lazy
     def clipped(self) -> FloatArray:
         """Documents in which epsilon moved a probability."""
-        first = int(self._starts[0])
-        tokens = self._values[first : int(self._ends[-1])]
-        outside = (tokens < np.log(self.options.epsilon)) | (tokens > np.log1p(-self.options.epsilon))
-        return np.logical_or.reduceat(outside, self._starts - first)
+        outside = (self._values < np.log(self.options.epsilon)) | (self._values > np.log1p(-self.options.epsilon))
+        return np.logical_or.reduceat(outside, self._starts)
 
     @lazy
     def macro_perplexity(self) -> FloatArray:

@@ -1,0 +1,134 @@
+"""The losses of several candidates on the same rows, and what means of their differences are made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.core.batches import Batch
+from app.core.columns import BoolArray, FloatArray, IntArray
+from app.core.lazy import lazy
+from app.core.rows import blocks, chunks
+from app.core.state import Moments
+from app.core.sums import exact_dot, exact_group_sums, exact_sum, to_float
+from app.core.tables import weighted
+
+_CLUSTERS_AT_ONCE = 4_096
+_ULPS = 4 * np.finfo(np.float64).eps
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Rows that candidates are compared on; rows of one cluster stand together.
+
+    Attributes:
+        losses: By candidate, (n,) the loss of each row in nats, summed over the tokens of a document; infinite
+            where the candidate put probability 0 on what was observed.
+        weight: (n,) sample weights.
+        counts: (n,) what each row counts for in the denominator of a mean.
+        clusters: (n,) rising numbers, equal where rows are dependent; None if all are independent.
+    """
+
+    losses: Mapping[str, FloatArray]
+    weight: FloatArray
+    counts: FloatArray
+    clusters: IntArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.weight)
+
+    def take(self, rows: IntArray) -> "Sample":
+        """Some of the rows, by their rising positions."""
+        losses = {name: values[rows] for name, values in self.losses.items()}
+        clusters = None if self.clusters is None else self.clusters[rows]
+        return Sample(losses, self.weight[rows], self.counts[rows], clusters)
+
+    @lazy
+    def counted(self) -> BoolArray:
+        """(n,) rows of positive weight that count for something."""
+        rows: BoolArray = (self.weight > 0.0) & (self.counts > 0.0)
+        return rows
+
+    @lazy
+    def n(self) -> int:
+        """Independent observations: rows that count, or clusters that hold one."""
+        if self.clusters is None:
+            return int(np.count_nonzero(self.counted))
+        return len(np.unique(self.clusters[self.counted]))
+
+    def infinite(self, name: str) -> BoolArray:
+        """(n,) rows of positive weight in which the loss of a candidate is infinite."""
+        rows: BoolArray = np.isinf(self.losses[name]) & (self.weight > 0.0)
+        return rows
+
+    def moments(self, losses: FloatArray) -> Moments:
+        """What the mean of (n,) losses, and its standard error, need; they are finite where the weight is positive."""
+        values = weighted(self.weight, losses)
+        z, v = self._within_clusters(values), self._cluster_counts
+        products = exact_dot(z, z), exact_dot(z, v), exact_dot(v, v)
+        return Moments(self.n, 0, exact_sum(values), exact_sum(self.counts), *products)
+
+    def residuals(self, name: str) -> FloatArray:
+        """What each row, or cluster, adds to the error of a candidate's mean loss, where that is finite."""
+        values = weighted(self.weight, self.losses[name])
+        z = self._within_clusters(values)
+        residuals = z - exact_sum(values) / exact_sum(self.counts) * self._cluster_counts
+        return np.where(np.abs(residuals) > _ULPS * np.abs(z), residuals, 0.0)  # the rounding of z is no spread
+
+    @lazy
+    def _cluster_counts(self) -> FloatArray:
+        return self._within_clusters(self.counts)
+
+    @lazy
+    def _codes(self) -> IntArray:
+        """(n,) clusters numbered without gaps."""
+        clusters = np.arange(len(self)) if self.clusters is None else self.clusters
+        return np.cumsum(np.diff(clusters, prepend=clusters[:1]) != 0)
+
+    def _within_clusters(self, values: FloatArray) -> FloatArray:
+        """Exact sums within clusters, each rounded once; the values themselves where rows are independent."""
+        if self.clusters is None or not len(self):
+            return values
+        sums: list[float] = []
+        for first in range(0, int(self._codes[-1]) + 1, _CLUSTERS_AT_ONCE):
+            rows = slice(*np.searchsorted(self._codes, (first, first + _CLUSTERS_AT_ONCE)))
+            codes = self._codes[rows] - first
+            sums += map(to_float, exact_group_sums(values[rows], codes, int(codes[-1]) + 1))
+        return np.array(sums)
+
+
+def row_order(batch: Batch) -> IntArray:
+    """Row numbers of the scored rows in the order of a sample: by cluster, else as they came."""
+    scored = np.arange(len(batch)) if batch.scored_rows is None else np.flatnonzero(batch.scored_rows)
+    return scored if batch.clusters is None else scored[np.argsort(batch.clusters.codes[scored], kind="stable")]
+
+
+def sample_of(batches: Mapping[str, Batch]) -> Sample:
+    """The scored rows of batches, by candidate, that differ in their predictions only."""
+    first = next(iter(batches.values()))
+    order = row_order(first)
+    weight = np.ones(len(first)) if first.sample_weight is None else first.sample_weight
+    return Sample(
+        {name: _gathered(batch, "cross_entropy")[0, order] for name, batch in batches.items()},
+        weight[order],
+        _counts(first, weight)[order],
+        None if first.clusters is None else first.clusters.codes[order],
+    )
+
+
+def _counts(batch: Batch, weight: FloatArray) -> FloatArray:
+    size, share = _gathered(batch, "size", "share")
+    counts: FloatArray = size if batch.options.denominator == "count" else weight * size * share
+    return counts
+
+
+def _gathered(batch: Batch, *names: str) -> FloatArray:
+    """Quantities of rows, one (n,) each; 1 where there is none, and of rows that are not scored."""
+    columns = np.ones((len(names), len(batch)))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
+        for chunk in chunks(batch):
+            parts = [[getattr(block, name) for name in names] for block in blocks(batch, chunk)]
+            for column, values in zip(columns, zip(*parts, strict=True), strict=True):
+                if values[0] is not None:
+                    column[chunk] = np.concatenate(values)
+    return columns

@@ -1,0 +1,178 @@
+"""Two more ways to calibrate the task binary: Platt's sigmoid and the isotonic fit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
+
+import numpy as np
+
+from app.core import losses
+from app.core.batches import Batch
+from app.core.columns import FloatArray, IntArray
+from app.core.rows.elements import ElementRows
+from app.core.sums import ONE, exact_sum, to_float
+from app.core.tables import weighted
+from app.core.temperature import (
+    FLOOR,
+    Temperature,
+    class_shares,
+    fit_temperature,
+    scores,
+    smoothed_targets,
+    weighted_sum,
+)
+
+_TOLERANCE = 1e-12
+_SLACK = 1e-13  # of the loss, which near its minimum is known no better than that
+_MAX_STEPS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Platt:
+    """The logit slope * z + intercept of a score z; with slope 1 and intercept 0 it stays as it is."""
+
+    in_answer: ClassVar = ("slope", "intercept")
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    converged: bool = True
+    at_bound: bool = False
+
+    def prediction(self, batch: Batch, rows: IntArray) -> tuple[str, FloatArray]:
+        """The calibrated prediction of some rows: its form, and (n,) numbers."""
+        return "logits", self.slope * scores(batch, rows) + self.intercept
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """A non-decreasing map from probability to probability: straight between its points, level beyond them."""
+
+    probabilities: tuple[float, ...] = (FLOOR, 1.0 - FLOOR)
+    calibrated: tuple[float, ...] = (FLOOR, 1.0 - FLOOR)
+
+
+@dataclass(frozen=True, slots=True)
+class Isotonic:
+    """A non-decreasing function of the probability; by default that of the floored scores, which changes nothing."""
+
+    in_answer: ClassVar = ("thresholds",)
+
+    thresholds: Thresholds = Thresholds()
+    converged: bool = True
+    at_bound: bool = False
+
+    def prediction(self, batch: Batch, rows: IntArray) -> tuple[str, FloatArray]:
+        """The calibrated prediction of some rows: its form, and (n,) numbers."""
+        if self.thresholds == Thresholds():
+            return "logits", scores(batch, rows)  # not one bit else than before
+        places = ElementRows(batch, rows).probabilities[0]
+        return "probabilities", np.interp(places, self.thresholds.probabilities, self.thresholds.calibrated)
+
+
+def fit_platt(batch: Batch, rows: IntArray) -> Platt:
+    """Slope and intercept by logistic regression on the score.
+
+    The truth is drawn towards the middle as by Platt ("Probabilistic outputs for support vector machines", 1999,
+    section 2.2): with weights N of the positive and M of the negative class, 1 becomes (N + 1) / (N + 2) and 0 becomes
+    1 / (M + 2). So there is a finite minimum even if the classes are separable, or if there is one only.
+    """
+    found = scores(batch, rows)
+    weight = None if batch.sample_weight is None else batch.sample_weight[rows]
+    negative, positive = class_shares(batch, _drawn(smoothed_targets(batch, rows), weight))
+    middle, spread = float(found.max() / 2 + found.min() / 2), float(found.max() / 2 - found.min() / 2) or 1.0
+    sigmoid = _Sigmoid((found - middle) / spread, positive, positive + negative, weight)
+    (slope, intercept), converged = sigmoid.fit()
+    return Platt(slope / spread, intercept - slope / spread * middle, converged)
+
+
+def _drawn(targets: FloatArray, weight: FloatArray | None) -> FloatArray:
+    n, m = (to_float(exact_sum(weighted(weight, side))) for side in (targets[0], 1.0 - targets[0]))
+    return targets * ((n + 1.0) / (n + 2.0)) + (1.0 - targets) / (m + 2.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sigmoid:
+    """The mean loss of p = expit(slope * x + intercept), x (n,) within [-1, 1]."""
+
+    x: FloatArray
+    positive: FloatArray
+    level: FloatArray
+    weight: FloatArray | None
+
+    def fit(self) -> tuple[tuple[float, float], bool]:
+        """Where the loss is least, by Newton's method with steps halved as long as they would raise it."""
+        place = np.zeros(2)
+        for _ in range(_MAX_STEPS):
+            step = self._newton_step(place)
+            limit = self._loss(place) * (1.0 + _SLACK)
+            while self._loss(place + step) > limit and np.abs(step).max() > _TOLERANCE:
+                step /= 2.0
+            place = place + step
+            if np.abs(step).max() <= _TOLERANCE * (1.0 + np.abs(place).max()):
+                return (float(place[0]), float(place[1])), True
+        return (float(place[0]), float(place[1])), False
+
+    def _mean(self, values: FloatArray) -> float:
+        size = len(values) * ONE if self.weight is None else exact_sum(self.weight)
+        return weighted_sum(self.weight, values) / size
+
+    def _loss(self, place: FloatArray) -> float:
+        logits = place[0] * self.x + place[1]
+        return self._mean(self.level * losses.softplus(logits) - self.positive * logits)
+
+    def _newton_step(self, place: FloatArray) -> FloatArray:
+        p = losses.expit(place[0] * self.x + place[1])
+        residual = self.positive - self.level * p
+        curve = self.level * p * (1.0 - p)
+        gradient = [self._mean(residual * self.x), self._mean(residual)]
+        cross = self._mean(curve * self.x)
+        hessian = [[self._mean(curve * self.x * self.x), cross], [cross, self._mean(curve)]]
+        # the shortest of all solutions: where all scores are equal, the slope stays 0
+        step: FloatArray = np.linalg.lstsq(np.array(hessian), np.array(gradient))[0]
+        return step
+
+
+def fit_isotonic(batch: Batch, rows: IntArray) -> Isotonic:
+    """The non-decreasing function of the probability with the least loss over `rows`.
+
+    Rows of equal probability are pooled first (Zadrozny, Elkan, "Transforming classifier scores into accurate
+    multiclass probability estimates", KDD 2002).
+    """
+    from scipy.optimize import isotonic_regression  # noqa: PLC0415 slow to import and rarely needed
+
+    places = ElementRows(batch, rows).probabilities[0]
+    weight = None if batch.sample_weight is None else batch.sample_weight[rows]
+    shares = class_shares(batch, smoothed_targets(batch, rows))
+    positive, level = weighted(weight, shares[1]), weighted(weight, losses.class_sum(shares))
+    places, positive, level = _pooled(places, positive, level)
+    if not len(places):
+        return Isotonic()
+    fit = isotonic_regression(positive / level, weights=level)
+    return Isotonic(_thresholds(places, np.clip(fit.x, 0.0, 1.0), fit.blocks))
+
+
+def _pooled(places: FloatArray, positive: FloatArray, level: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Sums by distinct place, without places that weigh nothing."""
+    order = np.lexsort((level, positive, places))  # by all three: so sums do not depend on the order of the rows
+    distinct, starts = np.unique(places[order], return_index=True)
+    sums = [np.add.reduceat(column[order], starts) for column in (positive, level)]
+    kept = sums[1] > 0.0
+    return distinct[kept], sums[0][kept], sums[1][kept]
+
+
+def _thresholds(places: FloatArray, values: FloatArray, blocks: IntArray) -> Thresholds:
+    """The first and the last place of each level block."""
+    ends = np.unique(np.concatenate([blocks[:-1], blocks[1:] - 1]))
+    return Thresholds(tuple(places[ends].tolist()), tuple(values[ends].tolist()))
+
+
+Calibrator: TypeAlias = Temperature | Platt | Isotonic
+Method: TypeAlias = Literal["temperature", "platt", "isotonic"]
+
+FITS: dict[Method, Callable[[Batch, IntArray], Calibrator]] = {
+    "temperature": fit_temperature,
+    "platt": fit_platt,
+    "isotonic": fit_isotonic,
+}
+
+__all__ = ["FITS", "Calibrator", "Isotonic", "Method", "Platt", "Temperature", "Thresholds"]

@@ -1,0 +1,66 @@
+"""The smooth calibration error: gaps between confidence and outcome, seen through a kernel of a width they set."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from app.core.columns import FloatArray
+from app.core.levels import Levels
+from app.core.values import Value
+
+_CELLS = 1 << 13  # of the grid over [0, 1]
+_HALVINGS = 40
+_FREQUENCIES = np.pi * np.arange(_CELLS + 1)
+
+
+def smooth_calibration_error(levels: Levels) -> Value:
+    """smECE: the bandwidth at which the smoothed gaps are as large as the bandwidth itself.
+
+    With r_i = confidence_i - y_i and K_s the Gaussian of standard deviation s reflected at 0 and 1,
+    smECE_s = integral over t in [0, 1] of |sum_i w_i r_i K_s(t, confidence_i)| / sum_i w_i falls with s; the value is
+    smECE_s at the s where smECE_s = s (Błasiok, Nakkiran, "Smooth ECE", ICLR 2024, definitions 2 and 3).
+
+    Rows are split linearly between the nodes of a grid of 8192 cells and smoothed by cosine transforms, so the cost is
+    that of sorting. With h = 1 / 8192, the error is below 0.3 (h / s)**2 for a bandwidth s >= 2 h, and below 2 h under
+    it: 1e-5 at s = 0.02.
+
+    >>> from app.core.levels import levels_of
+    >>> smooth_calibration_error(levels_of(np.array([0.8, 0.9]), np.array([0.0, 1.0]))).value
+    0.35
+    """
+    waves = _waves(_node_gaps(levels))
+    return Value(value=_fixed_point(lambda bandwidth: _smoothed_size(waves, bandwidth)))
+
+
+def _node_gaps(levels: Levels) -> FloatArray:
+    """The share of the gaps that falls to each node of the grid, (cells + 1,)."""
+    position = levels.confidence * _CELLS
+    left = np.minimum(position.astype(np.int64), _CELLS - 1)
+    gaps = (levels.weight * levels.confidence - levels.hits) / levels.weight.sum()
+    to_right = (position - left) * gaps
+    nodes: FloatArray = np.bincount(left, weights=gaps - to_right, minlength=_CELLS + 1).astype(np.float64, copy=False)
+    nodes[1:] += np.bincount(left, weights=to_right, minlength=_CELLS)
+    return nodes
+
+
+def _waves(nodes: FloatArray) -> FloatArray:
+    """Cosine coefficients of point masses reflected at both ends; those at an end meet their own mirror image."""
+    reflected = np.concatenate([nodes, nodes[-2:0:-1]])
+    reflected[[0, _CELLS]] *= 2.0
+    return np.fft.rfft(reflected).real
+
+
+def _smoothed_size(waves: FloatArray, bandwidth: float) -> float:
+    """The integral over [0, 1] of the absolute value of masses that a reflected Gaussian smoothed."""
+    damped = waves * np.exp(-0.5 * np.square(_FREQUENCIES * bandwidth))
+    density = np.abs(np.fft.irfft(damped, 2 * _CELLS)[: _CELLS + 1])
+    return float(density.sum() - 0.5 * (density[0] + density[-1]))
+
+
+def _fixed_point(size: Callable[[float], float]) -> float:
+    """The value of a falling function where it equals its argument in [0, 1], by bisection."""
+    low, high = 0.0, 1.0
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if size(middle) > middle else (low, middle)
+    return size(high)
