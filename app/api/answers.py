@@ -129,6 +129,7 @@ class MetricEntry(Answer):
     direction: Direction
     formula: str
     reference: str
+    library: str | None = Field(None, description="A library call that gives the same number, options left alone.")
     mergeable: bool = Field(description="Whether the sums of two batches add up to that of both.")
 
 

@@ -24,6 +24,7 @@ class Metric:
     """One metric: its contract for the catalogue, its needs, and its formula on a state.
 
     Attributes:
+        library: The call of a known library that gives the same number for options left alone, where there is one.
         means: What must be averaged over rows.
         tables: Sums by group it needs: `calibration`, `class_frequencies`.
         compute: From a state in which something is scored, and a confidence level; in nats.
@@ -38,6 +39,7 @@ class Metric:
     formula: str
     reference: str
     compute: Compute
+    library: str | None = None
     means: tuple[Mean, ...] = ()
     tables: tuple[str, ...] = ()
     when: Callable[[Batch], bool] = lambda _: True

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.core.batches import Batch
 from app.core.findings import Finding, warning
-from app.core.lint import repairing_order
+from app.core.lint import is_constant, n_duplicates, repairing_order
 from app.core.losses import NATS_PER_UNIT
 from app.core.options import ONE_LABEL
 from app.core.state import State
@@ -29,6 +29,7 @@ def warnings_of(batch: Batch, summary: Summary, loss: Value) -> list[dict[str, A
         *_worse_than_uniform(batch, loss),
         *_single_class(batch, state),
         *_few_samples(state),
+        *_repetitions(batch),
     ]
 
 
@@ -112,6 +113,16 @@ def _is_plain(batch: Batch) -> bool:
 def _single_class(batch: Batch, state: State) -> Warnings:
     if batch.task in ONE_LABEL and sum(map(bool, state.groups["class_frequencies"]["weight"])) == 1:
         yield warning("single_class", "only one class occurs in the truth; d2_log_loss has no value")
+
+
+def _repetitions(batch: Batch) -> Warnings:
+    if is_constant(batch):
+        yield warning("constant_predictions", f"all {batch.n_scored} rows carry the same prediction")
+        return
+    repeated, looked_at = n_duplicates(batch)
+    if repeated > looked_at / 2:
+        detail = f"{repeated} of the first {looked_at} rows repeat an earlier one, truth included"
+        yield warning("duplicated_rows", detail, count=repeated)
 
 
 def _few_samples(state: State) -> Warnings:

@@ -1,0 +1,76 @@
+"""Mistakes that a payload betrays; whatever is noticed, no number changes."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.core.tasks import TaskName
+from app.service import score
+from tests.requests import request_of
+
+RNG = np.random.default_rng(9)
+N, K = 400, 4
+ROWS = RNG.dirichlet(np.full(K, 0.2), N)
+LABELS = np.array([RNG.choice(K, p=row) for row in ROWS])
+
+
+def warnings(task: TaskName, **body: Any) -> dict[str, dict[str, Any]]:
+    lists = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in body.items()}
+    return {entry["code"]: entry for entry in score(request_of(task, lists))["warnings"]}
+
+
+@pytest.mark.parametrize("order", [[3, 1, 2, 0], [1, 2, 3, 0]])
+def test_the_order_of_columns_that_repairs_a_bad_loss_is_told(order: list[int]) -> None:
+    found = warnings("multiclass", labels=LABELS, probabilities=ROWS[:, order])["worse_than_uniform"]
+    assert found["class_order"] == [order.index(label) for label in range(K)]
+    assert found["uniform_cross_entropy"] == pytest.approx(np.log(K))
+
+
+def test_swapped_binary_labels_are_told_too() -> None:
+    p = RNG.random(N)
+    found = warnings("binary", labels=(p < 0.5).astype(int), probabilities=p)["worse_than_uniform"]
+    assert found["class_order"] == [1, 0]
+
+
+def test_a_loss_that_no_order_repairs_names_none() -> None:
+    certain = np.where(np.arange(K) == (LABELS[:, None] + RNG.integers(0, K, N)[:, None]) % K, 0.97, 0.01)
+    assert "class_order" not in warnings("multiclass", labels=LABELS, probabilities=certain)["worse_than_uniform"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"label_smoothing": 0.3}, {"class_weight": [9.0, 9.0, 9.0, 9.0]}, {"denominator": "count"}]
+)
+def test_losses_of_another_scale_are_not_held_against_uniform(options: dict[str, Any]) -> None:
+    weight = np.full(N, 9.0)
+    found = warnings("multiclass", labels=LABELS, probabilities=ROWS[:, ::-1], sample_weight=weight, **options)
+    assert "worse_than_uniform" not in found
+
+
+def test_good_predictions_have_no_warning() -> None:
+    assert not warnings("multiclass", labels=LABELS, probabilities=ROWS)
+
+
+def test_logits_that_are_probabilities_are_noticed() -> None:
+    assert "looks_like_probabilities" in warnings("multiclass", labels=LABELS, logits=ROWS)
+    assert "looks_like_probabilities" not in warnings("multiclass", labels=LABELS, logits=np.log(ROWS + 1e-9))
+
+
+def test_one_prediction_for_all_rows_is_noticed() -> None:
+    constant = np.tile([0.1, 0.2, 0.3, 0.4], (N, 1))
+    assert "constant_predictions" in warnings("multiclass", labels=LABELS, probabilities=constant)
+    late = constant.copy()
+    late[-1] = 0.25
+    assert "constant_predictions" not in warnings("multiclass", labels=LABELS, probabilities=late)
+    assert "constant_predictions" not in warnings("multiclass", labels=LABELS[:5], probabilities=constant[:5])
+    masked = warnings("multiclass", labels=LABELS, probabilities=late, mask=[True] * (N - 1) + [False])
+    assert "constant_predictions" in masked
+
+
+def test_rows_sent_again_and_again_are_noticed() -> None:
+    few = np.arange(N) % 20
+    found = warnings("multiclass", labels=LABELS[few], probabilities=ROWS[few])
+    assert found["duplicated_rows"]["count"] == N - 20
+    soft = warnings("binary", targets=few / 20, probabilities=ROWS[few, 0])
+    assert soft["duplicated_rows"]["count"] == N - 20
+    assert not warnings("tokens", log_probabilities=[[-1.0, -2.0]] * 50)
