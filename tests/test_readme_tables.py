@@ -141,6 +141,8 @@ WARNED: dict[str, Body] = {
     "worse_than_uniform": PAIR | {"labels": [0, 1]},
     "single_class": WORKED,
     "few_samples": PAIR | {"sample_weight": [1.0, 0.0]},
+    "constant_predictions": {"labels": [0, 1] * 5, "probabilities": [[0.5, 0.5]] * 10},
+    "duplicated_rows": {"labels": [0, 1] * 5, "probabilities": [[0.9, 0.1], [0.2, 0.8]] * 5},
 }
 
 
