@@ -1,6 +1,8 @@
 # Two environments, each made from its own lock: .venv runs the service and holds nothing else, so that
 # what is served here is what the image serves; .venv-dev holds the same pins and the tools besides.
 PYTHON ?= python3
+# The products of the core are too small for OpenBLAS to share out; the service has threads of its own.
+export OPENBLAS_NUM_THREADS ?= 1
 HOST ?= 127.0.0.1
 PORT ?= 8000
 RUN := .venv/bin/

@@ -7,6 +7,7 @@ SIGTERM and Ctrl-C drain: no further connection is taken, every request that was
 import argparse
 import asyncio
 import gc
+import re
 import signal
 import sys
 from secrets import token_hex
@@ -19,6 +20,7 @@ from app.api import logs, problems
 from app.main import create_app
 from app.settings import Settings
 
+UPGRADE = re.compile(rb"\r\n(upgrade:)", re.IGNORECASE)
 MAX_HEAD_BYTES = 64 * 2**10
 # Longer than clients and proxies keep an idle connection (httpx 5 seconds, load balancers 60): the server
 # must not be the first to close it, or it closes on a request that is already under way.
@@ -34,6 +36,14 @@ class BoundedProtocol(HttpToolsProtocol):
         """A connection is there to bring a request."""
         super().connection_made(transport)
         self._open_head()
+
+    def _without_upgrade(self, data: bytes) -> bytes:
+        """Clients that offer HTTP/2 ("Upgrade: h2c") are answered in HTTP/1.1, not left without their body.
+
+        The parser stops at an upgrade and would drop what follows the head.
+        """
+        head, end, rest = data.partition(b"\r\n\r\n")
+        return UPGRADE.sub(rb"\r\nx-\1", head, count=1) + end + rest
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
@@ -53,7 +63,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a head, or of a body."""
-        super().data_received(data)
+        super().data_received(self._without_upgrade(data) if self._head_bytes == 0 else data)
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES and not self._deadline.cancelled():
             self._refuse("head_too_large", f"request line and headers must fit in {MAX_HEAD_BYTES} bytes")

@@ -1,7 +1,9 @@
 """The only wiring: settings in, application out."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 
 from fastapi import FastAPI
 
@@ -24,7 +26,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with Load(settings) as load:
             app.state.resources = Resources(settings, load, telemetry)
+            # slow to import and rarely needed: neither the start nor the first request that needs it should wait
+            imported = asyncio.create_task(load.run(import_module, "scipy.optimize"))
             yield
+            await imported
 
     # One path, one address: a slash too many is an error, not a redirect that a client may not follow.
     app = FastAPI(version=__version__, lifespan=lifespan, openapi_url=None, redirect_slashes=False)

@@ -137,6 +137,7 @@ class MetricCatalogue(Answer):
     """Every metric the service knows."""
 
     metrics: list[MetricEntry]
+    uncertainty: str = Field(description="What standard errors and intervals take for granted.")
 
 
 class Health(Answer):

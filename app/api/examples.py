@@ -100,3 +100,104 @@ EXAMPLES: dict[TaskName, dict[str, Example]] = {
         ),
     },
 }
+
+_TWO_MODELS: dict[str, Any] = {
+    "labels": [1, 0, 1, 1, 0, 1],
+    "candidates": {
+        "today": {"probabilities": [0.7, 0.4, 0.6, 0.8, 0.3, 0.5]},
+        "next": {"logits": [1.5, -1.0, 0.5, 2.5, -1.5, 0.75]},
+    },
+    "baseline": "today",
+}
+
+COMPARE_EXAMPLES: dict[TaskName, dict[str, Example]] = {
+    "binary": {
+        "two_models": Example("Is the next model better than that of today?", _TWO_MODELS),
+        "margin": Example(
+            "A difference of at most half a bit does not matter, and rows of one cluster are dependent",
+            {**_TWO_MODELS, "margin": 0.5, "unit": "bits", "cluster_id": ["u1", "u1", "u2", "u3", "u3", "u4"]},
+        ),
+        "refused": Example("The baseline must be a candidate", {**_TWO_MODELS, "baseline": "yesterday"}),
+    },
+    "multiclass": {
+        "three_models": Example(
+            "Two candidates against a baseline, over all rows and by language",
+            {
+                "labels": [0, 1, 2, 1],
+                "candidates": {
+                    "uniform": {"logits": [[0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]]},
+                    "small": {"logits": [[2, 1, 0], [0, 1, 0], [0, 1, 2], [1, 0, 0]]},
+                    "large": {"logits": [[3, 1, 0], [0, 2, 0], [0, 1, 3], [0, 1, 0]]},
+                },
+                "baseline": "uniform",
+                "slices": {"language": ["de", "en", "de", "en"]},
+            },
+        ),
+    },
+    "tokens": {
+        "two_models": Example(
+            "Two language models on the same documents",
+            {
+                "candidates": {
+                    "a": {"log_probabilities": [[-0.5, -1.25, -2.0], [-0.75, -0.25], [-3.0]]},
+                    "b": {"log_probabilities": [[-0.25, -1.0, -2.5], [-0.5, -0.25], [-2.0]]},
+                },
+                "baseline": "a",
+                "n_bytes": [12, 9, 4],
+            },
+        ),
+        "refused": Example(
+            "Documents must have the same tokens for all",
+            {
+                "candidates": {
+                    "a": {"log_probabilities": [[-0.5, -1.25], [-0.75]]},
+                    "b": {"log_probabilities": [[-0.5, -1.25], [-0.75, -0.25]]},
+                },
+                "baseline": "a",
+            },
+        ),
+    },
+}
+
+_OVERCONFIDENT: dict[str, Any] = {
+    "labels": [1, 0, 1, 1, 0, 1, 0, 0, 1, 1],
+    "logits": [6, -5, 4, -3, 2, 5, -6, -4, 7, 3],
+}
+
+CALIBRATE_EXAMPLES: dict[TaskName, dict[str, Example]] = {
+    "binary": {
+        "overconfident": Example(
+            "Logits that are too large: the temperature that fits, and the probabilities it gives",
+            {**_OVERCONFIDENT, "include": ["probabilities"]},
+        ),
+        "platt": Example("Slope and intercept", {**_OVERCONFIDENT, "method": "platt", "unit": "bits"}),
+        "isotonic": Example(
+            "An isotonic fit holds ends for certain: on rows it has not seen its loss is infinite",
+            {**_OVERCONFIDENT, "method": "isotonic"},
+        ),
+        "refused": Example("What a fit has no use for is refused", {**_OVERCONFIDENT, "epsilon": 1e-6}),
+    },
+    "multiclass": {
+        "overconfident": Example(
+            "Two of eight large logits are wrong; with as many folds as rows each is left out once",
+            {
+                "labels": [0, 1, 2, 0, 1, 2, 1, 0],
+                "logits": [
+                    [4, 0, 0],
+                    [0, 4, 0],
+                    [0, 0, 4],
+                    [0, 4, 0],
+                    [0, 4, 0],
+                    [0, 0, 4],
+                    [0, 0, 4],
+                    [3, 1, 0],
+                ],
+                "n_folds": 8,
+            },
+        ),
+        "separable": Example(
+            "All are right: the loss falls as far as the temperature may",
+            {"labels": [0, 1, 2], "probabilities": [[0.6, 0.2, 0.2], [0.3, 0.5, 0.2], [0.1, 0.2, 0.7]]},
+        ),
+    },
+}

@@ -8,6 +8,8 @@ Answers in examples come from the service itself, so they cannot rot.
 
 import argparse
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from difflib import unified_diff
 from functools import cache
 from itertools import chain, islice
@@ -16,15 +18,15 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app import __version__
-from app.api import problems
+from app.api import calibrate_schemas, compare_schemas, problems, schemas
 from app.api.answers import ProblemDetails
-from app.api.examples import EXAMPLES, Example
-from app.api.routes import ROUTERS
-from app.api.routes.score import answer, dumps
-from app.api.schemas import MODELS
+from app.api.examples import CALIBRATE_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, Example
+from app.api.routes import ROUTERS, calibrate, compare, score
+from app.api.routes.score import dumps
 from app.api.telemetry import Exchange
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
@@ -45,6 +47,28 @@ HEADERS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Noun:
+    """Routes `/v1/{noun}/{task}` that read their bodies raw.
+
+    Attributes:
+        models: The schemas of their bodies, by task.
+        answer: From a task, a body and the most columns it may have to the answer.
+        examples: Bodies to try, by task and name.
+    """
+
+    models: Mapping[TaskName, type[BaseModel]]
+    answer: Callable[[TaskName, bytes, int], dict[str, Any]]
+    examples: Mapping[TaskName, Mapping[str, Example]]
+
+
+NOUNS = {
+    "score": Noun(schemas.MODELS, score.answer, EXAMPLES),
+    "compare": Noun(compare_schemas.MODELS, compare.answer, COMPARE_EXAMPLES),
+    "calibrate": Noun(calibrate_schemas.MODELS, calibrate.answer, CALIBRATE_EXAMPLES),
+}
+
+
 @cache
 def document() -> dict[str, Any]:
     """The whole document; the first call runs the examples."""
@@ -52,35 +76,39 @@ def document() -> dict[str, Any]:
     for router in ROUTERS:
         api.include_router(router)
     found = api.openapi()
-    models = [(model, "validation") for model in (*MODELS.values(), ProblemDetails)]
+    bodies = chain.from_iterable(noun.models.values() for noun in NOUNS.values())
+    models = [(model, "validation") for model in (*bodies, ProblemDetails)]
     _, schemas = models_json_schema(models, ref_template=REFERENCE)  # type: ignore[arg-type]
     found["components"]["schemas"] |= schemas["$defs"]
-    for task, examples in EXAMPLES.items():
-        _add_examples(task, found["paths"][f"/v1/score/{task}"]["post"], examples)
+    for name, noun in NOUNS.items():
+        for task in noun.models:
+            path = f"/v1/{name}/{task}"
+            _add_examples(found["paths"][path]["post"], path, noun, task)
     for operation in chain.from_iterable(methods.values() for methods in found["paths"].values()):
         for response in operation["responses"].values():
             response["headers"] = HEADERS
     return found
 
 
-def _add_examples(task: TaskName, operation: dict[str, Any], examples: dict[str, Example]) -> None:
-    reference = {"$ref": REFERENCE.format(model=MODELS[task].__name__)}
+def _add_examples(operation: dict[str, Any], path: str, noun: Noun, task: TaskName) -> None:
+    reference = {"$ref": REFERENCE.format(model=noun.models[task].__name__)}
+    examples = noun.examples[task]
     bodies = {name: {"summary": e.summary, "value": e.body} for name, e in examples.items()}
     content = {"application/json": {"schema": reference, "examples": bodies}}
     operation["requestBody"] = {"required": True, "content": content}
     for name, example in examples.items():
-        status, media_type, value = _ask(task, example.body)
+        status, media_type, value = _ask(path, noun, task, example.body)
         answers = operation["responses"][status]["content"][media_type].setdefault("examples", {})
         answers.pop("invalid_input", None)  # a true one takes its place
         answers[name] = {"summary": example.summary, "value": value}
 
 
-def _ask(task: TaskName, body: dict[str, Any]) -> tuple[str, str, Any]:
+def _ask(path: str, noun: Noun, task: TaskName, body: dict[str, Any]) -> tuple[str, str, Any]:
     try:
-        return "200", "application/json", orjson.loads(dumps(answer(task, orjson.dumps(body), max_columns=100)))
+        return "200", "application/json", orjson.loads(dumps(noun.answer(task, orjson.dumps(body), 100)))
     except InvalidInput as error:
         exchange = Exchange("5e0c6d9a1f0b4c7e8a3d2b1f6c5e4d3a", "POST")
-        scope = {"path": f"/v1/score/{task}", "state": {"exchange": exchange}}
+        scope = {"path": path, "state": {"exchange": exchange}}
         return "422", problems.MEDIA_TYPE, orjson.loads(problems.answer(scope, error).body)
 
 

@@ -5,19 +5,23 @@ in OpenAPI, and the batch checks their numbers.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from types import GenericAlias
 from typing import Annotated, Any, Literal
 
+from annotated_types import MaxLen
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, create_model
 
 from app.api.validation import field_errors, pointer
+from app.core.bootstrap import Bootstrap
 from app.core.columns import Column
 from app.core.options import Options, option_names, option_types
+from app.core.registry import on_request
 from app.core.tasks import TASKS, Task, TaskName
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
 from app.service import INCLUDES, ScoreRequest
+from app.wire.json import found
 
 MAX_LIST_OPTION = 100_000
 
@@ -44,6 +48,15 @@ COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
     "slices": (KEY, "Parts to look at one by one: an object of name to one value a row."),
 }
 ROW_COLUMNS = {"sample_weight", "mask", "n_bytes", "n_words", "cluster_id", "slices"}
+
+
+class BootstrapRequest(BaseModel):
+    """How to resample; the same seed gives the same intervals."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    n_resamples: int = Field(1000, ge=2, le=10_000)
+    seed: int = Field(0, ge=0, lt=2**63)
 
 
 def score_request(task: TaskName, body: Mapping[str, Any]) -> ScoreRequest:
@@ -74,7 +87,15 @@ def request_model(task: Task) -> type[BaseModel]:
     for name in option_names(task.name):
         definition = Field(options[name].default, description=options[name].metadata["doc"])
         definitions[name] = (option_types()[name], definition)
-    sections = GenericAlias(tuple, (Literal.__getitem__(INCLUDES[task.name]), ...))
+    sections: Any = GenericAlias(tuple, (Literal.__getitem__(INCLUDES[task.name]), ...))
+    sections = Annotated[sections, MaxLen(len(INCLUDES[task.name]))]
+    if names := on_request(task.name):
+        extra: Any = GenericAlias(tuple, (Literal.__getitem__(names), ...))
+        text = "Metrics computed on request: they need all rows at once."
+        definitions["metrics"] = (Annotated[extra, MaxLen(len(names))], Field((), description=text))
+        text = "Resample rows for the intervals of calibration errors, for which no formula is known."
+        plan = Annotated[object, WithJsonSchema(BootstrapRequest.model_json_schema())]
+        definitions["bootstrap"] = (plan, Field(default_factory=lambda: None, description=text))
     definitions["include"] = (sections, Field((), description="Further sections of the answer."))
     exclusive: dict[str, Any] = {"allOf": [_exactly_one(names) for names in (task.truths, task.predictions) if names]}
     config = ConfigDict(extra="forbid", strict=True, json_schema_extra=exclusive)
@@ -85,7 +106,29 @@ def _request(task: TaskName, checked: BaseModel) -> ScoreRequest:
     sent = {name: getattr(checked, name) for name in checked.model_fields_set}
     columns = {name: sent[name] for name in COLUMNS if sent.get(name) is not None and name != "slices"}
     options = Options(**{name: sent[name] for name in option_names(task) if name in sent})
-    return ScoreRequest(task, columns, options, frozenset(sent.get("include", ())), _slices(sent.get("slices")))
+    return ScoreRequest(
+        task,
+        columns,
+        options,
+        frozenset(sent.get("include", ())),
+        _slices(sent.get("slices")),
+        sent.get("metrics", ()),
+        _bootstrap(sent.get("bootstrap")),
+    )
+
+
+def _bootstrap(plan: Any) -> Bootstrap | None:
+    if plan is None:
+        return None
+    if not isinstance(plan, dict):
+        raise InvalidInput.at("/bootstrap", "wrong_type", f"must be an object, {found(plan)}")
+    for name in plan.keys() - BootstrapRequest.model_fields.keys():
+        raise InvalidInput.at(pointer("bootstrap", name), "unknown_field", "must be n_resamples or seed")
+    try:
+        return Bootstrap(**BootstrapRequest.model_validate(plan).model_dump())
+    except ValidationError as error:
+        errors = field_errors(error.errors(include_url=False))
+        raise InvalidInput(replace(e, pointer=f"/bootstrap{e.pointer}") for e in errors) from error
 
 
 def _slices(slices: Any) -> dict[str, Column]:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.checks import (
-    check_finite_positive,
     check_interval,
     check_logits,
     check_not_only_minus_infinity,
@@ -20,7 +19,7 @@ from app.core.checks import (
 from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged
 from app.core.findings import Finding
 from app.core.grouping import Grouping, grouping_of
-from app.core.options import Options
+from app.core.options import MAX_WEIGHT, Options
 from app.core.tasks import TASKS, TaskName
 from app.core.truth import labels_of, mask_of, refuse_booleans, shaped, targets_of
 from app.errors import FieldError, InvalidInput
@@ -130,7 +129,7 @@ def batch_of(
 def _slices(slices: Mapping[str, Column], n_rows: int) -> dict[str, Grouping]:
     groupings = {}
     for name, values in slices.items():
-        pointer = f"slices/{name}"
+        pointer = "slices/" + name.replace("~", "~0").replace("/", "~1")
         if len(values) != n_rows:
             rule = f"must hold as many values as there are samples, {n_rows}, found {len(values)}"
             raise InvalidInput.at(f"/{pointer}", "wrong_length", rule)
@@ -143,6 +142,10 @@ def _slices(slices: Mapping[str, Column], n_rows: int) -> dict[str, Grouping]:
 
 
 def _classes_batch(task: TaskName, form: str, columns: Mapping[str, Column], options: Options) -> Batch:
+    if options.ignore_index is not None and not isinstance(
+        getattr(columns.get("labels"), "dtype", object), np.dtypes.Int64DType
+    ):
+        raise InvalidInput.at("/ignore_index", "wrong_type", "must go with labels that are integers, found other truth")
     prediction = shaped(form, columns[form], 1 if task == "binary" else 2)
     shape, n_classes = prediction.shape, 2 if task == "binary" else prediction.shape[1]
     _check_class_counts(task, options, n_classes)
@@ -178,7 +181,8 @@ def _check_prediction_elements(task: TaskName, form: str, prediction: NDArray[An
     if form == "probabilities":
         check_probabilities(form, prediction, scored, _PROBABILITY_RULE)
     elif form == "log_probabilities":
-        check_interval(form, prediction, scored, (-np.inf, 0.0), "must be at most 0")
+        rule = "must be at most 0; if these are scores of any size, send them as `logits`"
+        check_interval(form, prediction, scored, (-np.inf, 0.0), rule)
     else:
         check_logits(form, prediction, scored)
         if task in NORMALIZED:
@@ -213,25 +217,26 @@ def _check_class_counts(task: TaskName, options: Options, n_classes: int) -> Non
         if values is not None and len(values) != n_classes:
             rule = f"must have one entry for each of {n_classes} columns, found {len(values)}"
             raise InvalidInput.at(f"/{name}", "wrong_length", rule)
-    for name, once in {"classes": options.classes or (), "top_k": options.top_k}.items():
-        if len(set(once)) < len(once):
-            raise InvalidInput.at(f"/{name}", "duplicate", "must hold each value once, found one twice")
+    _check_once("classes", options.classes or ())
+    _check_once("top_k", options.top_k)
     for position, k in enumerate(options.top_k):
         if k > n_classes:
             rule = f"must be at most the number of classes, {n_classes}, found {k}"
             raise InvalidInput.at(f"/top_k/{position}", "out_of_range", rule)
 
 
+def _check_once(name: str, values: tuple[object, ...]) -> None:
+    if len(set(values)) < len(values):
+        position = next(i for i, value in enumerate(values) if value in values[:i])
+        raise InvalidInput.at(f"/{name}/{position}", "duplicate", "must hold each value once, found one again")
+
+
 def _sample_weight(columns: Mapping[str, Column], scored: BoolArray | None) -> FloatArray | None:
     if "sample_weight" not in columns:
         return None
     weight = shaped("sample_weight", columns["sample_weight"], 1).astype(np.float64, copy=False)
-    check_finite_positive("sample_weight", weight, _rowwise(scored))
-    counted = _rowwise(scored)
-    with np.errstate(over="ignore"):
-        total = np.add.reduce(weight if counted is None else weight[counted])
-    if not np.isfinite(total):
-        raise InvalidInput.at("/sample_weight", "out_of_range", "must have a finite sum, found an overflow")
+    rule = f"must lie in [0, {MAX_WEIGHT:g}]"
+    check_interval("sample_weight", weight, _rowwise(scored), (0.0, MAX_WEIGHT), rule)
     return weight
 
 
@@ -248,9 +253,9 @@ def _tokens_batch(task: TaskName, form: str, columns: Mapping[str, Column], opti
         documents = Ragged(documents.ravel(), np.arange(n_rows + 1, dtype=np.int64) * n_tokens)
     _check_tokens(form, documents)
     sizes = {name: shaped(name, columns[name], 1) for name in ("n_bytes", "n_words") if name in columns}
-    for name, values in sizes.items():
-        check_interval(name, values, None, (1, np.inf), "must be a positive integer")
     scored = np.diff(documents.offsets) > 0
+    for name, values in sizes.items():
+        check_interval(name, values, scored, (1, np.inf), "must be a positive integer")
     return Batch(
         task=task,
         options=options,

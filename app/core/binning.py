@@ -60,7 +60,7 @@ def one_vs_rest_bins(
 def classwise_calibration_error(classes: Sequence[GroupSums]) -> Value:
     """The mean over classes of the expected calibration error of one class against the rest: sum_c ECE_c / k.
 
-    Kull et al., "Beyond temperature scaling", NeurIPS 2019, eq. 2. A class that never occurs counts like the others.
+    Kull et al., "Beyond temperature scaling", NeurIPS 2019. A class that never occurs counts like the others.
 
     Args:
         classes: The bins of each class, of `one_vs_rest_bins`.
@@ -79,7 +79,7 @@ def debiased_calibration_error(levels: Levels, n_bins: int) -> Value:
     """The l2 calibration error over bins of equal weight, without the share of it that chance alone would show.
 
     sqrt(max(0, sum_b W_b / W * ((confidence_b - frequency_b)**2 - v_b / (W_b - 1)))), v_b the variance of y in the bin:
-    Kumar, Liang, Ma, "Verified uncertainty calibration", NeurIPS 2019, definition 5.1, whose equal-mass bins these are.
+    Kumar, Liang, Ma, "Verified uncertainty calibration", NeurIPS 2019, section 5, whose equal-mass bins these are.
 
     Weights count as numbers of rows. A bin of one row or less knows no variance and adds 0, as in the authors' code.
 
@@ -95,8 +95,9 @@ def debiased_calibration_error(levels: Levels, n_bins: int) -> Value:
     names = ("weight", "confidence", "frequency", "softness")
     bins = [sums for sums in zip(*(columns[name] for name in names), strict=True) if sums[0]]
     total = sum(sums[0] for sums in bins)
-    if to_float(total) < 2.0 * len(bins):
-        return undefined(f"fewer than two rows a bin: a weight of {to_float(total):g} in {len(bins)} bins")
+    rows_per_bin = to_float(total) / len(bins)
+    if rows_per_bin < 2.0:
+        return undefined(f"too few samples: must have 2 rows a bin on average, found {rows_per_bin:g}")
     square = math.fsum(sums[0] / total * _debiased_square(*sums) for sums in bins)
     if square < 0.0:
         return Value(value=0.0, reason=f"chance explains all of it: the squared error is estimated at {square:.3g}")

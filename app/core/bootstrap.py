@@ -15,7 +15,7 @@ from app.core.levels import Levels, levels_of
 from app.core.values import Value
 from app.errors import InvalidInput
 
-MAX_DRAWS = 1_000_000_000  # rows drawn for one answer: some ten seconds for binned errors, more for others
+MAX_DRAWS = 200_000_000  # rows drawn for one answer: some four seconds over fixed bins, half a minute over levels
 
 Statistic: TypeAlias = Callable[[IntArray], float]
 """A number from how often each row was drawn, (n,); NaN where it has none."""
@@ -140,7 +140,7 @@ def largest_gap_statistic(rows: BinaryRows, bins: IntArray) -> Statistic:
 def with_interval(value: Value, varied: FloatArray, confidence_level: float, upper: float = 1.0) -> Value:
     """A value with the standard deviation of its replicates and the basic interval, cut to [0, `upper`].
 
-    The interval is [2 v - q_high, 2 v - q_low], q the quantiles of the replicates (Davison, Hinkley, 1997, eq. 5.6).
+    The interval is [2 v - q_high, 2 v - q_low], q the quantiles of the replicates (Davison, Hinkley, 1997, section 5.2).
     Noise makes calibration errors too large, and resampling adds it once more: the percentile interval [q_low, q_high]
     lies above the truth, if not above the value itself, while the basic one takes the excess away, and
     so may lie below the value.

@@ -78,7 +78,9 @@ def _element_error(field: str, values: NDArray[Any], place: list[int], rule: str
 def found(rule: str, value: object) -> str:
     """A rule and what was found in its place; a rule may carry a hint behind a semicolon."""
     must, separator, hint = rule.partition(";")
-    shown = "no number (null or NaN)" if value != value else f"{value!r}"  # noqa: PLR0124 NaN differs from itself
+    shown = f'"{value}"' if isinstance(value, str) else repr(value)
+    if value != value:  # noqa: PLR0124 NaN differs from itself
+        shown = "no number (null or NaN)"
     return f"{must}, found {shown}{separator}{hint}"
 
 
@@ -103,16 +105,6 @@ def _all_probabilities(piece: NDArray[Any]) -> bool:
     if piece.dtype == np.float64 and bool(piece.view(np.uint64).max() <= _BITS_OF_ONE):
         return True  # read as integers, the doubles of [0, 1] are the smallest: one comparison, half the time
     return bool(piece.min() >= 0.0 and piece.max() <= 1.0)
-
-
-def check_finite_positive(field: str, values: NDArray[Any], scored: BoolArray | None) -> None:
-    """Refuse scored elements that are negative, infinite or NaN."""
-
-    def passes(piece: NDArray[Any]) -> bool:
-        return bool(piece.min() >= 0.0 and piece.max() < np.inf)
-
-    text = "must be a finite number of at least 0"
-    check_elements(field, values, scored, Rule(text, passes, lambda piece: (piece >= 0.0) & (piece < np.inf)))
 
 
 def check_logits(field: str, logits: NDArray[Any], scored: BoolArray | None) -> None:

@@ -51,9 +51,9 @@ class Evidence:
         return loss
 
     def mean_loss(self, losses: FloatArray) -> float:
-        """The weighted mean of (n,) losses, rounded once."""
+        """The weighted mean of (n,) losses, rounded once; 0 for rows whose classes weigh nothing."""
         total = len(self) * ONE if self.counts is None else exact_sum(self.counts)
-        return weighted_sum(self.weight, losses) / total
+        return weighted_sum(self.weight, losses) / (total or ONE)
 
     def calibration_errors(self, calibrator: Calibrator) -> tuple[float | None, float | None]:
         """The expected and the maximum calibration error of the calibrated rows."""
@@ -96,14 +96,15 @@ def evidence_of(batch: Batch) -> Evidence:
 
 
 def fitted(evidence: Evidence, method: Method, before: FloatArray) -> Calibrator:
-    """What the method fits, or what changes nothing unless the fit has a smaller loss.
+    """What the method fits, or what changes nothing unless the mean loss of the fit is smaller.
 
     Args:
         before: (n,) losses of the rows as they are.
     """
-    fit = FITS[method](evidence.batch, evidence.rows)
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # sums refuse what is not finite
+        fit = FITS[method](evidence.batch, evidence.rows)
     after = evidence.losses(fit)
-    if np.isfinite(after).all() and weighted_sum(evidence.weight, after) < weighted_sum(evidence.weight, before):
+    if np.isfinite(after).all() and evidence.mean_loss(after) < evidence.mean_loss(before):
         return fit
     return type(fit)(converged=fit.converged)
 
@@ -136,7 +137,8 @@ def cross_fitted_gain(evidence: Evidence, before: FloatArray, after: FloatArray,
         reason = f"the fit to the other rows put probability 0 on what was observed in {n_infinite} held-out rows"
         return Value(status="infinite", reason=f"{reason}; the gain is minus infinity")
     gains = before - after
-    if not np.isfinite(weighted(evidence.weight, gains)).all():
-        return undefined("overflow")
+    with np.errstate(over="ignore"):
+        if not np.isfinite(weighted(evidence.weight, gains)).all():
+            return undefined("overflow")
     weight, counts = (np.ones(len(evidence)) if c is None else c for c in (evidence.weight, evidence.counts))
     return mean(Sample({}, weight, counts).moments(gains), confidence_level)

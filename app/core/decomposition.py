@@ -9,7 +9,7 @@ from scipy.special import rel_entr, xlog1py, xlogy
 
 from app.core.columns import FloatArray, IntArray
 from app.core.levels import Levels, segment_sums
-from app.core.sums import exact_sum
+from app.core.sums import exact_sum, to_float
 from app.core.values import INFINITE, Value
 
 Spread = Callable[[FloatArray, FloatArray], FloatArray]
@@ -48,18 +48,25 @@ def brier_decomposition(levels: Levels) -> Decomposition:
     return _decomposition(levels, scores, _variance, softness)
 
 
-def log_loss_decomposition(levels: Levels) -> Decomposition:
+def log_loss_decomposition(levels: Levels, score: float | None = None) -> Decomposition:
     """The decomposition of the mean of -y log confidence - (1 - y) log(1 - confidence), in nats.
 
     Where the score is infinite miscalibration is too, and the other two are not: a recalibrated forecast of 0 or 1 has
     seen nothing else, and 0 log 0 = 0.
+
+    Args:
+        score: The mean itself where more is known than confidence tells, as of logits whose probability rounds to 0
+            or 1; infinity is a value.
 
     >>> from app.core.levels import levels_of
     >>> parts = log_loss_decomposition(levels_of(np.array([0.0, 0.5, 0.5, 1.0]), np.array([0.0, 1.0, 0.0, 1.0])))
     >>> parts.score.value, parts.miscalibration.value, parts.discrimination.value
     (0.3465735902799727, 0.0, 0.3465735902799727)
     """
-    scores = 0.0 - (xlogy(levels.hits, levels.confidence) + xlog1py(levels.misses, -levels.confidence))
+    if score is None:
+        scores = 0.0 - (xlogy(levels.hits, levels.confidence) + xlog1py(levels.misses, -levels.confidence))
+    else:
+        scores = np.array([score]) * to_float(exact_sum(levels.weight))
     return _decomposition(levels, scores, _entropy, 0)
 
 
@@ -88,7 +95,7 @@ def recalibration_starts(levels: Levels) -> IntArray:
 
 
 def _decomposition(levels: Levels, scores: FloatArray, spread: Spread, softness: int) -> Decomposition:
-    """Of scores summed by level (m,); `spread` is the score of the best constant forecast for hits and misses."""
+    """Of scores that sum to that of all rows; `spread` is that of the best constant forecast for hits and misses."""
     weight = exact_sum(levels.weight)
 
     def mean(sums: FloatArray) -> Fraction:

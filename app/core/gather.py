@@ -207,10 +207,10 @@ def _moments(entry: _Entry, powers: dict[int, tuple[int, int]]) -> Moments:
     length = len(entry.z) * ONE
     if entry.z.dtype == bool:
         hits = int(np.count_nonzero(entry.z)) * ONE
-        return Moments(entry.n, 0, hits, length, hits, hits, length)
+        return Moments(entry.n, 0, hits, length, hits * ONE, hits * ONE, length * ONE)
     z, zz = powers[id(entry.z)]
     if entry.v is None:
-        return Moments(entry.n, 0, z, length, zz, z, length)
+        return Moments(entry.n, 0, z, length, zz, z * ONE, length * ONE)
     v, vv = powers[id(entry.v)]
     zv = zz if entry.v is entry.z else exact_dot(entry.z, entry.v)
     return Moments(entry.n, entry.n_infinite, z, v, zz, zv, vv)
@@ -229,10 +229,16 @@ def _names(batch: Batch, tables: Sequence[str]) -> list[str]:
 
 
 def _clustered(entry: _Entry, codes: IntArray, weighs: BoolArray | np.bool_) -> Moments:
-    """Moments in which n counts clusters, and products are those of sums within clusters."""
+    """Moments in which n counts clusters, and products are those of sums within clusters.
+
+    Where the sum of a cluster is beyond all doubles nothing is counted, so that nothing is said of the uncertainty.
+    """
     z, v = entry.z * 1.0, np.ones(len(entry.z)) if entry.v is None else entry.v
     n_clusters = int(codes[-1]) + 1
-    sums = [np.array(list(map(to_float, exact_group_sums(values, codes, n_clusters)))) for values in (z, v)]
+    try:
+        sums = [np.array(list(map(to_float, exact_group_sums(values, codes, n_clusters)))) for values in (z, v)]
+    except OverflowError:
+        return Moments(0, entry.n_infinite, exact_sum(z), exact_sum(v))
     counted = np.bincount(codes, weights=weighs & (v > 0.0), minlength=n_clusters) > 0
     ((_, zz), (_, vv)) = exact_power_sums(np.array(sums))
     n = int(np.count_nonzero(counted))

@@ -15,11 +15,11 @@ class Grouping:
 
     Attributes:
         codes: (n,) position in `names` of the group of each row.
-        names: The distinct values of the column, in order.
+        names: The distinct values of the column, in order, as they stand for names in JSON.
     """
 
     codes: IntArray
-    names: list[Any]
+    names: list[str]
 
     def take(self, rows: IntArray) -> "Grouping":
         """The grouping of some rows; groups that lose all rows keep their name."""
@@ -28,5 +28,9 @@ class Grouping:
 
 def grouping_of(values: NDArray[Any]) -> Grouping:
     """Group the rows of (n,) integers, booleans or strings by value."""
-    names, codes = np.unique(values.astype(str) if values.dtype == object else values, return_inverse=True)
-    return Grouping(codes.astype(np.int64, copy=False), names.tolist())
+    if values.dtype == object:  # not np.unique, which gives every string the room of the longest
+        index = {name: code for code, name in enumerate(sorted(set(values.tolist())))}
+        return Grouping(np.array([index[name] for name in values.tolist()], dtype=np.int64), list(index))
+    names, codes = np.unique(values, return_inverse=True)
+    shown = [str(name).lower() for name in names.tolist()]  # true, not True
+    return Grouping(codes.astype(np.int64, copy=False), shown)

@@ -14,6 +14,7 @@ from app.core.rows.tokens import TokenRows
 MAX_REORDERED_CLASSES = 10
 MAX_SAMPLE_ROWS = 500
 MIN_ROWS = 10
+MAX_COMPARED_COLUMNS = 100
 
 
 def repairing_order(batch: Batch, limit: float) -> list[int] | None:
@@ -27,6 +28,8 @@ def repairing_order(batch: Batch, limit: float) -> list[int] | None:
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
         evidence, weight = _log_probability_by_class(batch)
+    if not weight:
+        return None
     from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 slow to import and rarely needed
 
     floor = -1e6 * weight  # an assignment needs finite costs: so much for each probability of 0
@@ -74,7 +77,8 @@ def n_duplicates(batch: Batch) -> tuple[int, int]:
 def _first_rows(batch: Batch) -> NDArray[Any] | None:
     """The first scored predictions; None for too few to judge, for documents, and where single elements are masked."""
     elementwise = batch.scored is not None and batch.scored.ndim == 2
-    if batch.n_scored < MIN_ROWS or elementwise or isinstance(batch.prediction, Ragged):
+    wide = batch.n_classes > MAX_COMPARED_COLUMNS
+    if batch.n_scored < MIN_ROWS or wide or elementwise or isinstance(batch.prediction, Ragged):
         return None
     return _first(batch, batch.prediction)
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from app.core.batches import Batch
+from app.core.bootstrap import Statistic
 from app.core.gather import Mean
 from app.core.losses import NATS_PER_UNIT
+from app.core.observed import Observed
 from app.core.state import State
 from app.core.tasks import TaskName
 from app.core.values import Value, undefined
@@ -15,6 +17,7 @@ MetricUnit: TypeAlias = Literal["information", "square root of information", "bi
 Direction: TypeAlias = Literal["lower is better", "higher is better", "nearer to 0 is better", "descriptive"]
 
 Compute: TypeAlias = Callable[[State, float], Value]
+Measure: TypeAlias = Callable[[Observed], Value]
 
 _INFORMATION_POWER: dict[MetricUnit, float] = {"information": 1.0, "square root of information": 0.5}
 
@@ -28,8 +31,9 @@ class Metric:
         means: What must be averaged over rows.
         tables: Sums by group it needs: `calibration`, `class_frequencies`.
         compute: From a state in which something is scored, and a confidence level; in nats.
+        measure: In its place where all rows are needed at once; such a metric is computed only when asked for.
+        resampled: The metric as a statistic of resampled rows, where no formula for its error is known.
         when: Whether a batch asks for it; default metrics always.
-        mergeable: Whether states of parts add up to it.
     """
 
     name: str
@@ -38,18 +42,30 @@ class Metric:
     direction: Direction
     formula: str
     reference: str
-    compute: Compute
+    compute: Compute | None = None
+    measure: Measure | None = None
+    resampled: Callable[[Observed], Statistic] | None = None
     library: str | None = None
     means: tuple[Mean, ...] = ()
     tables: tuple[str, ...] = ()
     when: Callable[[Batch], bool] = lambda _: True
-    mergeable: bool = True
 
-    def value(self, state: State, unit: str, confidence_level: float) -> Value:
-        """The metric of a state, in the unit asked for where it has one."""
+    @property
+    def mergeable(self) -> bool:
+        """Whether states of parts add up to it."""
+        return self.compute is not None
+
+    def value(self, state: State, unit: str, confidence_level: float, observed: Observed | None = None) -> Value:
+        """The metric of a state (or of all rows, where it needs them), in the unit asked for where it has one."""
         if not state.n_scored:
             return undefined("no row is scored")
         if not state.weight_sum:
             return undefined("all weights are zero")
         power = _INFORMATION_POWER.get(self.unit, 0.0)
-        return self.compute(state, confidence_level).scaled(NATS_PER_UNIT[unit] ** power)
+        if self.compute is not None:
+            value = self.compute(state, confidence_level)
+        elif self.measure is not None and observed is not None:
+            value = self.measure(observed)
+        else:
+            return undefined("all rows are needed at once")
+        return value.scaled(NATS_PER_UNIT[unit] ** power).finite()

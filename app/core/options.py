@@ -13,10 +13,14 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen
 
 from app.core.tasks import TASKS, TaskName
 
+MAX_WEIGHT = 1e100
+"""Of rows and classes: so products of weights stay far from the largest double."""
+
 Unit: TypeAlias = Literal["nats", "bits", "hartleys"]
 NonNegative: TypeAlias = Annotated[float, Ge(0)]
+Weight: TypeAlias = Annotated[float, Ge(0), Le(MAX_WEIGHT)]
 Share: TypeAlias = Annotated[float, Ge(0), Le(1)]
-PerClass: TypeAlias = Annotated[tuple[NonNegative, ...], MaxLen(100_000)]
+PerClass: TypeAlias = Annotated[tuple[Weight, ...], MaxLen(100_000)]
 
 PROBABILISTIC: tuple[TaskName, ...] = ("multiclass", "distributions")
 LABELLED: tuple[TaskName, ...] = ("binary", "multiclass", "multilabel")
@@ -41,7 +45,7 @@ class Options:
     normalization: Literal["warn", "error", "renormalize"] = _option(
         "warn", PROBABILISTIC, "What to do with a row that does not sum to 1: score as sent, refuse, or divide."
     )
-    tolerance: NonNegative = _option(1e-6, PROBABILISTIC, "How far a row sum may lie from 1.")
+    tolerance: Share = _option(1e-6, PROBABILISTIC, "How far a row sum may lie from 1.")
     denominator: Literal["weights", "count"] = _option(
         "weights", ALL, "What a weighted loss is divided by: the sum of the weights or the number of scored rows."
     )
@@ -49,7 +53,7 @@ class Options:
         None, ONE_LABEL, "Class names in column order; binary: [negative, positive]."
     )
     class_weight: PerClass | None = _option(None, ("multiclass",), "One weight a class, (k,).")
-    pos_weight: NonNegative | PerClass | None = _option(
+    pos_weight: Weight | PerClass | None = _option(
         None, ("binary", "multilabel"), "Weight of the positive class; multilabel: one number or one a label."
     )
     label_smoothing: Share = _option(0.0, LABELLED, "Share of each target spread evenly over the classes.")

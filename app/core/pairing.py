@@ -65,19 +65,27 @@ class Sample:
         """What the mean of (n,) losses, and its standard error, need; they are finite where the weight is positive."""
         values = weighted(self.weight, losses)
         z, v = self._within_clusters(values), self._cluster_counts
-        products = exact_dot(z, z), exact_dot(z, v), exact_dot(v, v)
-        return Moments(self.n, 0, exact_sum(values), exact_sum(self.counts), *products)
+        products = exact_dot(z, z), exact_dot(z, v), self._squared_counts
+        return Moments(self.n, 0, exact_sum(values), self._sum_of_counts, *products)
 
     def residuals(self, name: str) -> FloatArray:
         """What each row, or cluster, adds to the error of a candidate's mean loss, where that is finite."""
         values = weighted(self.weight, self.losses[name])
         z = self._within_clusters(values)
-        residuals = z - exact_sum(values) / exact_sum(self.counts) * self._cluster_counts
+        residuals = z - exact_sum(values) / self._sum_of_counts * self._cluster_counts
         return np.where(np.abs(residuals) > _ULPS * np.abs(z), residuals, 0.0)  # the rounding of z is no spread
 
     @lazy
     def _cluster_counts(self) -> FloatArray:
         return self._within_clusters(self.counts)
+
+    @lazy
+    def _squared_counts(self) -> int:
+        return exact_dot(self._cluster_counts, self._cluster_counts)
+
+    @lazy
+    def _sum_of_counts(self) -> int:
+        return exact_sum(self.counts)
 
     @lazy
     def _codes(self) -> IntArray:

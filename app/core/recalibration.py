@@ -9,6 +9,8 @@ import numpy as np
 from app.core import losses
 from app.core.batches import Batch
 from app.core.columns import FloatArray, IntArray
+from app.core.decomposition import recalibration_starts
+from app.core.levels import Levels, levels_of, segment_sums
 from app.core.rows.elements import ElementRows
 from app.core.sums import ONE, exact_sum, to_float
 from app.core.tables import weighted
@@ -74,7 +76,8 @@ def fit_platt(batch: Batch, rows: IntArray) -> Platt:
 
     The truth is drawn towards the middle as by Platt ("Probabilistic outputs for support vector machines", 1999,
     section 2.2): with weights N of the positive and M of the negative class, 1 becomes (N + 1) / (N + 2) and 0 becomes
-    1 / (M + 2). So there is a finite minimum even if the classes are separable, or if there is one only.
+    1 / (M + 2). So there is a finite minimum even if the classes are separable, or if there is one only; not under a
+    `pos_weight` of 0, where the fit does not converge.
     """
     found = scores(batch, rows)
     weight = None if batch.sample_weight is None else batch.sample_weight[rows]
@@ -138,32 +141,21 @@ def fit_isotonic(batch: Batch, rows: IntArray) -> Isotonic:
     Rows of equal probability are pooled first (Zadrozny, Elkan, "Transforming classifier scores into accurate
     multiclass probability estimates", KDD 2002).
     """
-    from scipy.optimize import isotonic_regression  # noqa: PLC0415 slow to import and rarely needed
-
-    places = ElementRows(batch, rows).probabilities[0]
-    weight = None if batch.sample_weight is None else batch.sample_weight[rows]
     shares = class_shares(batch, smoothed_targets(batch, rows))
-    positive, level = weighted(weight, shares[1]), weighted(weight, losses.class_sum(shares))
-    places, positive, level = _pooled(places, positive, level)
-    if not len(places):
-        return Isotonic()
-    fit = isotonic_regression(positive / level, weights=level)
-    return Isotonic(_thresholds(places, np.clip(fit.x, 0.0, 1.0), fit.blocks))
+    total = losses.class_sum(shares)
+    frequency = np.divide(shares[1], total, out=np.zeros(len(total)), where=total > 0.0)
+    weight = total if batch.sample_weight is None else weighted(batch.sample_weight[rows], total)
+    levels = levels_of(ElementRows(batch, rows).probabilities[0], frequency, weight)
+    return Isotonic(_thresholds(levels)) if len(levels) else Isotonic()
 
 
-def _pooled(places: FloatArray, positive: FloatArray, level: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Sums by distinct place, without places that weigh nothing."""
-    order = np.lexsort((level, positive, places))  # by all three: so sums do not depend on the order of the rows
-    distinct, starts = np.unique(places[order], return_index=True)
-    sums = [np.add.reduceat(column[order], starts) for column in (positive, level)]
-    kept = sums[1] > 0.0
-    return distinct[kept], sums[0][kept], sums[1][kept]
-
-
-def _thresholds(places: FloatArray, values: FloatArray, blocks: IntArray) -> Thresholds:
-    """The first and the last place of each level block."""
-    ends = np.unique(np.concatenate([blocks[:-1], blocks[1:] - 1]))
-    return Thresholds(tuple(places[ends].tolist()), tuple(values[ends].tolist()))
+def _thresholds(levels: Levels) -> Thresholds:
+    """The first and the last level of each block that is pooled."""
+    starts = recalibration_starts(levels)
+    values = np.minimum(segment_sums(levels.hits, starts) / segment_sums(levels.weight, starts), 1.0)
+    sizes = np.diff(starts, append=len(levels))
+    ends = np.unique(np.concatenate([starts, starts + sizes - 1]))
+    return Thresholds(tuple(levels.confidence[ends].tolist()), tuple(np.repeat(values, sizes)[ends].tolist()))
 
 
 Calibrator: TypeAlias = Temperature | Platt | Isotonic
@@ -174,5 +166,3 @@ FITS: dict[Method, Callable[[Batch, IntArray], Calibrator]] = {
     "platt": fit_platt,
     "isotonic": fit_isotonic,
 }
-
-__all__ = ["FITS", "Calibrator", "Isotonic", "Method", "Platt", "Temperature", "Thresholds"]

@@ -1,18 +1,25 @@
 """The one list of metrics: the catalogue, and what every answer computes."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
 from app.core.batches import Batch
+from app.core.binning import adaptive_calibration_error, classwise_calibration_error, debiased_calibration_error
+from app.core.bootstrap import expected_gap_statistic, largest_gap_statistic, level_statistic
 from app.core.calibration import expected_gap, largest_gap
 from app.core.columns import BoolArray
+from app.core.decomposition import Decomposition, brier_decomposition, log_loss_decomposition
 from app.core.gather import Family, Mean
-from app.core.metric import Compute, Metric
+from app.core.levels import Levels
+from app.core.metric import Compute, Direction, Measure, Metric, MetricUnit
+from app.core.observed import Observed
 from app.core.options import LABELLED, ONE_LABEL
 from app.core.rows.classes import ClassRows
+from app.core.smooth_calibration import smooth_calibration_error
 from app.core.state import State
-from app.core.tasks import TASKS
+from app.core.tasks import TASKS, TaskName
 from app.core.uncertainty import exponential, mean
 from app.core.values import INFINITE, Value, undefined
 
@@ -69,6 +76,8 @@ def d2_log_loss(state: State, confidence_level: float) -> Value:
     """1 - cross_entropy / baseline_cross_entropy: the share of the baseline's loss that the prediction saves."""
     loss = mean(state.moments["cross_entropy"], confidence_level)
     baseline = baseline_cross_entropy(state, confidence_level)
+    if baseline.value is None:
+        return baseline
     if not baseline.value:
         return undefined("one class only")
     return Value(value=1.0 - loss.value / baseline.value) if loss.value is not None else loss
@@ -114,6 +123,29 @@ TOP_K_ACCURACY = Metric(
     compute=lambda *_: undefined("not asked for"),
     when=lambda batch: bool(batch.options.top_k),
 )
+
+DECOMPOSITIONS: tuple[tuple[str, MetricUnit, Callable[[Levels], Decomposition]], ...] = (
+    ("brier", "1", brier_decomposition),
+    ("log_loss", "information", log_loss_decomposition),
+)
+PARTS: tuple[tuple[str, Direction, str], ...] = (
+    ("miscalibration", "lower is better", "what isotonic recalibration would save"),
+    ("discrimination", "higher is better", "what the recalibrated forecast saves over the constant one"),
+    ("uncertainty", "descriptive", "the score of the overall frequency as a constant forecast"),
+)
+
+
+def _part(decomposition: Callable[[Levels], Decomposition], part: str) -> Measure:
+    return lambda observed: getattr(decomposition(observed.levels), part)
+
+
+def _adaptive(observed: Observed) -> Callable[[Levels], Value]:
+    return lambda levels: adaptive_calibration_error(levels, observed.options.n_bins)
+
+
+def _debiased(observed: Observed) -> Callable[[Levels], Value]:
+    return lambda levels: debiased_calibration_error(levels, observed.options.n_bins)
+
 
 METRICS: tuple[Metric, ...] = (
     Metric(
@@ -246,6 +278,7 @@ METRICS: tuple[Metric, ...] = (
         formula="sum over bins of weight share times |mean confidence - frequency|",
         reference="Naeini, Cooper, Hauskrecht, Obtaining Well Calibrated Probabilities, AAAI (2015)",
         compute=lambda state, _: expected_gap(state.groups["calibration"]),
+        resampled=lambda observed: expected_gap_statistic(observed.rows, observed.bins),
         tables=("calibration",),
     ),
     Metric(
@@ -256,6 +289,7 @@ METRICS: tuple[Metric, ...] = (
         formula="largest |mean confidence - frequency| of a bin that is not empty",
         reference="Naeini, Cooper, Hauskrecht, Obtaining Well Calibrated Probabilities, AAAI (2015)",
         compute=lambda state, _: largest_gap(state.groups["calibration"]),
+        resampled=lambda observed: largest_gap_statistic(observed.rows, observed.bins),
         tables=("calibration",),
     ),
     Metric(
@@ -344,14 +378,79 @@ METRICS: tuple[Metric, ...] = (
         means=(LOSS_PER_WORD,),
         when=lambda batch: "n_words" in batch.sizes,
     ),
+    Metric(
+        name="adaptive_calibration_error",
+        tasks=ONE_LABEL,
+        unit="1",
+        direction="lower is better",
+        formula="expected calibration error over n_bins bins of equal weight; equal confidences are never split",
+        reference="Nguyen, O'Connor, Posterior Calibration and Exploratory Analysis, EMNLP (2015)",
+        measure=lambda observed: adaptive_calibration_error(observed.levels, observed.options.n_bins),
+        resampled=lambda observed: level_statistic(observed.rows, _adaptive(observed)),
+    ),
+    Metric(
+        name="classwise_calibration_error",
+        tasks=("multiclass",),
+        unit="1",
+        direction="lower is better",
+        formula="mean over classes of the expected calibration error of that class against the rest",
+        reference="Kull et al., Beyond Temperature Scaling, NeurIPS (2019), eq. 2",
+        measure=lambda observed: classwise_calibration_error(observed.classwise_bins),
+    ),
+    Metric(
+        name="smooth_calibration_error",
+        tasks=ONE_LABEL,
+        unit="1",
+        direction="lower is better",
+        formula="smECE: the size of gaps smoothed by a reflected Gaussian as wide as that size",
+        reference="Blasiok, Nakkiran, Smooth ECE, ICLR (2024)",
+        measure=lambda observed: smooth_calibration_error(observed.levels),
+        resampled=lambda observed: level_statistic(observed.rows, smooth_calibration_error),
+    ),
+    Metric(
+        name="debiased_calibration_error",
+        tasks=ONE_LABEL,
+        unit="1",
+        direction="lower is better",
+        formula="root of the squared gaps over n_bins bins of equal weight less what chance explains",
+        reference="Kumar, Liang, Ma, Verified Uncertainty Calibration, NeurIPS (2019), definition 5.1",
+        measure=lambda observed: debiased_calibration_error(observed.levels, observed.options.n_bins),
+        resampled=lambda observed: level_statistic(observed.rows, _debiased(observed)),
+    ),
+    *(
+        Metric(
+            name=f"{score}_{part}",
+            tasks=("binary",),
+            unit=unit,
+            direction=direction,
+            formula=f"{formula}; {score} = miscalibration - discrimination + uncertainty",
+            reference="Dimitriadis, Gneiting, Jordan, Stable Reliability Diagrams (CORP), PNAS 118 (2021)",
+            measure=_part(decomposition, part),
+        )
+        for score, unit, decomposition in DECOMPOSITIONS
+        for part, direction, formula in PARTS
+    ),
 )
 
 
-def metrics_for(batch: Batch) -> list[Metric]:
-    """The metrics of an answer: those of the task that are default or asked for."""
-    chosen = [metric for metric in METRICS if batch.task in metric.tasks and metric.when(batch)]
+def metrics_for(batch: Batch, extra: Sequence[str] = ()) -> list[Metric]:
+    """The metrics of an answer: those of the task that are default or asked for.
+
+    Args:
+        extra: Names of metrics that are computed on request only.
+    """
+    chosen = [
+        metric
+        for metric in METRICS
+        if batch.task in metric.tasks and (metric.name in extra if metric.measure else metric.when(batch))
+    ]
     return [
         variant
         for metric in chosen
         for variant in (map(top_k_accuracy, batch.options.top_k) if metric is TOP_K_ACCURACY else (metric,))
     ]
+
+
+def on_request(task: TaskName) -> tuple[str, ...]:
+    """Names of the metrics of a task that are computed only when asked for."""
+    return tuple(metric.name for metric in METRICS if metric.measure and task in metric.tasks)

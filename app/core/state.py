@@ -9,7 +9,7 @@ from app.core.sums import UNIT_EXPONENT
 from app.errors import InvalidState, StateMismatch
 
 VERSION = 1
-_SUM = re.compile(r"(-?[0-9a-f]{1,800})p(-?[0-9]{1,4})")
+_SUM = re.compile(r"(-?[0-9a-f]{1,1400})p(-?[0-9]{1,4})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class Moments:
     Attributes:
         n: Rows of positive weight with a finite numerator.
         n_infinite: Rows of positive weight with an infinite one, which are in no sum.
-        z, v, zz, zv, vv: Exact sums of z_i, v_i and their products.
+        z, v: Exact sums of z_i and v_i.
+        zz, zv, vv: Exact sums of their products, in units of products.
     """
 
     n: int = 0
@@ -70,6 +71,7 @@ class State:
         weight_sum: Exact sum of the weights of the scored rows.
         moments: By the name of what is averaged.
         groups: By the name of the table.
+        clustered: Whether products are those of sums within clusters; such states do not add.
     """
 
     fingerprint: str
@@ -79,6 +81,7 @@ class State:
     weight_sum: int = 0
     moments: dict[str, Moments] = field(default_factory=dict)
     groups: dict[str, GroupSums] = field(default_factory=dict)
+    clustered: bool = False
 
     def __add__(self, other: "State") -> "State":
         if (self.fingerprint, set(self.moments), set(self.groups)) != (
@@ -87,6 +90,8 @@ class State:
             set(other.groups),
         ):
             raise StateMismatch("states must come from the same task, options and metrics to add")
+        if self.clustered and self.n_samples and other.n_samples:
+            raise StateMismatch("states of clustered rows do not add: a cluster may lie in both")
         return replace(
             self,
             n_samples=self.n_samples + other.n_samples,
@@ -104,8 +109,9 @@ class State:
                 "fingerprint": self.fingerprint,
                 "counts": [self.n_classes, self.n_samples, self.n_scored],
                 "weight_sum": _packed(self.weight_sum),
+                "clustered": self.clustered,
                 "moments": {
-                    name: [m.n, m.n_infinite, *map(_packed, (m.z, m.v, m.zz, m.zv, m.vv))]
+                    name: [m.n, m.n_infinite, _packed(m.z), _packed(m.v), *map(_packed_product, (m.zz, m.zv, m.vv))]
                     for name, m in self.moments.items()
                 },
                 "groups": {
@@ -114,6 +120,7 @@ class State:
                 },
             },
             separators=(",", ":"),
+            sort_keys=True,
         ).encode()
 
     @classmethod
@@ -124,44 +131,57 @@ class State:
             InvalidState: Another version, or not a serialised state.
         """
         try:
-            form = json.loads(serial)
-            if form["version"] != VERSION:
-                raise InvalidState(f"must be a state of version {VERSION}, found version {form['version']}")
-            n_classes, n_samples, n_scored = map(_count, form["counts"])
-            return cls(
-                str(form["fingerprint"]),
-                n_classes,
-                n_samples,
-                n_scored,
-                weight_sum=_unpacked(form["weight_sum"]),
-                moments={name: _moments(*values) for name, values in form["moments"].items()},
-                groups={
-                    name: GroupSums({column: list(map(_unpacked, sums)) for column, sums in table.items()})
-                    for name, table in form["groups"].items()
-                },
-            )
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            state = cls._from_form(json.loads(serial))
+            canonical = state.to_bytes() == serial
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
             raise InvalidState("must be a serialised state, found something else") from error
+        if not canonical:
+            raise InvalidState("must be a serialised state as it was written, found another form of one")
+        return state
+
+    @classmethod
+    def _from_form(cls, form: Any) -> "State":
+        if form["version"] != VERSION:
+            raise InvalidState(f"must be a state of version {VERSION}, found another")
+        n_classes, n_samples, n_scored = map(_count, form["counts"])
+        return cls(
+            form["fingerprint"],
+            n_classes,
+            n_samples,
+            n_scored,
+            weight_sum=_unpacked(form["weight_sum"]),
+            moments={name: _moments(*values) for name, values in form["moments"].items()},
+            groups={
+                name: GroupSums({column: list(map(_unpacked, sums)) for column, sums in table.items()})
+                for name, table in form["groups"].items()
+            },
+            clustered=form["clustered"],
+        )
 
 
-def _packed(total: int) -> str:
+def _packed(total: int, unit: int = UNIT_EXPONENT) -> str:
     zeros = (total & -total).bit_length() - 1 if total else 0
-    return f"{total >> zeros:x}p{zeros + UNIT_EXPONENT}"
+    return f"{total >> zeros:x}p{zeros + unit}"
 
 
-def _unpacked(text: str) -> int:
+def _packed_product(total: int) -> str:
+    return _packed(total, 2 * UNIT_EXPONENT)
+
+
+def _unpacked(text: str, unit: int = UNIT_EXPONENT) -> int:
     match = _SUM.fullmatch(text)
-    if match is None or int(match[2]) < UNIT_EXPONENT:
+    if match is None or int(match[2]) < unit:
         raise ValueError(text)
-    return int(match[1], 16) << int(match[2]) - UNIT_EXPONENT
+    return int(match[1], 16) << int(match[2]) - unit
 
 
 def _count(value: Any) -> int:
-    if type(value) is not int or value < 0:
+    if type(value) is not int or not 0 <= value < 1 << 63:
         raise ValueError(value)
     return value
 
 
 def _moments(n: Any, n_infinite: Any, *sums: str) -> Moments:
-    z, v, zz, zv, vv = map(_unpacked, sums)
+    z, v = map(_unpacked, sums[:2])
+    zz, zv, vv = (_unpacked(text, 2 * UNIT_EXPONENT) for text in sums[2:])
     return Moments(_count(n), _count(n_infinite), z, v, zz, zv, vv)

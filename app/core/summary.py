@@ -58,6 +58,7 @@ def _nothing(batch: Batch, means: Sequence[Mean], tables: Sequence[str]) -> Stat
         n_scored=batch.n_scored,
         moments={mean.name: Moments() for mean in means},
         groups={name: empty_table(name, batch) for name in tables},
+        clustered=batch.clusters is not None,
     )
 
 

@@ -2,7 +2,8 @@
 
 An exact sum is a Python integer that counts units of 2**-1126. Every double is a whole number of such units, so sums
 add without rounding and in any order; `to_float` rounds once, at the end. (The mantissa of the smallest double, read as
-an integer of 53 bits, has the exponent -1126: no double is ever shifted to the right.)
+an integer of 53 bits, has the exponent -1126: no double is ever shifted to the right.) Sums of products count units of
+2**-2252.
 
 The work is done by cutting numbers on a common grid: parts of few bits on one grid, and their products, add up exactly
 in plain floating point (Rump, Ogita, Oishi, "Accurate floating-point summation", SIAM J. Sci. Comput. 31, 2008; for
@@ -10,6 +11,7 @@ products Ozaki, Ogita, Oishi, Rump, "Error-free transformations of matrix multip
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -20,12 +22,16 @@ from app.core.columns import FloatArray, IntArray
 
 UNIT_EXPONENT = -1126
 ONE = 1 << -UNIT_EXPONENT
+SQUARE_ONE = ONE * ONE
 
 _SUM_BITS, _SUM_CHUNK = 36, 1 << 17  # 2**17 numbers of at most 35 bits and a sign add up in 52 bits
-_DOT_BITS, _DOT_CHUNK = 20, 1 << 14  # 2**14 products of two numbers of 19 bits and a sign add up in 52 bits
+_DOT_BITS, _DOT_CHUNK = 20, 1 << 13  # 2**13 products of two numbers of 19 bits and a sign add up in 51 bits; longer
+# dot products OpenBLAS gives to several threads, which then wait for each other longer than the product takes
 _SURE_LEVELS = 53 // _DOT_BITS
+_NO_BUCKET = 1_000
 _NOWHERE = np.empty(0, dtype=np.intp)
 _SUM_LEVELS, _DOT_LEVELS = 4, 8
+_BUCKET_BITS = 64  # numbers of so like exponents are cut to the end in 6 levels
 _MIN_EXPONENT, _MAX_EXPONENT = -500, 480  # of a grid: so far neither shifts nor products overflow or underflow
 
 
@@ -54,8 +60,11 @@ def exact_group_sums(values: FloatArray, groups: IntArray, n_groups: int) -> lis
             sums = np.ldexp(np.bincount(chunk, weights=part, minlength=n_groups), -exponent).astype(np.int64)
             shift = exponent - UNIT_EXPONENT
             totals = [total + (units << shift) for total, units in zip(totals, sums.tolist(), strict=True)]
-        for position in cut.unfinished().tolist():
-            totals[chunk[position]] += exact(float(cut.rest[position]))
+        apart = cut.unfinished()
+        for shift, bucket in _buckets(cut.rest[apart]):
+            rows = apart[bucket]
+            scaled = exact_group_sums(np.ldexp(cut.rest[rows], -shift), chunk[rows], n_groups)
+            totals = [total + _shifted(units, shift) for total, units in zip(totals, scaled, strict=True)]
     return totals
 
 
@@ -67,6 +76,18 @@ def exact_power_sums(rows: FloatArray) -> list[tuple[int, int]]:
         sums = _grid_power_sums(chunk) or [(exact_sum(row), exact_dot(row, row)) for row in chunk]
         totals = [(a + c, b + d) for (a, b), (c, d) in zip(totals, sums, strict=True)]
     return totals
+
+
+def exact_dot(x: FloatArray, y: FloatArray) -> int:
+    """The sum of the products x_i y_i (n,), in units of 2**-2252: of every product there is."""
+    total = 0
+    for start in range(0, len(x), _DOT_CHUNK):
+        x_chunk, y_chunk = x[start : start + _DOT_CHUNK], y[start : start + _DOT_CHUNK]
+        x_cut = _cut(x_chunk, _DOT_BITS, _DOT_LEVELS)
+        y_cut = x_cut if y is x else _cut(y_chunk, _DOT_BITS, _DOT_LEVELS)
+        apart = np.union1d(x_cut.unfinished(), y_cut.unfinished())
+        total += _cut_dot(x_cut, y_cut, apart) + _scattered_dot(x_chunk[apart], y_chunk[apart])
+    return total
 
 
 def _grid_power_sums(rows: FloatArray) -> list[tuple[int, int]] | None:
@@ -87,7 +108,10 @@ def _grid_power_sums(rows: FloatArray) -> list[tuple[int, int]] | None:
     return [
         (
             sum(_units(float(s[row]), top - _DOT_BITS * i) for i, s in zip(levels, sums, strict=True)),
-            sum(_units(float(d[row]), 2 * top - _DOT_BITS * (i + j)) for (i, j), d in zip(pairs, dots, strict=True)),
+            sum(
+                _square_units(float(d[row]), 2 * top - _DOT_BITS * (i + j))
+                for (i, j), d in zip(pairs, dots, strict=True)
+            ),
         )
         for row, top in enumerate(tops.tolist())
     ]
@@ -106,19 +130,6 @@ def _cut_rows(rows: FloatArray, tops: NDArray[np.intc]) -> tuple[list[FloatArray
             return parts, None
         shift = shift * 2.0**-_DOT_BITS
     return parts, rest
-
-
-def exact_dot(x: FloatArray, y: FloatArray) -> int:
-    """The sum of the products x_i y_i (n,), each rounded only below 2**-1126."""
-    total = 0
-    for start in range(0, len(x), _DOT_CHUNK):
-        x_cut = _cut(x[start : start + _DOT_CHUNK], _DOT_BITS, _DOT_LEVELS)
-        y_cut = x_cut if y is x else _cut(y[start : start + _DOT_CHUNK], _DOT_BITS, _DOT_LEVELS)
-        apart = np.union1d(x_cut.unfinished(), y_cut.unfinished())
-        total += _cut_dot(x_cut, y_cut, apart)
-        for position in (apart + start).tolist():
-            total += exact(float(x[position])) * exact(float(y[position])) >> -UNIT_EXPONENT
-    return total
 
 
 def exact(value: float) -> int:
@@ -205,9 +216,40 @@ def _cut_dot(x: _Cut, y: _Cut, left_out: NDArray[np.intp]) -> int:
             part[left_out] = 0.0
     if x is y:
         return _cut_square(x)
-    return sum(_units(float(p @ q), a + b) for a, p in x.parts for b, q in y.parts)
+    return sum(_square_units(float(p @ q), a + b) for a, p in x.parts for b, q in y.parts)
 
 
 def _cut_square(x: _Cut) -> int:
-    squares = sum(_units(float(p @ p), 2 * a) for a, p in x.parts)
-    return squares + 2 * sum(_units(float(p @ q), a + b) for (a, p), (b, q) in combinations(x.parts, 2))
+    squares = sum(_square_units(float(p @ p), 2 * a) for a, p in x.parts)
+    return squares + 2 * sum(_square_units(float(p @ q), a + b) for (a, p), (b, q) in combinations(x.parts, 2))
+
+
+def _scattered_dot(x: FloatArray, y: FloatArray) -> int:
+    """The dot product of numbers of any size: of those of like exponents together, scaled to the middle."""
+    total = 0
+    for x_shift, x_rows in _buckets(x):
+        for y_shift, y_rows in _buckets(y[x_rows]):
+            x_cut = _cut(np.ldexp(x[x_rows][y_rows], -x_shift), _DOT_BITS, _DOT_LEVELS)
+            y_cut = _cut(np.ldexp(y[x_rows][y_rows], -y_shift), _DOT_BITS, _DOT_LEVELS)
+            for a, p in x_cut.parts:
+                for b, q in y_cut.parts:
+                    total += _square_units(float(p @ q), a + b, x_shift + y_shift)
+    return total
+
+
+def _buckets(values: FloatArray) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    """Where the numbers (n,) of like exponents stand, and the power of two that brings them near 1; not the zeros."""
+    buckets = np.where(values == 0.0, _NO_BUCKET, np.frexp(values)[1] // _BUCKET_BITS)
+    for bucket in np.unique(buckets).tolist():
+        if bucket != _NO_BUCKET:
+            yield bucket * _BUCKET_BITS, np.flatnonzero(buckets == bucket)
+
+
+def _square_units(value: float, exponent: int, scale: int = 0) -> int:
+    """`value` times 2**scale in units of products; `value` is a whole multiple of 2**exponent."""
+    return _shifted(int(math.ldexp(value, -exponent)), exponent + scale - 2 * UNIT_EXPONENT)
+
+
+def _shifted(count: int, places: int) -> int:
+    """To the right only zeros go: a grid may be finer than the numbers on it."""
+    return count << places if places >= 0 else count >> -places

@@ -27,6 +27,7 @@ LOG_FLOOR = math.log(FLOOR)
 LOG_BOUND = 10.0
 
 _TOLERANCE = 1e-10  # of log T: what is left after a Newton step of that size is below its last bit
+_NARROW = 1e-14  # a bracket of some ulps
 _MAX_STEPS = 200  # far more than halving 10 down to the tolerance takes
 _CACHED = 8_192  # summed at once, which is twice as fast as numbers that leave the cache
 
@@ -163,12 +164,11 @@ def fit_temperature(batch: Batch, rows: IntArray) -> Temperature:
         first, second = zip(*(block.slope(math.exp(log_temperature)) for block in blocks), strict=True)
         return sum(first), sum(second)
 
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        at_one = slope(0.0)[0]
-        bound = LOG_BOUND if at_one > 0 else -LOG_BOUND
-        if at_one and slope(bound)[0] * at_one >= 0:
-            return Temperature(math.exp(bound), at_bound=True)
-        log_temperature, converged = _sign_change(slope, bound)
+    at_one = slope(0.0)[0]
+    bound = LOG_BOUND if at_one > 0 else -LOG_BOUND
+    if at_one and slope(bound)[0] * at_one >= 0:
+        return Temperature(math.exp(bound), at_bound=True)
+    log_temperature, converged = _sign_change(slope, bound)
     return Temperature(math.exp(log_temperature), converged=converged)
 
 
@@ -183,8 +183,8 @@ def _sign_change(slope: Slope, bound: float) -> tuple[float, bool]:
     for _ in range(_MAX_STEPS):
         value, curvature = slope(at)
         newton = _ratio(value, curvature)
-        if abs(newton) <= _TOLERANCE or high - low <= _TOLERANCE**2:
-            return at + newton, True
+        if abs(newton) <= _TOLERANCE or high - low <= _NARROW:
+            return min(max(at + newton, low), high), True
         low, high = (at, high) if value > 0 else (low, at)
         fits = low < at + newton < high and abs(newton) <= abs(step) / 2
         step = newton if fits else (low + high) / 2 - at

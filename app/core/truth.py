@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.checks import check_finite_positive, check_interval, check_probabilities, check_row_sums, found
+from app.core.checks import check_interval, check_probabilities, check_row_sums, found
 from app.core.columns import BoolArray, Column, IntArray, Ragged
 from app.core.options import Options
 from app.core.tasks import TaskName
@@ -121,7 +121,9 @@ def targets_of(
     if targets.shape != shape:
         raise InvalidInput.at("/targets", "wrong_shape", f"must have shape {list(shape)}, found {list(targets.shape)}")
     if task in ("multiclass", "distributions"):
-        check_finite_positive("targets", targets, scored)
+        check_interval(
+            "targets", targets, scored, (0.0, 1.0 + options.tolerance), "must be at least 0 and sum to 1 over the row"
+        )
         check_row_sums("targets", targets, scored, options.tolerance)
     else:
         check_probabilities("targets", targets, scored, "must lie in [0, 1]")

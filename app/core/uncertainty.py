@@ -5,7 +5,7 @@ import math
 from scipy.special import stdtrit
 
 from app.core.state import Moments
-from app.core.sums import ONE
+from app.core.sums import ONE, SQUARE_ONE
 from app.core.values import INFINITE, Value, undefined
 
 
@@ -24,9 +24,7 @@ def mean(moments: Moments, confidence_level: float) -> Value:
     if error is None:
         return Value(value=value)
     spread = t_quantile(moments.n - 1, confidence_level) * error
-    interval = value - spread, value + spread
-    known = all(map(math.isfinite, interval))
-    return Value(value=value, standard_error=error, confidence_interval=interval if known else None)
+    return Value(value=value, standard_error=error, confidence_interval=(value - spread, value + spread))
 
 
 def standard_error(moments: Moments) -> float | None:
@@ -34,22 +32,25 @@ def standard_error(moments: Moments) -> float | None:
     n = moments.n
     if n < 2:
         return None
-    shared = _shared_zeros(moments.z, moments.v, moments.zz, moments.zv, moments.vv)
-    z, v, zz, zv, vv = (total >> shared for total in (moments.z, moments.v, moments.zz, moments.zv, moments.vv))
+    shared = _shared_zeros(moments)
+    z, v = moments.z >> shared, moments.v >> shared
+    zz, zv, vv = (total >> 2 * shared for total in (moments.zz, moments.zv, moments.vv))
     # sum (z_i - m v_i)**2 = (zz v**2 - 2 z v zv + z**2 vv) / v**2, in integers: nothing cancels before the one rounding
     squares = zz * v * v - 2 * z * v * zv + z * z * vv
     try:
-        return math.sqrt(n * squares * (ONE >> shared) / ((n - 1) * v**4))
+        return math.sqrt(n * squares / ((n - 1) * v**4))
     except OverflowError:
         return None
 
 
-def _shared_zeros(*totals: int) -> int:
-    """How many low bits are zero in all: without them the arithmetic is many times faster."""
-    together = ONE
-    for total in totals:
-        together |= total
-    return (together & -together).bit_length() - 1
+def _shared_zeros(moments: Moments) -> int:
+    """Low bits that are zero in z and v, and twice as many in their products: the arithmetic is faster without."""
+    sums, products = moments.z | moments.v | ONE, moments.zz | moments.zv | moments.vv | SQUARE_ONE
+    return min(_trailing_zeros(sums), _trailing_zeros(products) // 2)
+
+
+def _trailing_zeros(total: int) -> int:
+    return (total & -total).bit_length() - 1
 
 
 def t_quantile(degrees_of_freedom: int, confidence_level: float) -> float:

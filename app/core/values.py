@@ -1,5 +1,6 @@
 """A metric's value: a number, or why there is none, with its uncertainty."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -29,6 +30,16 @@ class Value:
             confidence_interval=None if interval is None else (interval[0] / divisor, interval[1] / divisor),
         )
 
+    def finite(self) -> "Value":
+        """The same value, or undefined, and without the parts that no double can hold."""
+        if self.value is None:
+            return self
+        if not math.isfinite(self.value):
+            return undefined("overflow")
+        if self.confidence_interval is None or all(map(math.isfinite, self.confidence_interval)):
+            return self
+        return replace(self, confidence_interval=None)
+
     def to_json(self) -> dict[str, Any]:
         """The entry of `metrics` in an answer: what is not known is left out, but for `value`."""
         entry: dict[str, Any] = {"value": self.value, "status": self.status}
@@ -38,7 +49,9 @@ class Value:
         return entry
 
 
-INFINITE = Value(status="infinite", reason="the loss of a row is infinite: probability 0 on what was observed")
+INFINITE = Value(
+    status="infinite", reason="a row has probability 0 where its truth (or the other distribution) is positive"
+)
 
 
 def undefined(reason: str) -> Value:

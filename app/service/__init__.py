@@ -1,7 +1,20 @@
 """The use cases: what a caller asks for, without HTTP or SQL."""
 
+from app.service.calibrating import CALIBRATED, CALIBRATING_OPTIONS, CalibrateRequest, calibrate
 from app.service.comparing import COMPARED, CompareRequest, compare
 from app.service.scoring import ScoreRequest, score
 from app.service.sections import INCLUDES, Include
 
-__all__ = ["COMPARED", "INCLUDES", "CompareRequest", "Include", "ScoreRequest", "compare", "score"]
+__all__ = [
+    "CALIBRATED",
+    "CALIBRATING_OPTIONS",
+    "COMPARED",
+    "INCLUDES",
+    "CalibrateRequest",
+    "CompareRequest",
+    "Include",
+    "ScoreRequest",
+    "calibrate",
+    "compare",
+    "score",
+]

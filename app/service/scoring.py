@@ -1,14 +1,16 @@
 """Scoring one batch: from checked columns to the answer of the contract."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from app.core.batches import Batch, batch_of
+from app.core.bootstrap import Bootstrap, replicates, with_interval
 from app.core.columns import Column
 from app.core.metric import Metric
+from app.core.observed import Observed
 from app.core.options import Options
 from app.core.registry import CROSS_ENTROPY, metrics_for
 from app.core.summary import Summary, summarize
@@ -28,6 +30,8 @@ class ScoreRequest:
     options: Options
     include: frozenset[Include]
     slices: Mapping[str, Column] = field(default_factory=dict)
+    metrics: tuple[str, ...] = ()
+    bootstrap: Bootstrap | None = None
 
 
 def score(request: ScoreRequest) -> dict[str, Any]:
@@ -41,13 +45,13 @@ def score(request: ScoreRequest) -> dict[str, Any]:
     """
     batch = batch_of(request.task, request.columns, request.options, request.slices)
     check_sections(batch, request.include)
-    metrics = metrics_for(batch)
+    metrics = metrics_for(batch, request.metrics)
     summary = _summary(batch, metrics, request.include)
     answer = {
         **_head(batch, summary),
-        "metrics": _values(batch, summary, metrics),
+        "metrics": _values(batch, summary, metrics, request.bootstrap),
         "warnings": warnings_of(batch, summary, mean(summary.state.moments[CROSS_ENTROPY.name], 0.95)),
-        "options": batch.options.for_task(batch.task),
+        "options": _options(request),
     }
     answer |= {name: SECTIONS[name](batch, summary) for name in SECTIONS if name in request.include}
     if batch.slices:
@@ -79,26 +83,39 @@ def _head(batch: Batch, summary: Summary) -> dict[str, Any]:
     return head
 
 
-def _values(batch: Batch, summary: Summary, metrics: Sequence[Metric]) -> dict[str, Any]:
-    options = batch.options
-    return {
-        metric.name: metric.value(summary.state, options.unit, options.confidence_level).to_json() for metric in metrics
-    }
+def _options(request: ScoreRequest) -> dict[str, Any]:
+    options = request.options.for_task(request.task)
+    if request.metrics:
+        options["metrics"] = request.metrics
+    if request.bootstrap:
+        options["bootstrap"] = asdict(request.bootstrap)
+    return options
+
+
+def _values(
+    batch: Batch, summary: Summary, metrics: Sequence[Metric], bootstrap: Bootstrap | None = None
+) -> dict[str, Any]:
+    options, observed = batch.options, Observed(batch)
+    values = {}
+    for metric in metrics:
+        value = metric.value(summary.state, options.unit, options.confidence_level, observed)
+        if bootstrap and metric.resampled and value.value is not None:
+            statistic = metric.resampled(observed)
+            varied = replicates(statistic, len(observed.rows), bootstrap, observed.clusters)
+            value = with_interval(value, varied, options.confidence_level)
+        values[metric.name] = value.to_json()
+    return values
 
 
 def _slices(batch: Batch, metrics: Sequence[Metric]) -> dict[str, Any]:
     """By name and value of each slice, the metrics of its rows: of a state of its own."""
     return {
         name: {
-            _key(value): _slice(batch.take(np.flatnonzero(grouping.codes == code)), metrics)
+            value: _slice(batch.take(np.flatnonzero(grouping.codes == code)), metrics)
             for code, value in enumerate(grouping.names)
         }
         for name, grouping in batch.slices.items()
     }
-
-
-def _key(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _slice(part: Batch, metrics: Sequence[Metric]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ array of two numbers. So the types of all values are looked at first, at C speed
 copied.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from app.core.columns import Column, Ragged
 from app.errors import FieldError, InvalidInput, MalformedBody
 
 MAX_ECHO = 80
+UNKNOWN_TO_JSON = re.compile(rb"\b(NaN|Infinity)\b")
 LARGEST_INT = int(np.iinfo(np.int64).max)
 
 Rows: TypeAlias = list[list[Any]]
@@ -124,7 +126,8 @@ def _object(body: bytes | bytearray) -> dict[str, Any]:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise MalformedBody(f"must be JSON: {error}") from error
+        hint = "; JSON has no NaN and no Infinity" if UNKNOWN_TO_JSON.search(body) else ""
+        raise MalformedBody(f"must be JSON: {error}{hint}") from error
     if not isinstance(value, dict):
         raise MalformedBody(f"must be a JSON object, {found(value)}")
     return value

@@ -9,6 +9,7 @@ import pytest
 from app.api import openapi
 from app.api.problems import CATALOGUE, MEDIA_TYPE
 from app.core.options import option_names
+from app.core.registry import on_request
 from app.core.tasks import TASKS
 
 pytestmark = pytest.mark.anyio
@@ -99,7 +100,8 @@ def test_every_error_is_documented_as_a_problem() -> None:
 def test_a_body_is_described_field_by_field(task: Any) -> None:
     schema = DOCUMENT["components"]["schemas"][f"{task.name.capitalize()}Request"]
     columns = {*task.truths, *task.predictions, *task.columns}
-    assert schema["properties"].keys() == {*columns, *option_names(task.name), "include"}
+    requested = {"metrics", "bootstrap"} if on_request(task.name) else set()
+    assert schema["properties"].keys() == {*columns, *option_names(task.name), "include", *requested}
     assert schema["additionalProperties"] is False
     for name, field in schema["properties"].items():
         assert field["description"], name
@@ -122,7 +124,7 @@ async def test_an_example_has_the_answer_it_states(
 
 def test_there_are_examples_for_every_task() -> None:
     paths = {param.values[0] for param in examples()}
-    assert paths == {f"/v1/score/{task}" for task in TASKS}
+    assert paths == {f"/v1/{name}/{task}" for name, noun in openapi.NOUNS.items() for task in noun.models}
 
 
 def test_the_worked_example_is_true() -> None:

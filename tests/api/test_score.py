@@ -85,10 +85,10 @@ async def test_a_large_body_is_scored_as_its_rows_are(client: httpx.AsyncClient)
     body = large(2000)
     assert len(orjson.dumps(body)) > INLINE_BYTES
     whole = await scored(client, "multiclass", body)
-    small = body | {name: body[name][:100] for name in ("labels", "probabilities")}
+    small = body | {name: body[name][:80] for name in ("labels", "probabilities")}
     assert len(orjson.dumps(small)) <= INLINE_BYTES
     part = await scored(client, "multiclass", small)
-    assert whole["per_sample"]["cross_entropy"][:100] == part["per_sample"]["cross_entropy"]
+    assert whole["per_sample"]["cross_entropy"][:80] == part["per_sample"]["cross_entropy"]
 
 
 async def test_many_at_once_do_not_mix(client: httpx.AsyncClient, log_lines: list[EventDict]) -> None:

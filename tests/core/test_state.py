@@ -29,7 +29,7 @@ def test_equal_states_have_equal_bytes_however_they_came_about() -> None:
 
 
 def test_negative_and_tiny_sums_survive() -> None:
-    moments = Moments(1, 0, exact(-0.3), exact(5e-324), exact(1e300), 0, ONE)
+    moments = Moments(1, 0, exact(-0.3), exact(5e-324), exact(1e300), 0, 1)
     sums = State("f", 2, 1, 1, ONE, {"m": moments}, {"g": GroupSums({"weight": [0, -ONE]})})
     assert State.from_bytes(sums.to_bytes()) == sums
 

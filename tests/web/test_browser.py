@@ -148,6 +148,16 @@ def test_a_person_scores_the_worked_example_in_the_docs(visit: Visit) -> None:
     visit.assert_quiet()
 
 
+@pytest.mark.parametrize(
+    ("path", "shows"), [("/v1/compare/binary", '"verdict"'), ("/v1/calibrate/multiclass", '"temperature"')]
+)
+def test_the_examples_of_other_questions_are_answered(visit: Visit, path: str, shows: str) -> None:
+    answer = _execute(_try_out(visit.page, path))
+    expect(answer.locator(".response-col_status")).to_contain_text("200")
+    expect(answer.locator(".response-col_description")).to_contain_text(shows)
+    visit.assert_quiet()
+
+
 def test_a_large_answer_is_shown_without_a_node_for_every_number(visit: Visit) -> None:
     operation = _try_out(visit.page, "/v1/score/multiclass")
     body = {"probabilities": [[0.25, 0.75]] * 3000, "labels": [0] * 3000, "include": ["per_sample"]}

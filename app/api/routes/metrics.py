@@ -6,6 +6,12 @@ from app.api import problems
 from app.api.answers import MetricCatalogue, MetricEntry
 from app.core.registry import METRICS
 
+UNCERTAINTY = (
+    "Rows of positive weight are assumed independent, for tokens documents; with cluster_id clusters are. Standard "
+    "errors are those of the linearised ratio estimator, intervals Student's t with one degree of freedom less than "
+    "there are independent units."
+)
+
 router = APIRouter(tags=["metrics"])
 
 
@@ -17,4 +23,4 @@ router = APIRouter(tags=["metrics"])
 )
 async def catalogue() -> MetricCatalogue:
     """Name, tasks, unit, formula, direction, whether parts of a batch add up to it, and a reference."""
-    return MetricCatalogue(metrics=[MetricEntry.model_validate(metric) for metric in METRICS])
+    return MetricCatalogue(metrics=[MetricEntry.model_validate(metric) for metric in METRICS], uncertainty=UNCERTAINTY)

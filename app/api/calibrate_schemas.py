@@ -1,0 +1,141 @@
+"""What may be asked of a calibration, and what it answers: models made from those of scoring."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, create_model
+
+from app.api import answers, schemas
+from app.api.answers import Answer, MetricValue
+from app.api.validation import field_errors, pointer
+from app.core.options import Unit
+from app.core.recalibration import Method
+from app.core.tasks import TASKS, TaskName
+from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
+from app.service import CALIBRATED, CALIBRATING_OPTIONS, CalibrateRequest
+
+MAX_FOLDS = 20
+MAX_SEED = 2**32 - 1
+COLUMNS = ("sample_weight", "mask")
+
+
+def calibrate_request(task: TaskName, body: Mapping[str, Any]) -> CalibrateRequest:
+    """The request that a decoded body makes.
+
+    Raises:
+        InvalidInput: A field is unknown or has no bearing on a fit, there is not one truth and one prediction, or an
+            option is wrong.
+    """
+    known = {name: value for name, value in body.items() if name in MODELS[task].model_fields}
+    own, errors = _own(task, known)
+    n_errors = len(errors) + len(body) - len(known)
+    errors += _unknown_errors(task, [name for name in body if name not in known][:MAX_LISTED_ERRORS])
+    shared = {name: value for name, value in known.items() if name not in OWN[task].model_fields}
+    try:
+        scoring = schemas.score_request(task, shared)
+    except InvalidInput as refusal:
+        raise InvalidInput((*refusal.errors, *errors), refusal.n_errors + n_errors) from None
+    if errors:
+        raise InvalidInput(errors, n_errors)
+    options = replace(scoring.options, normalization=own.pop("normalization", "renormalize"))
+    include = frozenset(own.pop("include", ()))
+    return CalibrateRequest(task, scoring.columns, options, include=include, **own)
+
+
+def _own(task: TaskName, known: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]]:
+    """The fields that scoring lacks or knows otherwise, or what is wrong with them."""
+    sent = {name: known[name] for name in OWN[task].model_fields if name in known}
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in sent.items()}
+    try:
+        checked = OWN[task].model_validate(values)
+    except ValidationError as error:
+        return {}, field_errors(error.errors(include_url=False))
+    return {name: getattr(checked, name) for name in sent}, []
+
+
+def _unknown_errors(task: TaskName, names: list[str]) -> Iterator[FieldError]:
+    for name in names:
+        close = get_close_matches(name[:40], MODELS[task].model_fields, n=1, cutoff=0.55)
+        hint = f'; did you mean "{close[0]}"?' if close else ""
+        if name in schemas.MODELS[task].model_fields:
+            hint = "; scoring does, but a fit has no use for it"
+        yield FieldError(pointer(name), "unknown_field", f"must be a field that calibrating {task} knows{hint}")
+
+
+def own_model(task: TaskName) -> type[BaseModel]:
+    """The schema of the fields that scoring lacks or knows otherwise."""
+    methods = Literal.__getitem__(CALIBRATED[task])
+    definitions: dict[str, Any] = {
+        "method": (methods, Field("temperature", description="What is fitted.")),
+        "n_folds": (Annotated[int, Ge(2), Le(MAX_FOLDS)], Field(5, description="Folds of the cross-fitted gain.")),
+        "seed": (Annotated[int, Ge(0), Le(MAX_SEED)], Field(0, description="Of the assignment of rows to folds.")),
+        "include": (
+            Annotated[tuple[Literal["probabilities"], ...], FailFast()],
+            Field((), description="Further sections of the answer."),
+        ),
+    }
+    if "normalization" in schemas.MODELS[task].model_fields:
+        text = "What to do with a row that does not sum to 1: divide, as softmax does in any case, or refuse."
+        definitions["normalization"] = (Literal["renormalize", "error"], Field("renormalize", description=text))
+    return create_model(f"{task.capitalize()}Fit", __config__=ConfigDict(strict=True), **definitions)
+
+
+def request_model(task: TaskName) -> type[BaseModel]:
+    """The schema of a task's body: that of scoring without what a fit has no use for."""
+    scoring, own = schemas.MODELS[task], OWN[task].model_fields
+    kept = (*TASKS[task].truths, *TASKS[task].predictions, *COLUMNS, *CALIBRATING_OPTIONS)
+    chosen = {name: scoring.model_fields[name] for name in kept if name in scoring.model_fields} | own
+    definitions: dict[str, Any] = {name: (field.annotation, field) for name, field in chosen.items()}
+    text = "What is fitted to what was observed."
+    name = f"{task.capitalize()}CalibrateRequest"
+    return create_model(name, __config__=scoring.model_config, __doc__=text, **definitions)
+
+
+OWN = {task: own_model(task) for task in CALIBRATED}
+MODELS = {task: request_model(task) for task in CALIBRATED}
+
+
+class Thresholds(Answer):
+    """A non-decreasing map of the predicted probability: straight between these points, level beyond them."""
+
+    probabilities: list[float] = Field(description="Predicted, rising.")
+    calibrated: list[float] = Field(description="What becomes of each.")
+
+
+class CalibrateAnswer(Answer):
+    """What was fitted, and what it gains; losses are means in `unit`, weighted."""
+
+    task: TaskName
+    unit: Unit
+    method: Method
+    n_samples: int
+    n_scored: int
+    temperature: float | None = Field(None, description="Divide logits by it; log-probabilities too, then normalise.")
+    slope: float | None = Field(None, description="platt: the calibrated logit is slope * logit + intercept.")
+    intercept: float | None = Field(None, description="platt.")
+    thresholds: Thresholds | None = Field(None, description="isotonic.")
+    cross_entropy_before: float = Field(
+        description="With probabilities taken for at least 1e-12, and rows divided by their sum."
+    )
+    cross_entropy_after: float = Field(description="On the same rows; never above the loss before.")
+    cross_fitted_gain: MetricValue = Field(
+        description="Loss before less loss after on rows that the fit has not seen: each fold under the fit to all "
+        "others. Rows count as independent. Infinite means minus infinity."
+    )
+    converged: bool = Field(description="Whether the fit reached its tolerance.")
+    at_bound: bool = Field(
+        description="Whether the temperature stands at the end of its range, e**-10 or e**10: the rows are separable, "
+        "or no better than wrong."
+    )
+    expected_calibration_error_before: float
+    expected_calibration_error_after: float
+    maximum_calibration_error_before: float
+    maximum_calibration_error_after: float
+    warnings: list[answers.Warning]
+    options: dict[str, Any] = Field(description="Every option in force.")
+    probabilities: list[float | None] | list[list[float] | None] | None = Field(
+        None, description="Calibrated, if included: in the shape of the prediction, null where a row is not scored."
+    )

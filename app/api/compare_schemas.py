@@ -1,0 +1,208 @@
+"""What may be asked of a comparison, and what it answers: models made from those of scoring."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, create_model
+
+from app.api import answers, schemas
+from app.api.answers import Answer, MetricValue
+from app.api.validation import field_errors, pointer
+from app.core.comparison import Verdict
+from app.core.options import NonNegative, Unit
+from app.core.tasks import TASKS, TaskName
+from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
+from app.service import COMPARED, CompareRequest
+from app.wire.json import found
+
+MIN_CANDIDATES, MAX_CANDIDATES = 2, 50
+MAX_NAME = 80
+
+
+class Margin(BaseModel):
+    """The one option that scoring lacks."""
+
+    model_config = ConfigDict(strict=True)
+
+    margin: NonNegative = Field(0.0, description="The largest difference that does not matter, in `unit`.")
+
+
+def compare_request(task: TaskName, body: Mapping[str, Any]) -> CompareRequest:
+    """The request that a decoded body makes.
+
+    Raises:
+        InvalidInput: A field is unknown, an option is wrong, candidates are too few or too many, or one of them is
+            anything but one prediction.
+    """
+    known = {name: value for name, value in body.items() if name in MODELS[task].model_fields}
+    errors = [*_candidates_errors(task, body), *_baseline_errors(body), *_margin_errors(body)]
+    n_errors = len(errors) + len(body) - len(known)
+    errors += _unknown_errors(task, [name for name in body if name not in known][:MAX_LISTED_ERRORS])
+    form = TASKS[task].predictions[0]
+    shared = {name: value for name, value in known.items() if name not in OWN_FIELDS}
+    try:
+        scoring = schemas.score_request(task, {**shared, form: ()})  # in place of what the candidates hold
+    except InvalidInput as refusal:
+        raise InvalidInput((*refusal.errors, *errors), refusal.n_errors + n_errors) from None
+    if errors:
+        raise InvalidInput(errors, n_errors)
+    columns = {name: column for name, column in scoring.columns.items() if name != form}
+    candidates = {name: _prediction(task, fields) for name, fields in body["candidates"].items()}
+    return CompareRequest(replace(scoring, columns=columns), candidates, body["baseline"], float(body.get("margin", 0)))
+
+
+def _prediction(task: TaskName, fields: Mapping[str, Any]) -> tuple[str, Any]:
+    return next((name, fields[name]) for name in TASKS[task].predictions if fields.get(name) is not None)
+
+
+def _candidates_errors(task: TaskName, body: Mapping[str, Any]) -> Iterator[FieldError]:
+    candidates = body.get("candidates", {})
+    if not isinstance(candidates, dict):
+        yield FieldError("/candidates", "wrong_type", f"must be an object, {found(candidates)}")
+    elif not MIN_CANDIDATES <= len(candidates) <= MAX_CANDIDATES:
+        rule = f"must hold {MIN_CANDIDATES} to {MAX_CANDIDATES} candidates, found {len(candidates)}"
+        yield FieldError("/candidates", "out_of_range", rule)
+    else:
+        for name, fields in candidates.items():
+            yield from _candidate_errors(task, name, fields)
+
+
+def _candidate_errors(task: TaskName, name: str, fields: object) -> Iterator[FieldError]:
+    forms = TASKS[task].predictions
+    place = pointer("candidates", name)
+    if not 1 <= len(name) <= MAX_NAME:
+        yield FieldError(place, "out_of_range", f"must have a name of 1 to {MAX_NAME} characters, found {len(name)}")
+    if not isinstance(fields, dict):
+        yield FieldError(place, "wrong_type", f"must be an object, {found(fields)}")
+        return
+    sent = [form for form in forms if fields.get(form) is not None]
+    if len(sent) != 1:
+        words = f"exactly one of {', '.join(forms)}" if len(forms) > 1 else forms[0]
+        code = "exclusive" if sent else "missing"
+        yield FieldError(place, code, f"must hold {words}, found {' and '.join(sent) or 'none'}")
+    for other in [name for name in fields if name not in forms][:1]:
+        yield FieldError(place + pointer(other), "unknown_field", f"must be one of {', '.join(forms)}")
+
+
+def _baseline_errors(body: Mapping[str, Any]) -> Iterator[FieldError]:
+    baseline, candidates = body.get("baseline"), body.get("candidates")
+    if "baseline" not in body:
+        yield FieldError("/baseline", "missing", "must be the name of a candidate, found none")
+    elif not isinstance(baseline, str):
+        yield FieldError("/baseline", "wrong_type", f"must be the name of a candidate, {found(baseline)}")
+    elif isinstance(candidates, dict) and baseline not in candidates:
+        yield FieldError("/baseline", "out_of_range", f"must be the name of a candidate, {found(baseline)}")
+
+
+def _margin_errors(body: Mapping[str, Any]) -> list[FieldError]:
+    try:
+        Margin.model_validate({name: body[name] for name in Margin.model_fields if name in body})
+    except ValidationError as error:
+        return field_errors(error.errors(include_url=False))
+    return []
+
+
+def _unknown_errors(task: TaskName, names: list[str]) -> Iterator[FieldError]:
+    for name in names:
+        close = get_close_matches(name[:40], MODELS[task].model_fields, n=1, cutoff=0.55)
+        hint = f'; did you mean "{close[0]}"?' if close else ""
+        if name in TASKS[task].predictions:
+            hint = "; a prediction belongs into a candidate"
+        yield FieldError(pointer(name), "unknown_field", f"must be a field that comparing {task} knows{hint}")
+
+
+def request_model(task: TaskName) -> type[BaseModel]:
+    """The schema of a task's body: that of scoring, with candidates where the prediction was."""
+    scoring = schemas.MODELS[task].model_fields
+    left_out = (*TASKS[task].predictions, *SCORING_ONLY)
+    definitions: dict[str, Any] = {
+        "candidates": (Annotated[object, WithJsonSchema(_candidates_schema(task))], Field(description=CANDIDATES)),
+        "baseline": (str, Field(description="The name of the candidate that the others are held against.")),
+        "margin": (Margin.model_fields["margin"].annotation, Margin.model_fields["margin"]),
+        **{name: (field.annotation, field) for name, field in scoring.items() if name not in left_out},
+    }
+    truths = [{"required": [name]} for name in TASKS[task].truths]
+    exclusive: dict[str, Any] = {"oneOf": truths} if truths else {}
+    config = ConfigDict(extra="forbid", strict=True, json_schema_extra=exclusive)
+    text = "What several candidates predicted for the same rows."
+    return create_model(f"{task.capitalize()}CompareRequest", __config__=config, __doc__=text, **definitions)
+
+
+def _candidates_schema(task: TaskName) -> dict[str, Any]:
+    forms = TASKS[task].predictions
+    fields = schemas.MODELS[task].model_json_schema()["properties"]
+    candidate = {
+        "type": "object",
+        "properties": {form: fields[form] for form in forms},
+        "oneOf": [{"required": [form]} for form in forms],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "object",
+        "additionalProperties": candidate,
+        "minProperties": MIN_CANDIDATES,
+        "maxProperties": MAX_CANDIDATES,
+    }
+
+
+OWN_FIELDS = ("candidates", "baseline", "margin")
+SCORING_ONLY = ("include", "bootstrap")  # resampling for each of fifty candidates is too much for one request
+CANDIDATES = "By name, what each predicted for the same rows; of tokens, for the same documents."
+MODELS = {task: request_model(task) for task in COMPARED}
+
+
+class Candidate(Answer):
+    """The scores of one candidate."""
+
+    metrics: dict[str, MetricValue] = Field(description="As `POST /v1/score/{task}` gives them.")
+
+
+class Comparison(Answer):
+    """One candidate against the baseline; what has no value is left out."""
+
+    candidate: str
+    baseline: str
+    difference: MetricValue = Field(
+        description="Mean cross-entropy of the candidate minus that of the baseline, paired by row: below 0 the "
+        "candidate is better. Infinite or undefined if a loss is infinite; `reason` says whose."
+    )
+    t_statistic: float | None = Field(None, description="The difference in standard errors.")
+    p_value: float | None = Field(None, description="Two-sided, of no difference, by Student's t.")
+    p_value_adjusted: float | None = Field(
+        None, description="By Holm's method for all comparisons beside it; only if there is more than one."
+    )
+    correlation: float | None = Field(
+        None,
+        description="Of the losses of both over rows; with weights or clusters, of what these add to the errors of "
+        "both means. The nearer to 1, the more pairing gains.",
+    )
+    wins: int = Field(description="Rows in which the candidate's loss is the smaller one.")
+    losses: int = Field(description="Rows in which it is the larger one.")
+    ties: int = Field(description="Rows in which both are equal.")
+    verdict: Verdict = Field(
+        description="Where the confidence interval of the difference lies, not adjusted for other comparisons: "
+        "`better` below -margin, `worse` above margin, `equivalent` within both if margin > 0; else, or without an "
+        "interval, `inconclusive`."
+    )
+
+
+class ComparedSlice(Answer):
+    """The comparisons on the rows of one slice."""
+
+    n_scored: int
+    comparisons: list[Comparison]
+
+
+class CompareAnswer(Answer):
+    """The scores of all candidates, and how each differs from the baseline."""
+
+    task: TaskName
+    unit: Unit
+    n_scored: int
+    candidates: dict[str, Candidate]
+    comparisons: list[Comparison] = Field(description="Every other candidate, in the order of the request.")
+    slices: dict[str, dict[str, ComparedSlice]] | None = Field(None, description="By name and value, if sent.")
+    warnings: list[answers.Warning] = Field(description="One about a prediction names its `candidate`.")
+    options: dict[str, Any] = Field(description="Every option in force.")

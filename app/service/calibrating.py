@@ -1,0 +1,154 @@
+"""Calibrating one batch: a fit, what it changes, and what it would gain on other rows."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from app.core.batches import Batch, batch_of
+from app.core.columns import Column, FloatArray
+from app.core.crossfit import Evidence, calibrated, cross_fitted_gain, evidence_of, fitted, folds, held_out_losses
+from app.core.findings import Finding, warning
+from app.core.losses import NATS_PER_UNIT
+from app.core.options import Options
+from app.core.recalibration import Calibrator, Method
+from app.core.registry import CROSS_ENTROPY
+from app.core.rows import rows_of
+from app.core.summary import summarize
+from app.core.tasks import TaskName
+from app.core.temperature import FLOOR, Temperature, floored, parts
+from app.core.uncertainty import mean
+from app.core.values import Value, undefined
+from app.core.warnings import warnings_of
+
+CalibrateInclude: TypeAlias = Literal["probabilities"]
+
+CALIBRATED: dict[TaskName, tuple[Method, ...]] = {
+    "binary": ("temperature", "platt", "isotonic"),
+    "multiclass": ("temperature",),
+}
+"""The methods of each task that can be calibrated, the default first."""
+
+CALIBRATING_OPTIONS = (
+    "unit",
+    "normalization",
+    "tolerance",
+    "classes",
+    "class_weight",
+    "pos_weight",
+    "label_smoothing",
+    "ignore_index",
+    "n_bins",
+    "bin_edges",
+    "confidence_level",
+)
+"""The options of scoring that bear on a fit; all others are refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrateRequest:
+    """A checked shape: known column names, one truth and one prediction; the values are not yet checked."""
+
+    task: TaskName
+    columns: Mapping[str, Column]
+    options: Options
+    method: Method = "temperature"
+    n_folds: int = 5
+    seed: int = 0
+    include: frozenset[CalibrateInclude] = frozenset()
+
+
+def calibrate(request: CalibrateRequest) -> dict[str, Any]:
+    """Fit one batch.
+
+    Returns:
+        The answer of the contract, ready for JSON but for NumPy arrays in it, whose NaN stands for null.
+
+    Raises:
+        InvalidInput: A value breaks a rule, the pointer names field and index; or no row can be fitted.
+    """
+    batch = batch_of(request.task, request.columns, replace(request.options, normalization=_normalization(request)))
+    evidence = evidence_of(batch)
+    before = evidence.losses(Temperature())
+    fit = fitted(evidence, request.method, before)
+    answer: dict[str, Any] = {
+        "task": batch.task,
+        "unit": batch.options.unit,
+        "method": request.method,
+        "n_samples": len(batch),
+        "n_scored": batch.n_scored,
+        **{name: value for name, value in asdict(fit).items() if name in fit.in_answer},
+        **_losses(evidence, fit, before),
+        "cross_fitted_gain": _gain(evidence, request, before).to_json(),
+        "converged": fit.converged,
+        "at_bound": fit.at_bound,
+        **_calibration_errors(evidence, fit),
+        "warnings": _warnings(batch, evidence),
+        "options": _options(request, batch),
+    }
+    if "probabilities" in request.include:
+        answer["probabilities"] = _probabilities(batch, fit)
+    return answer
+
+
+def _normalization(request: CalibrateRequest) -> Literal["error", "renormalize"]:
+    """Softmax divides by the sum of a row whatever the options say, so that is what they say."""
+    return "error" if request.options.normalization == "error" else "renormalize"
+
+
+def _losses(evidence: Evidence, fit: Calibrator, before: FloatArray) -> dict[str, float]:
+    scale = NATS_PER_UNIT[evidence.batch.options.unit]
+    losses = {"cross_entropy_before": before, "cross_entropy_after": evidence.losses(fit)}
+    return {name: evidence.mean_loss(values) / scale for name, values in losses.items()}
+
+
+def _gain(evidence: Evidence, request: CalibrateRequest, before: FloatArray) -> Value:
+    if len(evidence) < 2:
+        return undefined("fewer than 2 rows of positive weight: none can be held out")
+    options = evidence.batch.options
+    after = held_out_losses(evidence, request.method, before, folds(len(evidence), request.n_folds, request.seed))
+    gain = cross_fitted_gain(evidence, before, after, options.confidence_level)
+    return gain.scaled(NATS_PER_UNIT[options.unit])
+
+
+def _calibration_errors(evidence: Evidence, fit: Calibrator) -> dict[str, float | None]:
+    names = "expected_calibration_error", "maximum_calibration_error"
+    errors = {"before": evidence.calibration_errors(Temperature()), "after": evidence.calibration_errors(fit)}
+    return {f"{name}_{when}": pair[place] for place, name in enumerate(names) for when, pair in errors.items()}
+
+
+def _warnings(batch: Batch, evidence: Evidence) -> list[dict[str, Any]]:
+    """Those that scoring the batch gives, but for infinite losses, which a fit does not know."""
+    summary = summarize(batch, [CROSS_ENTROPY], ["class_frequencies"])
+    loss = mean(summary.state.moments[CROSS_ENTROPY.name], 0.95)
+    known = [entry for entry in warnings_of(batch, summary, loss) if entry["code"] != "zero_probability"]
+    return [*_floored(evidence), *known]
+
+
+def _floored(evidence: Evidence) -> list[dict[str, Any]]:
+    finding = Finding()
+    for rows in parts(evidence.batch, evidence.rows):
+        finding.add(rows[floored(evidence.batch, rows)].tolist())
+    if not finding.count:
+        return []
+    detail = f"{finding.count} rows hold probabilities below {FLOOR:g} that were fitted as {FLOOR:g}"
+    return [warning("clipped", detail, count=finding.count, rows=finding.rows)]
+
+
+def _options(request: CalibrateRequest, batch: Batch) -> dict[str, Any]:
+    in_force = batch.options.for_task(batch.task)
+    own = {"method": request.method, "n_folds": request.n_folds, "seed": request.seed}
+    return {name: in_force[name] for name in CALIBRATING_OPTIONS if name in in_force} | own
+
+
+def _probabilities(batch: Batch, fit: Calibrator) -> Any:
+    """The calibrated probabilities, in the shape of the prediction; null where a row is not scored."""
+    found = np.full((len(batch),) if batch.task == "binary" else (len(batch), batch.n_classes), np.nan)
+    scored = np.arange(len(batch)) if batch.scored is None else np.flatnonzero(batch.scored)
+    for part in parts(batch, scored):
+        rows = rows_of(calibrated(batch, part, fit), slice(0, len(part)))
+        found[part] = rows.probabilities.T.reshape(len(part), *found.shape[1:])  # type: ignore[union-attr]
+    if found.ndim == 1 or batch.scored is None:
+        return found
+    return [row if known else None for row, known in zip(found, batch.scored.tolist(), strict=True)]

@@ -1,0 +1,170 @@
+"""Comparing candidates on the same rows: the scores of each, and its paired difference from a baseline."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from app.core.batches import Batch, batch_of
+from app.core.columns import Column, IntArray, Ragged
+from app.core.comparison import Terms, comparisons
+from app.core.grouping import Grouping
+from app.core.losses import NATS_PER_UNIT
+from app.core.pairing import Sample, row_order, sample_of
+from app.core.tasks import TASKS, TaskName
+from app.errors import InvalidInput
+from app.service.scoring import ScoreRequest, score
+from app.wire.json import escaped
+
+COMPARED: tuple[TaskName, ...] = ("binary", "multiclass", "tokens")
+"""The tasks whose candidates can be compared."""
+
+MAX_SLICED_COMPARISONS = 5_000
+
+_OF_THE_TRUTH = {"all_ignored", "single_class", "few_samples"}
+
+
+@dataclass(frozen=True, slots=True)
+class CompareRequest:
+    """A checked shape: the values are not yet checked.
+
+    Attributes:
+        shared: What all candidates have in common: a request of scoring without a prediction.
+        candidates: By name, the field of the prediction and its column.
+        margin: The largest difference that does not matter, in the unit of the options.
+    """
+
+    shared: ScoreRequest
+    candidates: Mapping[str, tuple[str, Column]]
+    baseline: str
+    margin: float = 0.0
+
+    def place(self, name: str) -> str:
+        """The JSON pointer of a candidate."""
+        return f"/candidates/{escaped(name)}"
+
+
+def compare(request: CompareRequest) -> dict[str, Any]:
+    """Score candidates and hold each but the baseline against it.
+
+    Returns:
+        The answer of the contract, ready for JSON.
+
+    Raises:
+        InvalidInput: A value breaks a rule, or candidates differ in their rows; the pointer names the place.
+    """
+    order = [request.baseline, *(name for name in request.candidates if name != request.baseline)]
+    scored = {name: _scored(request, name) for name in order}
+    batches = {name: scored[name][0] for name in request.candidates}
+    answers = {name: scored[name][1] for name in request.candidates}
+    sample, first, terms = sample_of(batches), answers[request.baseline], _terms(request)
+    answer = {
+        **{name: first[name] for name in ("task", "unit", "n_scored")},
+        "candidates": {name: {"metrics": answers[name]["metrics"]} for name in answers},
+        "comparisons": [pair.to_json() for pair in comparisons(sample, terms)],
+        "warnings": list(_warnings(request.baseline, answers)),
+        "options": {**first["options"], "margin": request.margin},
+    }
+    if request.shared.slices:
+        answer["slices"] = _slices(batches[request.baseline], sample, terms)
+    return answer
+
+
+def _terms(request: CompareRequest) -> Terms:
+    options = request.shared.options
+    return Terms(
+        baseline=request.baseline,
+        margin=request.margin,
+        confidence_level=options.confidence_level,
+        nats_per_unit=NATS_PER_UNIT[options.unit],
+    )
+
+
+def _scored(request: CompareRequest, name: str) -> tuple[Batch, dict[str, Any]]:
+    """A candidate's batch and its answer to scoring."""
+    _check_rows(request, name)
+    form, column = request.candidates[name]
+    own = replace(request.shared, columns={**request.shared.columns, form: column})
+    with _pointing_into(request.place(name), form):
+        batch = batch_of(own.task, own.columns, own.options, own.slices)
+        return batch, score(replace(own, slices={}))
+
+
+@contextmanager
+def _pointing_into(place: str, form: str) -> Iterator[None]:
+    """Errors of a prediction point to where the candidate holds it."""
+    try:
+        yield
+    except InvalidInput as refusal:
+        errors = (
+            replace(error, pointer=place + error.pointer) if error.pointer.split("/")[1:2] == [form] else error
+            for error in refusal.errors
+        )
+        raise InvalidInput(errors, refusal.n_errors) from None
+
+
+def _check_rows(request: CompareRequest, name: str) -> None:
+    """Refuse a candidate whose rows are more, fewer, longer or shorter than those it is compared with."""
+    form, column = request.candidates[name]
+    place = f"{request.place(name)}/{form}"
+    truth, rows = _reference(request)
+    if len(column) != len(rows):
+        rule = f"must hold as many samples as {truth}, {len(rows)}, found {len(column)}"
+        raise InvalidInput.at(place, "wrong_length", rule)
+    ours, theirs = _row_lengths(column), _row_lengths(request.candidates[request.baseline][1])
+    if ours is None or theirs is None:
+        return
+    uneven = np.flatnonzero(ours != theirs)
+    if uneven.size:
+        row, word = int(uneven[0]), "document" if request.shared.task == "tokens" else "row"
+        rule = f"must hold as many values as {word} {row} of {request.baseline}, {theirs[row]}, found {ours[row]}"
+        raise InvalidInput.at(f"{place}/{row}", "wrong_length", rule)
+
+
+def _reference(request: CompareRequest) -> tuple[str, Column]:
+    """What has the number of rows that every candidate must have: the truth, or else the baseline."""
+    columns = request.shared.columns
+    for name in TASKS[request.shared.task].truths:
+        if name in columns:
+            return name, columns[name]
+    return request.baseline, request.candidates[request.baseline][1]
+
+
+def _row_lengths(column: Column) -> IntArray | None:
+    """(n,) values in each row; None of single values."""
+    if isinstance(column, Ragged):
+        return np.diff(column.offsets)
+    return np.full(len(column), column.shape[1]) if column.ndim == 2 else None
+
+
+def _warnings(baseline: str, answers: Mapping[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Those of the truth once, those of predictions with the name of the candidate."""
+    yield from (entry for entry in answers[baseline]["warnings"] if entry["code"] in _OF_THE_TRUTH)
+    for name, answer in answers.items():
+        for entry in answer["warnings"]:
+            if entry["code"] not in _OF_THE_TRUTH:
+                yield {**entry, "candidate": name}
+
+
+def _slices(batch: Batch, sample: Sample, terms: Terms) -> dict[str, Any]:
+    """By name and value of each slice, the comparisons on its rows."""
+    n_comparisons = (len(sample.losses) - 1) * sum(len(grouping.names) for grouping in batch.slices.values())
+    if n_comparisons > MAX_SLICED_COMPARISONS:
+        rule = f"must ask for at most {MAX_SLICED_COMPARISONS} comparisons in all values, found {n_comparisons}"
+        raise InvalidInput.at("/slices", "out_of_range", rule)
+    order = row_order(batch)
+    return {name: _slice(grouping.take(order), sample, terms) for name, grouping in batch.slices.items()}
+
+
+def _slice(grouping: Grouping, sample: Sample, terms: Terms) -> dict[str, Any]:
+    counts = np.bincount(grouping.codes, minlength=len(grouping.names))
+    parts = np.split(np.argsort(grouping.codes, kind="stable"), np.cumsum(counts)[:-1])
+    return {
+        value: {
+            "n_scored": len(rows),
+            "comparisons": [pair.to_json() for pair in comparisons(sample.take(rows), terms)],
+        }
+        for value, rows in zip(grouping.names, parts, strict=True)
+    }

@@ -1,0 +1,377 @@
+import math
+from collections import Counter
+from typing import Any
+
+import httpx
+import numpy as np
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy.stats import ttest_rel
+from structlog.typing import EventDict
+
+from app import service
+from app.api.compare_schemas import MODELS, CompareAnswer
+from app.api.problems import MEDIA_TYPE
+from app.api.routes.compare import answer
+from app.api.routes.score import dumps
+from app.core.tasks import TASKS, TaskName
+from app.errors import SurprisalError
+from app.service import COMPARED
+from app.settings import Settings
+from tests.api.clients import client_of
+from tests.api.test_fuzz import VALUES
+from tests.bodies import Body, random_body
+
+pytestmark = pytest.mark.anyio
+
+BODIES: dict[TaskName, dict[str, Any]] = {
+    "binary": {
+        "labels": [1, 0, 1, 1],
+        "candidates": {"a": {"probabilities": [0.9, 0.2, 0.6, 0.8]}, "b": {"logits": [2, -1, 0.5, 3]}},
+        "baseline": "a",
+        "margin": 0.01,
+    },
+    "multiclass": {
+        "labels": [0, -100, 1, 2, 2],
+        "candidates": {
+            "a": {"logits": [[2, 1, 0], [0, 1, 3], [1, 1, 1], [0, 0, 1], [0, 0, 1]]},
+            "b": {"probabilities": [[0.5, 0.25, 0.25]] * 5},
+            "c/d~": {"log_probabilities": np.log([[0.25, 0.25, 0.5]] * 5).tolist()},
+        },
+        "baseline": "b",
+        "ignore_index": -100,
+        "sample_weight": [1, 1, 2, 1, 3],
+        "class_weight": [1, 2, 3],
+        "cluster_id": ["x", "y", "x", "y", "z"],
+        "slices": {"language": ["de", "de", "en", "en", "de"], "new": [True, False, True, True, True]},
+        "unit": "bits",
+    },
+    "tokens": {
+        "candidates": {
+            "a": {"log_probabilities": [[-1], [-2, -3], [], [-1]]},
+            "b": {"log_probabilities": [[-2], [-2, -2], [], [-1]]},
+        },
+        "baseline": "a",
+        "n_bytes": [1, 2, 3, 4],
+        "slices": {"long": [0, 1, 0, 0]},
+    },
+}
+WORKED = {"a": [0.2, 0.9, 0.5, 0.1], "b": [0.3, 0.8, 0.7, 0.4]}
+
+
+async def compared(client: httpx.AsyncClient, task: str, body: object) -> dict[str, Any]:
+    response = await client.post(f"/v1/compare/{task}", json=body)
+    assert response.status_code == 200, response.text
+    CompareAnswer.model_validate_json(response.content, strict=True)
+    found: dict[str, Any] = response.json()
+    return found
+
+
+@pytest.mark.parametrize("task", COMPARED)
+async def test_an_answer_is_as_documented(task: TaskName, client: httpx.AsyncClient) -> None:
+    body = BODIES[task]
+    found = await compared(client, task, body)
+    assert found["task"] == task
+    assert list(found["candidates"]) == list(body["candidates"])
+    others = [name for name in body["candidates"] if name != body["baseline"]]
+    assert [(pair["candidate"], pair["baseline"]) for pair in found["comparisons"]] == [
+        (name, body["baseline"]) for name in others
+    ]
+    assert found["options"].items() >= {"margin": body.get("margin", 0.0), "confidence_level": 0.95}.items()
+    assert ("p_value_adjusted" in found["comparisons"][0]) is (len(others) > 1)
+
+
+@pytest.mark.parametrize("task", COMPARED)
+async def test_candidates_are_scored_as_they_are_alone(task: TaskName, client: httpx.AsyncClient) -> None:
+    body = BODIES[task]
+    found = await compared(client, task, body)
+    shared = {name: value for name, value in body.items() if name not in ("candidates", "baseline", "margin", "slices")}
+    for name, prediction in body["candidates"].items():
+        alone = (await client.post(f"/v1/score/{task}", json={**shared, **prediction})).json()
+        assert found["candidates"][name]["metrics"] == alone["metrics"]
+        assert (found["n_scored"], found["unit"]) == (alone["n_scored"], alone["unit"])
+    means = {name: entry["metrics"]["cross_entropy"]["value"] for name, entry in found["candidates"].items()}
+    for pair in found["comparisons"]:
+        expected = means[pair["candidate"]] - means[pair["baseline"]]
+        assert pair["difference"]["value"] == pytest.approx(expected, rel=1e-12, abs=1e-15)
+
+
+async def test_the_worked_numbers(client: httpx.AsyncClient) -> None:
+    candidates = {name: {"log_probabilities": [[-loss] for loss in losses]} for name, losses in WORKED.items()}
+    (pair,) = (await compared(client, "tokens", {"candidates": candidates, "baseline": "b"}))["comparisons"]
+    assert pair["difference"]["value"] == pytest.approx(-0.125, rel=1e-15)
+    assert pair["difference"]["standard_error"] == pytest.approx(0.08539125638, rel=1e-10)
+    assert pair["p_value"] == pytest.approx(ttest_rel(*WORKED.values()).pvalue, rel=1e-12)
+    assert (pair["wins"], pair["losses"], pair["ties"], pair["verdict"]) == (3, 1, 0, "inconclusive")
+
+
+async def test_documents_are_rows_and_tokens_their_size(client: httpx.AsyncClient) -> None:
+    (pair,) = (await compared(client, "tokens", BODIES["tokens"]))["comparisons"]
+    residuals = np.array([1.0, -1.0, 0.0])  # of differences that sum to 0
+    assert pair["difference"]["value"] == 0.0
+    assert pair["difference"]["standard_error"] == pytest.approx(math.sqrt(3 / 2 * (residuals**2).sum()) / 4)
+    assert (pair["wins"], pair["losses"], pair["ties"]) == (1, 1, 1)
+
+
+async def test_a_slice_is_the_request_about_its_rows(client: httpx.AsyncClient) -> None:
+    body = BODIES["multiclass"]
+    slices = (await compared(client, "multiclass", body))["slices"]
+    assert {name: set(values) for name, values in slices.items()}.keys() == {"language", "new"}
+    for value, part in slices["language"].items():
+        rows = [row for row, language in enumerate(body["slices"]["language"]) if language == value]
+        columns = {name: [body[name][row] for row in rows] for name in ("labels", "sample_weight", "cluster_id")}
+        candidates = {
+            name: {form: [values[row] for row in rows] for form, values in fields.items()}
+            for name, fields in body["candidates"].items()
+        }
+        alone = {name: value for name, value in body.items() if name != "slices"} | columns | {"candidates": candidates}
+        found = await compared(client, "multiclass", alone)
+        assert part == {name: found[name] for name in ("n_scored", "comparisons")}
+
+
+@pytest.mark.parametrize("task", COMPARED)
+async def test_the_order_of_rows_leaves_no_trace(task: TaskName, client: httpx.AsyncClient) -> None:
+    def turned(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: turned(member) for name, member in value.items()}
+        return value[::-1] if isinstance(value, list) else value
+
+    body = BODIES[task]
+    same = {name: body[name] for name in ("class_weight",) if name in body}
+    assert await compared(client, task, turned(body) | same) == await compared(client, task, body)
+
+
+async def test_equal_candidates_differ_by_nothing(client: httpx.AsyncClient) -> None:
+    prediction = {"logits": [0.1, 0.7, -0.3]}
+    body = {"labels": [1, 0, 1], "candidates": {"a": prediction, "b": prediction}, "baseline": "b"}
+    (pair,) = (await compared(client, "binary", body))["comparisons"]
+    assert pair["difference"] == {"value": 0, "status": "ok", "standard_error": 0, "confidence_interval": [0, 0]}
+    assert (pair["p_value"], pair["ties"], pair["verdict"]) == (1, 3, "inconclusive")
+    (pair,) = (await compared(client, "binary", body | {"margin": 0.001}))["comparisons"]
+    assert pair["verdict"] == "equivalent"
+
+
+async def test_an_infinite_loss_is_told_of_the_one_who_has_it(client: httpx.AsyncClient) -> None:
+    candidates = {"sure": {"probabilities": [0.0, 0.5, 0.5]}, "careful": {"probabilities": [0.25, 0.5, 0.25]}}
+    found = await compared(client, "binary", {"labels": [1, 0, 0], "candidates": candidates, "baseline": "careful"})
+    (pair,) = found["comparisons"]
+    assert (pair["difference"]["value"], pair["difference"]["status"]) == (None, "infinite")
+    assert "only the loss of sure is infinite: 1" in pair["difference"]["reason"]
+    assert (pair["wins"], pair["losses"], pair["ties"]) == (0, 2, 1)
+    (warning,) = [entry for entry in found["warnings"] if entry["code"] == "zero_probability"]
+    assert (warning["candidate"], warning["rows"]) == ("sure", [0])
+
+
+async def test_warnings_of_the_truth_come_once(client: httpx.AsyncClient) -> None:
+    body = BODIES["binary"] | {"labels": [1, 1, 1, 1], "mask": [True, False, False, False]}
+    codes = Counter(entry["code"] for entry in (await compared(client, "binary", body))["warnings"])
+    assert codes["few_samples"] == codes["single_class"] == 1
+
+
+async def test_nothing_scored_is_undefined(client: httpx.AsyncClient) -> None:
+    clusters = {"mask": [False] * 4, "cluster_id": [1, 2, 3, 3], "slices": {"s": ["x", "x", "y", "y"]}}
+    found = await compared(client, "binary", BODIES["binary"] | clusters)
+    assert found["n_scored"] == 0
+    pairs = [*found["comparisons"], *(part["comparisons"][0] for part in found["slices"]["s"].values())]
+    assert [pair["difference"]["status"] for pair in pairs] == ["undefined"] * 3
+    assert [entry["code"] for entry in found["warnings"]] == ["all_ignored"]
+
+
+async def test_rows_are_counted(client: httpx.AsyncClient, log_lines: list[EventDict]) -> None:
+    await compared(client, "multiclass", BODIES["multiclass"])
+    assert log_lines[-1]["n_samples"] == 4
+
+
+async def problem_of(client: httpx.AsyncClient, task: str, body: object) -> dict[str, Any]:
+    response = await client.post(f"/v1/compare/{task}", json=body)
+    assert response.headers["content-type"] == MEDIA_TYPE
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def binary(**changes: Any) -> dict[str, Any]:
+    return BODIES["binary"] | changes
+
+
+def with_b(fields: Any, task: TaskName = "binary", name: str = "b") -> dict[str, Any]:
+    """The body of a task with another second candidate."""
+    body = BODIES[task]
+    return body | {"candidates": {"a": body["candidates"]["a"], name: fields}, "baseline": "a"}
+
+
+A = BODIES["binary"]["candidates"]["a"]
+
+
+@pytest.mark.parametrize(
+    ("task", "body", "error"),
+    [
+        ("binary", binary(baseline="z"), ("/baseline", "out_of_range", 'found the string "z"')),
+        ("binary", binary(baseline=1), ("/baseline", "wrong_type", "name of a candidate, found 1")),
+        ("binary", binary(baseline=None), ("/baseline", "wrong_type", "found null")),
+        ("binary", binary(candidates={"a": A}), ("/candidates", "out_of_range", "2 to 50 candidates, found 1")),
+        (
+            "binary",
+            binary(candidates={f"{i}": A for i in range(51)}, baseline="0"),
+            ("/candidates", "out_of_range", "found 51"),
+        ),
+        ("binary", binary(candidates=[A, A]), ("/candidates", "wrong_type", "must be an object, found a list")),
+        ("binary", binary(margin=-0.5), ("/margin", "out_of_range", "must be at least 0, found -0.5")),
+        ("binary", binary(margin=True), ("/margin", "wrong_type", "must be a number, found true")),
+        ("binary", binary(margin=None), ("/margin", "wrong_type", "must be a number, found null")),
+        ("binary", binary(unit="nat"), ("/unit", "out_of_range", 'found the string "nat"')),
+        ("binary", binary(labels=None), ("", "missing", "exactly one of labels, targets, found none")),
+        ("binary", binary(targets=[1] * 4), ("", "exclusive", "found labels and targets")),
+        ("binary", binary(probabilities=[1] * 4), ("/probabilities", "unknown_field", "belongs into a candidate")),
+        ("binary", binary(candidate={}), ("/candidate", "unknown_field", 'did you mean "candidates"?')),
+        ("binary", binary(include=["worst"]), ("/include", "unknown_field", "comparing binary knows")),
+        ("binary", with_b(None), ("/candidates/b", "wrong_type", "must be an object, found null")),
+        ("binary", with_b({}), ("/candidates/b", "missing", "one of probabilities, logits, found none")),
+        ("binary", with_b({"logits": None}), ("/candidates/b", "missing", "found none")),
+        (
+            "binary",
+            with_b({"logits": [0.5] * 4, "probabilities": [0.5] * 4}),
+            ("/candidates/b", "exclusive", "found probabilities and logits"),
+        ),
+        (
+            "binary",
+            with_b({"logits": [0.5] * 4, "probs": [0.5] * 4}, name="b/c"),
+            ("/candidates/b~1c/probs", "unknown_field", "must be one of probabilities, logits"),
+        ),
+        ("binary", with_b(A, name="é" * 81), ("/candidates/" + "é" * 79 + "…", "out_of_range", "found 81")),
+        ("binary", with_b(A, name=""), ("/candidates/", "out_of_range", "a name of 1 to 80 characters, found 0")),
+        (
+            "binary",
+            with_b({"logits": [1, 2, 3]}),
+            ("/candidates/b/logits", "wrong_length", "as many samples as labels, 4, found 3"),
+        ),
+        (
+            "binary",
+            with_b({"probabilities": [0.5, 1.5, 0.5, 0.5]}, name="b~"),
+            ("/candidates/b~0/probabilities/1", "out_of_range", "[0, 1], found 1.5"),
+        ),
+        (
+            "binary",
+            with_b({"logits": [0.5, "x", 1, 1]}),
+            ("/candidates/b/logits/1", "wrong_type", 'must be a number, found the string "x"'),
+        ),
+        (
+            "binary",
+            with_b({"logits": [[1], [2], [3], [4]]}),
+            ("/candidates/b/logits", "wrong_shape", "must hold single values, found lists"),
+        ),
+        ("binary", binary(labels=[0, 1, 2, 1]), ("/labels/2", "out_of_range", "must be 0 or 1, found 2")),
+        ("binary", binary(labels=[0, 1]), ("/candidates/a/probabilities", "wrong_length", "as labels, 2, found 4")),
+        ("binary", binary(sample_weight=[1]), ("/sample_weight", "wrong_length", "found 1")),
+        ("binary", binary(cluster_id=[1, 2]), ("/cluster_id", "wrong_length", "found 2")),
+        ("binary", binary(slices={"s": ["x"]}), ("/slices/s", "wrong_length", "found 1")),
+        (
+            "multiclass",
+            with_b({"logits": [[1, 2, 3], [1, 2, 3], [1, 2, 3], [1, "x", 3], [1, 2, 3]]}, "multiclass"),
+            ("/candidates/b/logits/3/1", "wrong_type", 'found the string "x"'),
+        ),
+        (
+            "multiclass",
+            with_b({"logits": [[1, 2]] * 5}, "multiclass"),
+            ("/candidates/b/logits/0", "wrong_length", "as many values as row 0 of a, 3, found 2"),
+        ),
+        (
+            "multiclass",
+            with_b({"logits": [[1, 2, 3]] * 4 + [[1, 2]]}, "multiclass"),
+            ("/candidates/b/logits/4", "wrong_length", "row 4 of a, 3, found 2"),
+        ),
+        (
+            "tokens",
+            with_b({"log_probabilities": [[-1], [-1], [], [-1]]}, "tokens"),
+            ("/candidates/b/log_probabilities/1", "wrong_length", "as many values as document 1 of a, 2, found 1"),
+        ),
+        (
+            "tokens",
+            with_b({"log_probabilities": [[-1], [-1, -1]]}, "tokens"),
+            ("/candidates/b/log_probabilities", "wrong_length", "as many samples as a, 4, found 2"),
+        ),
+        (
+            "tokens",
+            with_b({"log_probabilities": [[-1], [-1, 1], [], [-1]]}, "tokens"),
+            ("/candidates/b/log_probabilities/1/1", "out_of_range", "must be at most 0, found 1.0"),
+        ),
+    ],
+)
+async def test_what_is_wrong_is_named_and_located(
+    task: str, body: object, error: tuple[str, str, str], client: httpx.AsyncClient
+) -> None:
+    problem = await problem_of(client, task, body)
+    (found,) = problem["errors"]
+    assert (found["pointer"], found["code"], problem["n_errors"]) == (*error[:2], 1)
+    assert error[2] in found["detail"]
+
+
+async def test_errors_of_all_places_come_together(client: httpx.AsyncClient) -> None:
+    problem = await problem_of(client, "binary", {"unit": "x", "margin": -1, "zzz": 1})
+    pointers = [error["pointer"] for error in problem["errors"]]
+    assert pointers == ["", "/unit", "/candidates", "/baseline", "/margin", "/zzz"]
+    assert problem["n_errors"] == len(pointers)
+
+
+async def test_every_unknown_field_counts(client: httpx.AsyncClient) -> None:
+    problem = await problem_of(client, "binary", binary(**{f"unknown{i}": 1 for i in range(3000)}))
+    assert (problem["n_errors"], len(problem["errors"])) == (3000, 20)
+
+
+async def test_slices_have_a_bound(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service.comparing, "MAX_SLICED_COMPARISONS", 9)
+    problem = await problem_of(client, "multiclass", BODIES["multiclass"] | {"slices": {"s": [1, 2, 3, 4, 5]}})
+    assert problem["errors"][0]["pointer"] == "/slices"
+    assert "at most 9 comparisons in all values, found 10" in problem["detail"]
+
+
+@pytest.mark.parametrize("name", ["targets", "candidates"])
+async def test_too_many_columns(name: str) -> None:
+    wide = [[0.25] * 4]
+    values: Any = wide if name == "targets" else {"a": {"logits": wide}, "b": {"logits": wide}}
+    async with client_of(Settings(max_columns=3)) as client:
+        problem = await problem_of(client, "multiclass", {name: values})
+        assert (problem["status"], problem["code"]) == (413, "too_large")
+        assert problem["detail"].endswith("must have at most 3 columns, found 4")
+
+
+@pytest.mark.parametrize("task", TASKS.keys() - COMPARED)
+async def test_other_tasks_have_no_comparison(task: TaskName, client: httpx.AsyncClient) -> None:
+    assert (await problem_of(client, task, {}))["code"] == "not_found"
+
+
+def random_comparison(task: TaskName, seed: int) -> Body:
+    """A valid body of scoring, its prediction held by two candidates, of which one is turned about where it can be."""
+    body = random_body(task, np.random.default_rng(seed))
+    form = next(name for name in TASKS[task].predictions if name in body)
+    prediction = body.pop(form)
+    other = [row[::-1] if isinstance(row, list) else row for row in prediction]
+    return {**body, "candidates": {"a": {form: prediction}, "b": {form: other}}, "baseline": "a"}
+
+
+def changed(task: TaskName) -> st.SearchStrategy[tuple[TaskName, Body]]:
+    names = st.sampled_from(list(MODELS[task].model_fields)) | st.text(max_size=5)
+    within = st.dictionaries(st.sampled_from(["a", "b", ""]), VALUES | st.dictionaries(names, VALUES, max_size=2))
+    changes = st.dictionaries(names, VALUES | within, max_size=1)
+    return st.builds(
+        lambda seed, change: (task, random_comparison(task, seed) | change), st.integers(0, 2**32), changes
+    )
+
+
+def test_no_body_makes_the_service_fail() -> None:
+    outcomes: Counter[str] = Counter()
+
+    @settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(st.sampled_from(COMPARED).flatmap(changed))
+    def holds(case: tuple[TaskName, Body]) -> None:
+        try:
+            found = answer(case[0], orjson.dumps(case[1]), 100)
+        except SurprisalError:
+            outcomes["refused"] += 1
+        else:
+            outcomes["compared"] += 1
+            CompareAnswer.model_validate_json(dumps(found), strict=True)
+
+    holds()
+    assert min(outcomes["refused"], outcomes["compared"]) > 60, outcomes
