@@ -140,10 +140,10 @@ def largest_gap_statistic(rows: BinaryRows, bins: IntArray) -> Statistic:
 def with_interval(value: Value, varied: FloatArray, confidence_level: float, upper: float = 1.0) -> Value:
     """A value with the standard deviation of its replicates and the basic interval, cut to [0, `upper`].
 
-    The interval is [2 v - q_high, 2 v - q_low], q the quantiles of the replicates (Davison, Hinkley, 1997, section 5.2).
-    Noise makes calibration errors too large, and resampling adds it once more: the percentile interval [q_low, q_high]
-    lies above the truth, if not above the value itself, while the basic one takes the excess away, and
-    so may lie below the value.
+    The interval is [2 v - q_high, 2 v - q_low], q the quantiles of the replicates (Davison, Hinkley, 1997, section
+    5.2). Noise makes calibration errors too large, and resampling adds it once more: the percentile interval [q_low,
+    q_high] lies above the truth, if not above the value itself, while the basic one takes the excess away, and so may
+    lie below the value. It covers the truth as often as it says where the error is clear, and less often near 0.
 
     Returns:
         The value alone where it has no number, where a resample has none, or where there is no resample.

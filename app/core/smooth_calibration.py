@@ -9,8 +9,8 @@ from app.core.levels import Levels
 from app.core.values import Value
 
 _CELLS = 1 << 12  # of the grid over [0, 1]
-# Of wave j, per square of the bandwidth: that of diffusion from node to node. It is the (pi j)**2 / 2 of the Gaussian for
-# waves much longer than a cell, and its kernel is nowhere negative even where a Gaussian would be narrower than a cell.
+# Of wave j, per square of the bandwidth: that of diffusion from node to node. It is the (pi j)**2 / 2 of the Gaussian
+# for waves longer than a cell, and the kernel is nowhere negative, even where a Gaussian is narrower than a cell.
 _DECAY = _CELLS**2 * (1.0 - np.cos(np.pi / _CELLS * np.arange(_CELLS + 1)))
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import numpy
+import numpy  # noqa: ICN001 the catalogue spells it out
 import pytest
 import scipy.spatial
 import scipy.special
