@@ -16,7 +16,7 @@ DEV_STAMP := .venv-dev/made-$(call key,dev)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test format lint types openapi lock container env clean
+.PHONY: help serve test format lint types openapi bench lock container env clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +45,9 @@ openapi: $(DEV_STAMP) ## write openapi/openapi.json from the code
 .PHONY: openapi-check
 openapi-check: $(DEV_STAMP)
 	$(DEV)python -m app.api.openapi --check
+
+bench: $(DEV_STAMP) ## time the core beside its peers, as ratios in one run
+	$(DEV)python -m benchmarks.core
 
 container: ## build the image surprisal
 	docker build -t surprisal .

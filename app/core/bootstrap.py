@@ -143,7 +143,7 @@ def with_interval(value: Value, varied: FloatArray, confidence_level: float, upp
     The interval is [2 v - q_high, 2 v - q_low], q the quantiles of the replicates (Davison, Hinkley, 1997, section
     5.2). Noise makes calibration errors too large, and resampling adds it once more: the percentile interval [q_low,
     q_high] lies above the truth, if not above the value itself, while the basic one takes the excess away, and so may
-    lie below the value. It covers the truth as often as it says where the error is clear, and less often near 0.
+    lie below the value. Where the error is clear it covers nearly as often as it says, near 0 far less.
 
     Returns:
         The value alone where it has no number, where a resample has none, or where there is no resample.

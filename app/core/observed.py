@@ -1,6 +1,8 @@
 """The scored rows of a batch side by side, for measures that need all of them at once."""
 
+import math
 from dataclasses import replace
+from operator import attrgetter
 
 import numpy as np
 
@@ -9,12 +11,14 @@ from app.core.binning import one_vs_rest_bins
 from app.core.bootstrap import BinaryRows, binary_rows
 from app.core.calibration import bin_index
 from app.core.columns import FloatArray, IntArray
+from app.core.gather import Mean
 from app.core.lazy import lazy
 from app.core.levels import Levels, levels_of
 from app.core.rows import blocks, chunks
 from app.core.rows.classes import ClassRows
 from app.core.rows.tokens import TokenRows
 from app.core.state import GroupSums
+from app.core.summary import summarize
 
 
 class Observed:
@@ -50,6 +54,14 @@ class Observed:
     def levels(self) -> Levels:
         """The rows by distinct confidence."""
         return levels_of(*self._pairs, self._weight)
+
+    @lazy
+    def log_loss(self) -> float:
+        """The mean loss in nats of hard or soft truth as sent: from logits without the rounding of confidences."""
+        plain = replace(self.options, epsilon=0.0, pos_weight=None, label_smoothing=0.0)
+        loss = Mean("cross_entropy", attrgetter("cross_entropy"), "score")
+        moments = summarize(replace(self._batch, options=plain), [loss], []).state.moments["cross_entropy"]
+        return math.inf if moments.n_infinite else moments.z / moments.v
 
     @lazy
     def rows(self) -> BinaryRows:

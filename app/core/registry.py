@@ -124,9 +124,9 @@ TOP_K_ACCURACY = Metric(
     when=lambda batch: bool(batch.options.top_k),
 )
 
-DECOMPOSITIONS: tuple[tuple[str, MetricUnit, Callable[[Levels], Decomposition]], ...] = (
-    ("brier", "1", brier_decomposition),
-    ("log_loss", "information", log_loss_decomposition),
+DECOMPOSITIONS: tuple[tuple[str, MetricUnit, Callable[[Observed], Decomposition]], ...] = (
+    ("brier", "1", lambda observed: brier_decomposition(observed.levels)),
+    ("log_loss", "information", lambda observed: log_loss_decomposition(observed.levels, observed.log_loss)),
 )
 PARTS: tuple[tuple[str, Direction, str], ...] = (
     ("miscalibration", "lower is better", "what isotonic recalibration would save"),
@@ -135,8 +135,8 @@ PARTS: tuple[tuple[str, Direction, str], ...] = (
 )
 
 
-def _part(decomposition: Callable[[Levels], Decomposition], part: str) -> Measure:
-    return lambda observed: getattr(decomposition(observed.levels), part)
+def _part(decomposition: Callable[[Observed], Decomposition], part: str) -> Measure:
+    return lambda observed: getattr(decomposition(observed), part)
 
 
 def _adaptive(observed: Observed) -> Callable[[Levels], Value]:
@@ -423,7 +423,7 @@ METRICS: tuple[Metric, ...] = (
             tasks=("binary",),
             unit=unit,
             direction=direction,
-            formula=f"{formula}; {score} = miscalibration - discrimination + uncertainty",
+            formula=f"{formula}; {score} = miscalibration - discrimination + uncertainty, of the truth as sent",
             reference="Dimitriadis, Gneiting, Jordan, Stable Reliability Diagrams (CORP), PNAS 118 (2021)",
             measure=_part(decomposition, part),
         )

@@ -48,6 +48,13 @@ def test_the_decompositions_add_up_to_the_scores() -> None:
         assert parts[0] - parts[1] + parts[2] == pytest.approx(metrics[whole], rel=1e-12)
 
 
+def test_saturated_logits_keep_a_finite_log_loss() -> None:
+    body = {"labels": [0, 1, 1, 0], "logits": [40.0, 2.0, 50.0, -60.0]}
+    metrics = {name: entry["value"] for name, entry in asked("binary", body)["metrics"].items()}
+    parts = [metrics[f"log_loss_{part}"] for part in ("miscalibration", "discrimination", "uncertainty")]
+    assert parts[0] - parts[1] + parts[2] == pytest.approx(metrics["cross_entropy"], rel=1e-12)
+
+
 def test_the_log_loss_decomposition_has_the_unit_of_the_loss() -> None:
     nats, bits = (asked("binary", BINARY | {"unit": unit})["metrics"] for unit in ("nats", "bits"))
     for part in ("log_loss_miscalibration", "log_loss_uncertainty"):
