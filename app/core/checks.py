@@ -56,9 +56,8 @@ def check_elements(field: str, values: NDArray[Any], scored: BoolArray | None, r
         chosen = piece if scored is None else piece[scored[rows]]
         if chosen.size and not rule.passes(chosen):
             bad = np.argwhere(~rule.holds(piece) & _spread(scored, rows, piece))
-            places += (
-                bad[: MAX_LISTED_ERRORS - len(places)] + np.eye(1, values.ndim, dtype=int)[0] * rows.start
-            ).tolist()
+            bad[:, 0] += rows.start
+            places += bad[: MAX_LISTED_ERRORS - len(places)].tolist()
             n_errors += len(bad)
     if n_errors:
         raise InvalidInput((_element_error(field, values, place, rule.text) for place in places), n_errors)

@@ -71,7 +71,7 @@ def n_duplicates(batch: Batch) -> tuple[int, int]:
     truth = batch.labels if batch.targets is None else batch.targets
     truths = _first(batch, truth) if truth is not None else sample
     whole = np.column_stack([sample.reshape(len(sample), -1), truths.reshape(len(sample), -1)])
-    return len(whole) - len(np.unique(whole, axis=0)), len(whole)
+    return len(whole) - len({row.tobytes() for row in whole}), len(whole)
 
 
 def _first_rows(batch: Batch) -> NDArray[Any] | None:
