@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from app import __version__
 from app.api import openapi, problems
-from app.api.dependencies import Resources
+from app.api.bodies import Resources
 from app.api.load import Load
 from app.api.middleware import Frame, Linger
 from app.api.routes import ROUTERS
@@ -27,7 +27,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         with Load(settings) as load:
             app.state.resources = Resources(settings, load, telemetry)
             # slow to import and rarely needed: neither the start nor the first request that needs it should wait
-            imported = asyncio.create_task(load.run(import_module, "scipy.optimize"))
+            imported = asyncio.create_task(load.whole.run(import_module, "scipy.optimize"))
             yield
             await imported
 

@@ -18,18 +18,45 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SURPRISAL_", frozen=True)
 
     log_level: LogLevel = Field("info", description="Least severe log line written.")
-    max_body_bytes: int = Field(16 * 2**20, ge=1, description="Largest request body accepted; beyond it 413.")
+    max_body_bytes: int = Field(
+        16 * 2**20, ge=1, description="Largest JSON body accepted, as sent and as decoded; beyond it 413."
+    )
     max_buffered_bytes: int = Field(
         256 * 2**20, ge=1, description="Request bodies held in memory at once, all together; beyond it 503."
     )
+    max_spooled_bytes: int = Field(
+        2**30, ge=1, description="Largest npz or Parquet body, as sent and as decoded; beyond it 413."
+    )
+    max_streamed_bytes: int = Field(
+        2**40, ge=1, description="Largest Arrow, NDJSON or CSV body, as sent and as decoded; beyond it 413."
+    )
+    max_part_bytes: int = Field(
+        64 * 2**20, ge=2**16, description="Largest record batch, page or line of a body; beyond it 413."
+    )
+    max_held_bytes: int = Field(
+        64 * 2**20,
+        ge=1,
+        description="What a body in parts may leave in memory where an answer needs all rows at once; beyond it 413.",
+    )
+    max_ratio: float = Field(
+        200.0, ge=1, description="How many bytes a compressed body may become for each one sent; beyond it 413."
+    )
+    max_rows: int = Field(10**9, ge=1, description="Rows of a request; beyond it 413.")
     max_columns: int = Field(100_000, ge=1, description="Classes or labels of a prediction; beyond it 413.")
     body_timeout_seconds: float = Field(
-        30.0, gt=0, description="How long a client may take to send a body; beyond it 408."
+        30.0,
+        gt=0,
+        description="How long a client may take to send a body; beyond it 408. Of a body scored while it "
+        "arrives: how long it may pause.",
     )
     head_timeout_seconds: float = Field(
         10.0, gt=0, description="How long a client may take to send request line and headers; beyond it 408."
     )
     max_threads: int = Field(4, ge=1, description="Requests scored at once.")
+    threads_per_request: int = Field(
+        0, ge=0, description="Threads that share the rows of large requests; 0 for one a processor, 1 for none."
+    )
+    max_streams: int = Field(16, ge=1, description="Bodies scored at once while they arrive; beyond it 503.")
     max_waiting: int = Field(64, ge=0, description="Requests waiting for a thread; beyond it 503.")
     drain_timeout_seconds: int = Field(
         8, ge=0, description="How long requests in flight may go on after SIGTERM or Ctrl-C."

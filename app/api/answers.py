@@ -78,8 +78,10 @@ class WorstRow(Answer):
     """One of the rows of largest loss."""
 
     index: int = Field(description="0-based row of the request.")
-    label: int | str | list[int] | None = Field(None, description="What was observed, where that is a label.")
-    probability: float | list[float] | None = Field(None, description="How probable that was said to be.")
+    label: int | str | list[int | None] | None = Field(
+        None, description="What was observed, where that is a label; null for single labels that are not scored."
+    )
+    probability: float | list[float | None] | None = Field(None, description="How probable that was said to be.")
     cross_entropy: float | None = Field(description="null where it is infinite.")
 
 
@@ -138,6 +140,31 @@ class MetricCatalogue(Answer):
 
     metrics: list[MetricEntry]
     uncertainty: str = Field(description="What standard errors and intervals take for granted.")
+
+
+class MediaTypeLimit(Answer):
+    """What a body of one format may hold."""
+
+    max_bytes: int = Field(description="As sent, and as decoded.")
+    scored_while_arriving: bool = Field(description="Whether rows are scored before the last ones have come.")
+
+
+class LimitsAnswer(Answer):
+    """What a request may hold; beyond it the answer is 413."""
+
+    media_types: dict[str, MediaTypeLimit] = Field(description="By the `Content-Type` of the body.")
+    content_encodings: list[str] = Field(description="What `Content-Encoding` may say.")
+    max_ratio: float = Field(description="Decoded bytes for each compressed one.")
+    max_rows: int
+    max_columns: int = Field(description="Classes or labels of a prediction.")
+    max_part_bytes: int = Field(description="Bytes of one record batch, page or line.")
+    max_held_bytes: int = Field(
+        description="Bytes of columns, where a body comes in parts and its answer needs all rows at once: cluster_id, "
+        "gradient, bootstrap, metrics on request; for per_sample 8 bytes a row."
+    )
+    body_timeout_seconds: float = Field(
+        description="For a whole body to arrive; of one scored while it arrives, how long it may pause (408)."
+    )
 
 
 class Health(Answer):

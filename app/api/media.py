@@ -1,37 +1,72 @@
-"""What the headers `Content-Type`, `Content-Encoding` and `Accept` say about JSON."""
+"""What the headers `Content-Type`, `Content-Encoding` and `Accept` say."""
 
 from email.message import Message
+from typing import Literal, TypeAlias
 
 from starlette.datastructures import Headers
 
+from app.errors import UnsupportedMediaType
+from app.wire.compression import ENCODINGS
 
-def accepts_json(accept: str) -> bool:
-    """Whether a client takes JSON; of the ranges that match, the most specific one decides.
+Format: TypeAlias = Literal["json", "npz", "arrow", "parquet", "ndjson", "csv"]
 
-    >>> accepts_json("text/html, */*;q=0.1"), accepts_json("*/*, application/json;q=0")
-    (True, False)
+JSON = "application/json"
+ARROW = "application/vnd.apache.arrow.stream"
+MEDIA_TYPES: dict[str, Format] = {
+    JSON: "json",
+    "application/x-npz": "npz",
+    ARROW: "arrow",
+    "application/vnd.apache.parquet": "parquet",
+    "application/x-ndjson": "ndjson",
+    "text/csv": "csv",
+}
+
+
+def format_of(headers: Headers) -> Format:
+    """The format of a body; one that no header describes is taken for JSON.
+
+    Raises:
+        UnsupportedMediaType: A format, or an encoding of characters, that nobody reads here.
+    """
+    message = Message()
+    message["content-type"] = headers.get("content-type", JSON)
+    kind, charset = message.get_content_type(), message.get_content_charset("utf-8")
+    if kind.startswith("application/") and kind.endswith("+json"):
+        kind = JSON
+    if kind not in MEDIA_TYPES or charset not in {"utf-8", "utf8", "us-ascii"}:
+        sent = headers.get("content-type", "")[:80]
+        raise UnsupportedMediaType(f'Content-Type must be one of {", ".join(MEDIA_TYPES)}, in UTF-8, found "{sent}"')
+    return MEDIA_TYPES[kind]
+
+
+def encoding_of(headers: Headers) -> str:
+    """How a body is compressed; empty if it is not.
+
+    Raises:
+        UnsupportedMediaType: In a way that nobody undoes here, or in several.
+    """
+    sent = headers.get("content-encoding", "").strip().lower()
+    if sent in {"", "identity"}:
+        return ""
+    if sent.removeprefix("x-") not in ENCODINGS:
+        raise UnsupportedMediaType(f'Content-Encoding must be one of {", ".join(ENCODINGS)}, found "{sent[:80]}"')
+    return sent
+
+
+def quality(accept: str, media_type: str) -> float:
+    """How much a client wants a media type, 0 for not at all; the most specific range that matches decides.
+
+    >>> quality("text/html, */*;q=0.1", "application/json"), quality("*/*, application/json;q=0", "application/json")
+    (0.1, 0.0)
     """
     qualities = dict(map(_range, accept.split(",")))
-    for media_range in ("application/json", "application/*", "*/*"):
+    for media_range in (media_type, media_type.partition("/")[0] + "/*", "*/*"):
         if media_range in qualities:
-            return qualities[media_range] > 0
-    return False
-
-
-def is_json(headers: Headers) -> bool:
-    """Whether a body is JSON in UTF-8, not compressed; one that no header describes is taken for that."""
-    message = Message()
-    message["content-type"] = headers.get("content-type", "application/json")
-    kind, charset = message.get_content_type(), message.get_content_charset("utf-8")
-    is_plain = headers.get("content-encoding", "identity").lower() == "identity"
-    return (
-        is_plain
-        and charset in {"utf-8", "utf8", "us-ascii"}
-        and (kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")))
-    )
+            return qualities[media_range]
+    return 0.0
 
 
 def _range(text: str) -> tuple[str, float]:
     name, *parameters = (part.strip().lower() for part in text.split(";"))
-    quality = next((p.removeprefix("q=") for p in parameters if p.startswith("q=")), "1")
-    return name, float(quality) if quality.replace(".", "", 1).isdecimal() else 1.0
+    wanted = next((p.removeprefix("q=") for p in parameters if p.startswith("q=")), "1")
+    return name, float(wanted) if wanted.replace(".", "", 1).isdecimal() else 1.0

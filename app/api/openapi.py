@@ -23,10 +23,13 @@ from pydantic.json_schema import models_json_schema
 
 from app import __version__
 from app.api import calibrate_schemas, compare_schemas, problems, schemas
+from app.api.accept import dumps
 from app.api.answers import ProblemDetails
 from app.api.examples import CALIBRATE_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, Example
+from app.api.example_rows import ROWS_AS_TEXT
+from app.api.media import ARROW, JSON, MEDIA_TYPES
+from app.api.query import query_names
 from app.api.routes import ROUTERS, calibrate, compare, score
-from app.api.routes.score import dumps
 from app.api.telemetry import Exchange
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
@@ -53,12 +56,12 @@ class Noun:
 
     Attributes:
         models: The schemas of their bodies, by task.
-        answer: From a task, a body and the most columns it may have to the answer.
+        answer: From a task and a JSON body to the answer.
         examples: Bodies to try, by task and name.
     """
 
     models: Mapping[TaskName, type[BaseModel]]
-    answer: Callable[[TaskName, bytes, int], dict[str, Any]]
+    answer: Callable[[TaskName, bytes], dict[str, Any]]
     examples: Mapping[TaskName, Mapping[str, Example]]
 
 
@@ -78,12 +81,14 @@ def document() -> dict[str, Any]:
     found = api.openapi()
     bodies = chain.from_iterable(noun.models.values() for noun in NOUNS.values())
     models = [(model, "validation") for model in (*bodies, ProblemDetails)]
-    _, schemas = models_json_schema(models, ref_template=REFERENCE)  # type: ignore[arg-type]
-    found["components"]["schemas"] |= schemas["$defs"]
+    _, shapes = models_json_schema(models, ref_template=REFERENCE)  # type: ignore[arg-type]
+    found["components"]["schemas"] |= shapes["$defs"]
     for name, noun in NOUNS.items():
         for task in noun.models:
             path = f"/v1/{name}/{task}"
             _add_examples(found["paths"][path]["post"], path, noun, task)
+    for task in schemas.MODELS:
+        _add_formats(found["paths"][f"/v1/score/{task}"]["post"], task)
     for operation in chain.from_iterable(methods.values() for methods in found["paths"].values()):
         for response in operation["responses"].values():
             response["headers"] = HEADERS
@@ -103,9 +108,32 @@ def _add_examples(operation: dict[str, Any], path: str, noun: Noun, task: TaskNa
         answers[name] = {"summary": example.summary, "value": value}
 
 
+def _add_formats(operation: dict[str, Any], task: TaskName) -> None:
+    """What may be sent and answered besides JSON, and the options that then stand in the query."""
+    content = operation["requestBody"]["content"]
+    for media_type, format_ in MEDIA_TYPES.items():
+        if format_ in ROWS_AS_TEXT:
+            text = ROWS_AS_TEXT[format_](next(iter(EXAMPLES[task].values())).body)
+            content[media_type] = {"schema": {"type": "string"}} | ({"example": text} if text else {})
+        elif format_ != "json":
+            content[media_type] = {"schema": {"type": "string", "format": "binary"}}
+    operation["responses"]["200"]["content"][ARROW] = {"schema": {"type": "string", "format": "binary"}}
+    fields = schemas.MODELS[task].model_json_schema(ref_template=REFERENCE)["properties"]
+    operation["parameters"] = [_parameter(name, fields[name]) for name in query_names(task)]
+
+
+def _parameter(name: str, field: dict[str, Any]) -> dict[str, Any]:
+    text = f"{field['description']} Only for bodies that are not JSON."
+    shape = {key: value for key, value in field.items() if key not in ("description", "title", "default")}
+    parameter = {"name": name, "in": "query", "required": False, "description": text}
+    if name == "bootstrap":
+        return parameter | {"content": {JSON: {"schema": shape}}}
+    return parameter | {"schema": shape}
+
+
 def _ask(path: str, noun: Noun, task: TaskName, body: dict[str, Any]) -> tuple[str, str, Any]:
     try:
-        return "200", "application/json", orjson.loads(dumps(noun.answer(task, orjson.dumps(body), 100)))
+        return "200", "application/json", orjson.loads(dumps(noun.answer(task, orjson.dumps(body))))
     except InvalidInput as error:
         exchange = Exchange("5e0c6d9a1f0b4c7e8a3d2b1f6c5e4d3a", "POST")
         scope = {"path": path, "state": {"exchange": exchange}}

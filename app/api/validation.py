@@ -1,13 +1,14 @@
 """Pydantic's findings in this service's words: where, a stable code, what must hold and what was found."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any, TypeAlias
 
+import numpy as np
 from pydantic_core import ErrorDetails
 
-from app.errors import FieldError
+from app.errors import FieldError, TooLarge
 from app.wire.json import clipped, found
 
 Location: TypeAlias = tuple[int | str, ...]
@@ -37,6 +38,19 @@ def pointer(*parts: int | str) -> str:
     '/a~1b/3'
     """
     return "".join("/" + clipped(str(part)).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def check_width(fields: Mapping[str, Any], max_columns: int) -> None:
+    """Refuse tables of too many columns, also those of candidates.
+
+    Raises:
+        TooLarge: There are more than `max_columns`.
+    """
+    for name, value in fields.items():
+        if isinstance(value, np.ndarray) and value.ndim == 2 and value.shape[1] > max_columns:
+            raise TooLarge(f"{name} must have at most {max_columns} columns, found {value.shape[1]}")
+        if isinstance(value, Mapping):
+            check_width(value, max_columns)
 
 
 def field_errors(details: Iterable[ErrorDetails]) -> list[FieldError]:

@@ -1,5 +1,6 @@
 """Batches: the columns of one request, checked once, on construction."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,15 +17,16 @@ from app.core.checks import (
     looks_like_probabilities,
     off_rows,
 )
-from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged
+from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged, sound
 from app.core.findings import Finding
 from app.core.grouping import Grouping, grouping_of
 from app.core.options import MAX_WEIGHT, Options
-from app.core.tasks import TASKS, TaskName
+from app.core.tasks import COLUMN_NAMES, TASKS, TaskName
 from app.core.truth import labels_of, mask_of, refuse_booleans, shaped, targets_of
 from app.errors import FieldError, InvalidInput
 
 MAX_SLICES = 1_000
+MIN_LOOKALIKES = 20
 NORMALIZED: tuple[TaskName, ...] = ("multiclass", "distributions")
 _PROBABILITY_RULE = "must lie in [0, 1]; if these are scores of any size, send them as `logits`"
 
@@ -44,6 +46,7 @@ class Batch:
         sizes: (n,) `n_bytes` and `n_words` of documents.
         clusters: Which rows are dependent; None for none.
         slices: By name, the parts a batch is looked at in.
+        first_row: The number of the first row, where a batch is a part of a longer body.
         not_normalized: Rows whose probabilities do not sum to 1.
         looks_like_probabilities: Whether all scored logits could be rows of probabilities.
     """
@@ -60,6 +63,7 @@ class Batch:
     sizes: Mapping[str, IntArray] = field(default_factory=dict)
     clusters: Grouping | None = None
     slices: Mapping[str, Grouping] = field(default_factory=dict)
+    first_row: int = 0
     not_normalized: Finding = field(default_factory=Finding)
     looks_like_probabilities: bool = False
 
@@ -77,8 +81,8 @@ class Batch:
         rows = self.scored_rows
         return len(self) if rows is None else int(np.count_nonzero(rows))
 
-    def take(self, rows: IntArray) -> "Batch":
-        """The same request about some of its rows; what was noticed of the others is forgotten."""
+    def take(self, rows: IntArray | slice) -> "Batch":
+        """The same request about some of its rows, of a slice as views; what was noticed of the others is forgotten."""
         prediction = self.prediction
         return replace(
             self,
@@ -95,8 +99,25 @@ class Batch:
         )
 
 
-def _taken(values: NDArray[Any] | None, rows: IntArray) -> NDArray[Any] | None:
+def _taken(values: NDArray[Any] | None, rows: IntArray | slice) -> NDArray[Any] | None:
     return None if values is None else values[rows]
+
+
+def joined(first: Batch, second: Batch) -> Batch:
+    """The rows of two batches of one request, scored in full and without documents; their groups are left out."""
+    return replace(
+        first,
+        prediction=np.concatenate([first.prediction, second.prediction]),
+        labels=_joined(first.labels, second.labels),
+        targets=_joined(first.targets, second.targets),
+        sample_weight=_joined(first.sample_weight, second.sample_weight),
+        clusters=None,
+        slices={},
+    )
+
+
+def _joined(first: NDArray[Any] | None, second: NDArray[Any] | None) -> NDArray[Any] | None:
+    return None if first is None or second is None else np.concatenate([first, second])
 
 
 def _rowwise(scored: BoolArray | None) -> BoolArray | None:
@@ -104,17 +125,42 @@ def _rowwise(scored: BoolArray | None) -> BoolArray | None:
 
 
 def batch_of(
-    task: TaskName, columns: Mapping[str, Column], options: Options, slices: Mapping[str, Column] | None = None
+    task: TaskName,
+    columns: Mapping[str, Column],
+    options: Options,
+    slices: Mapping[str, Column] | None = None,
+    first_row: int = 0,
 ) -> Batch:
     """Check columns and make a batch of them.
 
     Args:
         columns: By field name; one truth and one prediction of those the task knows.
         slices: By name of the slice, the part each row belongs to.
+        first_row: How many rows of the body came before these; errors and findings count from there.
 
     Raises:
         InvalidInput: A shape or a value breaks a rule; the pointer names field and index.
     """
+    try:
+        return replace(_checked(task, columns, options, slices), first_row=first_row)
+    except InvalidInput as refusal:
+        if not first_row:
+            raise
+        raise InvalidInput((_further(error, first_row) for error in refusal.errors), refusal.n_errors) from None
+
+
+_ROW = re.compile(rf"^(/(?:slices/[^/]+|{'|'.join(COLUMN_NAMES)})/)([0-9]+)")
+
+
+def _further(error: FieldError, rows: int) -> FieldError:
+    """The same error so many rows further down in its column."""
+    return replace(error, pointer=_ROW.sub(lambda at: f"{at[1]}{int(at[2]) + rows}", error.pointer, count=1))
+
+
+def _checked(
+    task: TaskName, columns: Mapping[str, Column], options: Options, slices: Mapping[str, Column] | None
+) -> Batch:
+    columns = {name: sound(name, column, f"/{name}") for name, column in columns.items()}
     form = next(name for name in TASKS[task].predictions if name in columns)
     for name, column in columns.items():
         if len(column) != len(columns[form]):
@@ -133,7 +179,7 @@ def _slices(slices: Mapping[str, Column], n_rows: int) -> dict[str, Grouping]:
         if len(values) != n_rows:
             rule = f"must hold as many values as there are samples, {n_rows}, found {len(values)}"
             raise InvalidInput.at(f"/{pointer}", "wrong_length", rule)
-        groupings[name] = grouping_of(shaped(pointer, values, 1))
+        groupings[name] = grouping_of(shaped(pointer, sound("slices", values, f"/{pointer}"), 1))
     n_slices = sum(len(grouping.names) for grouping in groupings.values())
     if n_slices > MAX_SLICES:
         rule = f"must have at most {MAX_SLICES} different values in all, found {n_slices}"
@@ -171,10 +217,16 @@ def _classes_batch(task: TaskName, form: str, columns: Mapping[str, Column], opt
         sample_weight=_sample_weight(columns, scored),
         clusters=_clusters(columns),
         not_normalized=_row_sums(task, form, prediction, scored, options),
-        looks_like_probabilities=form == "logits"
-        and task in NORMALIZED
-        and looks_like_probabilities(prediction, scored, options.tolerance),
+        looks_like_probabilities=form == "logits" and _is_lookalike(task, prediction, scored, options),
     )
+
+
+def _is_lookalike(task: TaskName, logits: NDArray[Any], scored: BoolArray | None, options: Options) -> bool:
+    """Whether logits could be probabilities; without row sums to tell it takes some rows to say so."""
+    if task in NORMALIZED:
+        return looks_like_probabilities(logits, scored, options.tolerance)
+    chosen = logits if scored is None else logits[scored]
+    return len(chosen) >= MIN_LOOKALIKES and bool(chosen.min() >= 0.0 and chosen.max() <= 1.0)
 
 
 def _check_prediction_elements(task: TaskName, form: str, prediction: NDArray[Any], scored: BoolArray | None) -> None:
@@ -204,7 +256,7 @@ def _row_sums(
         if options.normalization == "renormalize" and nothing in sums:
             row = rows[sums.index(nothing)]
             raise InvalidInput.at(f"/{form}/{row}", "not_normalized", "must have a positive sum to divide by, found 0")
-        finding.add(rows, max(abs(total - (not logarithmic)) for total in sums))
+        finding.add(np.array(rows), max(abs(total - (not logarithmic)) for total in sums))
     return finding
 
 

@@ -1,10 +1,13 @@
 """What a request is made of before it becomes a batch: named columns of values."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
+
+from app.errors import InvalidInput
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
@@ -26,8 +29,11 @@ class Ragged:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def take(self, rows: IntArray) -> "Ragged":
-        """Some of the rows, in the order given."""
+    def take(self, rows: IntArray | slice) -> "Ragged":
+        """Some of the rows, in the order given; of a slice without a step a view."""
+        if isinstance(rows, slice):
+            offsets = self.offsets[rows.start : rows.stop + 1]
+            return Ragged(self.values[offsets[0] : offsets[-1]], offsets - offsets[0])
         lengths = np.diff(self.offsets)[rows]
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         places = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths)
@@ -40,3 +46,71 @@ class Ragged:
 
 
 Column: TypeAlias = NDArray[Any] | Ragged
+
+
+def n_bytes_of(column: Column) -> int:
+    """What a column takes in memory, strings counted as the places they stand in."""
+    return column.values.nbytes + column.offsets.nbytes if isinstance(column, Ragged) else column.nbytes
+
+
+def joined_columns(parts: Sequence[Mapping[str, Column]]) -> dict[str, Column]:
+    """The rows of parts of the same columns, one after the other."""
+    return {name: _joined([part[name] for part in parts]) for name in parts[0]}
+
+
+def _joined(parts: list[Column]) -> Column:
+    """One column; rows of another length in each part make it ragged."""
+    arrays = [part for part in parts if isinstance(part, np.ndarray)]
+    if len(arrays) == len(parts) and len({array.shape[1:] for array in arrays}) == 1:
+        return np.concatenate(arrays)
+    ragged = list(map(_ragged, parts))
+    starts = np.cumsum([0, *(len(part.values) for part in ragged)])
+    offsets = [part.offsets[1:] + start for part, start in zip(ragged, starts, strict=False)]
+    return Ragged(np.concatenate([part.values for part in ragged]), np.concatenate([[0], *offsets]))
+
+
+def _ragged(column: Column) -> Ragged:
+    if isinstance(column, Ragged):
+        return column
+    n_rows, width = column.shape
+    return Ragged(column.ravel(), np.arange(n_rows + 1, dtype=np.int64) * width)
+
+
+_WORDS = {"b": "booleans", "i": "integers", "f": "numbers", "U": "strings"}
+_KINDS = {
+    "labels": "ibU",
+    "mask": "b",
+    "n_bytes": "i",
+    "n_words": "i",
+    "cluster_id": "iU",
+    "slices": "iUb",
+}
+_NUMBERS = "fi"
+_DTYPES: dict[str, DTypeLike] = {"b": np.bool_, "i": np.int64, "f": np.float64, "U": np.object_}
+
+
+def kind_of(column: Column) -> str:
+    """The letter of what a column holds: b booleans, i integers, f numbers, U strings, V anything else."""
+    kind = (column.values if isinstance(column, Ragged) else column).dtype.kind
+    return {"u": "i", "O": "U"}.get(kind, kind if kind in _WORDS else "V")
+
+
+def sound(field: str, column: Column, pointer: str) -> Column:
+    """A column of a field in the one type that its values have here; doubles and single floats stay as they are.
+
+    Raises:
+        InvalidInput: It holds what the field never does, such as numbers with a fraction for labels.
+    """
+    kind, allowed = kind_of(column), _KINDS.get(field, _NUMBERS)
+    if kind not in allowed:
+        words = " or ".join(_WORDS[letter] for letter in allowed)
+        raise InvalidInput.at(pointer, "wrong_type", f"must hold {words}, found {_WORDS.get(kind, 'something else')}")
+    if isinstance(column, Ragged):
+        return replace(column, values=_cast(column.values, kind, allowed))
+    return _cast(column, kind, allowed)
+
+
+def _cast(values: NDArray[Any], kind: str, allowed: str) -> NDArray[Any]:
+    if allowed == _NUMBERS:
+        return values if values.dtype in (np.float64, np.float32) else values.astype(np.float64)
+    return values.astype(_DTYPES[kind], copy=False)

@@ -1,7 +1,11 @@
 """Warnings that a machine can read: what was noticed about a batch, without changing a number."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
+
+from app.core.columns import IntArray
 
 MAX_LISTED_ROWS = 10
 
@@ -12,7 +16,7 @@ class Finding:
 
     Attributes:
         count: Rows concerned.
-        rows: The first of them, in order of appearance, at most `MAX_LISTED_ROWS`.
+        rows: The first of them, rising, at most `MAX_LISTED_ROWS`.
         max_deviation: The largest distance from what was expected, where one is measured.
     """
 
@@ -20,11 +24,19 @@ class Finding:
     rows: list[int] = field(default_factory=list)
     max_deviation: float = 0.0
 
-    def add(self, rows: list[int], deviation: float = 0.0) -> None:
-        """Note further rows, which come after those noted before."""
+    def add(self, rows: IntArray, deviation: float = 0.0) -> None:
+        """Note further rows (m,)."""
         self.count += len(rows)
-        self.rows += rows[: MAX_LISTED_ROWS - len(self.rows)]
+        self.rows = sorted(self.rows + np.sort(rows)[:MAX_LISTED_ROWS].tolist())[:MAX_LISTED_ROWS]
         self.max_deviation = max(self.max_deviation, deviation)
+
+    def further(self, rows: int) -> "Finding":
+        """The same finding so many rows further down."""
+        return replace(self, rows=[row + rows for row in self.rows])
+
+    def __add__(self, other: "Finding") -> "Finding":
+        rows = sorted(self.rows + other.rows)[:MAX_LISTED_ROWS]
+        return Finding(self.count + other.count, rows, max(self.max_deviation, other.max_deviation))
 
 
 def warning(code: str, detail: str, **evidence: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Columns that say which group a row belongs to: clusters of dependent rows, and slices of a batch."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,13 @@ class Grouping:
     codes: IntArray
     names: list[str]
 
-    def take(self, rows: IntArray) -> "Grouping":
+    def rows(self) -> Iterator[tuple[str, IntArray]]:
+        """The rows of each group, rising, by name."""
+        counts = np.bincount(self.codes, minlength=len(self.names))
+        order = np.argsort(self.codes, kind="stable")
+        return zip(self.names, np.split(order, np.cumsum(counts)[:-1]), strict=True)
+
+    def take(self, rows: IntArray | slice) -> "Grouping":
         """The grouping of some rows; groups that lose all rows keep their name."""
         return Grouping(self.codes[rows], self.names)
 

@@ -1,13 +1,13 @@
 """Looking for mistakes in a payload that its numbers betray; nothing here changes a number."""
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.core import losses
-from app.core.batches import Batch
-from app.core.columns import FloatArray, Ragged
+from app.core.batches import Batch, joined
+from app.core.columns import BoolArray, FloatArray, IntArray, Ragged
 from app.core.rows import rows_of
 from app.core.rows.tokens import TokenRows
 
@@ -17,14 +17,122 @@ MIN_ROWS = 10
 MAX_COMPARED_COLUMNS = 100
 
 
-def repairing_order(batch: Batch, limit: float) -> list[int] | None:
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Some of the rows of one batch or of several: the same ones whatever the parts they came in.
+
+    Rows are in it by their number: the first `MAX_SAMPLE_ROWS`, and every `step`-th of all, the step the least power
+    of two that leaves no more than that many.
+
+    Attributes:
+        end: One more than the largest row number.
+        n_scored: Of all rows, not only of the sample.
+        numbers: (m,) row numbers, rising.
+        rows: The m rows, scored in full; None where rows of the task are not compared.
+        constant: Whether all scored rows, not only those of the sample, carry the same prediction.
+    """
+
+    end: int
+    n_scored: int
+    numbers: IntArray
+    rows: Batch | None
+    constant: bool
+
+    def __add__(self, other: "Sample") -> "Sample":
+        end = max(self.end, other.end)
+        n_scored = self.n_scored + other.n_scored
+        if self.rows is None or other.rows is None:
+            return replace(NO_ROWS, end=end, n_scored=n_scored)
+        numbers = np.concatenate([self.numbers, other.numbers])
+        kept = np.argsort(numbers, kind="stable")
+        kept = kept[_is_chosen(numbers[kept], end)]
+        both = joined(self.rows, other.rows)
+        return Sample(end, n_scored, numbers[kept], both.take(kept), self._is_constant_with(other))
+
+    @property
+    def first_prediction(self) -> Any:
+        """That of the first row of the sample."""
+        return self.rows and self.rows.prediction[0]  # type: ignore[index]
+
+    def _is_constant_with(self, other: "Sample") -> bool:
+        if not self.n_scored or not other.n_scored:
+            return self.constant or other.constant
+        return self.constant and other.constant and bool((self.first_prediction == other.first_prediction).all())
+
+    def spread(self) -> Batch | None:
+        """Every `step`-th row."""
+        if self.rows is None or not (self.numbers % _step(self.end)).any():
+            return self.rows
+        return self.rows.take(np.flatnonzero(self.numbers % _step(self.end) == 0))
+
+    def first(self) -> Batch | None:
+        """The first `MAX_SAMPLE_ROWS`."""
+        return self.rows and self.rows.take(slice(0, int(np.searchsorted(self.numbers, MAX_SAMPLE_ROWS))))
+
+
+NO_ROWS = Sample(0, 0, np.empty(0, np.int64), None, constant=False)
+
+
+def sample_of(batch: Batch) -> Sample:
+    """The sample of a batch; rows of documents, of many columns and with single masked elements are not compared."""
+    elementwise = batch.scored is not None and batch.scored.ndim == 2
+    end = batch.first_row + len(batch)
+    if elementwise or batch.n_classes > MAX_COMPARED_COLUMNS or isinstance(batch.prediction, Ragged):
+        return replace(NO_ROWS, end=end, n_scored=batch.n_scored)
+    numbers = _chosen_numbers(batch.first_row, end)
+    if batch.scored is not None:
+        numbers = numbers[batch.scored[numbers - batch.first_row]]
+    plain = batch.scored is None and len(numbers) == len(batch)
+    rows = batch if plain else replace(batch.take(numbers - batch.first_row), scored=None)
+    return Sample(end, batch.n_scored, numbers, rows, _is_constant(batch, rows.prediction))
+
+
+def _chosen_numbers(start: int, end: int) -> IntArray:
+    if end <= MAX_SAMPLE_ROWS:
+        return np.arange(start, end)
+    step = _step(end)
+    first = max(start, MAX_SAMPLE_ROWS)
+    return np.concatenate([np.arange(start, MAX_SAMPLE_ROWS), np.arange(-(-first // step) * step, end, step)])
+
+
+def _is_chosen(numbers: IntArray, end: int) -> BoolArray:
+    chosen: BoolArray = (numbers < MAX_SAMPLE_ROWS) | (numbers % _step(end) == 0)
+    return chosen
+
+
+def _step(end: int) -> int:
+    """The least power of two with at most `MAX_SAMPLE_ROWS` multiples below `end`."""
+    return 1 << ((end - 1) // MAX_SAMPLE_ROWS).bit_length()
+
+
+def _is_constant(batch: Batch, sample: Any) -> bool:
+    """Whether all scored rows are like the first of a sample of them; the sample tells nearly always."""
+    if not len(sample) or (sample != sample[0]).any():
+        return False
+    scored = batch.scored
+    rows = batch.prediction if scored is None else batch.prediction[scored]  # type: ignore[index]
+    return bool((rows == sample[0]).all())
+
+
+def n_duplicates(sample: Sample) -> tuple[int, int]:
+    """How many of the first `MAX_SAMPLE_ROWS` rows repeat an earlier one, truth included, and of how many."""
+    first = sample.first()
+    if first is None or len(first) < MIN_ROWS or first.prediction.ndim == 1:  # type: ignore[union-attr]
+        return 0, 0  # single numbers, often rounded, repeat by chance
+    truth = first.labels if first.targets is None else first.targets
+    columns = [first.prediction] if truth is None else [first.prediction, truth]
+    whole = np.column_stack([column.reshape(len(first), -1) for column in columns])  # type: ignore[union-attr]
+    return len(whole) - len({row.tobytes() for row in whole}), len(whole)
+
+
+def repairing_order(sample: Sample, limit: float) -> list[int] | None:
     """The order of columns with the least loss, if that loss is at most `limit` nats.
 
     Entry c is the column that predicts class c: the assignment of columns to classes that maximises the mean
-    log-probability of the truth, over at most `MAX_SAMPLE_ROWS` rows spread evenly. Told for at most
-    `MAX_REORDERED_CLASSES` classes.
+    log-probability of the truth over the rows spread over all. Told for at most `MAX_REORDERED_CLASSES` classes.
     """
-    if batch.n_classes > MAX_REORDERED_CLASSES:
+    batch = sample.spread()
+    if batch is None or not len(batch) or batch.n_classes > MAX_REORDERED_CLASSES:
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
         evidence, weight = _log_probability_by_class(batch)
@@ -40,50 +148,11 @@ def repairing_order(batch: Batch, limit: float) -> list[int] | None:
 
 
 def _log_probability_by_class(batch: Batch) -> tuple[FloatArray, float]:
-    """(k, k) summed log-probability that column j gave to rows of class c, and the summed weight, over a sample."""
-    step = -(-batch.n_scored // MAX_SAMPLE_ROWS)
-    scored = batch.scored_rows
-    sample = np.arange(0, len(batch), step) if scored is None else np.flatnonzero(scored)[::step]
-    rows = rows_of(batch, sample)
+    """(k, k) summed log-probability that column j gave to rows of class c, and the summed weight."""
+    rows = rows_of(batch, slice(0, len(batch)))
     if isinstance(rows, TokenRows):
         raise TypeError("tokens have no classes")
-    weight = np.ones(len(sample)) if batch.sample_weight is None else batch.sample_weight[sample]
+    weight = np.ones(len(batch)) if batch.sample_weight is None else batch.sample_weight
     logs = losses.product(np.where(weight > 0.0, 1.0, 0.0), rows.class_log_probabilities) * weight
     sums = [logs[:, rows.labels == label].sum(axis=1) for label in range(batch.n_classes)]
     return np.array(sums), float(weight.sum())
-
-
-def is_constant(batch: Batch) -> bool:
-    """Whether at least `MIN_ROWS` scored rows all carry the same prediction."""
-    sample = _first_rows(batch)
-    if sample is None or (sample != sample[0]).any():
-        return False
-    scored = batch.scored_rows
-    rows = batch.prediction if scored is None else batch.prediction[scored]  # type: ignore[index]
-    return bool((rows == sample[0]).all())
-
-
-def n_duplicates(batch: Batch) -> tuple[int, int]:
-    """How many of the first `MAX_SAMPLE_ROWS` scored rows repeat an earlier one, truth included, and of how many."""
-    sample = _first_rows(batch)
-    if sample is None:
-        return 0, 0
-    truth = batch.labels if batch.targets is None else batch.targets
-    truths = _first(batch, truth) if truth is not None else sample
-    whole = np.column_stack([sample.reshape(len(sample), -1), truths.reshape(len(sample), -1)])
-    return len(whole) - len({row.tobytes() for row in whole}), len(whole)
-
-
-def _first_rows(batch: Batch) -> NDArray[Any] | None:
-    """The first scored predictions; None for too few to judge, for documents, and where single elements are masked."""
-    elementwise = batch.scored is not None and batch.scored.ndim == 2
-    wide = batch.n_classes > MAX_COMPARED_COLUMNS
-    if batch.n_scored < MIN_ROWS or wide or elementwise or isinstance(batch.prediction, Ragged):
-        return None
-    return _first(batch, batch.prediction)
-
-
-def _first(batch: Batch, values: NDArray[Any]) -> NDArray[Any]:
-    if batch.scored is None:
-        return values[:MAX_SAMPLE_ROWS]
-    return values[np.flatnonzero(batch.scored)[:MAX_SAMPLE_ROWS]]

@@ -1,4 +1,4 @@
-"""From a batch to its state: one pass over the scored rows, a chunk at a time."""
+"""From a batch to its state: one pass over the scored rows, a chunk at a time. Summaries of parts add up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -9,25 +9,50 @@ from app.core.batches import Batch
 from app.core.columns import FloatArray
 from app.core.findings import Finding
 from app.core.gather import Chunk, Mean
+from app.core.lint import NO_ROWS, Sample
+from app.core.options import Options
 from app.core.rows import chunks
 from app.core.state import Moments, State
 from app.core.tables import empty_table
+from app.core.tasks import TaskName
 
 
 @dataclass(slots=True)
 class Summary:
-    """A state, and what was noticed on the way.
+    """A state, and what was noticed on the way: of a batch, or of the parts of a longer body added up.
 
     Attributes:
+        sample: The rows in which mistakes of a sender are looked for; none where nobody looks.
+        not_normalized: Rows whose probabilities do not sum to 1.
         zero_probability: Rows of positive weight whose loss is infinite.
         clipped: Rows in which epsilon moved a probability.
-        per_sample: (n,) loss of every row, NaN where it is not scored; empty where nobody asked.
+        looks_like_probabilities: Whether all scored logits could be rows of probabilities.
+        losses: Part by part (n,) the loss of every row, NaN where it is not scored; empty where nobody asked.
     """
 
+    task: TaskName
+    options: Options
     state: State
-    per_sample: FloatArray
+    not_normalized: Finding
+    looks_like_probabilities: bool
+    sample: Sample = NO_ROWS
     zero_probability: Finding = field(default_factory=Finding)
     clipped: Finding = field(default_factory=Finding)
+    losses: list[FloatArray] = field(default_factory=list)
+
+    def __add__(self, other: "Summary") -> "Summary":
+        like = [part.looks_like_probabilities for part in (self, other) if part.state.n_scored]
+        return Summary(
+            self.task,
+            self.options,
+            self.state + other.state,
+            self.not_normalized + other.not_normalized,
+            bool(like) and all(like),
+            self.sample + other.sample,
+            self.zero_probability + other.zero_probability,
+            self.clipped + other.clipped,
+            self.losses + other.losses,
+        )
 
 
 def summarize(batch: Batch, means: Sequence[Mean], tables: Sequence[str], *, per_sample: bool = False) -> Summary:
@@ -35,23 +60,20 @@ def summarize(batch: Batch, means: Sequence[Mean], tables: Sequence[str], *, per
 
     Args:
         means: Among them the cross-entropy, from which the findings come.
-        tables: Of `calibration`, `class_frequencies`, `per_class`.
+        tables: Of `calibration`, `class_frequencies`, `per_class`, `confusion`.
         per_sample: Also keep the loss of every row.
     """
-    summary = Summary(_nothing(batch, means, tables), np.full(len(batch) if per_sample else 0, np.nan))
+    summary = _nothing(batch, means, tables)
+    if per_sample:
+        summary.losses.append(np.full(len(batch), np.nan))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
         for rows in chunks(batch):
-            _add(summary, Chunk(batch, rows, means, tables))
+            _add(summary, Chunk(batch, rows, means, tables), batch.first_row)
     return summary
 
 
-def _add(summary: Summary, chunk: Chunk) -> None:
-    summary.state = _sum(summary.state, chunk)
-    _note(summary, chunk)
-
-
-def _nothing(batch: Batch, means: Sequence[Mean], tables: Sequence[str]) -> State:
-    return State(
+def _nothing(batch: Batch, means: Sequence[Mean], tables: Sequence[str]) -> Summary:
+    state = State(
         fingerprint=batch.options.fingerprint(batch.task, batch.n_classes),
         n_classes=batch.n_classes,
         n_samples=len(batch),
@@ -60,24 +82,28 @@ def _nothing(batch: Batch, means: Sequence[Mean], tables: Sequence[str]) -> Stat
         groups={name: empty_table(name, batch) for name in tables},
         clustered=batch.clusters is not None,
     )
+    not_normalized = batch.not_normalized.further(batch.first_row)
+    return Summary(batch.task, batch.options, state, not_normalized, batch.looks_like_probabilities)
 
 
-def _sum(state: State, chunk: Chunk) -> State:
-    return replace(
+def _add(summary: Summary, chunk: Chunk, first_row: int) -> None:
+    state = summary.state
+    summary.state = replace(
         state,
         weight_sum=state.weight_sum + chunk.weight_sum,
         moments={name: sums + chunk.moments[name] for name, sums in state.moments.items()},
         groups={name: sums + chunk.tables[name] for name, sums in state.groups.items()},
     )
+    _note(summary, chunk, first_row)
 
 
-def _note(summary: Summary, chunk: Chunk) -> None:
+def _note(summary: Summary, chunk: Chunk, first_row: int) -> None:
     loss = chunk.columns["cross_entropy"]
     infinite = np.isinf(loss)
     if infinite.any():
-        summary.zero_probability.add(chunk.numbers[infinite & chunk.weighs].tolist())
+        summary.zero_probability.add(chunk.numbers[infinite & chunk.weighs] + first_row)
     if "clipped" in chunk.columns:
-        summary.clipped.add(chunk.numbers[chunk.columns["clipped"]].tolist())
-    if summary.per_sample.size:
+        summary.clipped.add(chunk.numbers[chunk.columns["clipped"]] + first_row)
+    for losses in summary.losses:
         size = chunk.columns.get("size")
-        summary.per_sample[chunk.numbers] = loss if size is None else loss / size
+        losses[chunk.numbers] = loss if size is None else loss / size

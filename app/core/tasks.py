@@ -57,3 +57,8 @@ TASKS: dict[TaskName, Task] = {
         ),
     )
 }
+
+COLUMN_NAMES = sorted(
+    {name for task in TASKS.values() for name in (*task.truths, *task.predictions, *task.columns)} - {"slices"}
+)
+"""Every field that holds one value, or one list, a row."""

@@ -10,6 +10,7 @@ from app.core.batches import Batch, batch_of
 from app.core.columns import Column, FloatArray
 from app.core.crossfit import Evidence, calibrated, cross_fitted_gain, evidence_of, fitted, folds, held_out_losses
 from app.core.findings import Finding, warning
+from app.core.lint import sample_of
 from app.core.losses import NATS_PER_UNIT
 from app.core.options import Options
 from app.core.recalibration import Calibrator, Method
@@ -121,15 +122,16 @@ def _calibration_errors(evidence: Evidence, fit: Calibrator) -> dict[str, float 
 def _warnings(batch: Batch, evidence: Evidence) -> list[dict[str, Any]]:
     """Those that scoring the batch gives, but for infinite losses, which a fit does not know."""
     summary = summarize(batch, [CROSS_ENTROPY], ["class_frequencies"])
+    summary.sample = sample_of(batch)
     loss = mean(summary.state.moments[CROSS_ENTROPY.name], 0.95)
-    known = [entry for entry in warnings_of(batch, summary, loss) if entry["code"] != "zero_probability"]
+    known = [entry for entry in warnings_of(summary, loss) if entry["code"] != "zero_probability"]
     return [*_floored(evidence), *known]
 
 
 def _floored(evidence: Evidence) -> list[dict[str, Any]]:
     finding = Finding()
     for rows in parts(evidence.batch, evidence.rows):
-        finding.add(rows[floored(evidence.batch, rows)].tolist())
+        finding.add(rows[floored(evidence.batch, rows)])
     if not finding.count:
         return []
     detail = f"{finding.count} rows hold probabilities below {FLOOR:g} that were fitted as {FLOOR:g}"

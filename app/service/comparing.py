@@ -15,7 +15,7 @@ from app.core.losses import NATS_PER_UNIT
 from app.core.pairing import Sample, row_order, sample_of
 from app.core.tasks import TASKS, TaskName
 from app.errors import InvalidInput
-from app.service.scoring import ScoreRequest, score
+from app.service.scoring import ScoreRequest, score_at_once
 from app.wire.json import escaped
 
 COMPARED: tuple[TaskName, ...] = ("binary", "multiclass", "tokens")
@@ -89,7 +89,7 @@ def _scored(request: CompareRequest, name: str) -> tuple[Batch, dict[str, Any]]:
     own = replace(request.shared, columns={**request.shared.columns, form: column})
     with _pointing_into(request.place(name), form):
         batch = batch_of(own.task, own.columns, own.options, own.slices)
-        return batch, score(replace(own, slices={}))
+        return batch, score_at_once(replace(own, slices={}))
 
 
 @contextmanager
@@ -159,12 +159,10 @@ def _slices(batch: Batch, sample: Sample, terms: Terms) -> dict[str, Any]:
 
 
 def _slice(grouping: Grouping, sample: Sample, terms: Terms) -> dict[str, Any]:
-    counts = np.bincount(grouping.codes, minlength=len(grouping.names))
-    parts = np.split(np.argsort(grouping.codes, kind="stable"), np.cumsum(counts)[:-1])
     return {
         value: {
             "n_scored": len(rows),
             "comparisons": [pair.to_json() for pair in comparisons(sample.take(rows), terms)],
         }
-        for value, rows in zip(grouping.names, parts, strict=True)
+        for value, rows in grouping.rows()
     }

@@ -1,14 +1,14 @@
-"""Scoring one batch: from checked columns to the answer of the contract."""
+"""Scoring: from checked columns, at once or part by part, to the answer of the contract."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-
 from app.core.batches import Batch, batch_of
-from app.core.bootstrap import Bootstrap, replicates, with_interval
+from app.core.bootstrap import Bootstrap, with_interval
 from app.core.columns import Column
+from app.core.gradients import gradient
+from app.core.lint import sample_of
 from app.core.metric import Metric
 from app.core.observed import Observed
 from app.core.options import Options
@@ -18,7 +18,7 @@ from app.core.sums import to_float
 from app.core.tasks import TaskName
 from app.core.uncertainty import mean
 from app.core.warnings import warnings_of
-from app.service.sections import SECTIONS, TABLES, Include, check_sections
+from app.service.sections import SECTIONS, TABLES, Include, Part, check_sections, worst_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,32 +34,37 @@ class ScoreRequest:
     bootstrap: Bootstrap | None = None
 
 
-def score(request: ScoreRequest) -> dict[str, Any]:
-    """Score one batch.
-
-    Returns:
-        The answer of the contract, ready for JSON but for NumPy arrays in it, whose NaN stands for null.
+def score_at_once(request: ScoreRequest) -> dict[str, Any]:
+    """The answer about one batch, ready for JSON but for NumPy arrays in it, whose NaN stands for null.
 
     Raises:
         InvalidInput: A value breaks a rule; the pointer names field and index.
     """
     batch = batch_of(request.task, request.columns, request.options, request.slices)
-    check_sections(batch, request.include)
     metrics = metrics_for(batch, request.metrics)
-    summary = _summary(batch, metrics, request.include)
-    answer = {
-        **_head(batch, summary),
-        "metrics": _values(batch, summary, metrics, request.bootstrap),
-        "warnings": warnings_of(batch, summary, mean(summary.state.moments[CROSS_ENTROPY.name], 0.95)),
-        "options": _options(request),
-    }
-    answer |= {name: SECTIONS[name](batch, summary) for name in SECTIONS if name in request.include}
-    if batch.slices:
-        answer["slices"] = _slices(batch, metrics)
+    part = part_of(batch, metrics, request.include)
+    answer = answer_of(request, metrics, part, batch)
+    if "gradient" in request.include:
+        answer["gradient"] = {batch.form: gradient(batch, part.summary.state)}
     return answer
 
 
-def _summary(batch: Batch, metrics: Sequence[Metric], include: frozenset[Include]) -> Summary:
+def part_of(batch: Batch, metrics: Sequence[Metric], include: frozenset[Include]) -> Part:
+    """Sum up one part of a body, for metrics and sections."""
+    check_sections(batch, include)
+    summary = _summary(batch, metrics, include)
+    summary.sample = sample_of(batch)
+    worst = worst_rows(batch, summary.losses[0]) if "worst" in include else []
+    if "per_sample" not in include:
+        summary.losses.clear()
+    slices = {
+        name: {value: _summary(batch.take(rows), metrics) for value, rows in grouping.rows()}
+        for name, grouping in batch.slices.items()
+    }
+    return Part(batch.form, summary, worst, slices)
+
+
+def _summary(batch: Batch, metrics: Sequence[Metric], include: frozenset[Include] = frozenset()) -> Summary:
     means = {of.name: of for metric in metrics for of in metric.means}
     tables = {table for metric in metrics for table in metric.tables} | {
         TABLES[name] for name in TABLES if name in include
@@ -67,18 +72,35 @@ def _summary(batch: Batch, metrics: Sequence[Metric], include: frozenset[Include
     return summarize(batch, list(means.values()), sorted(tables), per_sample=bool(include & {"per_sample", "worst"}))
 
 
-def _head(batch: Batch, summary: Summary) -> dict[str, Any]:
+def answer_of(
+    request: ScoreRequest, metrics: Sequence[Metric], part: Part, batch: Batch | None = None
+) -> dict[str, Any]:
+    """The answer that parts added up give; `batch` is all of them, for metrics that need all rows at once."""
+    summary = part.summary
+    answer = {
+        **_head(summary),
+        "metrics": _values(summary, metrics, batch, request.bootstrap),
+        "warnings": warnings_of(summary, mean(summary.state.moments[CROSS_ENTROPY.name], 0.95)),
+        "options": _options(request),
+    }
+    answer |= {name: SECTIONS[name](part) for name in SECTIONS if name in request.include}
+    if part.slices:
+        answer["slices"] = _slices(part, metrics, batch)
+    return answer
+
+
+def _head(summary: Summary) -> dict[str, Any]:
     state = summary.state
     head: dict[str, Any] = {
-        "task": batch.task,
-        "unit": batch.options.unit,
+        "task": summary.task,
+        "unit": summary.options.unit,
         "n_samples": state.n_samples,
         "n_scored": state.n_scored,
         "n_ignored": state.n_samples - state.n_scored,
         "n_classes": state.n_classes,
         "weight_sum": to_float(state.weight_sum),
     }
-    if batch.task == "tokens":
+    if summary.task == "tokens":
         del head["n_classes"]
     return head
 
@@ -93,31 +115,34 @@ def _options(request: ScoreRequest) -> dict[str, Any]:
 
 
 def _values(
-    batch: Batch, summary: Summary, metrics: Sequence[Metric], bootstrap: Bootstrap | None = None
+    summary: Summary, metrics: Sequence[Metric], batch: Batch | None, bootstrap: Bootstrap | None = None
 ) -> dict[str, Any]:
-    options, observed = batch.options, Observed(batch)
-    values = {}
-    for metric in metrics:
-        value = metric.value(summary.state, options.unit, options.confidence_level, observed)
-        if bootstrap and metric.resampled and value.value is not None:
-            statistic = metric.resampled(observed)
-            varied = replicates(statistic, len(observed.rows), bootstrap, observed.clusters)
-            value = with_interval(value, varied, options.confidence_level)
-        values[metric.name] = value.to_json()
-    return values
+    options = summary.options
+    observed = None if batch is None else Observed(batch)
+    values = {
+        metric.name: metric.value(summary.state, options.unit, options.confidence_level, observed) for metric in metrics
+    }
+    if bootstrap and observed:
+        statistics = {
+            metric.name: metric.resampled(observed)
+            for metric in metrics
+            if metric.resampled and values[metric.name].value is not None
+        }
+        for name, varied in observed.replicates(statistics, bootstrap).items():
+            values[name] = with_interval(values[name], varied, options.confidence_level)
+    return {name: value.to_json() for name, value in values.items()}
 
 
-def _slices(batch: Batch, metrics: Sequence[Metric]) -> dict[str, Any]:
+def _slices(part: Part, metrics: Sequence[Metric], batch: Batch | None) -> dict[str, Any]:
     """By name and value of each slice, the metrics of its rows: of a state of its own."""
+    rows = {} if batch is None else {name: dict(grouping.rows()) for name, grouping in batch.slices.items()}
     return {
         name: {
-            value: _slice(batch.take(np.flatnonzero(grouping.codes == code)), metrics)
-            for code, value in enumerate(grouping.names)
+            value: {
+                "n_scored": summary.state.n_scored,
+                "metrics": _values(summary, metrics, batch and batch.take(rows[name][value])),
+            }
+            for value, summary in values.items()
         }
-        for name, grouping in batch.slices.items()
+        for name, values in part.slices.items()
     }
-
-
-def _slice(part: Batch, metrics: Sequence[Metric]) -> dict[str, Any]:
-    summary = _summary(part, metrics, frozenset())
-    return {"n_scored": summary.state.n_scored, "metrics": _values(part, summary, metrics)}

@@ -1,13 +1,14 @@
-"""The sections that `include` adds to an answer."""
+"""The sections that `include` adds to an answer, and what each needs of every part of a body."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from app.core.batches import Batch
 from app.core.calibration import reliability
-from app.core.gradients import gradient
+from app.core.columns import FloatArray, IntArray
 from app.core.losses import NATS_PER_UNIT
 from app.core.rows import rows_of
 from app.core.rows.tokens import TokenRows
@@ -32,6 +33,42 @@ TABLES: dict[Include, str] = {"per_class": "per_class", "confusion": "confusion"
 
 MAX_LISTED_CLASSES = 10_000
 MAX_CONFUSED_CLASSES = 1_000
+MAX_SLICED_BINS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """One of the rows of largest loss; `loss` is in nats, `facts` what was observed and how probable it was said."""
+
+    loss: float
+    index: int
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one part of a body adds to the answer; parts add, whatever their order.
+
+    Attributes:
+        form: The field of the prediction.
+        worst: Its rows of largest loss, largest first, at most as many as asked for.
+        slices: By name and value, the rows of each slice summed up.
+    """
+
+    form: str
+    summary: Summary
+    worst: list[Worst] = field(default_factory=list)
+    slices: dict[str, dict[str, Summary]] = field(default_factory=dict)
+
+    def __add__(self, other: "Part") -> "Part":
+        worst = sorted(self.worst + other.worst, key=lambda row: (-row.loss, row.index))
+        slices = {name: _added(values, other.slices[name]) for name, values in self.slices.items()}
+        return Part(self.form, self.summary + other.summary, worst[: self.summary.options.n_worst], slices)
+
+
+def _added(ours: dict[str, Summary], theirs: dict[str, Summary]) -> dict[str, Summary]:
+    both = {value: ours[value] + theirs[value] for value in ours.keys() & theirs.keys()}
+    return ours | theirs | both
 
 
 def check_sections(batch: Batch, include: frozenset[Include]) -> None:
@@ -40,44 +77,27 @@ def check_sections(batch: Batch, include: frozenset[Include]) -> None:
         if section in include and batch.n_classes > most:
             rule = f"must have at most {most} classes for {section}, found {batch.n_classes}"
             raise InvalidInput.at("/include", "out_of_range", rule)
+    n_slices = sum(len(grouping.names) for grouping in batch.slices.values())
+    if n_slices * batch.options.n_bins > MAX_SLICED_BINS:
+        asked = f"{n_slices} slices of {batch.options.n_bins}"
+        rule = f"must ask for at most {MAX_SLICED_BINS} bins over all slices, found {asked}"
+        raise InvalidInput.at("/slices", "out_of_range", rule)
     if "slices" in include and not batch.slices:
         raise InvalidInput.at("/slices", "missing", "must name at least one slice when `include` asks for slices")
 
 
-def _per_sample(batch: Batch, summary: Summary) -> dict[str, Any]:
-    losses = np.where(np.isinf(summary.per_sample), np.nan, summary.per_sample)
-    return {"cross_entropy": losses / NATS_PER_UNIT[batch.options.unit]}
-
-
-def _per_class(batch: Batch, summary: Summary) -> list[dict[str, Any]]:
-    return class_scores(summary.state.groups["per_class"], batch.options)
-
-
-def _calibration(batch: Batch, summary: Summary) -> dict[str, Any]:
-    return {"bins": reliability(summary.state.groups["calibration"], batch.options.confidence_level)}
-
-
-def _confusion(batch: Batch, summary: Summary) -> Any:
-    shape = (-1, 2, 2) if batch.task == "multilabel" else (batch.n_classes, batch.n_classes)
-    return np.array(summary.state.groups["confusion"]["n"]).reshape(shape)
-
-
-def _gradient(batch: Batch, summary: Summary) -> dict[str, Any]:
-    return {batch.form: gradient(batch, summary.state)}
-
-
-def _worst(batch: Batch, summary: Summary) -> list[dict[str, Any]]:
-    """The rows of largest loss, the first of equals first; an infinite loss is null."""
-    losses = np.where(np.isnan(summary.per_sample), -np.inf, summary.per_sample)
-    order = np.argsort(-losses, kind="stable")[: min(batch.options.n_worst, batch.n_scored)]
-    shown = losses[order] / NATS_PER_UNIT[batch.options.unit]
+def worst_rows(batch: Batch, losses: FloatArray) -> list[Worst]:
+    """The rows of largest loss (n,) that weigh something, the first of equals first; NaN is no loss."""
+    counted = ~np.isnan(losses) if batch.sample_weight is None else ~np.isnan(losses) & (batch.sample_weight > 0.0)
+    order = np.flatnonzero(counted)
+    order = order[np.argsort(-losses[order], kind="stable")][: batch.options.n_worst]
     return [
-        {"index": index, **facts, "cross_entropy": loss if np.isfinite(loss) else None}
-        for index, facts, loss in zip(order.tolist(), _facts(batch, order), shown.tolist(), strict=True)
+        Worst(loss, batch.first_row + index, facts)
+        for loss, index, facts in zip(losses[order].tolist(), order.tolist(), _facts(batch, order), strict=True)
     ]
 
 
-def _facts(batch: Batch, order: Any) -> list[dict[str, Any]]:
+def _facts(batch: Batch, order: IntArray) -> list[dict[str, Any]]:
     """What was observed in some rows, and how probable it was said to be."""
     rows = rows_of(batch, order) if len(order) else None
     if rows is None or isinstance(rows, TokenRows) or batch.task == "distributions":
@@ -87,14 +107,53 @@ def _facts(batch: Batch, order: Any) -> list[dict[str, Any]]:
         labels = [batch.options.classes[label] for label in labels]
     with np.errstate(divide="ignore"):
         probabilities = rows.label_probabilities.tolist()
+    if batch.scored is not None and batch.scored.ndim == 2:
+        shown = batch.scored[order].tolist()
+        labels, probabilities = _masked(labels, shown), _masked(probabilities, shown)
     return [{"label": label, "probability": p} for label, p in zip(labels, probabilities, strict=True)]
 
 
-SECTIONS: dict[Include, Callable[[Batch, Summary], Any]] = {
+def _masked(rows: list[Any], shown: list[list[bool]]) -> list[Any]:
+    """Lists with None in place of what is not scored."""
+    return [
+        [value if is_shown else None for value, is_shown in zip(*row, strict=True)]
+        for row in zip(rows, shown, strict=True)
+    ]
+
+
+def _per_sample(part: Part) -> dict[str, Any]:
+    losses = np.concatenate(part.summary.losses)
+    return {"cross_entropy": np.where(np.isinf(losses), np.nan, losses) / NATS_PER_UNIT[part.summary.options.unit]}
+
+
+def _per_class(part: Part) -> list[dict[str, Any]]:
+    return class_scores(part.summary.state.groups["per_class"], part.summary.options)
+
+
+def _calibration(part: Part) -> dict[str, Any]:
+    summary = part.summary
+    return {"bins": reliability(summary.state.groups["calibration"], summary.options.confidence_level)}
+
+
+def _confusion(part: Part) -> Any:
+    state = part.summary.state
+    shape = (-1, 2, 2) if part.summary.task == "multilabel" else (state.n_classes, state.n_classes)
+    return np.array(state.groups["confusion"]["n"]).reshape(shape)
+
+
+def _worst(part: Part) -> list[dict[str, Any]]:
+    scale = NATS_PER_UNIT[part.summary.options.unit]
+    return [
+        {"index": row.index, **row.facts, "cross_entropy": row.loss / scale if np.isfinite(row.loss) else None}
+        for row in part.worst
+    ]
+
+
+SECTIONS: dict[Include, Callable[[Part], Any]] = {
     "per_sample": _per_sample,
     "per_class": _per_class,
     "calibration": _calibration,
     "confusion": _confusion,
     "worst": _worst,
-    "gradient": _gradient,
 }
+"""The sections that follow from parts added up."""

@@ -14,9 +14,9 @@ from structlog.typing import EventDict
 
 from app import service
 from app.api import openapi
+from app.api.accept import dumps
 from app.api.calibrate_schemas import MAX_FOLDS, MAX_SEED, MODELS, CalibrateAnswer
 from app.api.routes.calibrate import answer
-from app.api.routes.score import dumps
 from app.core.options import Options
 from app.errors import SurprisalError
 from app.service import CALIBRATED, CALIBRATING_OPTIONS

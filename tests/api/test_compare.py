@@ -12,10 +12,10 @@ from scipy.stats import ttest_rel
 from structlog.typing import EventDict
 
 from app import service
+from app.api.accept import dumps
 from app.api.compare_schemas import MODELS, CompareAnswer
 from app.api.problems import MEDIA_TYPE
 from app.api.routes.compare import answer
-from app.api.routes.score import dumps
 from app.core.tasks import TASKS, TaskName
 from app.errors import SurprisalError
 from app.service import COMPARED

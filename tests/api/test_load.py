@@ -17,11 +17,11 @@ SCORE = "/v1/score/binary"
 async def test_what_finds_no_place_in_the_queue_is_refused() -> None:
     go = Event()
     with Load(Settings(max_threads=1, max_waiting=1)) as load:
-        works = [asyncio.create_task(load.run(go.wait, 60.0)) for _ in range(2)]
+        works = [asyncio.create_task(load.whole.run(go.wait, 60.0)) for _ in range(2)]
         await asyncio.sleep(0)
         assert not load.has_room
         with pytest.raises(Unavailable, match="queue is full"):
-            await load.run(go.wait, 60.0)
+            await load.whole.run(go.wait, 60.0)
         go.set()
         assert await asyncio.gather(*works) == [True, True]
         assert load.has_room
@@ -31,7 +31,7 @@ async def test_a_failed_work_leaves_its_place() -> None:
     with Load(Settings(max_threads=1, max_waiting=0)) as load:
         for _ in range(3):
             with pytest.raises(ZeroDivisionError):
-                await load.run(divmod, 1, 0)
+                await load.whole.run(divmod, 1, 0)
 
 
 def test_bytes_are_given_back() -> None:

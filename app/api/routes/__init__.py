@@ -1,5 +1,13 @@
 """The routes, one file a noun: each parses, calls and answers."""
 
-from app.api.routes import calibrate, compare, metrics, operations, pages, score
+from app.api.routes import calibrate, compare, limits, metrics, operations, pages, score
 
-ROUTERS = (score.router, compare.router, calibrate.router, metrics.router, operations.router, pages.router)
+ROUTERS = (
+    score.router,
+    compare.router,
+    calibrate.router,
+    metrics.router,
+    limits.router,
+    operations.router,
+    pages.router,
+)

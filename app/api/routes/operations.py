@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from starlette.responses import Response
 
 from app.api import problems
 from app.api.answers import Health
-from app.api.dependencies import OwnResources
+from app.api.bodies import resources_of
 from app.errors import Unavailable
 
 router = APIRouter(tags=["operations"])
@@ -21,9 +21,9 @@ async def health() -> Health:
 
 
 @router.get("/readyz", operation_id="readiness", summary="Has it room?", responses=problems.responses("/readyz", 503))
-async def readiness(resources: OwnResources) -> Health:
+async def readiness(request: Request) -> Health:
     """200 if one more request would find a thread or a place in the queue, and memory for its body."""
-    if not resources.load.has_room:
+    if not resources_of(request).load.has_room:
         raise Unavailable("all threads are busy and the queue is full, or too many bodies are in memory")
     return Health(status="ready")
 
@@ -40,6 +40,6 @@ METRICS_TEXT: dict[int | str, dict[str, Any]] = {
     response_class=Response,
     responses=METRICS_TEXT,
 )
-async def prometheus(resources: OwnResources) -> Response:
+async def prometheus(request: Request) -> Response:
     """Requests, durations, rows scored, memory and processor time of this process."""
-    return Response(generate_latest(resources.telemetry.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    return Response(generate_latest(resources_of(request).telemetry.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)

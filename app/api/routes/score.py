@@ -2,54 +2,47 @@
 
 from typing import Any
 
-import numpy as np
-import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app import service
 from app.api import problems
+from app.api.accept import Accepted
 from app.api.answers import ScoreAnswer
-from app.api.dependencies import CurrentExchange, JsonBody, OwnResources
+from app.api.bodies import Resources, check_declared, resources_of, while_arriving, whole_body
+from app.api.formats import Body, json_request, limits_of, scored
+from app.api.media import encoding_of, format_of
 from app.api.schemas import score_request
 from app.core.tasks import TASKS, Task, TaskName
-from app.errors import TooLarge
 from app.wire import json
+from app.wire.sources import Source
 
 INLINE_BYTES = 8_192
-SLOW_FIELDS = (b'"include"', b'"slices"', b'"cluster_id"', b'"n_bins"', b'"metrics"', b'"bootstrap"')
+SLOW_FIELDS = frozenset({"include", "slices", "cluster_id", "n_bins", "metrics", "bootstrap"})
 """What can make the work of a small body large."""
 
 router = APIRouter(tags=["score"])
 
 
-def answer(task: TaskName, body: bytes | bytearray, max_columns: int) -> dict[str, Any]:
-    """From the bytes of a request to the answer, ready for `dumps`.
+def answer(task: TaskName, body: bytes) -> dict[str, Any]:
+    """From the bytes of a JSON request to the answer.
 
     Raises:
         SurprisalError: What is wrong with the request.
     """
-    fields = json.decode(body)
-    for name, column in fields.items():
-        if isinstance(column, np.ndarray) and column.ndim == 2 and column.shape[1] > max_columns:
-            raise TooLarge(f"{name} must have at most {max_columns} columns, found {column.shape[1]}")
-    return service.score(score_request(task, fields))
-
-
-def dumps(content: object) -> bytes:
-    """JSON of an answer with NumPy arrays in it, in which NaN is null: in per-sample losses, on purpose."""
-    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+    return service.score(score_request(task, json.decode(body)))
 
 
 def _add_route(task: Task) -> None:
-    async def score(body: JsonBody, resources: OwnResources, exchange: CurrentExchange) -> Response:
-        max_columns = resources.settings.max_columns
-        # A plain body of this size takes about a millisecond, most of which any body takes: not worth a thread.
-        if len(body) <= INLINE_BYTES and not any(field in body for field in SLOW_FIELDS):
-            content, exchange.n_samples = _scored(task.name, body, max_columns)
-        else:
-            content, exchange.n_samples = await resources.load.run(_scored, task.name, body, max_columns)
-        return Response(content, media_type="application/json")
+    async def score(request: Request) -> Response:
+        body = Body(task.name, format_of(request.headers), encoding_of(request.headers), request.query_params)
+        accepted, resources = Accepted(request), resources_of(request)
+        if body.format == "json" and not body.encoding:
+            return await _at_once(request, body, accepted)
+        check_declared(request, limits_of(body.format, resources.settings).max_decoded_bytes)
+        return _noted(
+            request, *await while_arriving(request, lambda source: _streamed(source, body, accepted, resources))
+        )
 
     path = f"/v1/score/{task.name}"
     router.add_api_route(
@@ -65,9 +58,36 @@ def _add_route(task: Task) -> None:
     )
 
 
-def _scored(task: TaskName, body: bytes | bytearray, max_columns: int) -> tuple[bytes, int]:
-    scores = answer(task, body, max_columns)
-    return dumps(scores), scores["n_samples"]
+async def _at_once(request: Request, body: Body, accepted: Accepted) -> Response:
+    resources = resources_of(request)
+    run = resources.load.whole.run
+    async with whole_body(request) as whole:
+        if len(whole) > INLINE_BYTES:
+            return _noted(request, *await run(_whole, whole, body, accepted, resources))
+        # Plain rows of this size take less than a millisecond, most of which any request takes: not worth a thread.
+        fields = json.decode(whole)
+        if fields.keys() & SLOW_FIELDS:
+            return _noted(request, *await run(_decoded, fields, body, accepted, resources))
+        return _noted(request, *_decoded(fields, body, accepted, resources))
+
+
+def _whole(whole: bytearray, body: Body, accepted: Accepted, resources: Resources) -> tuple[Response, int]:
+    return _decoded(json.decode(whole), body, accepted, resources)
+
+
+def _decoded(fields: dict[str, Any], body: Body, accepted: Accepted, resources: Resources) -> tuple[Response, int]:
+    content = service.score(json_request(body.task, fields, body.query, resources.settings), resources.load.shared)
+    return accepted.answer(content), content["n_samples"]
+
+
+def _streamed(source: Source, body: Body, accepted: Accepted, resources: Resources) -> tuple[Response, int]:
+    content = scored(body, source, resources)
+    return accepted.answer(content), content["n_samples"]
+
+
+def _noted(request: Request, response: Response, n_samples: int) -> Response:
+    request.state.exchange.n_samples = n_samples
+    return response
 
 
 for _task in TASKS.values():

@@ -1,0 +1,44 @@
+"""What form an answer may take, by the header `Accept`."""
+
+from typing import Any
+
+import orjson
+from fastapi import Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app.api.media import ARROW, JSON, quality
+from app.wire import losses
+
+
+class Accepted:
+    """The forms a client takes; JSON, or Arrow where it asks for that and for losses of rows.
+
+    Raises:
+        HTTPException: 406, it takes neither.
+    """
+
+    def __init__(self, request: Request) -> None:
+        accept = ",".join(request.headers.getlist("accept")) or "*/*"
+        self._json = accept == "*/*" or quality(accept, JSON) > 0.0
+        self._arrow = ARROW in accept.lower() and quality(accept, ARROW) >= max(quality(accept, JSON), 1e-9)
+        if not self._json and not self._arrow:
+            raise HTTPException(406, f"the header Accept must not exclude {JSON}")
+
+    def answer(self, content: dict[str, Any]) -> Response:
+        """The answer in the form that is wanted, its arrays written out.
+
+        Raises:
+            HTTPException: 406, the client takes Arrow only, and there are no losses of rows.
+        """
+        if self._arrow and "per_sample" in content:
+            column = content.pop("per_sample")["cross_entropy"]
+            return Response(losses.stream_of(column, dumps(content)), media_type=ARROW)
+        if not self._json:
+            raise HTTPException(406, f"the header Accept must not exclude {JSON}, unless `include` asks for per_sample")
+        return Response(dumps(content), media_type=JSON)
+
+
+def dumps(content: object) -> bytes:
+    """JSON of an answer with NumPy arrays in it, in which NaN is null: in per-sample losses, on purpose."""
+    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -1,0 +1,59 @@
+"""A body on its way from the event loop to the thread that scores it."""
+
+import asyncio
+from collections import deque
+from threading import Condition
+
+MAX_WAITING_BYTES = 4 * 2**20
+"""What may wait for the thread; beyond it nothing more is read from the socket."""
+
+
+class Pipe:
+    """Bytes that the event loop writes and one thread reads; it holds little more than `MAX_WAITING_BYTES`."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._room = asyncio.Event()
+        self._changed = Condition()
+        self._pieces: deque[bytes] = deque()
+        self._waiting = 0
+        self._ended = False
+        self._error: BaseException | None = None
+
+    async def write(self, piece: bytes) -> None:
+        """Hand a piece over, and wait while too much is waiting."""
+        with self._changed:
+            self._pieces.append(piece)
+            self._waiting += len(piece)
+            full = self._waiting > MAX_WAITING_BYTES
+            if full:
+                self._room.clear()
+            self._changed.notify()
+        if full:
+            await self._room.wait()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Nothing more will come; with an error, what has come is dropped and the reader gets the error instead."""
+        with self._changed:
+            if not self._ended:
+                self._ended, self._error = True, error
+                self._changed.notify()
+
+    def read(self, n: int) -> bytes:
+        """At least one and at most `n` bytes, waiting for them; none at the end."""
+        with self._changed:
+            while not self._pieces and not self._ended:
+                self._changed.wait()
+            if self._error is not None:
+                raise self._error
+            if not self._pieces:
+                return b""
+            piece = self._pieces.popleft()
+            if len(piece) > n:
+                self._pieces.appendleft(piece[n:])
+                piece = piece[:n]
+            was_full = self._waiting > MAX_WAITING_BYTES
+            self._waiting -= len(piece)
+            if was_full and self._waiting <= MAX_WAITING_BYTES:
+                self._loop.call_soon_threadsafe(self._room.set)
+        return piece

@@ -1,0 +1,56 @@
+"""A route that reads a JSON body whole and does its work in a thread."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from app.api import problems
+from app.api.accept import Accepted
+from app.api.bodies import resources_of, whole_body
+from app.api.media import encoding_of, format_of
+from app.api.validation import check_width
+from app.core.tasks import TaskName
+from app.errors import UnsupportedMediaType
+from app.settings import Settings
+from app.wire import json
+
+Work = Callable[[TaskName, Mapping[str, Any]], dict[str, Any]]
+
+
+def add_json_route(
+    router: APIRouter, path: str, task: TaskName, work: Work, model: type[BaseModel], **texts: str
+) -> None:
+    """Add `POST path`, which answers what `work` makes of the fields of a body."""
+
+    async def answer(request: Request) -> Response:
+        if format_of(request.headers) != "json" or encoding_of(request.headers):
+            raise UnsupportedMediaType("Content-Type must be application/json in UTF-8, not compressed")
+        accepted, resources = Accepted(request), resources_of(request)
+        async with whole_body(request) as body:
+            # Even a small body may hold the work of many: always a thread.
+            response, n_scored = await resources.load.whole.run(
+                _answered, work, task, body, accepted, resources.settings
+            )
+        request.state.exchange.n_samples = n_scored
+        return response
+
+    router.add_api_route(
+        path,
+        answer,
+        methods=["POST"],
+        response_model=model,
+        responses=problems.responses(path, 400, 406, 408, 413, 415, 422, 500, 503),
+        **texts,  # type: ignore[arg-type]
+    )
+
+
+def _answered(
+    work: Work, task: TaskName, body: bytearray, accepted: Accepted, settings: Settings
+) -> tuple[Response, int]:
+    fields = json.decode(body)
+    check_width(fields, settings.max_columns)
+    content = work(task, fields)
+    return accepted.answer(content), content["n_scored"]

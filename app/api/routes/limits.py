@@ -1,0 +1,39 @@
+"""`GET /v1/limits`: what a request may hold."""
+
+from fastapi import APIRouter, Request
+
+from app.api import problems
+from app.api.answers import LimitsAnswer, MediaTypeLimit
+from app.api.bodies import resources_of
+from app.api.formats import limits_of
+from app.api.media import MEDIA_TYPES
+from app.wire.compression import ENCODINGS
+
+router = APIRouter(tags=["limits"])
+
+
+@router.get(
+    "/v1/limits",
+    operation_id="limits",
+    summary="What a request may hold",
+    responses=problems.responses("/v1/limits", 500),
+)
+async def limits(request: Request) -> LimitsAnswer:
+    """Bytes, rows and columns beyond which a request is answered 413, and the formats and encodings that are read."""
+    settings = resources_of(request).settings
+    return LimitsAnswer(
+        media_types={
+            media_type: MediaTypeLimit(
+                max_bytes=limits_of(format_, settings).max_decoded_bytes,
+                scored_while_arriving=format_ in ("arrow", "ndjson", "csv"),
+            )
+            for media_type, format_ in MEDIA_TYPES.items()
+        },
+        content_encodings=list(ENCODINGS),
+        max_ratio=settings.max_ratio,
+        max_rows=settings.max_rows,
+        max_columns=settings.max_columns,
+        max_part_bytes=settings.max_part_bytes,
+        max_held_bytes=settings.max_held_bytes,
+        body_timeout_seconds=settings.body_timeout_seconds,
+    )

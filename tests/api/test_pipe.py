@@ -1,0 +1,67 @@
+import asyncio
+from threading import Event
+
+import pytest
+
+from app.api.pipe import MAX_WAITING_BYTES, Pipe
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_bytes_come_out_in_order_and_in_the_size_asked_for() -> None:
+    pipe = Pipe()
+    for piece in (b"abc", b"defgh", b"i"):
+        await pipe.write(piece)
+    pipe.end()
+    assert [pipe.read(2), pipe.read(9), pipe.read(3), pipe.read(9), pipe.read(9), pipe.read(9)] == [
+        b"ab",
+        b"c",
+        b"def",
+        b"gh",
+        b"i",
+        b"",
+    ]
+
+
+async def test_a_reader_waits_for_bytes() -> None:
+    pipe = Pipe()
+    reading = asyncio.create_task(asyncio.to_thread(pipe.read, 10))
+    await asyncio.sleep(0)
+    assert not reading.done()
+    await pipe.write(b"late")
+    assert await reading == b"late"
+
+
+async def test_a_writer_waits_until_enough_is_read() -> None:
+    pipe = Pipe()
+    piece = b"x" * (MAX_WAITING_BYTES // 2)
+    await pipe.write(piece)
+    await pipe.write(piece)
+    third = asyncio.create_task(pipe.write(b"one too many"))
+    done, _ = await asyncio.wait([third], timeout=0.05)
+    assert not done
+    assert await asyncio.to_thread(pipe.read, len(piece)) == piece
+    await asyncio.wait_for(third, 5)
+
+
+async def test_an_error_takes_the_place_of_what_is_left() -> None:
+    pipe = Pipe()
+    await pipe.write(b"never seen")
+    pipe.end(TimeoutError("too slow"))
+    pipe.end()  # the first end counts
+    with pytest.raises(TimeoutError, match="too slow"):
+        pipe.read(10)
+
+
+async def test_an_error_wakes_a_reader_that_waits() -> None:
+    pipe, begun = Pipe(), Event()
+
+    def read() -> bytes:
+        begun.set()
+        return pipe.read(10)
+
+    reading = asyncio.create_task(asyncio.to_thread(read))
+    await asyncio.to_thread(begun.wait)
+    pipe.end(ConnectionError("gone"))
+    with pytest.raises(ConnectionError, match="gone"):
+        await reading

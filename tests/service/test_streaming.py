@@ -1,0 +1,201 @@
+"""Rows in parts, in threads or not: the answer is that of all rows at once, to the last bit."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.core.columns import Ragged
+from app.core.tasks import TASKS, TaskName
+from app.errors import InvalidInput, TooLarge
+from app.service import INCLUDES, ScoreRequest, Threads, score, score_parts, streaming
+from app.service.scoring import score_at_once
+from tests.bodies import random_body
+from tests.requests import request_of
+
+HELD = 1 << 20
+every_task = pytest.mark.parametrize("task", TASKS)
+
+
+@pytest.fixture(scope="module")
+def threads() -> Iterator[Threads]:
+    with ThreadPoolExecutor(3) as executor:
+        yield Threads(executor, 3)
+
+
+def n_rows(request: ScoreRequest) -> int:
+    return len(next(iter(request.columns.values())))
+
+
+def cut(request: ScoreRequest, places: list[int]) -> Iterator[ScoreRequest]:
+    """The request in parts that end at the places given and at the end."""
+    for start, stop in zip([0, *places], [*places, n_rows(request)], strict=True):
+        if stop > start:
+            rows = slice(start, stop)
+            columns, slices = (
+                {name: c.take(rows) if isinstance(c, Ragged) else c[rows] for name, c in held.items()}
+                for held in (request.columns, request.slices)
+            )
+            yield replace(request, columns=columns, slices=slices)
+
+
+def asked(task: TaskName, seed: int, *, gradient: bool = False) -> ScoreRequest:
+    """Everything a task can include, of random rows in two slices."""
+    rng = np.random.default_rng(seed)
+    body = random_body(task, rng)
+    n = n_rows(request_of(task, body))
+    slices = {"parity": [int(v) for v in rng.integers(0, 3, n)], "name": [str(v) for v in rng.choice(["a", "b"], n)]}
+    include = set(INCLUDES[task]) - (set() if gradient else {"gradient"})
+    return request_of(task, body | {"slices": slices, "include": sorted(include), "n_worst": 3})
+
+
+def plain(value: Any) -> Any:
+    match value:
+        case np.ndarray():
+            return plain(value.tolist())
+        case dict():
+            return {name: plain(item) for name, item in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+        case float():
+            return value.hex() if value == value else "nan"  # noqa: PLR0124
+        case _:
+            return value
+
+
+@every_task
+@pytest.mark.parametrize("seed", range(25))
+def test_parts_give_the_answer_of_all_rows_at_once(task: TaskName, seed: int, threads: Threads) -> None:
+    request = asked(task, seed)
+    places = sorted(np.random.default_rng(seed).integers(0, n_rows(request) + 1, 3).tolist())
+    whole = plain(score_at_once(request))
+    assert plain(score_parts(cut(request, places), HELD)) == whole
+    assert plain(score_parts(cut(request, places), HELD, threads)) == whole
+
+
+@every_task
+@pytest.mark.parametrize("seed", range(10))
+def test_what_needs_all_rows_gets_them(task: TaskName, seed: int) -> None:
+    request = asked(task, seed)
+    clusters = np.random.default_rng(seed).integers(0, 4, n_rows(request))
+    request = replace(request, columns={**request.columns, "cluster_id": clusters})
+    assert plain(score_parts(cut(request, [n_rows(request) // 2]), HELD)) == plain(score_at_once(request))
+
+
+def rows(n: int, **more: Any) -> ScoreRequest:
+    rng = np.random.default_rng(n)
+    return request_of(
+        "multiclass",
+        {"labels": rng.integers(0, 3, n).tolist(), "probabilities": rng.dirichlet(np.ones(3), n).tolist()} | more,
+    )
+
+
+@pytest.mark.parametrize("more", [{"include": ["gradient"]}, {"n_bins": 7}])
+def test_a_gradient_and_a_metric_on_request_of_parts(more: dict[str, Any]) -> None:
+    request = rows(50, **more)
+    if "include" not in more:
+        request = replace(request, metrics=("smooth_calibration_error", "classwise_calibration_error"))
+    assert plain(score_parts(cut(request, [10, 30]), HELD)) == plain(score_at_once(request))
+
+
+def test_large_requests_are_shared_by_threads(threads: Threads) -> None:
+    request = rows(200_000, include=["per_sample"])
+    assert len(list(streaming._pieces(request))) > 1
+    assert plain(score(request, threads)) == plain(score_at_once(request))
+
+
+def test_all_errors_are_told_though_threads_see_some_each(threads: Threads) -> None:
+    request = rows(200_000)
+    wrong = request.columns["probabilities"].copy()  # type: ignore[union-attr]
+    wrong[[5, 199_999], 1] = 2.0
+    with pytest.raises(InvalidInput) as refused:
+        score(replace(request, columns={**request.columns, "probabilities": wrong}), threads)
+    assert [error.pointer for error in refused.value.errors] == ["/probabilities/5/1", "/probabilities/199999/1"]
+    assert refused.value.n_errors == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"labels": [0, 1, 9]}, "/labels/6"),
+        ({"sample_weight": [1.0, -1.0, 1.0]}, "/sample_weight/5"),
+        ({"probabilities": [[0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.5, 1.5, 0.0]]}, "/probabilities/6/1"),
+    ],
+)
+def test_errors_count_rows_from_the_first_part(body: dict[str, Any], pointer: str) -> None:
+    sound = rows(3, sample_weight=[1.0, 1.0, 1.0])
+    other = rows(3, sample_weight=[1.0, 1.0, 1.0])
+    columns = {**other.columns, **{name: np.array(values) for name, values in body.items()}}
+    parts = [replace(sound), replace(rows(1, sample_weight=[1.0])), replace(other, columns=columns)]
+    with pytest.raises(InvalidInput) as refused:
+        score_parts(parts, HELD)
+    assert [error.pointer for error in refused.value.errors] == [pointer]
+
+
+def test_errors_of_options_are_not_moved() -> None:
+    request = rows(4, top_k=[9])
+    with pytest.raises(InvalidInput) as refused:
+        score_parts(cut(request, [2]), HELD)
+    assert refused.value.errors[0].pointer == "/top_k/0"
+
+
+def test_findings_name_rows_of_the_whole_body() -> None:
+    request = rows(30)
+    values = request.columns["probabilities"].copy()  # type: ignore[union-attr]
+    values[[12, 25]] *= 0.9
+    request = replace(request, columns={**request.columns, "probabilities": values})
+    answer = score_parts(cut(request, [7, 14, 21]), HELD)
+    assert {"code": "not_normalized", "count": 2, "rows": [12, 25]}.items() <= answer["warnings"][0].items()
+
+
+@pytest.mark.parametrize(
+    ("second", "pointer"),
+    [
+        (rows(2, sample_weight=[1.0, 2.0]), "/sample_weight"),
+        (replace(rows(2), columns={**rows(2).columns, "labels": np.array(["a", "b"], object)}), "/labels/3"),
+        (replace(rows(2), slices={"s": np.array([1, 2])}), "/slices/s"),
+        (replace(rows(2), columns={"labels": np.array([0, 1]), "probabilities": np.eye(4)[:2]}), "/probabilities/3"),
+    ],
+)
+def test_parts_are_alike(second: ScoreRequest, pointer: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        score_parts([rows(3), second], HELD)
+    assert refused.value.errors[0].pointer == pointer
+
+
+def test_no_part_is_no_batch() -> None:
+    with pytest.raises(InvalidInput, match="at least one sample"):
+        score_parts([], HELD)
+
+
+@pytest.mark.parametrize("more", [{"include": ["per_sample"]}, {"include": ["gradient"]}])
+def test_what_is_held_of_rows_is_bounded(more: dict[str, Any]) -> None:
+    request = rows(100, **more)
+    assert score_parts(cut(request, [50]), 100 * 40)["n_samples"] == 100
+    with pytest.raises(TooLarge):
+        score_parts(cut(request, [50]), 100 * 8 - 1)
+
+
+def test_different_values_of_slices_are_bounded() -> None:
+    parts = [replace(rows(600), slices={"id": np.arange(600) + start}) for start in (0, 600)]
+    with pytest.raises(InvalidInput, match="at most 1000 different values"):
+        score_parts(parts, HELD)
+
+
+def test_parts_are_taken_only_as_they_are_needed(threads: Threads) -> None:
+    taken = 0
+
+    def many() -> Iterator[ScoreRequest]:
+        nonlocal taken
+        for _ in range(50):
+            taken += 1
+            yield rows(10)
+        yield replace(rows(10), columns={"labels": np.array([7] * 10), "probabilities": np.full((10, 3), 1 / 3)})
+        taken += 1_000
+
+    with pytest.raises(InvalidInput):
+        score_parts(many(), HELD, threads)
+    assert taken <= 1_050
