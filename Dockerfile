@@ -2,10 +2,12 @@ FROM python:3.13-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 COPY requirements/run.txt requirements/run.txt
-# pip stays outside the environment; the test suites that libraries bring along stay out of the image.
+# pip stays outside the environment; the test suites that libraries bring along stay out of the image, and so do the
+# parts of pyarrow that speak to other machines, and its headers.
 RUN python -m venv --without-pip /venv \
     && pip --python /venv/bin/python install -q --require-hashes --only-binary :all: -r requirements/run.txt \
-    && find /venv -name tests -type d -prune -exec rm -rf {} +
+    && find /venv \( -name tests -o -path '*/pyarrow/include' \) -type d -prune -exec rm -rf {} + \
+    && find /venv/lib/*/site-packages/pyarrow -regex '.*/\(lib\)?\(arrow\)?_\(flight\|s3\|s3fs\)\..*' -delete
 COPY app app
 RUN python -m compileall -q --invalidation-mode unchecked-hash app
 

@@ -35,7 +35,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(version=__version__, lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     app.openapi = openapi.document  # type: ignore[method-assign]
     for router in ROUTERS:
-        app.include_router(router)
+        app.router.routes += router.routes  # as they are: an included router is matched anew at each request
     problems.install(app)
     # The one added last is the outermost.
     app.add_middleware(Frame, telemetry=telemetry)

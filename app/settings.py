@@ -53,9 +53,6 @@ class Settings(BaseSettings):
         10.0, gt=0, description="How long a client may take to send request line and headers; beyond it 408."
     )
     max_threads: int = Field(4, ge=1, description="Requests scored at once.")
-    threads_per_request: int = Field(
-        0, ge=0, description="Threads that share the rows of large requests; 0 for one a processor, 1 for none."
-    )
     max_streams: int = Field(16, ge=1, description="Bodies scored at once while they arrive; beyond it 503.")
     max_waiting: int = Field(64, ge=0, description="Requests waiting for a thread; beyond it 503.")
     drain_timeout_seconds: int = Field(

@@ -1,63 +1,96 @@
-"""The core beside the libraries a user would pick instead, in one process and one run, as ratios of medians.
+"""The core in memory, beside the libraries a user would pick instead; one thread unless said otherwise."""
 
-Usage: python -m benchmarks.core [rounds]. One BLAS thread; the works take turns, so that a machine drifts for all.
-"""
-
-import os
-
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is imported
-
-import platform
-import sys
-import time
-import tracemalloc
-from collections.abc import Callable
-from statistics import median
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
+from scipy.special import logsumexp
 from sklearn.metrics import log_loss
 
-from app.core.options import Options
-from app.service import ScoreRequest, score
+from app.service import Threads
+from benchmarks import predictions
+from benchmarks.figures import Figure, compared, milliseconds, turns
+from benchmarks.scoring import ALL, LOSS, works
+from benchmarks.trial import Findings, Trial
 
-SHAPES = ((100_000, 10), (10_000, 1_000))
-
-
-def seconds(work: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def compare(n: int, k: int, rounds: int) -> None:
-    rng = np.random.default_rng(0)
-    columns = {"probabilities": rng.dirichlet(np.ones(k), n), "labels": rng.integers(0, k, n)}
-    request = ScoreRequest("multiclass", columns, Options(), frozenset())
-    works: dict[str, Callable[[], Any]] = {
-        "score, all default metrics": lambda: score(request),
-        "sklearn log_loss": lambda: log_loss(columns["labels"], columns["probabilities"], labels=np.arange(k)),
-        "np.sum": columns["probabilities"].sum,
-    }
-    times = [{name: seconds(work) for name, work in works.items()} for _ in range(rounds)]
-    medians = {name: median(each[name] for each in times) for name in works}
-    ours = medians["score, all default metrics"]
-    print(f"({n}, {k}), medians of {rounds} rounds; extra memory {extra_memory(request):.1%} of the input")
-    for name, value in medians.items():
-        print(f"  {name:28} {1e3 * value:8.2f} ms   ours / this {ours / value:7.2f}")
+PROBABILITIES = {
+    (1_000_000, 10): {
+        (LOSS, "np.sum"): "<= 3",
+        (LOSS, "sklearn log_loss"): ">= 12",
+        (ALL, "np.sum"): "<= 18",
+        (ALL, "sklearn log_loss"): ">= 2",
+    },
+    (10_000, 1_000): {
+        (LOSS, "sklearn log_loss"): "",
+        (ALL, "sklearn log_loss"): ">= 4",
+    },
+}
+THREADS_TARGET = ">= 1.6"
 
 
-def extra_memory(request: ScoreRequest) -> float:
-    """The peak of what scoring allocates, as a share of the prediction."""
-    tracemalloc.start()
-    score(request)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    prediction = request.columns["probabilities"]
-    return peak / prediction.nbytes if isinstance(prediction, np.ndarray) else float("nan")
+def measure(trial: Trial) -> Findings:
+    """Probabilities, logits and threads."""
+    figures: list[Figure] = []
+    for shape, targets in PROBABILITIES.items():
+        n = shape[0] // (10 if trial.quick else 1)
+        columns = predictions.columns(n, shape[1])
+        figures += _of_probabilities(trial, columns, targets)
+        figures += _of_logits(trial, columns)
+        if shape[1] == 10:
+            figures.append(_of_threads(trial, columns))
+    return Findings(figures)
 
 
-if __name__ == "__main__":
-    print(f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()}")
-    for shape in SHAPES:
-        compare(*shape, rounds=int(sys.argv[1]) if len(sys.argv) > 1 else 15)
+def _of_probabilities(
+    trial: Trial, columns: Mapping[str, Any], targets: Mapping[tuple[str, str], str]
+) -> Iterator[Figure]:
+    labels, probabilities = columns["labels"], columns["probabilities"]
+    classes = np.arange(probabilities.shape[1])
+    each = works(columns)
+    each["np.sum"] = probabilities.sum
+    each["sklearn log_loss"] = lambda: log_loss(labels, probabilities, labels=classes)
+    yield from _compared(trial, f"{probabilities.shape} probabilities", each, targets)
+
+
+def _of_logits(trial: Trial, columns: Mapping[str, Any]) -> Iterator[Figure]:
+    labels, logits = columns["labels"], np.random.default_rng(1).normal(0, 3, columns["probabilities"].shape)
+    rows = np.arange(len(labels))
+    each = works({"labels": labels, "logits": logits})
+    each["scipy logsumexp + gather"] = lambda: np.mean(logsumexp(logits, axis=1) - logits[rows, labels])
+    targets = {(name, "scipy logsumexp + gather"): ">= 4" for name in (LOSS, ALL)}
+    work = f"{logits.shape} logits"
+    torch = _torch_cross_entropy(labels, logits)
+    if torch:
+        each["torch cross_entropy"] = torch
+        targets |= {(name, "torch cross_entropy"): ">= 1" for name in (LOSS, ALL)}
+    yield from _compared(trial, work, each, targets)
+    if not torch:
+        yield Figure(work, "torch cross_entropy", "ms", target=">= 1", missing="torch is not installed")
+
+
+def _torch_cross_entropy(labels: Any, logits: Any) -> Callable[[], object] | None:
+    try:
+        torch = import_module("torch")
+    except ImportError:
+        return None
+    torch.set_num_threads(1)
+    return partial(torch.nn.functional.cross_entropy, torch.from_numpy(logits), torch.from_numpy(labels))
+
+
+def _compared(
+    trial: Trial, work: str, each: Mapping[str, Callable[[], object]], targets: Mapping[tuple[str, str], str]
+) -> Iterator[Figure]:
+    times = turns({name: milliseconds(one) for name, one in each.items()}, trial.rounds(15))
+    for (ours, against), target in targets.items():
+        yield compared(f"{work}: {ours}", against, "ms", (times[ours], times[against]), target)
+
+
+def _of_threads(trial: Trial, columns: Mapping[str, Any]) -> Figure:
+    work = f"{columns['probabilities'].shape} probabilities: {ALL}, two threads"
+    with ThreadPoolExecutor(2) as executor:
+        one, two = works(columns)[ALL], works(columns, Threads(executor, 2))[ALL]
+        times = turns({"one": milliseconds(one), "two": milliseconds(two)}, trial.rounds(15))
+    return compared(work, "one thread", "ms", (times["two"], times["one"]), THREADS_TARGET)

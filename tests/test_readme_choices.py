@@ -4,14 +4,19 @@ import json
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from app.api.routes.score import answer
+from app.core.options import Options
 from app.errors import InvalidInput, MalformedBody
+from app.service import CalibrateRequest, calibrate, score
 from tests.asking import WORKED, Body, ask, near, values
 from tests.documents import Document
+from tests.requests import request_of
 
 README = Document("README.md")
 
@@ -25,6 +30,10 @@ THREE: Body = {
 BINARY: Body = {"labels": [1, 0, 1], "probabilities": [0.9, 0.2, 0.6]}
 PLAIN = {"brier_score", "accuracy", "top_2_accuracy", "expected_calibration_error", "maximum_calibration_error"}
 BASELINE = {"baseline_cross_entropy"}
+
+
+def asked(body: Body, metrics: tuple[str, ...]) -> dict[str, Any]:
+    return score(replace(request_of("binary", body), metrics=metrics))
 
 
 def unmoved(task: str, body: Body, option: Body) -> set[str]:
@@ -61,6 +70,21 @@ def class_weights() -> None:
     assert weighted != plain
 
 
+def decompositions() -> None:
+    names = ("miscalibration", "discrimination", "uncertainty")
+    soft: Body = {"targets": [0.5, 0.25, 1.0], "probabilities": [0.5, 0.3, 0.7]}
+    extra = tuple(f"{prefix}_{name}" for prefix in ("brier", "log_loss") for name in names)
+    options = {"epsilon": 0.4, "pos_weight": 3.0, "label_smoothing": 0.1, "denominator": "count"}
+    plain, moved = (
+        {name: found["value"] for name, found in asked(soft | more, extra)["metrics"].items()} for more in ({}, options)
+    )
+    for whole, prefix in (("brier_score", "brier"), ("cross_entropy", "log_loss")):
+        parts = [plain[f"{prefix}_{name}"] for name in names]
+        assert parts[0] - parts[1] + parts[2] == near(plain[whole])
+    assert [moved[name] for name in extra] == [plain[name] for name in extra]
+    assert moved["cross_entropy"] != plain["cross_entropy"]
+
+
 def baselines() -> None:
     for option in ({"pos_weight": 3.0}, {"label_smoothing": 0.1}):
         before, after = values("binary", BINARY), values("binary", BINARY | option)
@@ -74,6 +98,18 @@ def denominator() -> None:
     assert unmoved("multiclass", THREE, {"denominator": "count"}) == PLAIN | BASELINE
     doubled = {"labels": [[1, 0]], "probabilities": [[0.5, 0.5]], "sample_weight": [2.0], "denominator": "count"}
     assert values("multilabel", doubled)["cross_entropy"][1] == near(2 * math.log(2))
+
+
+def weights_as_rows() -> None:
+    rows: Body = {"labels": [1, 0] * 30, "probabilities": [0.9, 0.4] * 30, "n_bins": 2}
+    name = "debiased_calibration_error"
+    whole, shares = (
+        asked(rows | {"sample_weight": [weight] * 60}, (name,))["metrics"][name] for weight in (1.0, 1 / 60)
+    )
+    assert (whole["status"], shares["status"]) == ("ok", "undefined")
+    light: Body = {"labels": [0, 0, 1, 1], "probabilities": [0.4, 0.4, 0.6, 0.6], "sample_weight": [0.01] * 4}
+    fit = calibrate(CalibrateRequest("binary", request_of("binary", light).columns, Options(), method="isotonic"))
+    assert fit["thresholds"]["calibrated"] == (1 / 6, 5 / 6)
 
 
 def multilabel() -> None:
@@ -121,16 +157,23 @@ def two_columns() -> None:
 
 def infinities() -> None:
     with pytest.raises(MalformedBody):
-        answer("multiclass", b'{"labels":[1],"logits":[[-Infinity,0]]}', 100)
+        answer("multiclass", b'{"labels":[1],"logits":[[-Infinity,0]]}')
     logits, probabilities = {"logits": [[-math.inf, 0.0]]}, {"probabilities": [[0.0, 1.0]]}
     assert values("multiclass", {"labels": [1], **logits}) == values("multiclass", {"labels": [1], **probabilities})
 
 
 def missing_numbers() -> None:
-    body: Body = {"labels": [1, 0], "probabilities": [0.9, None], "mask": [True, False]}
-    assert answer("binary", json.dumps(body).encode(), 100)["n_scored"] == 1
-    with pytest.raises(InvalidInput, match=r"found no number"):
-        answer("binary", json.dumps(body | {"mask": [True, True]}).encode(), 100)
+    body: Body = {"labels": [1, 0], "probabilities": [0.9, 0.5], "sample_weight": [1.0, 1.0], "cluster_id": ["a", "b"]}
+    for name, column in body.items():
+        without = body | {name: [column[0], None]}
+        unscored, scored = (json.dumps(without | {"mask": [True, kept]}).encode() for kept in (False, True))
+        if name in ("labels", "cluster_id"):
+            with pytest.raises(InvalidInput, match=rf"^/{name}/1: .* found null"):
+                answer("binary", unscored)
+        else:
+            assert answer("binary", unscored)["n_scored"] == 1
+            with pytest.raises(InvalidInput, match=r"found no number"):
+                answer("binary", scored)
 
 
 def the_same_bits() -> None:
@@ -147,8 +190,10 @@ CHOICES: dict[str, Callable[[], None]] = {
         clipping_and_zeros,
         soft_targets,
         class_weights,
+        decompositions,
         baselines,
         denominator,
+        weights_as_rows,
         multilabel,
         tokens,
         standard_errors,

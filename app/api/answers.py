@@ -65,7 +65,9 @@ class Bin(Answer):
     weight: float
     confidence: float | None = Field(None, description="Mean predicted probability.")
     accuracy: float | None = Field(None, description="Observed frequency.")
-    confidence_interval: tuple[float, float] | None = Field(None, description="Wilson interval of the frequency.")
+    confidence_interval: tuple[float, float] | None = Field(
+        None, description="Wilson interval of the frequency; rows count as independent, cluster_id or not."
+    )
 
 
 class Calibration(Answer):
@@ -131,7 +133,10 @@ class MetricEntry(Answer):
     direction: Direction
     formula: str
     reference: str
-    library: str | None = Field(None, description="A library call that gives the same number, options left alone.")
+    library: dict[TaskName, str] = Field(
+        description="By task, a call of scikit-learn, SciPy or NumPy that gives the same number, options left alone, "
+        "of the fields of a request as arrays (tokens: lists); tasks without one are left out."
+    )
     mergeable: bool = Field(description="Whether the sums of two batches add up to that of both.")
 
 

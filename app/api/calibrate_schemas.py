@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
@@ -19,7 +18,7 @@ from app.service import CALIBRATED, CALIBRATING_OPTIONS, CalibrateRequest
 
 MAX_FOLDS = 20
 MAX_SEED = 2**32 - 1
-COLUMNS = ("sample_weight", "mask")
+COLUMNS = ("sample_weight", "mask", "cluster_id")
 
 
 def calibrate_request(task: TaskName, body: Mapping[str, Any]) -> CalibrateRequest:
@@ -57,12 +56,12 @@ def _own(task: TaskName, known: Mapping[str, Any]) -> tuple[dict[str, Any], list
 
 
 def _unknown_errors(task: TaskName, names: list[str]) -> Iterator[FieldError]:
+    rule = f"must be a field that calibrating {task} knows"
     for name in names:
-        close = get_close_matches(name[:40], MODELS[task].model_fields, n=1, cutoff=0.55)
-        hint = f'; did you mean "{close[0]}"?' if close else ""
         if name in schemas.MODELS[task].model_fields:
-            hint = "; scoring does, but a fit has no use for it"
-        yield FieldError(pointer(name), "unknown_field", f"must be a field that calibrating {task} knows{hint}")
+            yield FieldError(pointer(name), "unknown_field", f"{rule}; scoring does, but a fit has no use for it")
+        else:
+            yield schemas.unknown_field(name, rule, MODELS[task].model_fields)
 
 
 def own_model(task: TaskName) -> type[BaseModel]:
@@ -71,7 +70,10 @@ def own_model(task: TaskName) -> type[BaseModel]:
     definitions: dict[str, Any] = {
         "method": (methods, Field("temperature", description="What is fitted.")),
         "n_folds": (Annotated[int, Ge(2), Le(MAX_FOLDS)], Field(5, description="Folds of the cross-fitted gain.")),
-        "seed": (Annotated[int, Ge(0), Le(MAX_SEED)], Field(0, description="Of the assignment of rows to folds.")),
+        "seed": (
+            Annotated[int, Ge(0), Le(MAX_SEED)],
+            Field(0, description="Of the assignment of rows, or clusters, to folds."),
+        ),
         "include": (
             Annotated[tuple[Literal["probabilities"], ...], FailFast()],
             Field((), description="Further sections of the answer."),
@@ -102,7 +104,10 @@ class Thresholds(Answer):
     """A non-decreasing map of the predicted probability: straight between these points, level beyond them."""
 
     probabilities: list[float] = Field(description="Predicted, rising.")
-    calibrated: list[float] = Field(description="What becomes of each.")
+    calibrated: list[float] = Field(
+        description="What becomes of each; of a fit to n rows in [1 / (n + 2), (n + 1) / (n + 2)]. Where no fit has a "
+        "smaller loss, each stays as it is."
+    )
 
 
 class CalibrateAnswer(Answer):
@@ -123,12 +128,14 @@ class CalibrateAnswer(Answer):
     cross_entropy_after: float = Field(description="On the same rows; never above the loss before.")
     cross_fitted_gain: MetricValue = Field(
         description="Loss before less loss after on rows that the fit has not seen: each fold under the fit to all "
-        "others. Rows count as independent. Infinite means minus infinity."
+        "others. Rows count as independent; with cluster_id clusters do, and each lies in one fold. Infinite means "
+        "minus infinity."
     )
     converged: bool = Field(description="Whether the fit reached its tolerance.")
     at_bound: bool = Field(
         description="Whether the temperature stands at the end of its range, e**-10 or e**10: the rows are separable, "
-        "or no better than wrong."
+        "or no better than wrong. isotonic: whether a probability was kept at 1 / (n + 2) or (n + 1) / (n + 2), n the "
+        "rows of the fit."
     )
     expected_calibration_error_before: float
     expected_calibration_error_after: float

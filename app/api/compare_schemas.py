@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, create_model
@@ -105,12 +104,16 @@ def _margin_errors(body: Mapping[str, Any]) -> list[FieldError]:
 
 
 def _unknown_errors(task: TaskName, names: list[str]) -> Iterator[FieldError]:
+    rule = f"must be a field that comparing {task} knows"
     for name in names:
-        close = get_close_matches(name[:40], MODELS[task].model_fields, n=1, cutoff=0.55)
-        hint = f'; did you mean "{close[0]}"?' if close else ""
         if name in TASKS[task].predictions:
-            hint = "; a prediction belongs into a candidate"
-        yield FieldError(pointer(name), "unknown_field", f"must be a field that comparing {task} knows{hint}")
+            yield FieldError(pointer(name), "unknown_field", f"{rule}; a prediction belongs into a candidate")
+        elif name in schemas.MODELS[task].model_fields:
+            yield FieldError(
+                pointer(name), "unknown_field", f"{rule}; scoring does, but a comparison has no use for it"
+            )
+        else:
+            yield schemas.unknown_field(name, rule, MODELS[task].model_fields)
 
 
 def request_model(task: TaskName) -> type[BaseModel]:
@@ -148,7 +151,11 @@ def _candidates_schema(task: TaskName) -> dict[str, Any]:
 
 
 OWN_FIELDS = ("candidates", "baseline", "margin")
-SCORING_ONLY = ("include", "bootstrap")  # resampling for each of fifty candidates is too much for one request
+SCORING_ONLY = (
+    "include",
+    "n_worst",
+    "bootstrap",
+)  # resampling for each of fifty candidates is too much for one request
 CANDIDATES = "By name, what each predicted for the same rows; of tokens, for the same documents."
 MODELS = {task: request_model(task) for task in COMPARED}
 
@@ -180,7 +187,7 @@ class Comparison(Answer):
     )
     wins: int = Field(description="Rows in which the candidate's loss is the smaller one.")
     losses: int = Field(description="Rows in which it is the larger one.")
-    ties: int = Field(description="Rows in which both are equal.")
+    ties: int = Field(description="Rows in which both are equal, but for rounding.")
     verdict: Verdict = Field(
         description="Where the confidence interval of the difference lies, not adjusted for other comparisons: "
         "`better` below -margin, `worse` above margin, `equivalent` within both if margin > 0; else, or without an "

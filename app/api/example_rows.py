@@ -19,7 +19,8 @@ def csv_rows(body: Mapping[str, Any]) -> str:
     rows = [_cells(row) for row in _rows(body)]
     if len({tuple(row) for row in rows}) > 1:
         return ""
-    return "".join(",".join(map(str, cells)) + "\n" for cells in (rows[0].keys(), *(row.values() for row in rows)))
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    return "".join(",".join(str(cell) for cell in line) + "\n" for line in lines)
 
 
 def _rows(body: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -10,7 +10,6 @@ from typing import Any, BinaryIO
 from starlette.datastructures import QueryParams
 
 from app import service
-from app.api.bodies import Resources
 from app.api.media import Format
 from app.api.query import query_options, refuse_query
 from app.api.schemas import score_request
@@ -43,22 +42,21 @@ class Body:
     query: QueryParams
 
 
-def scored(body: Body, source: Source, resources: Resources) -> dict[str, Any]:
+def scored(body: Body, source: Source, settings: Settings) -> dict[str, Any]:
     """Read and score a body.
 
     Raises:
         SurprisalError: What is wrong with the body, or what the source raises.
     """
-    settings, threads = resources.settings, resources.load.shared
     limits = limits_of(body.format, settings)
     source = Bounded(source, limits.max_decoded_bytes)
     if body.encoding:
         source = compression.decoded(source, body.encoding, limits)
     if body.format == "json":
         request = json_request(body.task, json.decode(_all_of(source, limits)), body.query, settings)
-        return service.score(request, threads)
+        return service.score(request)
     parts = READERS[body.format](source, limits)
-    return service.score_parts(_requests(body, parts, settings), settings.max_held_bytes, threads)
+    return service.score_parts(_requests(body, parts, settings), settings.max_held_bytes)
 
 
 def json_request(task: TaskName, fields: Mapping[str, Any], query: QueryParams, settings: Settings) -> ScoreRequest:

@@ -1,14 +1,12 @@
 """What the process does and holds at once, each with a bound; beyond it `Unavailable` is raised."""
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Self, TypeVar, TypeVarTuple
 
 from app.errors import Unavailable
-from app.service import Threads
 from app.settings import Settings
 
 Result = TypeVar("Result")
@@ -47,12 +45,6 @@ class Lane:
             self._pending -= 1
 
 
-def _n_processors() -> int:
-    """Processors that this process may use, where the system tells."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 class Load:
     """Threads with a bounded queue, and the budget of bytes that request bodies may take in memory.
 
@@ -60,7 +52,6 @@ class Load:
 
     Attributes:
         whole: For bodies that have arrived; work waits for a thread.
-        shared: What helps either with large requests; None if there is one processor.
         arriving: For bodies that are still arriving: a thread each, which mostly waits for the client.
     """
 
@@ -68,10 +59,6 @@ class Load:
         full = "all threads are busy and the queue is full"
         self.whole = Lane("score", settings.max_threads, settings.max_waiting, full)
         self.arriving = Lane("stream", settings.max_streams, 0, "as many bodies are streamed as may be at once")
-        n_shared = settings.threads_per_request or _n_processors()
-        self.shared = (
-            Threads(ThreadPoolExecutor(n_shared, thread_name_prefix="share"), n_shared) if n_shared > 1 else None
-        )
         self._max_bytes = settings.max_buffered_bytes
         self._bytes = 0
 
@@ -81,8 +68,6 @@ class Load:
     def __exit__(self, *_: object) -> None:
         for lane in (self.whole, self.arriving):
             lane.threads.shutdown()
-        if self.shared:
-            self.shared.executor.shutdown()
 
     @property
     def has_room(self) -> bool:

@@ -2,30 +2,26 @@
 
 import logging
 import sys
+from typing import Any
 
 import orjson
 import structlog
-from structlog.types import EventDict
 
 from app.settings import LogLevel
 
 
 def configure(level: LogLevel) -> None:
-    """Set up structlog, and `logging` behind it, for this process."""
+    """Set up structlog, and `logging` beside it, for this process."""
     # format_exc_info shows no locals: those would hold values of a request's body.
     shared: list[structlog.types.Processor] = [
         structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*shared, structlog.processors.JSONRenderer(serializer=_dumps)],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),  # a line of ours never passes `logging`
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_handler(shared)], level=level.upper(), force=True)
@@ -34,14 +30,14 @@ def configure(level: LogLevel) -> None:
 def _handler(shared: list[structlog.types.Processor]) -> logging.Handler:
     handler = logging.StreamHandler(sys.stdout)
     remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    render = structlog.processors.JSONRenderer(serializer=lambda event, **_: _dumps(event).decode())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[remove_meta, structlog.processors.JSONRenderer(serializer=_dumps)],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared], processors=[remove_meta, render]
         )
     )
     return handler
 
 
-def _dumps(event: EventDict, **_: object) -> str:
-    return orjson.dumps(event, default=repr).decode()
+def _dumps(event: Any, **_: object) -> bytes:
+    return orjson.dumps(event, default=repr)

@@ -25,8 +25,8 @@ from app import __version__
 from app.api import calibrate_schemas, compare_schemas, problems, schemas
 from app.api.accept import dumps
 from app.api.answers import ProblemDetails
-from app.api.examples import CALIBRATE_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, Example
 from app.api.example_rows import ROWS_AS_TEXT
+from app.api.examples import CALIBRATE_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, Example
 from app.api.media import ARROW, JSON, MEDIA_TYPES
 from app.api.query import query_names
 from app.api.routes import ROUTERS, calibrate, compare, score

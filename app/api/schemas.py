@@ -4,7 +4,7 @@ Columns arrive as the arrays that `app.wire` made, so pydantic looks at their na
 in OpenAPI, and the batch checks their numbers.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from types import GenericAlias
@@ -93,7 +93,10 @@ def request_model(task: Task) -> type[BaseModel]:
         extra: Any = GenericAlias(tuple, (Literal.__getitem__(names), ...))
         text = "Metrics computed on request: they need all rows at once."
         definitions["metrics"] = (Annotated[extra, MaxLen(len(names))], Field((), description=text))
-        text = "Resample rows for the intervals of calibration errors, for which no formula is known."
+        text = (
+            "Resample rows for the intervals of calibration errors, for which no formula is known: those of the whole "
+            "batch, not of `slices`. More than some seconds of work is refused; the error says how many resamples fit."
+        )
         plan = Annotated[object, WithJsonSchema(BootstrapRequest.model_json_schema())]
         definitions["bootstrap"] = (plan, Field(default_factory=lambda: None, description=text))
     definitions["include"] = (sections, Field((), description="Further sections of the answer."))
@@ -190,9 +193,17 @@ def _check_lengths(values: Mapping[str, Any]) -> None:
 
 def _unknown_errors(task: TaskName, names: list[str]) -> Iterator[FieldError]:
     for name in names[:MAX_LISTED_ERRORS]:
-        close = get_close_matches(name[:40], MODELS[task].model_fields, n=1, cutoff=0.55)
-        hint = f'; did you mean "{close[0]}"?' if close else ""
-        yield FieldError(pointer(name), "unknown_field", f"must be a field that {task} scoring knows{hint}")
+        yield unknown_field(name, f"must be a field that {task} scoring knows", MODELS[task].model_fields)
+
+
+def unknown_field(name: str, rule: str, known: Iterable[str]) -> FieldError:
+    """A field that breaks a rule because nobody knows it here: whose it is, or what it may be a slip of."""
+    owners = [task for task, model in MODELS.items() if name in model.model_fields]
+    close = get_close_matches(name[:40], known, n=1, cutoff=0.55)
+    hint = f'; did you mean "{close[0]}"?' if close else ""
+    if owners:
+        hint = f"; this one belongs to {', '.join(owners)}"
+    return FieldError(pointer(name), "unknown_field", f"{rule}{hint}")
 
 
 MODELS = {name: request_model(task) for name, task in TASKS.items()}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from time import perf_counter
 from traceback import format_exception
 
@@ -14,7 +14,8 @@ UNMATCHED = "unmatched"
 NOT_BEGUN = 499
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
-log = structlog.get_logger("surprisal.access")
+LOGGER = "surprisal.access"
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -34,6 +35,9 @@ class Exchange:
     bytes_out: int = 0
     n_samples: int = 0
     error: Exception | None = None
+
+
+LOGGED = [field.name for field in fields(Exchange) if field.name != "error"]
 
 
 class Telemetry:
@@ -65,11 +69,11 @@ class Telemetry:
     def _record(self, exchange: Exchange, route: str, seconds: float) -> None:
         self._requests.labels(route, exchange.status).inc()
         self._seconds.labels(route).observe(seconds)
-        self._samples.labels(route).inc(exchange.n_samples)
-        facts = {"route": route, "ms": round(seconds * 1000, 3)} | asdict(exchange)
-        del facts["error"]
+        if exchange.n_samples:
+            self._samples.labels(route).inc(exchange.n_samples)
+        facts = {name: getattr(exchange, name) for name in LOGGED} | {"route": route, "ms": round(seconds * 1000, 3)}
         if (error := exchange.error) is None:
-            log.info("request", **facts)
+            log.info("request", logger=LOGGER, **facts)
         else:
             # Formatted here: a renderer may show the locals of each frame, and with them a request's body.
-            log.error("request", exception="".join(format_exception(error)), **facts)
+            log.error("request", logger=LOGGER, exception="".join(format_exception(error)), **facts)

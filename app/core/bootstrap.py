@@ -4,21 +4,35 @@ A resample is how often each row was drawn, so a statistic of weighted rows is o
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
 
 from app.core.columns import BoolArray, FloatArray, IntArray
-from app.core.levels import Levels, levels_of
+from app.core.levels import Levels
 from app.core.values import Value
 from app.errors import InvalidInput
 
-MAX_DRAWS = 200_000_000  # rows drawn for one answer: some four seconds over fixed bins, half a minute over levels
+MAX_STEPS = 400_000_000  # some four seconds of one thread
 
-Statistic: TypeAlias = Callable[[IntArray], float]
-"""A number from how often each row was drawn, (n,); NaN where it has none."""
+_STEPS_TO_DRAW = 1.0  # a row, and with it its cluster: what a step is, some ten nanoseconds
+_STEPS_TO_BEGIN = 1_000  # a resample: the calls of NumPy, however few rows there are
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """A number from how often each row was drawn, and what it costs.
+
+    Attributes:
+        of: From counts (n,); NaN where there is no number.
+        steps_per_row: Its work on a row of a resample, in the time that drawing one takes.
+        steps: Its work on a resample, however few rows there are.
+    """
+
+    of: Callable[[IntArray], float]
+    steps_per_row: float
+    steps: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,26 +61,36 @@ class BinaryRows:
         return len(self.order)
 
 
-def binary_rows(confidence: FloatArray, frequency: FloatArray | BoolArray, weight: FloatArray | None) -> BinaryRows:
-    """Rows to resample: confidence (n,), observed frequency (n,), weight (n,) or None for ones."""
+def binary_rows(
+    confidence: FloatArray,
+    frequency: FloatArray | BoolArray,
+    weight: FloatArray | None,
+    mark: FloatArray | None = None,
+) -> BinaryRows:
+    """Rows to resample: confidence (n,), observed frequency (n,), weight (n,) or None for ones.
+
+    Args:
+        mark: (n,) numbers that order rows alike in all three, where there is more to a row than these.
+    """
     weights = np.ones(len(confidence)) if weight is None else weight
-    order = np.lexsort((weights, frequency, confidence))
+    keys = (weights, frequency, confidence)
+    order = np.lexsort(keys if mark is None else (mark, *keys))
     order = order[weights[order] > 0.0]
     return BinaryRows(order, confidence[order], frequency[order].astype(np.float64), weights[order])
 
 
-def check_work(n_rows: int, plan: Bootstrap) -> None:
-    """Refuse to draw more than `MAX_DRAWS` rows.
+def check_work(statistics: Mapping[str, Statistic], n_rows: int, plan: Bootstrap) -> None:
+    """Refuse what takes more than `MAX_STEPS`, before anything is drawn.
 
     Raises:
         InvalidInput: At `/bootstrap`.
     """
-    if n_rows * plan.n_resamples > MAX_DRAWS:
-        detail = (
-            f"must draw at most {MAX_DRAWS} rows in all, found n_resamples {plan.n_resamples} times {n_rows} rows; "
-            f"at most {MAX_DRAWS // n_rows} resamples fit"
-        )
-        raise InvalidInput.at("/bootstrap", "out_of_range", detail)
+    per_row = _STEPS_TO_DRAW + sum(statistic.steps_per_row for statistic in statistics.values())
+    steps = n_rows * per_row + _STEPS_TO_BEGIN + sum(statistic.steps for statistic in statistics.values())
+    most = int(MAX_STEPS / steps)
+    if plan.n_resamples > most:
+        rule = f"must ask for at most {most} resamples of these {n_rows} rows for these {len(statistics)} metrics"
+        raise InvalidInput.at("/bootstrap/n_resamples", "out_of_range", f"{rule}, found {plan.n_resamples}")
 
 
 def resamples(n_rows: int, plan: Bootstrap, clusters: IntArray | None = None) -> Iterator[IntArray]:
@@ -87,28 +111,37 @@ def resamples(n_rows: int, plan: Bootstrap, clusters: IntArray | None = None) ->
         yield drawn if codes is None else drawn[codes]
 
 
-def replicates(statistic: Statistic, n_rows: int, plan: Bootstrap, clusters: IntArray | None = None) -> FloatArray:
-    """The statistic (n_resamples,) of each resample; none at all of one row or one cluster, which cannot vary.
+def replicates(
+    statistics: Mapping[str, Statistic], n_rows: int, plan: Bootstrap, clusters: IntArray | None = None
+) -> dict[str, FloatArray]:
+    """By name, the statistic (n_resamples,) of each resample; none of one row or one cluster, which cannot vary.
 
-    Holds one resample at a time in memory.
+    All see the same resamples, of which there is one at a time in memory.
 
     Raises:
-        InvalidInput: At `/bootstrap`, if `n_resamples` times n is above `MAX_DRAWS`.
+        InvalidInput: At `/bootstrap/n_resamples`, if that is too much work.
     """
-    check_work(n_rows, plan)
+    check_work(statistics, n_rows, plan)
     if n_rows < 2 or (clusters is not None and np.ptp(clusters) == 0):
-        return np.empty(0)
-    return np.array([statistic(counts) for counts in resamples(n_rows, plan, clusters)])
+        return dict.fromkeys(statistics, np.empty(0))
+    varied = [[one.of(counts) for one in statistics.values()] for counts in resamples(n_rows, plan, clusters)]
+    return dict(zip(statistics, np.array(varied).T, strict=True))
 
 
-def level_statistic(rows: BinaryRows, measure: Callable[[Levels], Value]) -> Statistic:
+def level_statistic(rows: BinaryRows, measure: Callable[[Levels], Value], steps: int) -> Statistic:
     """Any measure of levels as a statistic, its bins, blocks or bandwidth found anew in each resample."""
+    codes = np.cumsum(np.diff(rows.confidence, prepend=rows.confidence[:1]) > 0.0)
+    confidence, hits = np.unique(rows.confidence), rows.weight * rows.frequency
+    columns = rows.weight, hits, hits * (1.0 - rows.frequency)
 
-    def statistic(counts: IntArray) -> float:
-        value = measure(levels_of(rows.confidence, rows.frequency, rows.weight * counts)).value
+    def number(counts: IntArray) -> float:
+        sums = np.array([np.bincount(codes, counts * column) for column in columns])
+        drawn = np.flatnonzero(sums[0] > 0.0)
+        weight, hits, softness = sums.take(drawn, axis=1)
+        value = measure(Levels(confidence[drawn], weight, hits, weight - hits, softness)).value
         return math.nan if value is None else value
 
-    return statistic
+    return Statistic(number, steps_per_row=4.0, steps=steps)
 
 
 def expected_gap_statistic(rows: BinaryRows, bins: IntArray) -> Statistic:
@@ -116,11 +149,11 @@ def expected_gap_statistic(rows: BinaryRows, bins: IntArray) -> Statistic:
     starts = np.flatnonzero(np.diff(bins, prepend=-1))
     residual = rows.weight * (rows.confidence - rows.frequency)
 
-    def statistic(counts: IntArray) -> float:
+    def number(counts: IntArray) -> float:
         gaps = np.add.reduceat(counts * residual, starts)
-        return float(np.abs(gaps).sum() / (counts * rows.weight).sum())
+        return float(np.abs(gaps).sum() / (counts @ rows.weight))
 
-    return statistic
+    return Statistic(number, steps_per_row=0.5, steps=1_000 + 3 * len(starts))
 
 
 def largest_gap_statistic(rows: BinaryRows, bins: IntArray) -> Statistic:
@@ -128,13 +161,13 @@ def largest_gap_statistic(rows: BinaryRows, bins: IntArray) -> Statistic:
     starts = np.flatnonzero(np.diff(bins, prepend=-1))
     residual = rows.weight * (rows.confidence - rows.frequency)
 
-    def statistic(counts: IntArray) -> float:
+    def number(counts: IntArray) -> float:
         gaps = np.add.reduceat(counts * residual, starts)
         weights = np.add.reduceat(counts * rows.weight, starts)
         drawn = weights > 0.0
         return float((np.abs(gaps[drawn]) / weights[drawn]).max())
 
-    return statistic
+    return Statistic(number, steps_per_row=0.5, steps=1_500 + 5 * len(starts))
 
 
 def with_interval(value: Value, varied: FloatArray, confidence_level: float, upper: float = 1.0) -> Value:

@@ -11,6 +11,8 @@ from app.core.state import GroupSums
 from app.core.sums import to_float
 from app.core.values import Value
 
+_ABOVE = 1.0 + 2.0**-50
+
 
 def bin_edges(n_bins: int) -> FloatArray:
     """The n_bins + 1 edges k / n_bins of equal bins over [0, 1]."""
@@ -24,15 +26,12 @@ def bin_index(confidence: FloatArray, n_bins: int, edge: str) -> IntArray:
         edge: `left` for bins [a, b), the last one closed; `right` for (a, b], the first one closed.
     """
     edges = bin_edges(n_bins)
-    bins = (confidence * n_bins).astype(np.int64)
+    edges[0] = -1.0  # nothing lies below the first bin
+    # a product that is a little too large is never below its bin, and where it is above, comparing with the edge tells
+    bins = (confidence * (n_bins * _ABOVE)).astype(np.int64)
     np.minimum(bins, n_bins - 1, out=bins)
-    # the product rounds: what it put beyond an edge goes back to where comparing with that edge puts it
-    if edge == "left":
-        bins -= confidence < edges[bins]
-        bins += (confidence >= edges[bins + 1]) & (bins < n_bins - 1)
-    else:
-        bins -= (confidence <= edges[bins]) & (bins > 0)
-        bins += confidence > edges[bins + 1]
+    lower = edges.take(bins)
+    bins -= confidence < lower if edge == "left" else confidence <= lower
     return bins
 
 

@@ -8,10 +8,12 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from scipy.special import stdtr
 
+from app.core.columns import FloatArray
 from app.core.pairing import Sample
 from app.core.sums import exact_dot
-from app.core.uncertainty import mean
 from app.core.values import Value, undefined
+
+_ULPS = 4 * np.finfo(np.float64).eps
 
 Verdict: TypeAlias = Literal["better", "worse", "equivalent", "inconclusive"]
 
@@ -44,7 +46,7 @@ class Comparison:
         p_value_adjusted: By Holm's method; None if there is one comparison only.
         correlation: c in SE**2 = SE_1**2 + SE_2**2 - 2 c SE_1 SE_2, with the standard errors of the difference and of
             both means: what pairing gains. Without weights and clusters it is Pearson's, of the losses of rows.
-        wins, losses, ties: Rows in which the candidate's loss is smaller, larger, equal.
+        wins, losses, ties: Rows in which the candidate's loss is smaller, larger, equal but for the last bits.
         verdict: What the interval says.
     """
 
@@ -100,8 +102,8 @@ def _difference(sample: Sample, candidate: str, terms: Terms) -> Value:
     without_number = _without_number(sample, candidate, terms.baseline)
     if without_number is not None:
         return without_number
-    differences = sample.losses[candidate] - sample.losses[terms.baseline]
-    value = mean(sample.moments(differences), terms.confidence_level)
+    differences = _differences(sample.losses[candidate], sample.losses[terms.baseline])
+    value = sample.mean(differences, terms.confidence_level)
     if sample.n == 1:
         unit = "row" if sample.clusters is None else "cluster"
         return replace(value, reason=f"no standard error: only one {unit} of positive weight")
@@ -123,10 +125,17 @@ def _without_number(sample: Sample, candidate: str, baseline: str) -> Value | No
     return None
 
 
+def _differences(ours: FloatArray, theirs: FloatArray) -> FloatArray:
+    """(n,) by how much our loss is above theirs; 0 where only last bits differ, as of one model in two forms."""
+    differences = ours - theirs
+    rounding = _ULPS * np.maximum(1.0, np.maximum(ours, theirs))  # a probability near 1 is known to 1e-16, not better
+    return np.where((np.abs(differences) <= rounding) & np.isfinite(differences), 0.0, differences)
+
+
 def _outcomes(sample: Sample, candidate: str, baseline: str) -> tuple[int, int, int]:
-    ours, theirs = (sample.losses[name][sample.counted] for name in (candidate, baseline))
-    wins, losses = int(np.count_nonzero(ours < theirs)), int(np.count_nonzero(ours > theirs))
-    return wins, losses, len(ours) - wins - losses
+    differences = _differences(*(sample.losses[name][sample.counted] for name in (candidate, baseline)))
+    wins, losses = int(np.count_nonzero(differences < 0.0)), int(np.count_nonzero(differences > 0.0))
+    return wins, losses, len(differences) - wins - losses
 
 
 def _correlation(sample: Sample, candidate: str, baseline: str) -> float | None:

@@ -15,7 +15,6 @@ from app.core.rows import rows_of
 from app.core.sums import ONE, exact_sum
 from app.core.tables import calibration, times, weighted
 from app.core.temperature import Temperature, parts, weighted_sum
-from app.core.uncertainty import mean
 from app.core.values import Value, undefined
 from app.errors import InvalidInput
 
@@ -39,6 +38,17 @@ class Evidence:
         """(n,) sample weights; None for ones."""
         weight = self.batch.sample_weight
         return None if weight is None else weight[self.rows]
+
+    @lazy
+    def clusters(self) -> IntArray | None:
+        """(n,) the cluster of each row, numbered without gaps in the order of names; None if all are independent."""
+        clusters = self.batch.clusters
+        return None if clusters is None else np.unique(clusters.codes[self.rows], return_inverse=True)[1]
+
+    @property
+    def n_units(self) -> int:
+        """Independent observations: rows, or clusters."""
+        return len(self) if self.clusters is None else int(self.clusters.max()) + 1
 
     @lazy
     def counts(self) -> FloatArray | None:
@@ -109,15 +119,21 @@ def fitted(evidence: Evidence, method: Method, before: FloatArray) -> Calibrator
     return type(fit)(converged=fit.converged)
 
 
-def folds(n_rows: int, n_folds: int, seed: int) -> IntArray:
-    """The fold (n,) of each row, at random but for their sizes, which differ by one at most.
+def folds(n_units: int, n_folds: int, seed: int) -> IntArray:
+    """The fold (n_units,) of each row or cluster, at random but for their sizes, which differ by one at most.
 
     It depends on nothing but the arguments: raw bits of PCG64 are the same for all time and on every machine.
     """
-    order = np.argsort(np.random.PCG64(seed).random_raw(n_rows), kind="stable")
-    fold = np.empty(n_rows, dtype=np.int64)
-    fold[order] = np.arange(n_rows) % n_folds
+    order = np.argsort(np.random.PCG64(seed).random_raw(n_units), kind="stable")
+    fold = np.empty(n_units, dtype=np.int64)
+    fold[order] = np.arange(n_units) % n_folds
     return fold
+
+
+def folds_of(evidence: Evidence, n_folds: int, seed: int) -> IntArray:
+    """The fold (n,) of each row, that of its cluster where there are any: no fit has seen a row's own cluster."""
+    fold = folds(evidence.n_units, n_folds, seed)
+    return fold if evidence.clusters is None else fold[evidence.clusters]
 
 
 def held_out_losses(evidence: Evidence, method: Method, before: FloatArray, fold: IntArray) -> FloatArray:
@@ -131,7 +147,7 @@ def held_out_losses(evidence: Evidence, method: Method, before: FloatArray, fold
 
 
 def cross_fitted_gain(evidence: Evidence, before: FloatArray, after: FloatArray, confidence_level: float) -> Value:
-    """The mean of held-out losses before less after, paired by row; rows count as independent."""
+    """The mean of held-out losses before less after, paired by row; rows, or clusters, count as independent."""
     n_infinite = int(np.count_nonzero(np.isinf(after)))
     if n_infinite:
         reason = f"the fit to the other rows put probability 0 on what was observed in {n_infinite} held-out rows"
@@ -141,4 +157,8 @@ def cross_fitted_gain(evidence: Evidence, before: FloatArray, after: FloatArray,
         if not np.isfinite(weighted(evidence.weight, gains)).all():
             return undefined("overflow")
     weight, counts = (np.ones(len(evidence)) if c is None else c for c in (evidence.weight, evidence.counts))
-    return mean(Sample({}, weight, counts).moments(gains), confidence_level)
+    if evidence.clusters is None:
+        return Sample({}, weight, counts).mean(gains, confidence_level)
+    order = np.argsort(evidence.clusters, kind="stable")
+    clustered = Sample({}, weight[order], counts[order], evidence.clusters[order])
+    return clustered.mean(gains[order], confidence_level)

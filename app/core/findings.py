@@ -32,7 +32,7 @@ class Finding:
 
     def further(self, rows: int) -> "Finding":
         """The same finding so many rows further down."""
-        return replace(self, rows=[row + rows for row in self.rows])
+        return replace(self, rows=[row + rows for row in self.rows]) if rows else self
 
     def __add__(self, other: "Finding") -> "Finding":
         rows = sorted(self.rows + other.rows)[:MAX_LISTED_ROWS]

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from app.core.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
-from app.core.lazy import lazy
 from app.core.rows import Rows, blocks
 from app.core.rows.elements import ElementRows
 from app.core.rows.tokens import TokenRows
@@ -27,7 +25,9 @@ from app.core.tables import (
 )
 from app.errors import InvalidInput
 
-_FEW_ROWS = 2_048
+# Once freed, glibc serves arrays of this size and less from memory it keeps: fresh pages for every temporary of every
+# block cost up to a third of the time of scoring.
+np.empty(1 << 19)
 
 Family: TypeAlias = Literal["loss", "score", "row", "n_bytes", "n_words"]
 
@@ -56,6 +56,7 @@ class Chunk:
         weight: (n,) their sample weights, None for ones.
         columns: (n,) arrays by name: the numerators asked for, and what a row counts for.
         tables: Sums by group, by name of the table.
+        moments: The sums of each mean, by name.
     """
 
     def __init__(self, batch: Batch, rows: slice | IntArray, means: Sequence[Mean], tables: Sequence[str]) -> None:
@@ -67,8 +68,10 @@ class Chunk:
         self._by_count = batch.options.denominator == "count"
         self.tables: dict[str, GroupSums] = {}
         self.columns: dict[str, Any] = {}
-        self._gather(batch, tables)
-        self._add_tables(batch, tables)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
+            self._gather(batch, tables)
+            self._add_tables(batch, tables)
+            self.moments = self._moments()
 
     def __len__(self) -> int:
         return self._rows.stop - self._rows.start if isinstance(self._rows, slice) else len(self._rows)
@@ -80,8 +83,9 @@ class Chunk:
 
     def _gather(self, batch: Batch, tables: Sequence[str]) -> None:
         start = 0
-        for block in blocks(batch, self._rows):
-            self._add_columns(block, start, _names(batch, tables))
+        names = _names(batch, tables)
+        for block in blocks(batch, self._rows, {*names, *tables, *(mean.name for mean in self._means)}):
+            self._add_columns(block, start, names)
             self._add_block_tables(block, tables, start)
             start += len(block)
 
@@ -133,9 +137,7 @@ class Chunk:
         """(n,) rows of positive sample weight."""
         return np.True_ if self.weight is None else self.weight > 0.0
 
-    @lazy
-    def moments(self) -> dict[str, Moments]:
-        """The sums of each mean, by name."""
+    def _moments(self) -> dict[str, Moments]:
         entries = {mean.name: self._entry(self.columns.get(mean.name), mean.family) for mean in self._means}
         if self._clusters is not None:
             codes = np.cumsum(np.diff(self._clusters, prepend=self._clusters[0]) != 0)
@@ -196,11 +198,7 @@ class _Entry:
 def _powers(arrays: list[Any]) -> dict[int, tuple[int, int]]:
     """Sums and sums of squares of distinct arrays, by their id."""
     distinct = {id(array): array for array in arrays if array is not None and array.dtype != bool}
-    if not distinct:
-        return {}
-    together = len(arrays[0]) <= _FEW_ROWS  # few rows cost least as one array, many as several that stay in the cache
-    stacks = [np.array(list(distinct.values()))] if together else [array[None, :] for array in distinct.values()]
-    return dict(zip(distinct, chain.from_iterable(map(exact_power_sums, stacks)), strict=True))
+    return {key: exact_power_sums(array) for key, array in distinct.items()}
 
 
 def _moments(entry: _Entry, powers: dict[int, tuple[int, int]]) -> Moments:
@@ -240,6 +238,6 @@ def _clustered(entry: _Entry, codes: IntArray, weighs: BoolArray | np.bool_) -> 
     except OverflowError:
         return Moments(0, entry.n_infinite, exact_sum(z), exact_sum(v))
     counted = np.bincount(codes, weights=weighs & (v > 0.0), minlength=n_clusters) > 0
-    ((_, zz), (_, vv)) = exact_power_sums(np.array(sums))
+    ((_, zz), (_, vv)) = map(exact_power_sums, sums)
     n = int(np.count_nonzero(counted))
     return Moments(n, entry.n_infinite, exact_sum(z), exact_sum(v), zz, exact_dot(*sums), vv)

@@ -1,6 +1,6 @@
 """The derivative of the reported cross-entropy by the prediction that was sent, element by element."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from app.core.state import State
 from app.core.sums import to_float
 from app.errors import InvalidInput
 
+_Rows = TypeVar("_Rows", FloatArray, list[FloatArray])
+
 
 def gradient(batch: Batch, state: State) -> Any:
     """d cross_entropy / d prediction, in the unit asked for; 0 where nothing is scored or epsilon clips.
@@ -21,22 +23,35 @@ def gradient(batch: Batch, state: State) -> Any:
         An array of the shape of the prediction; for tokens one a document.
 
     Raises:
-        InvalidInput: The cross-entropy has no finite value, so it has no derivative.
+        InvalidInput: The cross-entropy has no finite value, so it has no derivative; or a derivative is beyond all
+            doubles.
     """
     moments = state.moments["cross_entropy"]
     if moments.n_infinite or not moments.v:
-        why = "infinite" if moments.n_infinite else "undefined"
-        raise InvalidInput.at("/include", "undefined", f"must leave gradient out, found a cross_entropy that is {why}")
+        raise _refusal(f"a cross_entropy that is {'infinite' if moments.n_infinite else 'undefined'}")
     scale = 1.0 / to_float(moments.v) / NATS_PER_UNIT[batch.options.unit]
-    if isinstance(batch.prediction, Ragged):
-        return _token_gradient(batch, batch.prediction, scale)
-    derivatives = np.zeros(batch.prediction.shape)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        if isinstance(batch.prediction, Ragged):
+            slopes = _token_gradient(batch, batch.prediction, scale)
+            return _finite(slopes, np.split(slopes, batch.prediction.offsets[1:-1]))
+        derivatives = np.zeros(batch.prediction.shape)
         for rows in chunks(batch):
-            slopes = [block.slope for block in blocks(batch, rows) if not isinstance(block, TokenRows)]
-            derivatives[rows] = _weighted(np.concatenate(slopes), batch, rows)
-    derivatives *= scale
-    return derivatives
+            parts = [block.slope for block in blocks(batch, rows) if not isinstance(block, TokenRows)]
+            derivatives[rows] = _weighted(np.concatenate(parts), batch, rows)
+        derivatives *= scale
+    return _finite(derivatives, derivatives)
+
+
+def _refusal(found: str) -> InvalidInput:
+    return InvalidInput.at("/include", "undefined", f"must leave gradient out, found {found}")
+
+
+def _finite(derivatives: FloatArray, rows: _Rows) -> _Rows:
+    """The rows, unless a derivative in them is not finite."""
+    if not np.isfinite(derivatives).all():
+        row = next(number for number, values in enumerate(rows) if not np.isfinite(values).all())
+        raise _refusal(f"a derivative beyond all doubles in row {row}")
+    return rows
 
 
 def _weighted(slopes: FloatArray, batch: Batch, rows: Any) -> FloatArray:
@@ -47,11 +62,11 @@ def _weighted(slopes: FloatArray, batch: Batch, rows: Any) -> FloatArray:
     return np.where(spread > 0.0, slopes * spread, 0.0)
 
 
-def _token_gradient(batch: Batch, documents: Ragged, scale: float) -> list[FloatArray]:
+def _token_gradient(batch: Batch, documents: Ragged, scale: float) -> FloatArray:
     low, high = -np.inf, 0.0
     if batch.options.epsilon:
         low, high = np.log(batch.options.epsilon), np.log1p(-batch.options.epsilon)
     slopes = np.where((documents.values < low) | (documents.values > high), 0.0, -scale)
     if batch.sample_weight is not None:
         slopes = slopes * np.repeat(batch.sample_weight, np.diff(documents.offsets))
-    return np.split(slopes, documents.offsets[1:-1])
+    return slopes

@@ -65,10 +65,6 @@ class Sample:
             return self.rows
         return self.rows.take(np.flatnonzero(self.numbers % _step(self.end) == 0))
 
-    def first(self) -> Batch | None:
-        """The first `MAX_SAMPLE_ROWS`."""
-        return self.rows and self.rows.take(slice(0, int(np.searchsorted(self.numbers, MAX_SAMPLE_ROWS))))
-
 
 NO_ROWS = Sample(0, 0, np.empty(0, np.int64), None, constant=False)
 
@@ -116,13 +112,15 @@ def _is_constant(batch: Batch, sample: Any) -> bool:
 
 def n_duplicates(sample: Sample) -> tuple[int, int]:
     """How many of the first `MAX_SAMPLE_ROWS` rows repeat an earlier one, truth included, and of how many."""
-    first = sample.first()
-    if first is None or len(first) < MIN_ROWS or first.prediction.ndim == 1:  # type: ignore[union-attr]
+    n = int(np.searchsorted(sample.numbers, MAX_SAMPLE_ROWS))
+    if sample.rows is None or n < MIN_ROWS or sample.rows.prediction.ndim == 1:  # type: ignore[union-attr]
         return 0, 0  # single numbers, often rounded, repeat by chance
-    truth = first.labels if first.targets is None else first.targets
-    columns = [first.prediction] if truth is None else [first.prediction, truth]
-    whole = np.column_stack([column.reshape(len(first), -1) for column in columns])  # type: ignore[union-attr]
-    return len(whole) - len({row.tobytes() for row in whole}), len(whole)
+    rows = [row.tobytes() for row in sample.rows.prediction[:n]]  # type: ignore[index]
+    if len(set(rows)) == n:
+        return 0, n
+    truth = sample.rows.labels if sample.rows.targets is None else sample.rows.targets
+    truths = [] if truth is None else [row.tobytes() for row in truth[:n]]
+    return n - len(set(zip(rows, truths, strict=True))), n
 
 
 def repairing_order(sample: Sample, limit: float) -> list[int] | None:

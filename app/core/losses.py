@@ -1,7 +1,9 @@
 """Losses, entropies and scores of each sample.
 
-Arrays over classes are class-major, (k, n): one row a class, one column a sample, so that sums over classes run along
-memory and always in class order. That order is why a sample's numbers never depend on the samples beside it.
+Arrays over classes are class-major, (k, n): one row a class, one column a sample. Of few classes they lie so in memory
+too, and a sum over classes adds whole rows, in class order; of many, where each sample is long enough to be summed on
+its own, they are the transposed view of what was sent. The order of a sum depends on k alone: that is why a sample's
+numbers never depend on the samples beside it.
 """
 
 import math
@@ -10,65 +12,66 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.columns import FloatArray, IntArray
+from app.core.columns import BoolArray, FloatArray, IntArray
+
+_MANY_CLASSES = 96
 
 NATS_PER_UNIT = {"nats": 1.0, "bits": math.log(2.0), "hartleys": math.log(10.0)}
 
 
 def class_sum(values: FloatArray) -> FloatArray:
-    """Sum over the classes of (k, n) in class order, (n,).
+    """Sum over the classes of (k, n), (n,): in class order, or of many classes pairwise.
 
     NumPy sums a single column pairwise and several columns in order; both must give the same bits.
     """
+    if len(values) >= _MANY_CLASSES:
+        pairwise: FloatArray = np.add.reduce(np.ascontiguousarray(values.T), axis=1)
+        return pairwise
     single = values.shape[1] == 1
     totals: FloatArray = np.add.accumulate(values, axis=0)[-1] if single else np.add.reduce(values, axis=0)
     return totals
 
 
 def class_major(values: NDArray[Any]) -> FloatArray:
-    """Rows (n, k) of any number type as doubles (k, n)."""
+    """Rows (n, k) of any number type as doubles (k, n), which may be a view."""
+    if values.shape[1] >= _MANY_CLASSES:
+        return np.ascontiguousarray(values, dtype=np.float64).T
     return np.array(values.T, dtype=np.float64, order="C")
 
 
-def flat_index(labels: IntArray) -> IntArray:
-    """Where each sample's label (n,) stands in a flattened (k, n) array."""
-    return labels * len(labels) + np.arange(len(labels))
+def flat_index(labels: IntArray, values: FloatArray) -> IntArray:
+    """Where each sample's label (n,) stands among the numbers of (k, n) as they lie in memory."""
+    down, across = (stride // values.itemsize for stride in values.strides)
+    return labels * down + np.arange(0, len(labels) * across, across)
+
+
+def at_labels(labels: IntArray, values: FloatArray) -> FloatArray:
+    """The number of each sample's label (n,) in (k, n)."""
+    return values.ravel(order="K").take(flat_index(labels, values))
 
 
 def one_hot(labels: IntArray, n_classes: int) -> FloatArray:
     """Targets (k, n) that put everything on the label (n,)."""
-    targets = np.zeros((n_classes, len(labels)))
+    targets = class_major(np.zeros((len(labels), n_classes)))
     targets[labels, np.arange(len(labels))] = 1.0
     return targets
 
 
 def log_sum_exp(values: FloatArray) -> FloatArray:
-    """log of the sum over classes of e**x, of (k, n), (n,): max + log(1 + the other exponentials over the largest).
+    """log of the sum over classes of e**x, of (k, n), (n,): max + log(1 + the other exponentials over the largest)."""
+    top: FloatArray = values.max(axis=0)
+    return top + np.log1p(other_exponentials(np.exp(values - np.where(np.isneginf(top), 0.0, top))))
+
+
+def other_exponentials(exponentials: FloatArray) -> FloatArray:
+    """Sum over the classes of (k, n) less the largest of them, which is 1, (n,).
 
     The largest term is kept out of the sum, so that a result near the maximum keeps its digits (Blanchard, Higham,
     Higham, "Accurately computing the log-sum-exp and softmax functions", IMA J. Numer. Anal. 41, 2021).
     """
-    top: FloatArray = values.max(axis=0)
-    return top + _log_rest(values - np.where(np.isneginf(top), 0.0, top))
-
-
-def log_softmax(logits: FloatArray) -> FloatArray:
-    """Log-probabilities (k, n) of logits (k, n): x - logsumexp(x), as in `log_sum_exp`.
-
-    >>> log_softmax(np.array([[1000.0], [0.0]])).ravel()
-    array([    0., -1000.])
-    """
-    shifted: FloatArray = logits - logits.max(axis=0)
-    shifted -= _log_rest(shifted)
-    return shifted
-
-
-def _log_rest(shifted: FloatArray) -> FloatArray:
-    others = np.exp(shifted)
-    at_max = shifted == 0.0
-    others[at_max] = 0.0
-    total: FloatArray = class_sum(others) + (np.add.reduce(at_max, axis=0) - 1.0)
-    return np.log1p(total)
+    ones = np.floor(exponentials)
+    n_ones = class_sum(ones)
+    return class_sum(np.subtract(exponentials, ones, out=ones)) + (n_ones - 1.0)
 
 
 def softplus(x: FloatArray) -> FloatArray:
@@ -85,6 +88,18 @@ def expit(x: FloatArray) -> FloatArray:
 def smoothed(targets: FloatArray, amount: float, n_classes: int) -> FloatArray:
     """Targets with a share `amount` spread evenly over `n_classes` (Szegedy et al., CVPR 2016, section 7)."""
     return targets * (1.0 - amount) + amount / n_classes if amount else targets
+
+
+def clipped(probabilities: FloatArray, epsilon: float) -> FloatArray:
+    """Probabilities as they enter expectations of logarithms: none nearer than epsilon to 0 and to 1."""
+    return np.clip(probabilities, epsilon, 1.0 - epsilon) if epsilon else probabilities
+
+
+def clipped_columns(probabilities: FloatArray, epsilon: float) -> BoolArray:
+    """The samples (n,) of (k, n) in which epsilon moves a probability."""
+    outside = (probabilities < epsilon) | (probabilities > 1.0 - epsilon)
+    columns: BoolArray = np.logical_or.reduce(outside, axis=0)
+    return columns
 
 
 def product(weights: FloatArray, values: FloatArray) -> FloatArray:
@@ -130,11 +145,11 @@ def brier_score(targets: FloatArray, probabilities: FloatArray) -> FloatArray:
     return class_sum(difference)
 
 
-def label_brier_score(at_label: IntArray, probabilities: FloatArray) -> FloatArray:
-    """`brier_score` of one-hot targets, to the same bits, without making them; `at_label` is `flat_index`."""
+def label_brier_score(labels: IntArray, at_label: FloatArray, probabilities: FloatArray) -> FloatArray:
+    """`brier_score` of one-hot targets, to the same bits, without making them; `at_label` (n,) is of the labels."""
     squares = probabilities * probabilities
-    miss = probabilities.ravel().take(at_label) - 1.0
-    squares.ravel()[at_label] = miss * miss
+    miss = at_label - 1.0
+    squares.ravel(order="K")[flat_index(labels, squares)] = miss * miss
     return class_sum(squares)
 
 

@@ -1,12 +1,13 @@
 """What a metric is: what it needs from a state, and how its value follows from it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from app.core.batches import Batch
 from app.core.bootstrap import Statistic
 from app.core.gather import Mean
+from app.core.library import CALLS
 from app.core.losses import NATS_PER_UNIT
 from app.core.observed import Observed
 from app.core.state import State
@@ -27,7 +28,6 @@ class Metric:
     """One metric: its contract for the catalogue, its needs, and its formula on a state.
 
     Attributes:
-        library: The call of a known library that gives the same number for options left alone, where there is one.
         means: What must be averaged over rows.
         tables: Sums by group it needs: `calibration`, `class_frequencies`.
         compute: From a state in which something is scored, and a confidence level; in nats.
@@ -45,10 +45,14 @@ class Metric:
     compute: Compute | None = None
     measure: Measure | None = None
     resampled: Callable[[Observed], Statistic] | None = None
-    library: str | None = None
     means: tuple[Mean, ...] = ()
     tables: tuple[str, ...] = ()
     when: Callable[[Batch], bool] = lambda _: True
+
+    @property
+    def library(self) -> Mapping[TaskName, str]:
+        """By task, a call of a known library that gives the same number, where there is one."""
+        return CALLS.get(self.name, {})
 
     @property
     def mergeable(self) -> bool:

@@ -1,23 +1,24 @@
 """The scored rows of a batch side by side, for measures that need all of them at once."""
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from operator import attrgetter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.core.batches import Batch
-from app.core.binning import one_vs_rest_bins
-from app.core.bootstrap import BinaryRows, binary_rows
+from app.core.bootstrap import BinaryRows, Bootstrap, Statistic, binary_rows, replicates
 from app.core.calibration import bin_index
 from app.core.columns import FloatArray, IntArray
 from app.core.gather import Mean
 from app.core.lazy import lazy
 from app.core.levels import Levels, levels_of
-from app.core.rows import blocks, chunks
+from app.core.losses import class_sum
+from app.core.rows import blocks
 from app.core.rows.classes import ClassRows
 from app.core.rows.tokens import TokenRows
-from app.core.state import GroupSums
 from app.core.summary import summarize
 
 
@@ -26,6 +27,7 @@ class Observed:
 
     def __init__(self, batch: Batch) -> None:
         self.options = batch.options
+        self.n_classes = batch.n_classes
         self._batch = batch
 
     @lazy
@@ -35,15 +37,35 @@ class Observed:
 
     @lazy
     def _pairs(self) -> tuple[FloatArray, FloatArray]:
-        ordered = replace(self._batch.take(self._rows), clusters=None)
         pairs = [
             (block.confidence, block.frequency * 1.0)
-            for chunk in chunks(ordered)
-            for block in blocks(ordered, chunk)
+            for block in blocks(self._batch, self._rows)
             if not isinstance(block, TokenRows)
         ]
         confidence, frequency = (np.concatenate(column) for column in zip(*pairs, strict=True))
         return confidence, frequency
+
+    def _classes(self, rows: IntArray) -> Iterator[tuple[slice, ClassRows]]:
+        """Some rows of the batch in blocks, each with its place among them."""
+        start = 0
+        for block in blocks(self._batch, rows):
+            if not isinstance(block, ClassRows):
+                raise TypeError("classes come as columns")
+            yield slice(start, start + len(block)), block
+            start += len(block)
+
+    @lazy
+    def _marks(self) -> FloatArray | None:
+        """(n,) numbers that differ where the classes of rows do, and depend on nothing else; None for binary."""
+        if self._batch.task == "binary":
+            return None
+        predicted, observed = np.random.Generator(np.random.PCG64(0)).random((2, self.n_classes, 1))
+        return np.concatenate(
+            [
+                class_sum(block.probabilities * predicted + block.targets * observed)
+                for _, block in self._classes(self._rows)
+            ]
+        )
 
     @lazy
     def _weight(self) -> FloatArray | None:
@@ -66,7 +88,7 @@ class Observed:
     @lazy
     def rows(self) -> BinaryRows:
         """The rows of positive weight, to resample."""
-        return binary_rows(*self._pairs, self._weight)
+        return binary_rows(*self._pairs, self._weight, self._marks)
 
     @lazy
     def bins(self) -> IntArray:
@@ -80,17 +102,15 @@ class Observed:
         return None if clusters is None else clusters.codes[self._rows][self.rows.order]
 
     @lazy
-    def classwise_bins(self) -> list[GroupSums]:
-        """The equal-width bins of each class against the rest, added up block by block."""
-        ordered = replace(self._batch.take(self._rows), clusters=None)
-        totals: list[GroupSums] = []
-        start = 0
-        for chunk in chunks(ordered):
-            for block in blocks(ordered, chunk):
-                if not isinstance(block, ClassRows):
-                    raise TypeError("classes come as columns")
-                weight = None if self._weight is None else self._weight[start : start + len(block)]
-                bins = one_vs_rest_bins(block.probabilities, block.targets, weight, self.options)
-                totals = [a + b for a, b in zip(totals, bins, strict=True)] if totals else bins
-                start += len(block)
-        return totals
+    def class_gaps(self) -> tuple[NDArray[np.uint16], FloatArray]:
+        """(k, n) of each class of each of `rows` its equal-width bin, and its weighted probability less its truth."""
+        bins = np.empty((self.n_classes, len(self.rows)), np.uint16)  # n_bins is at most 10,000
+        gaps = np.empty(bins.shape)
+        for place, block in self._classes(self._rows[self.rows.order]):
+            bins[:, place] = bin_index(block.probabilities, self.options.n_bins, self.options.bin_edges)
+            gaps[:, place] = (block.probabilities - block.targets) * self.rows.weight[place]
+        return bins, gaps
+
+    def replicates(self, statistics: Mapping[str, Statistic], plan: Bootstrap) -> dict[str, FloatArray]:
+        """By name, the statistic of each resample of `rows`, or of their clusters."""
+        return replicates(statistics, len(self.rows), plan, self.clusters) if statistics else {}

@@ -6,7 +6,7 @@ what it says. The request schemas, the echo in an answer and the fingerprint of 
 
 import hashlib
 from dataclasses import dataclass, field, fields
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
@@ -78,6 +78,7 @@ class Options:
         values = {name: getattr(self, name) for name in option_names(task)}
         return {name: value for name, value in values.items() if value is not None}
 
+    @lru_cache(maxsize=32)  # noqa: B019 bounded; services score with few different options
     def fingerprint(self, task: TaskName, n_classes: int) -> str:
         """16 hex digits that are equal only for options under which sums mean the same."""
         shaping = {f.name: getattr(self, f.name) for f in fields(self) if f.metadata["shapes_sums"]}
@@ -92,6 +93,7 @@ def _canonical(value: object) -> object:
     return float(value) + 0.0 if isinstance(value, int | float) else value
 
 
+@cache
 def option_names(task: TaskName) -> list[str]:
     """Names of the options a task knows, in the order of the contract."""
     return [f.name for f in fields(Options) if task in f.metadata["tasks"]]

@@ -1,7 +1,7 @@
 """The losses of several candidates on the same rows, and what means of their differences are made of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from app.core.rows import blocks, chunks
 from app.core.state import Moments
 from app.core.sums import exact_dot, exact_group_sums, exact_sum, to_float
 from app.core.tables import weighted
+from app.core.uncertainty import mean
+from app.core.values import Value
 
 _CLUSTERS_AT_ONCE = 4_096
 _ULPS = 4 * np.finfo(np.float64).eps
@@ -67,6 +69,15 @@ class Sample:
         z, v = self._within_clusters(values), self._cluster_counts
         products = exact_dot(z, z), exact_dot(z, v), self._squared_counts
         return Moments(self.n, 0, exact_sum(values), self._sum_of_counts, *products)
+
+    def mean(self, losses: FloatArray, confidence_level: float) -> Value:
+        """The mean of (n,) losses, as `moments` takes them, with its uncertainty where that can be known."""
+        try:
+            return mean(self.moments(losses), confidence_level)
+        except OverflowError:
+            alone = Moments(0, 0, exact_sum(weighted(self.weight, losses)), self._sum_of_counts)
+            reason = "no standard error: the losses of a cluster add up to more than a double holds"
+            return replace(mean(alone, confidence_level), reason=reason)
 
     def residuals(self, name: str) -> FloatArray:
         """What each row, or cluster, adds to the error of a candidate's mean loss, where that is finite."""

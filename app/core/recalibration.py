@@ -55,7 +55,11 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Isotonic:
-    """A non-decreasing function of the probability; by default that of the floored scores, which changes nothing."""
+    """A non-decreasing function of the probability; by default that of the floored scores, which changes nothing.
+
+    Attributes:
+        at_bound: Whether a calibrated probability was kept from 0 or 1.
+    """
 
     in_answer: ClassVar = ("thresholds",)
 
@@ -136,7 +140,11 @@ class _Sigmoid:
 
 
 def fit_isotonic(batch: Batch, rows: IntArray) -> Isotonic:
-    """The non-decreasing function of the probability with the least loss over `rows`.
+    """The non-decreasing function of the probability with the least loss over n rows, within bounds.
+
+    The bounds are 1 / (n + 2) and (n + 1) / (n + 2), what Platt's rule makes of the truth of n rows that are all alike.
+    Without them the lowest rows nearly always get 0 and the highest 1, and the first other row that is otherwise an
+    infinite loss. The best function within them is the best of all, cut to them.
 
     Rows of equal probability are pooled first (Zadrozny, Elkan, "Transforming classifier scores into accurate
     multiclass probability estimates", KDD 2002).
@@ -146,16 +154,21 @@ def fit_isotonic(batch: Batch, rows: IntArray) -> Isotonic:
     frequency = np.divide(shares[1], total, out=np.zeros(len(total)), where=total > 0.0)
     weight = total if batch.sample_weight is None else weighted(batch.sample_weight[rows], total)
     levels = levels_of(ElementRows(batch, rows).probabilities[0], frequency, weight)
-    return Isotonic(_thresholds(levels)) if len(levels) else Isotonic()
+    if not len(levels):
+        return Isotonic()
+    places, values = _steps(levels)
+    bounded = np.clip(values, 1.0 / (len(rows) + 2), (len(rows) + 1) / (len(rows) + 2))
+    thresholds = Thresholds(tuple(places.tolist()), tuple(bounded.tolist()))
+    return Isotonic(thresholds, at_bound=bool((bounded != values).any()))
 
 
-def _thresholds(levels: Levels) -> Thresholds:
-    """The first and the last level of each block that is pooled."""
+def _steps(levels: Levels) -> tuple[FloatArray, FloatArray]:
+    """The first and the last level of each block that is pooled, and its frequency at both."""
     starts = recalibration_starts(levels)
     values = np.minimum(segment_sums(levels.hits, starts) / segment_sums(levels.weight, starts), 1.0)
     sizes = np.diff(starts, append=len(levels))
     ends = np.unique(np.concatenate([starts, starts + sizes - 1]))
-    return Thresholds(tuple(levels.confidence[ends].tolist()), tuple(np.repeat(values, sizes)[ends].tolist()))
+    return levels.confidence[ends], np.repeat(values, sizes)[ends]
 
 
 Calibrator: TypeAlias = Temperature | Platt | Isotonic

@@ -6,10 +6,20 @@ from dataclasses import replace
 from operator import attrgetter
 
 from app.core.batches import Batch
-from app.core.binning import adaptive_calibration_error, classwise_calibration_error, debiased_calibration_error
-from app.core.bootstrap import expected_gap_statistic, largest_gap_statistic, level_statistic
+from app.core.binning import (
+    adaptive_calibration_error,
+    classwise_calibration_error,
+    classwise_gap,
+    debiased_calibration_error,
+)
+from app.core.bootstrap import (
+    Statistic,
+    expected_gap_statistic,
+    largest_gap_statistic,
+    level_statistic,
+)
 from app.core.calibration import expected_gap, largest_gap
-from app.core.columns import BoolArray
+from app.core.columns import BoolArray, IntArray
 from app.core.decomposition import Decomposition, brier_decomposition, log_loss_decomposition
 from app.core.gather import Family, Mean
 from app.core.levels import Levels
@@ -119,14 +129,18 @@ TOP_K_ACCURACY = Metric(
     direction="higher is better",
     formula="share of rows whose label is among the k largest; ties go to the lower class",
     reference="Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 115 (2015)",
-    library="sklearn.metrics.top_k_accuracy_score(labels, probabilities, k=2)",
     compute=lambda *_: undefined("not asked for"),
     when=lambda batch: bool(batch.options.top_k),
 )
 
-DECOMPOSITIONS: tuple[tuple[str, MetricUnit, Callable[[Observed], Decomposition]], ...] = (
-    ("brier", "1", lambda observed: brier_decomposition(observed.levels)),
-    ("log_loss", "information", lambda observed: log_loss_decomposition(observed.levels, observed.log_loss)),
+DECOMPOSITIONS: tuple[tuple[str, str, MetricUnit, Callable[[Observed], Decomposition]], ...] = (
+    ("brier", "brier_score = {}", "1", lambda observed: brier_decomposition(observed.levels)),
+    (
+        "log_loss",
+        "cross_entropy = {}; epsilon, pos_weight, label_smoothing and denominator do not enter",
+        "information",
+        lambda observed: log_loss_decomposition(observed.levels, observed.log_loss),
+    ),
 )
 PARTS: tuple[tuple[str, Direction, str], ...] = (
     ("miscalibration", "lower is better", "what isotonic recalibration would save"),
@@ -139,12 +153,21 @@ def _part(decomposition: Callable[[Observed], Decomposition], part: str) -> Meas
     return lambda observed: getattr(decomposition(observed), part)
 
 
-def _adaptive(observed: Observed) -> Callable[[Levels], Value]:
-    return lambda levels: adaptive_calibration_error(levels, observed.options.n_bins)
+def _over_equal_mass(measure: Callable[[Levels, int], Value]) -> Callable[[Observed], Statistic]:
+    def resampled(observed: Observed) -> Statistic:
+        n_bins = observed.options.n_bins
+        return level_statistic(observed.rows, lambda levels: measure(levels, n_bins), steps=8_000 + 5 * n_bins)
+
+    return resampled
 
 
-def _debiased(observed: Observed) -> Callable[[Levels], Value]:
-    return lambda levels: debiased_calibration_error(levels, observed.options.n_bins)
+def _classwise(observed: Observed) -> Statistic:
+    weight, n_classes, n_bins = observed.rows.weight, observed.n_classes, observed.options.n_bins
+
+    def number(counts: IntArray) -> float:
+        return classwise_gap(*observed.class_gaps, counts) / float(counts @ weight) / n_classes
+
+    return Statistic(number, steps_per_row=0.5 * n_classes, steps=n_classes * (1_000 + n_bins // 2))
 
 
 METRICS: tuple[Metric, ...] = (
@@ -155,7 +178,6 @@ METRICS: tuple[Metric, ...] = (
         direction="lower is better",
         formula="sum_i s_i l_i / sum_i s_i, l_i = -sum_c t_ic log p_ic; tokens: sum of -log p / number of tokens",
         reference="Cover, Thomas, Elements of Information Theory, 2nd ed. (2006), section 5.4",
-        library="sklearn.metrics.log_loss(labels, probabilities)",
         compute=average(CROSS_ENTROPY),
         means=(CROSS_ENTROPY,),
     ),
@@ -166,7 +188,6 @@ METRICS: tuple[Metric, ...] = (
         direction="lower is better",
         formula="exp(cross_entropy in nats)",
         reference="Jelinek, Mercer, Bahl, Baker, Perplexity, J. Acoust. Soc. Am. 62 (1977)",
-        library="numpy.exp(sklearn.metrics.log_loss(labels, probabilities))",
         compute=exponential_average(CROSS_ENTROPY),
         means=(CROSS_ENTROPY,),
     ),
@@ -177,7 +198,6 @@ METRICS: tuple[Metric, ...] = (
         direction="descriptive",
         formula="weighted mean of -sum_c t_ic log t_ic",
         reference="Shannon, A Mathematical Theory of Communication (1948), section 6",
-        library="scipy.stats.entropy(targets, axis=1).mean()",
         compute=average(TARGET_ENTROPY),
         means=(TARGET_ENTROPY,),
     ),
@@ -188,7 +208,6 @@ METRICS: tuple[Metric, ...] = (
         direction="lower is better",
         formula="weighted mean of sum_c t_ic log(t_ic / p_ic); cross_entropy = target_entropy + kl_divergence",
         reference="Kullback, Leibler, On Information and Sufficiency, Ann. Math. Stat. 22 (1951)",
-        library="scipy.special.rel_entr(targets, probabilities).sum(axis=1).mean()",
         compute=average(KL_DIVERGENCE),
         means=(KL_DIVERGENCE,),
     ),
@@ -199,7 +218,6 @@ METRICS: tuple[Metric, ...] = (
         direction="descriptive",
         formula="weighted mean of -sum_c p_ic log p_ic",
         reference="Shannon, A Mathematical Theory of Communication (1948), section 6",
-        library="scipy.stats.entropy(probabilities, axis=1).mean()",
         compute=average(PREDICTIVE_ENTROPY),
         means=(PREDICTIVE_ENTROPY,),
     ),
@@ -220,7 +238,6 @@ METRICS: tuple[Metric, ...] = (
         direction="descriptive",
         formula="-sum_c f_c log f_c, f the weighted class frequencies",
         reference="Bishop, Pattern Recognition and Machine Learning (2006), section 1.6",
-        library="scipy.stats.entropy(numpy.bincount(labels))",
         compute=baseline_cross_entropy,
         tables=("class_frequencies",),
     ),
@@ -231,7 +248,6 @@ METRICS: tuple[Metric, ...] = (
         direction="higher is better",
         formula="1 - cross_entropy / baseline_cross_entropy",
         reference="McFadden, Conditional Logit Analysis of Qualitative Choice Behavior (1974), section 4",
-        library="sklearn.metrics.d2_log_loss_score(labels, probabilities)",
         compute=d2_log_loss,
         means=(CROSS_ENTROPY,),
         tables=("class_frequencies",),
@@ -243,7 +259,6 @@ METRICS: tuple[Metric, ...] = (
         direction="lower is better",
         formula="binary (p - y)^2; multiclass sum_c (p_c - t_c)^2, in [0, 2]; multilabel mean over elements",
         reference="Brier, Verification of Forecasts Expressed in Terms of Probability, Mon. Weather Rev. 78 (1950)",
-        library="sklearn.metrics.brier_score_loss(labels, probabilities, scale_by_half=False)",
         compute=average(BRIER_SCORE),
         means=(BRIER_SCORE,),
     ),
@@ -254,7 +269,6 @@ METRICS: tuple[Metric, ...] = (
         direction="higher is better",
         formula="share of rows whose largest column is the label; binary and multilabel: of p >= threshold agreeing",
         reference="Hastie, Tibshirani, Friedman, The Elements of Statistical Learning, 2nd ed. (2009), section 7.2",
-        library="sklearn.metrics.accuracy_score(labels, probabilities.argmax(axis=1))",
         compute=average(ACCURACY),
         means=(ACCURACY,),
     ),
@@ -266,7 +280,6 @@ METRICS: tuple[Metric, ...] = (
         direction="higher is better",
         formula="share of rows whose scored elements are all predicted right",
         reference="Tsoumakas, Katakis, Multi-Label Classification: An Overview, IJDWM 3 (2007)",
-        library="sklearn.metrics.accuracy_score(labels, probabilities >= 0.5)",
         compute=average(SUBSET_ACCURACY),
         means=(SUBSET_ACCURACY,),
     ),
@@ -310,7 +323,6 @@ METRICS: tuple[Metric, ...] = (
         direction="lower is better",
         formula="weighted mean of sum_c p_ic log(p_ic / t_ic)",
         reference="Bishop, Pattern Recognition and Machine Learning (2006), section 10.1.2",
-        library="scipy.special.rel_entr(probabilities, targets).sum(axis=1).mean()",
         compute=average(REVERSE_KL),
         means=(REVERSE_KL,),
     ),
@@ -321,7 +333,6 @@ METRICS: tuple[Metric, ...] = (
         direction="lower is better",
         formula="weighted mean of (KL(P||M) + KL(Q||M)) / 2, M = (P + Q) / 2",
         reference="Lin, Divergence Measures Based on the Shannon Entropy, IEEE Trans. Inf. Theory 37 (1991)",
-        library="(scipy.spatial.distance.jensenshannon(targets, probabilities, axis=1) ** 2).mean()",
         compute=average(JS_DIVERGENCE),
         means=(JS_DIVERGENCE,),
     ),
@@ -386,7 +397,7 @@ METRICS: tuple[Metric, ...] = (
         formula="expected calibration error over n_bins bins of equal weight; equal confidences are never split",
         reference="Nguyen, O'Connor, Posterior Calibration and Exploratory Analysis, EMNLP (2015)",
         measure=lambda observed: adaptive_calibration_error(observed.levels, observed.options.n_bins),
-        resampled=lambda observed: level_statistic(observed.rows, _adaptive(observed)),
+        resampled=_over_equal_mass(adaptive_calibration_error),
     ),
     Metric(
         name="classwise_calibration_error",
@@ -395,7 +406,8 @@ METRICS: tuple[Metric, ...] = (
         direction="lower is better",
         formula="mean over classes of the expected calibration error of that class against the rest",
         reference="Kull et al., Beyond Temperature Scaling, NeurIPS (2019), eq. 2",
-        measure=lambda observed: classwise_calibration_error(observed.classwise_bins),
+        measure=lambda observed: classwise_calibration_error(*observed.class_gaps, observed.rows.weight),
+        resampled=_classwise,
     ),
     Metric(
         name="smooth_calibration_error",
@@ -405,29 +417,31 @@ METRICS: tuple[Metric, ...] = (
         formula="smECE: the size of gaps smoothed by a reflected Gaussian as wide as that size",
         reference="Blasiok, Nakkiran, Smooth ECE, ICLR (2024)",
         measure=lambda observed: smooth_calibration_error(observed.levels),
-        resampled=lambda observed: level_statistic(observed.rows, smooth_calibration_error),
+        resampled=lambda observed: level_statistic(observed.rows, smooth_calibration_error, steps=100_000),
     ),
     Metric(
         name="debiased_calibration_error",
         tasks=ONE_LABEL,
         unit="1",
         direction="lower is better",
-        formula="root of the squared gaps over n_bins bins of equal weight less what chance explains",
+        formula="root of the squared gaps over n_bins bins of equal weight less what chance explains; a weight counts "
+        "as that many rows, so the scale of the weights matters: of weights that sum to 1 it is undefined",
         reference="Kumar, Liang, Ma, Verified Uncertainty Calibration, NeurIPS (2019), definition 5.1",
         measure=lambda observed: debiased_calibration_error(observed.levels, observed.options.n_bins),
-        resampled=lambda observed: level_statistic(observed.rows, _debiased(observed)),
+        resampled=_over_equal_mass(debiased_calibration_error),
     ),
     *(
         Metric(
-            name=f"{score}_{part}",
+            name=f"{name}_{part}",
             tasks=("binary",),
             unit=unit,
             direction=direction,
-            formula=f"{formula}; {score} = miscalibration - discrimination + uncertainty, of the truth as sent",
+            formula=f"{formula}; "
+            + identity.format(f"{name}_miscalibration - {name}_discrimination + {name}_uncertainty"),
             reference="Dimitriadis, Gneiting, Jordan, Stable Reliability Diagrams (CORP), PNAS 118 (2021)",
             measure=_part(decomposition, part),
         )
-        for score, unit, decomposition in DECOMPOSITIONS
+        for name, identity, unit, decomposition in DECOMPOSITIONS
         for part, direction, formula in PARTS
     ),
 )

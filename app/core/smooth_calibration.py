@@ -1,7 +1,5 @@
 """The smooth calibration error: gaps between confidence and outcome, seen through a kernel of a width they set."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from app.core.columns import FloatArray
@@ -12,6 +10,8 @@ _CELLS = 1 << 12  # of the grid over [0, 1]
 # Of wave j, per square of the bandwidth: that of diffusion from node to node. It is the (pi j)**2 / 2 of the Gaussian
 # for waves longer than a cell, and the kernel is nowhere negative, even where a Gaussian is narrower than a cell.
 _DECAY = _CELLS**2 * (1.0 - np.cos(np.pi / _CELLS * np.arange(_CELLS + 1)))
+_NOTHING = 50.0  # waves damped by e**-50 add less than the rounding of the others
+_TOLERANCE = 1e-12
 
 
 def smooth_calibration_error(levels: Levels) -> Value:
@@ -29,8 +29,7 @@ def smooth_calibration_error(levels: Levels) -> Value:
     >>> smooth_calibration_error(levels_of(np.array([0.8, 0.9]), np.array([0.0, 1.0]))).value
     0.35
     """
-    waves = _waves(_node_gaps(levels))
-    return Value(value=_fixed_point(lambda bandwidth: _smoothed_size(waves, bandwidth)))
+    return Value(value=_fixed_point(_waves(_node_gaps(levels))))
 
 
 def _node_gaps(levels: Levels) -> FloatArray:
@@ -53,13 +52,20 @@ def _waves(nodes: FloatArray) -> FloatArray:
 
 def _smoothed_size(waves: FloatArray, bandwidth: float) -> float:
     """The integral over [0, 1] of the absolute value of masses that a reflected Gaussian smoothed."""
-    damped = waves * np.exp(-(bandwidth**2) * _DECAY)
+    exponents = bandwidth**2 * _DECAY
+    damped = waves[: np.searchsorted(exponents, _NOTHING)]
+    damped = damped * np.exp(-exponents[: len(damped)])
     density = np.abs(np.fft.irfft(damped, 2 * _CELLS)[: _CELLS + 1])
     return float(density.sum() - 0.5 * (density[0] + density[-1]))
 
 
-def _fixed_point(size: Callable[[float], float]) -> float:
-    """The value of a falling function of [0, 1] where it equals its argument (Brent's method)."""
+def _fixed_point(waves: FloatArray) -> float:
+    """The size of the smoothed gaps at the bandwidth that it equals (Brent's method)."""
     from scipy.optimize import brentq  # noqa: PLC0415 costs a quarter of a second, and few ask for it
 
-    return size(brentq(lambda bandwidth: size(bandwidth) - bandwidth, 0.0, 2.0, xtol=1e-12))
+    least = 0.5 * abs(float(waves[0]))  # at any bandwidth: that of the gaps added up
+    most = _smoothed_size(waves, least)
+    if most <= least + _TOLERANCE:
+        return most
+    bandwidth = brentq(lambda s: _smoothed_size(waves, s) - s, least, most + _TOLERANCE, xtol=_TOLERANCE)
+    return _smoothed_size(waves, bandwidth)

@@ -1,7 +1,7 @@
 """From a batch to its state: one pass over the scored rows, a chunk at a time. Summaries of parts add up."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from app.core.gather import Chunk, Mean
 from app.core.lint import NO_ROWS, Sample
 from app.core.options import Options
 from app.core.rows import chunks
-from app.core.state import Moments, State
+from app.core.state import GroupSums, Moments, State
 from app.core.tables import empty_table
 from app.core.tasks import TaskName
 
@@ -63,41 +63,56 @@ def summarize(batch: Batch, means: Sequence[Mean], tables: Sequence[str], *, per
         tables: Of `calibration`, `class_frequencies`, `per_class`, `confusion`.
         per_sample: Also keep the loss of every row.
     """
-    summary = _nothing(batch, means, tables)
+    summary = _nothing(batch)
     if per_sample:
         summary.losses.append(np.full(len(batch), np.nan))
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-        for rows in chunks(batch):
-            _add(summary, Chunk(batch, rows, means, tables), batch.first_row)
+    sums: _Sums | None = None
+    for rows in chunks(batch):
+        own = _noted(summary, Chunk(batch, rows, means, tables), batch.first_row)
+        sums = own if sums is None else sums + own
+    if sums is None:
+        sums = _Sums(0, {mean.name: Moments() for mean in means}, {name: empty_table(name, batch) for name in tables})
+    summary.state = _state(batch, sums)
     return summary
 
 
-def _nothing(batch: Batch, means: Sequence[Mean], tables: Sequence[str]) -> Summary:
-    state = State(
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """What chunks of one batch add to its state."""
+
+    weight_sum: int
+    moments: dict[str, Moments]
+    groups: dict[str, GroupSums]
+
+    def __add__(self, other: "_Sums") -> "_Sums":
+        return _Sums(
+            self.weight_sum + other.weight_sum,
+            {name: sums + other.moments[name] for name, sums in self.moments.items()},
+            {name: sums + other.groups[name] for name, sums in self.groups.items()},
+        )
+
+
+def _nothing(batch: Batch) -> Summary:
+    not_normalized = batch.not_normalized.further(batch.first_row)
+    state = State("", batch.n_classes)
+    return Summary(batch.task, batch.options, state, not_normalized, batch.looks_like_probabilities)
+
+
+def _state(batch: Batch, sums: _Sums) -> State:
+    return State(
         fingerprint=batch.options.fingerprint(batch.task, batch.n_classes),
         n_classes=batch.n_classes,
         n_samples=len(batch),
         n_scored=batch.n_scored,
-        moments={mean.name: Moments() for mean in means},
-        groups={name: empty_table(name, batch) for name in tables},
+        weight_sum=sums.weight_sum,
+        moments=sums.moments,
+        groups=sums.groups,
         clustered=batch.clusters is not None,
     )
-    not_normalized = batch.not_normalized.further(batch.first_row)
-    return Summary(batch.task, batch.options, state, not_normalized, batch.looks_like_probabilities)
 
 
-def _add(summary: Summary, chunk: Chunk, first_row: int) -> None:
-    state = summary.state
-    summary.state = replace(
-        state,
-        weight_sum=state.weight_sum + chunk.weight_sum,
-        moments={name: sums + chunk.moments[name] for name, sums in state.moments.items()},
-        groups={name: sums + chunk.tables[name] for name, sums in state.groups.items()},
-    )
-    _note(summary, chunk, first_row)
-
-
-def _note(summary: Summary, chunk: Chunk, first_row: int) -> None:
+def _noted(summary: Summary, chunk: Chunk, first_row: int) -> _Sums:
+    """The sums of a chunk; what else there is to notice is left in the summary."""
     loss = chunk.columns["cross_entropy"]
     infinite = np.isinf(loss)
     if infinite.any():
@@ -107,3 +122,4 @@ def _note(summary: Summary, chunk: Chunk, first_row: int) -> None:
     for losses in summary.losses:
         size = chunk.columns.get("size")
         losses[chunk.numbers] = loss if size is None else loss / size
+    return _Sums(chunk.weight_sum, chunk.moments, chunk.tables)

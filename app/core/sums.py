@@ -11,9 +11,10 @@ products Ozaki, Ogita, Oishi, Rump, "Error-free transformations of matrix multip
 """
 
 import math
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +25,11 @@ UNIT_EXPONENT = -1126
 ONE = 1 << -UNIT_EXPONENT
 SQUARE_ONE = ONE * ONE
 
-_SUM_BITS, _SUM_CHUNK = 36, 1 << 17  # 2**17 numbers of at most 35 bits and a sign add up in 52 bits
-_DOT_BITS, _DOT_CHUNK = 20, 1 << 13  # 2**13 products of two numbers of 19 bits and a sign add up in 51 bits; longer
-# dot products OpenBLAS gives to several threads, which then wait for each other longer than the product takes
-_SURE_LEVELS = 53 // _DOT_BITS
+_FEW = 32
+"""Up to so many numbers Python's integers are quicker than calls of NumPy."""
+
+_SUM_BITS, _SUM_CHUNK = 38, 1 << 15  # 2**15 numbers of at most 37 bits and a sign add up in 52 bits
+_DOT_BITS, _DOT_CHUNK = 20, 1 << 14  # 2**14 products of two numbers of 19 bits and a sign add up in 52 bits
 _NO_BUCKET = 1_000
 _NOWHERE = np.empty(0, dtype=np.intp)
 _SUM_LEVELS, _DOT_LEVELS = 4, 8
@@ -41,11 +43,14 @@ def exact_sum(values: FloatArray) -> int:
     >>> to_float(exact_sum(np.array([1e300, 1.0, -1e300, 2**-1074])))
     1.0
     """
+    if len(values) <= _FEW:
+        counts, shift = _counts(values)
+        return sum(counts) << shift
     total = 0
     for start in range(0, len(values), _SUM_CHUNK):
-        cut = _cut(values[start : start + _SUM_CHUNK], _SUM_BITS, _SUM_LEVELS)
-        for exponent, part in cut.parts:
-            total += _units(float(np.add.reduce(part)), exponent)
+        cut = _cut(values[start : start + _SUM_CHUNK], _SUM_BITS, _room.rows(_SUM_LEVELS + 1))
+        for level, part in enumerate(np.add.reduce(cut.parts, axis=1).tolist()):
+            total += _units(part, cut.exponent(level))
         total += _scattered_sum(cut.rest[cut.unfinished()])
     return total
 
@@ -53,89 +58,85 @@ def exact_sum(values: FloatArray) -> int:
 def exact_group_sums(values: FloatArray, groups: IntArray, n_groups: int) -> list[int]:
     """Exact sums of `values` (n,) by group: sum g adds the values whose entry in `groups` (n,) is g."""
     totals = [0] * n_groups
+    if len(values) <= _FEW:
+        counts, shift = _counts(values)
+        for group, count in zip(groups.tolist(), counts, strict=True):
+            totals[group] += count
+        return [total << shift for total in totals]
     for start in range(0, len(values), _SUM_CHUNK):
         chunk = groups[start : start + _SUM_CHUNK]
-        cut = _cut(values[start : start + _SUM_CHUNK], _SUM_BITS, _SUM_LEVELS)
-        for exponent, part in cut.parts:
+        cut = _cut(values[start : start + _SUM_CHUNK], _SUM_BITS, _room.rows(_SUM_LEVELS + 1))
+        for level, part in enumerate(cut.parts):
+            exponent = cut.exponent(level)
             sums = np.ldexp(np.bincount(chunk, weights=part, minlength=n_groups), -exponent).astype(np.int64)
             shift = exponent - UNIT_EXPONENT
             totals = [total + (units << shift) for total, units in zip(totals, sums.tolist(), strict=True)]
         apart = cut.unfinished()
-        for shift, bucket in _buckets(cut.rest[apart]):
-            rows = apart[bucket]
-            scaled = exact_group_sums(np.ldexp(cut.rest[rows], -shift), chunk[rows], n_groups)
+        rest = cut.rest[apart]
+        for shift, bucket in _buckets(rest):
+            scaled = exact_group_sums(np.ldexp(rest[bucket], -shift), chunk[apart[bucket]], n_groups)
             totals = [total + _shifted(units, shift) for total, units in zip(totals, scaled, strict=True)]
     return totals
 
 
-def exact_power_sums(rows: FloatArray) -> list[tuple[int, int]]:
-    """The sum of each row of (q, n) and of its squares, as `exact_sum` and `exact_dot` give them one by one."""
-    totals = [(0, 0)] * len(rows)
-    for start in range(0, rows.shape[1], _DOT_CHUNK):
-        chunk = rows[:, start : start + _DOT_CHUNK]
-        sums = _grid_power_sums(chunk) or [(exact_sum(row), exact_dot(row, row)) for row in chunk]
-        totals = [(a + c, b + d) for (a, b), (c, d) in zip(totals, sums, strict=True)]
-    return totals
+def exact_power_sums(values: FloatArray) -> tuple[int, int]:
+    """The sum of finite doubles (n,) and of their squares, which are in units of 2**-2252."""
+    if len(values) <= _FEW:
+        counts, shift = _counts(values)
+        return sum(counts) << shift, sum(map(mul, counts, counts)) << 2 * shift
+    total = squares = 0
+    for start in range(0, len(values), _DOT_CHUNK):
+        chunk = values[start : start + _DOT_CHUNK]
+        room = _room.rows(_DOT_LEVELS + 1)[:, : len(chunk)]
+        cut = _cut(chunk, _DOT_BITS, room)
+        apart, n_levels = cut.unfinished(), len(cut.parts)
+        if apart.size:
+            cut.parts[:, apart] = 0.0
+        room[n_levels] = 1.0  # the product with it is the sum
+        for level in range(n_levels):
+            *dots, part = (room[level : n_levels + 1] @ room[level]).tolist()
+            total += _units(part, cut.exponent(level))
+            for other, dot in enumerate(dots, level):
+                squares += _square_units(dot * (1.0 + (other > level)), cut.exponent(level) + cut.exponent(other))
+        if apart.size:
+            total += _scattered_sum(chunk[apart])
+            squares += _scattered_dot(chunk[apart], chunk[apart])
+    return total, squares
 
 
 def exact_dot(x: FloatArray, y: FloatArray) -> int:
     """The sum of the products x_i y_i (n,), in units of 2**-2252: of every product there is."""
+    if y is x:
+        return exact_power_sums(x)[1]
+    if len(x) <= _FEW:
+        (x_counts, x_shift), (y_counts, y_shift) = _counts(x), _counts(y)
+        return int(sum(map(mul, x_counts, y_counts))) << x_shift + y_shift
     total = 0
-    for start in range(0, len(x), _DOT_CHUNK):
-        x_chunk, y_chunk = x[start : start + _DOT_CHUNK], y[start : start + _DOT_CHUNK]
-        x_cut = _cut(x_chunk, _DOT_BITS, _DOT_LEVELS)
-        y_cut = x_cut if y is x else _cut(y_chunk, _DOT_BITS, _DOT_LEVELS)
+    for start in range(0, len(x), _DOT_CHUNK // 2):
+        x_chunk, y_chunk = x[start : start + _DOT_CHUNK // 2], y[start : start + _DOT_CHUNK // 2]
+        rooms = np.split(_room.rows(2 * _DOT_LEVELS + 2), 2)
+        x_cut, y_cut = _cut(x_chunk, _DOT_BITS, rooms[0]), _cut(y_chunk, _DOT_BITS, rooms[1])
         apart = np.union1d(x_cut.unfinished(), y_cut.unfinished())
-        total += _cut_dot(x_cut, y_cut, apart) + _scattered_dot(x_chunk[apart], y_chunk[apart])
+        x_cut.parts[:, apart] = y_cut.parts[:, apart] = 0.0
+        total += _cut_dot(x_cut, y_cut) + _scattered_dot(x_chunk[apart], y_chunk[apart])
     return total
-
-
-def _grid_power_sums(rows: FloatArray) -> list[tuple[int, int]] | None:
-    """All rows at once, for the price of one cut; None where that leaves a rest."""
-    largest = np.maximum(np.maximum.reduce(rows, axis=1), -np.minimum.reduce(rows, axis=1))
-    if not np.isfinite(largest).all():
-        raise ValueError("exact sums take finite numbers")
-    tops = np.frexp(largest)[1] - _DOT_BITS + 1
-    if tops.max() > _MAX_EXPONENT or tops.min() < _MIN_EXPONENT // 2:
-        return None
-    parts, rest = _cut_rows(rows, tops)
-    if rest is not None:
-        return None
-    levels = range(len(parts))
-    pairs = [(i, j) for i in levels for j in levels[i:]]
-    sums = [np.add.reduce(part, axis=1) for part in parts]
-    dots = [np.vecdot(parts[i], parts[j]) * (1.0 + (i < j)) for i, j in pairs]
-    return [
-        (
-            sum(_units(float(s[row]), top - _DOT_BITS * i) for i, s in zip(levels, sums, strict=True)),
-            sum(
-                _square_units(float(d[row]), 2 * top - _DOT_BITS * (i + j))
-                for (i, j), d in zip(pairs, dots, strict=True)
-            ),
-        )
-        for row, top in enumerate(tops.tolist())
-    ]
-
-
-def _cut_rows(rows: FloatArray, tops: NDArray[np.intc]) -> tuple[list[FloatArray], FloatArray | None]:
-    parts: list[FloatArray] = []
-    shift = np.ldexp(1.5, tops + 52)[:, None]
-    rest = rows
-    while len(parts) < _DOT_LEVELS:
-        part = rest + shift
-        part -= shift
-        parts.append(part)
-        rest = np.subtract(rest, part, out=rest if len(parts) > 1 else None)
-        if len(parts) > _SURE_LEVELS and not rest.any():
-            return parts, None
-        shift = shift * 2.0**-_DOT_BITS
-    return parts, rest
 
 
 def exact(value: float) -> int:
     """One finite double as an exact sum."""
-    numerator, denominator = value.as_integer_ratio()
-    return numerator * (ONE // denominator)
+    (count,), shift = _counts(np.array([value]))
+    return count << shift
+
+
+def _counts(values: FloatArray) -> tuple[list[int], int]:
+    """Finite doubles (n,) as whole numbers, and how far these must be shifted to count units."""
+    try:
+        ratios = [value.as_integer_ratio() for value in values.tolist()]
+    except (OverflowError, ValueError) as error:
+        raise ValueError("exact sums take finite numbers") from error
+    n_bits = max([denominator.bit_length() for _, denominator in ratios], default=1)
+    counts = [numerator << n_bits - denominator.bit_length() for numerator, denominator in ratios]
+    return counts, 1 - UNIT_EXPONENT - n_bits
 
 
 def to_float(total: int) -> float:
@@ -147,49 +148,69 @@ def to_float(total: int) -> float:
     return total / ONE
 
 
-def _units(value: float, exponent: int) -> int:
-    return int(math.ldexp(value, -exponent)) << (exponent - UNIT_EXPONENT)
+class _Room(threading.local):
+    """Memory of one thread that every cut uses again: fresh memory costs more than the arithmetic done in it."""
+
+    def __init__(self) -> None:
+        self._doubles = np.empty((_SUM_LEVELS + 1) * _SUM_CHUNK)
+
+    def rows(self, n_rows: int) -> FloatArray:
+        """As many rows of equal length as asked for."""
+        return self._doubles[: len(self._doubles) // n_rows * n_rows].reshape(n_rows, -1)
+
+
+_room = _Room()
 
 
 @dataclass(slots=True)
 class _Cut:
-    """Numbers (n,) as a sum: parts, each of whole multiples of 2**exponent, and a rest."""
+    """Numbers (n,) as a sum: parts (levels, n), each a whole multiple of a power of two, and a rest (n,)."""
 
-    parts: list[tuple[int, FloatArray]]
+    top: int
+    bits: int
+    parts: FloatArray
     rest: FloatArray
-    done: bool = False
+    done: bool
+
+    def exponent(self, level: int) -> int:
+        """Parts of a level are whole multiples of two to this power."""
+        return self.top - self.bits * level
 
     def unfinished(self) -> NDArray[np.intp]:
         """Where the rest is not zero."""
         return _NOWHERE if self.done else np.flatnonzero(self.rest)
 
 
-def _cut(values: FloatArray, bits: int, max_levels: int) -> _Cut:
+def _cut(values: FloatArray, bits: int, room: FloatArray) -> _Cut:
     """Cut finite `values` (n,) into parts of less than `bits` bits, signs included.
 
     The rest is zero but for numbers far smaller than the largest one, or beyond the range in which a grid is safe.
+
+    Args:
+        room: Where the parts go, a level a row, and in the last row the rest.
     """
-    largest = max(float(np.maximum.reduce(values)), -float(np.minimum.reduce(values)))
+    low = float(np.minimum.reduce(values))
+    largest = max(float(np.maximum.reduce(values)), -low)
     if not math.isfinite(largest):
         raise ValueError("exact sums take finite numbers")
+    room = room[:, : len(values)]
     exponent = math.frexp(largest)[1] - bits + 1
-    cut = _Cut([], values, done=not largest)
-    sure_levels = 53 // bits  # a double has 53 bits: before so many parts are cut, looking for a rest is no use
-    while not cut.done and len(cut.parts) < max_levels and _MIN_EXPONENT < exponent < _MAX_EXPONENT:
-        part = _multiples(cut.rest, exponent)
-        cut.parts.append((exponent, part))
-        cut.rest = cut.rest - part
+    cut = _Cut(exponent, bits, room[:0], values, done=not largest)
+    last_bit = math.frexp(low)[1] - 53 if low > 0.0 else None  # of the smallest number: no other ends below it
+    for level, part in enumerate(room[:-1]):
+        if cut.done or not _MIN_EXPONENT < exponent < _MAX_EXPONENT:
+            break
+        shift = math.ldexp(1.5, exponent + 52)
+        np.subtract(np.add(cut.rest, shift, out=part), shift, out=part)  # rounds to multiples of 2**exponent
+        cut.rest = np.subtract(cut.rest, part, out=room[-1])
+        cut.parts = room[: level + 1]
+        cut.done = (level >= 53 // bits and not cut.rest.any()) if last_bit is None else exponent <= last_bit
         exponent -= bits
-        cut.done = len(cut.parts) > sure_levels and not cut.rest.any()
     return cut
 
 
-def _multiples(values: FloatArray, exponent: int) -> FloatArray:
-    """`values` rounded to multiples of 2**exponent, which adding and taking away a large number does."""
-    shift = math.ldexp(1.5, exponent + 52)
-    multiples = values + shift
-    multiples -= shift
-    return multiples
+def _units(value: float, exponent: int) -> int:
+    return int(math.ldexp(value, -exponent)) << (exponent - UNIT_EXPONENT)
 
 
 def _scattered_sum(values: FloatArray) -> int:
@@ -209,19 +230,10 @@ def _scattered_sum(values: FloatArray) -> int:
     return total
 
 
-def _cut_dot(x: _Cut, y: _Cut, left_out: NDArray[np.intp]) -> int:
-    """The dot product of the parts, in which rows `left_out` become 0."""
-    if left_out.size:
-        for _, part in (*x.parts, *y.parts):
-            part[left_out] = 0.0
-    if x is y:
-        return _cut_square(x)
-    return sum(_square_units(float(p @ q), a + b) for a, p in x.parts for b, q in y.parts)
-
-
-def _cut_square(x: _Cut) -> int:
-    squares = sum(_square_units(float(p @ p), 2 * a) for a, p in x.parts)
-    return squares + 2 * sum(_square_units(float(p @ q), a + b) for (a, p), (b, q) in combinations(x.parts, 2))
+def _cut_dot(x: _Cut, y: _Cut) -> int:
+    """The dot product of the parts."""
+    dots = enumerate((x.parts @ y.parts.T).tolist())
+    return sum(_square_units(dot, x.exponent(i) + y.exponent(j)) for i, row in dots for j, dot in enumerate(row))
 
 
 def _scattered_dot(x: FloatArray, y: FloatArray) -> int:
@@ -229,11 +241,10 @@ def _scattered_dot(x: FloatArray, y: FloatArray) -> int:
     total = 0
     for x_shift, x_rows in _buckets(x):
         for y_shift, y_rows in _buckets(y[x_rows]):
-            x_cut = _cut(np.ldexp(x[x_rows][y_rows], -x_shift), _DOT_BITS, _DOT_LEVELS)
-            y_cut = _cut(np.ldexp(y[x_rows][y_rows], -y_shift), _DOT_BITS, _DOT_LEVELS)
-            for a, p in x_cut.parts:
-                for b, q in y_cut.parts:
-                    total += _square_units(float(p @ q), a + b, x_shift + y_shift)
+            total += _shifted(
+                exact_dot(np.ldexp(x[x_rows][y_rows], -x_shift), np.ldexp(y[x_rows][y_rows], -y_shift)),
+                x_shift + y_shift,
+            )
     return total
 
 
@@ -245,9 +256,9 @@ def _buckets(values: FloatArray) -> Iterator[tuple[int, NDArray[np.intp]]]:
             yield bucket * _BUCKET_BITS, np.flatnonzero(buckets == bucket)
 
 
-def _square_units(value: float, exponent: int, scale: int = 0) -> int:
-    """`value` times 2**scale in units of products; `value` is a whole multiple of 2**exponent."""
-    return _shifted(int(math.ldexp(value, -exponent)), exponent + scale - 2 * UNIT_EXPONENT)
+def _square_units(value: float, exponent: int) -> int:
+    """`value`, a whole multiple of 2**exponent, in units of products."""
+    return int(math.ldexp(value, -exponent)) << (exponent - 2 * UNIT_EXPONENT)
 
 
 def _shifted(count: int, places: int) -> int:

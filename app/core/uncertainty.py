@@ -1,6 +1,7 @@
 """Means with their standard errors and intervals, from exact sums."""
 
 import math
+from functools import lru_cache
 
 from scipy.special import stdtrit
 
@@ -9,6 +10,7 @@ from app.core.sums import ONE, SQUARE_ONE
 from app.core.values import INFINITE, Value, undefined
 
 
+@lru_cache(maxsize=64)  # several metrics start from the same mean
 def mean(moments: Moments, confidence_level: float) -> Value:
     """sum z / sum v with the standard error of the linearised ratio estimator.
 
@@ -34,7 +36,7 @@ def standard_error(moments: Moments) -> float | None:
         return None
     shared = _shared_zeros(moments)
     z, v = moments.z >> shared, moments.v >> shared
-    zz, zv, vv = (total >> 2 * shared for total in (moments.zz, moments.zv, moments.vv))
+    zz, zv, vv = moments.zz >> 2 * shared, moments.zv >> 2 * shared, moments.vv >> 2 * shared
     # sum (z_i - m v_i)**2 = (zz v**2 - 2 z v zv + z**2 vv) / v**2, in integers: nothing cancels before the one rounding
     squares = zz * v * v - 2 * z * v * zv + z * z * vv
     try:
@@ -53,6 +55,7 @@ def _trailing_zeros(total: int) -> int:
     return (total & -total).bit_length() - 1
 
 
+@lru_cache(maxsize=1024)
 def t_quantile(degrees_of_freedom: int, confidence_level: float) -> float:
     """Half the width, in standard errors, of a two-sided Student t interval."""
     return float(stdtrit(degrees_of_freedom, 0.5 + confidence_level / 2))

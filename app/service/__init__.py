@@ -2,9 +2,9 @@
 
 from app.service.calibrating import CALIBRATED, CALIBRATING_OPTIONS, CalibrateRequest, calibrate
 from app.service.comparing import COMPARED, CompareRequest, compare
-from app.service.scoring import ScoreRequest
+from app.service.scoring import ScoreRequest, score
 from app.service.sections import INCLUDES, Include
-from app.service.streaming import Threads, score, score_parts
+from app.service.streaming import score_parts
 
 __all__ = [
     "CALIBRATED",
@@ -15,7 +15,6 @@ __all__ = [
     "CompareRequest",
     "Include",
     "ScoreRequest",
-    "Threads",
     "calibrate",
     "compare",
     "score",

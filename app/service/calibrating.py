@@ -8,7 +8,7 @@ import numpy as np
 
 from app.core.batches import Batch, batch_of
 from app.core.columns import Column, FloatArray
-from app.core.crossfit import Evidence, calibrated, cross_fitted_gain, evidence_of, fitted, folds, held_out_losses
+from app.core.crossfit import Evidence, calibrated, cross_fitted_gain, evidence_of, fitted, folds_of, held_out_losses
 from app.core.findings import Finding, warning
 from app.core.lint import sample_of
 from app.core.losses import NATS_PER_UNIT
@@ -45,6 +45,8 @@ CALIBRATING_OPTIONS = (
     "confidence_level",
 )
 """The options of scoring that bear on a fit; all others are refused."""
+
+_REWORDED = {"single_class": {"detail": "only one class occurs in the truth: the fit has seen no other"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +107,12 @@ def _losses(evidence: Evidence, fit: Calibrator, before: FloatArray) -> dict[str
 
 
 def _gain(evidence: Evidence, request: CalibrateRequest, before: FloatArray) -> Value:
-    if len(evidence) < 2:
-        return undefined("fewer than 2 rows of positive weight: none can be held out")
+    if evidence.n_units < 2:
+        units = "rows" if evidence.clusters is None else "clusters"
+        return undefined(f"fewer than 2 {units} of positive weight: none can be held out")
     options = evidence.batch.options
-    after = held_out_losses(evidence, request.method, before, folds(len(evidence), request.n_folds, request.seed))
+    fold = folds_of(evidence, request.n_folds, request.seed)
+    after = held_out_losses(evidence, request.method, before, fold)
     gain = cross_fitted_gain(evidence, before, after, options.confidence_level)
     return gain.scaled(NATS_PER_UNIT[options.unit])
 
@@ -125,7 +129,7 @@ def _warnings(batch: Batch, evidence: Evidence) -> list[dict[str, Any]]:
     summary.sample = sample_of(batch)
     loss = mean(summary.state.moments[CROSS_ENTROPY.name], 0.95)
     known = [entry for entry in warnings_of(summary, loss) if entry["code"] != "zero_probability"]
-    return [*_floored(evidence), *known]
+    return [*_floored(evidence), *(entry | _REWORDED.get(entry["code"], {}) for entry in known)]
 
 
 def _floored(evidence: Evidence) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from app.core.losses import NATS_PER_UNIT
 from app.core.pairing import Sample, row_order, sample_of
 from app.core.tasks import TASKS, TaskName
 from app.errors import InvalidInput
-from app.service.scoring import ScoreRequest, score_at_once
+from app.service.scoring import ScoreRequest, score
 from app.wire.json import escaped
 
 COMPARED: tuple[TaskName, ...] = ("binary", "multiclass", "tokens")
@@ -60,13 +60,14 @@ def compare(request: CompareRequest) -> dict[str, Any]:
     batches = {name: scored[name][0] for name in request.candidates}
     answers = {name: scored[name][1] for name in request.candidates}
     sample, first, terms = sample_of(batches), answers[request.baseline], _terms(request)
-    answer = {
+    answer: dict[str, Any] = {
         **{name: first[name] for name in ("task", "unit", "n_scored")},
         "candidates": {name: {"metrics": answers[name]["metrics"]} for name in answers},
         "comparisons": [pair.to_json() for pair in comparisons(sample, terms)],
         "warnings": list(_warnings(request.baseline, answers)),
         "options": {**first["options"], "margin": request.margin},
     }
+    del answer["options"]["n_worst"]  # of a section, and a comparison has none
     if request.shared.slices:
         answer["slices"] = _slices(batches[request.baseline], sample, terms)
     return answer
@@ -89,7 +90,7 @@ def _scored(request: CompareRequest, name: str) -> tuple[Batch, dict[str, Any]]:
     own = replace(request.shared, columns={**request.shared.columns, form: column})
     with _pointing_into(request.place(name), form):
         batch = batch_of(own.task, own.columns, own.options, own.slices)
-        return batch, score_at_once(replace(own, slices={}))
+        return batch, score(replace(own, slices={}))
 
 
 @contextmanager

@@ -34,8 +34,11 @@ class ScoreRequest:
     bootstrap: Bootstrap | None = None
 
 
-def score_at_once(request: ScoreRequest) -> dict[str, Any]:
-    """The answer about one batch, ready for JSON but for NumPy arrays in it, whose NaN stands for null.
+def score(request: ScoreRequest) -> dict[str, Any]:
+    """Score one batch.
+
+    Returns:
+        The answer of the contract, ready for JSON but for NumPy arrays in it, whose NaN stands for null.
 
     Raises:
         InvalidInput: A value breaks a rule; the pointer names field and index.

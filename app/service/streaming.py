@@ -1,52 +1,25 @@
-"""Scoring rows in parts: their states add up, so parts may arrive one by one, and threads may share them."""
+"""Scoring rows that come in parts: the sums of parts add up, so no more than one part is kept."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
-from itertools import chain, starmap
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from app.core.batches import MAX_SLICES, batch_of
-from app.core.columns import Column, Ragged, joined_columns, kind_of, n_bytes_of
+from app.core.columns import Column, joined_columns, kind_of, n_bytes_of
 from app.core.metric import Metric
 from app.core.registry import metrics_for
 from app.errors import InvalidInput, TooLarge
-from app.service.scoring import ScoreRequest, answer_of, part_of, score_at_once
+from app.service.scoring import ScoreRequest, answer_of, part_of, score
 from app.service.sections import Part
 
-PIECE_BYTES = 4 << 20
-"""Of columns: so many rows are scored at a time, by one thread; with fewer, threads cost more than they save."""
+MIN_PART_BYTES = 1 << 20
+"""Of columns: smaller parts are joined before they are scored, for each costs what some thousand rows do."""
 
 _BYTES_PER_LOSS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Threads:
-    """Threads that share the rows of one request."""
-
-    executor: Executor
-    n: int
-
-
-def score(request: ScoreRequest, threads: Threads | None = None) -> dict[str, Any]:
-    """Score one batch; threads change nothing but the time it takes.
-
-    Returns:
-        The answer of the contract, ready for JSON but for NumPy arrays in it, whose NaN stands for null.
-
-    Raises:
-        InvalidInput: A value breaks a rule; the pointer names field and index.
-    """
-    if threads is None or _needs_all_rows(request) or _n_bytes(request) <= PIECE_BYTES:
-        return score_at_once(request)
-    try:
-        return _added_up(_pieces(request), threads, _n_bytes(request))
-    except InvalidInput:
-        return score_at_once(request)  # all rows at once know all errors
-
-
-def score_parts(parts: Iterable[ScoreRequest], max_held_bytes: int, threads: Threads | None = None) -> dict[str, Any]:
+def score_parts(parts: Iterable[ScoreRequest], max_held_bytes: int) -> dict[str, Any]:
     """Score the rows of all parts as one batch: the same numbers, to the last bit, as of all rows at once.
 
     Args:
@@ -64,8 +37,8 @@ def score_parts(parts: Iterable[ScoreRequest], max_held_bytes: int, threads: Thr
         raise InvalidInput.at("", "empty", "must hold at least one sample, found none")
     alike = chain([first], _alike(first, parts))
     if _needs_all_rows(first):
-        return score_at_once(_together(alike, max_held_bytes))
-    return _added_up(chain.from_iterable(map(_pieces, alike)), threads, max_held_bytes)
+        return score(_together(alike, max_held_bytes))
+    return _added_up(_gathered(alike), max_held_bytes)
 
 
 def _needs_all_rows(request: ScoreRequest) -> bool:
@@ -93,45 +66,33 @@ def _check_columns(first: Mapping[str, Column], further: Mapping[str, Column], p
             raise InvalidInput.at(f"{place}/{name}/{n_rows}", "wrong_type", rule)
 
 
-def _added_up(pieces: Iterator[ScoreRequest], threads: Threads | None, max_held_bytes: int) -> dict[str, Any]:
-    first = next(pieces)
-    scored = _in_order(_numbered(chain([first], pieces)), threads)
-    metrics, total = next(scored)
-    for _, part in scored:
+def _gathered(parts: Iterator[ScoreRequest]) -> Iterator[ScoreRequest]:
+    """The same rows in parts that are not small."""
+    kept: list[ScoreRequest] = []
+    for part in parts:
+        kept.append(part)
+        if sum(map(_n_bytes, kept)) >= MIN_PART_BYTES:
+            yield _joined(kept)
+            kept = []
+    if kept:
+        yield _joined(kept)
+
+
+def _added_up(parts: Iterator[ScoreRequest], max_held_bytes: int) -> dict[str, Any]:
+    first = next(parts)
+    metrics, total = _scored(first, 0)
+    for request in parts:
+        _, part = _scored(request, total.summary.state.n_samples)
         _check_width(total, part)
         total += part
         _check_held(total, max_held_bytes)
     return answer_of(first, metrics, total)
 
 
-def _numbered(pieces: Iterator[ScoreRequest]) -> Iterator[tuple[ScoreRequest, int]]:
-    """Pieces with the number of their first row."""
-    first_row = 0
-    for piece in pieces:
-        yield piece, first_row
-        first_row += _n_rows(piece)
-
-
-def _scored(piece: ScoreRequest, first_row: int) -> tuple[list[Metric], Part]:
-    batch = batch_of(piece.task, piece.columns, piece.options, piece.slices, first_row)
-    metrics = metrics_for(batch, piece.metrics)
-    return metrics, part_of(batch, metrics, piece.include)
-
-
-def _in_order(
-    pieces: Iterator[tuple[ScoreRequest, int]], threads: Threads | None
-) -> Iterator[tuple[list[Metric], Part]]:
-    """The scored pieces as they came; threads work on no more than there are, so that few are in memory."""
-    if threads is None:
-        yield from starmap(_scored, pieces)
-        return
-    under_way: deque[Future[tuple[list[Metric], Part]]] = deque()
-    for piece in pieces:
-        under_way.append(threads.executor.submit(_scored, *piece))
-        while under_way and (under_way[0].done() or len(under_way) > threads.n):
-            yield under_way.popleft().result()
-    while under_way:
-        yield under_way.popleft().result()
+def _scored(request: ScoreRequest, first_row: int) -> tuple[list[Metric], Part]:
+    batch = batch_of(request.task, request.columns, request.options, request.slices, first_row)
+    metrics = metrics_for(batch, request.metrics)
+    return metrics, part_of(batch, metrics, request.include)
 
 
 def _check_width(total: Part, part: Part) -> None:
@@ -163,23 +124,14 @@ def _together(parts: Iterator[ScoreRequest], max_held_bytes: int) -> ScoreReques
                 "cluster_id, gradient, bootstrap and metrics on request need all rows at once: the columns must fit in "
                 f"{max_held_bytes} bytes"
             )
-    if len(kept) == 1:
-        return kept[0]
-    columns = joined_columns([part.columns for part in kept])
-    return replace(kept[0], columns=columns, slices=joined_columns([part.slices for part in kept]))
+    return _joined(kept)
 
 
-def _pieces(request: ScoreRequest) -> Iterator[ScoreRequest]:
-    """The request, or where it is large requests about some of its rows each."""
-    columns = [*request.columns.values(), *request.slices.values()]
-    n_rows, n_bytes = _n_rows(request), _n_bytes(request)
-    if n_bytes <= PIECE_BYTES or any(len(column) != n_rows for column in columns):
-        yield request
-        return
-    step = max(1, n_rows * PIECE_BYTES // n_bytes)
-    for start in range(0, n_rows, step):
-        rows = slice(start, min(start + step, n_rows))
-        yield replace(request, columns=_rows(request.columns, rows), slices=_rows(request.slices, rows))
+def _joined(parts: list[ScoreRequest]) -> ScoreRequest:
+    if len(parts) == 1:
+        return parts[0]
+    columns = joined_columns([part.columns for part in parts])
+    return replace(parts[0], columns=columns, slices=joined_columns([part.slices for part in parts]))
 
 
 def _n_rows(request: ScoreRequest) -> int:
@@ -188,7 +140,3 @@ def _n_rows(request: ScoreRequest) -> int:
 
 def _n_bytes(request: ScoreRequest) -> int:
     return sum(map(n_bytes_of, chain(request.columns.values(), request.slices.values())))
-
-
-def _rows(columns: Mapping[str, Column], rows: slice) -> dict[str, Column]:
-    return {name: column.take(rows) if isinstance(column, Ragged) else column[rows] for name, column in columns.items()}

@@ -14,10 +14,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import orjson
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from app.core.columns import Column, Ragged
+from app.core.columns import Column
 from app.errors import FieldError, InvalidInput, MalformedBody
+from app.wire.fast_json import lift, shaped
 
 MAX_ECHO = 80
 UNKNOWN_TO_JSON = re.compile(rb"\b(NaN|Infinity)\b")
@@ -32,14 +33,14 @@ class Kind:
 
     word: str
     types: frozenset[type]
-    dtype: DTypeLike
+    dtype: np.dtype[Any]
 
 
 # null stands for NaN, which JSON lacks: rows that are not scored may hold it, the batch refuses it in others.
-NUMBER = Kind("a number", frozenset({int, float, type(None)}), np.float64)
-INTEGER = Kind("an integer", frozenset({int}), np.int64)
-BOOLEAN = Kind("a boolean", frozenset({bool}), np.bool_)
-STRING = Kind("a string", frozenset({str}), np.object_)
+NUMBER = Kind("a number", frozenset({int, float, type(None)}), np.dtype(np.float64))
+INTEGER = Kind("an integer", frozenset({int}), np.dtype(np.int64))
+BOOLEAN = Kind("a boolean", frozenset({bool}), np.dtype(np.bool_))
+STRING = Kind("a string", frozenset({str}), np.dtype(np.object_))
 
 KINDS: dict[str, tuple[Kind, ...]] = {
     "labels": (INTEGER, BOOLEAN, STRING),
@@ -69,11 +70,50 @@ def decode(body: bytes | bytearray) -> dict[str, Any]:
     >>> decode(b'{"labels": [1, 0], "probabilities": [[0.25, 0.75], [1, null]], "unit": "bits"}')
     {'labels': array([1, 0]), 'probabilities': array([[0.25, 0.75], [1.  ,  nan]]), 'unit': 'bits'}
     """
-    fields = _object(body)
+    return _lifted(body) or _filled(_object(body), {})
+
+
+def column_of(pointer: str, kinds: tuple[Kind, ...], value: object) -> Column | None:
+    """The array of a list of values or of lists, of the first of `kinds` that all values are; None of null.
+
+    Raises:
+        InvalidInput: Not a list, or the values at `pointer` are not all of one of the kinds.
+
+    >>> column_of("/logits", (NUMBER,), [[1, 2], [3, 4.5]])
+    array([[1. , 2. ], [3. , 4.5]])
+    """
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        raise InvalidInput.at(pointer, "wrong_type", f"must be a list, {found(value)}")
+    types = set(map(type, value))
+    if list not in types:
+        return _values(pointer, kinds, [value], nested=False)
+    if len(types) > 1:
+        raise _uneven_depth(pointer, kinds, value)
+    return shaped(_values(pointer, kinds, value, nested=True), list(map(len, value)))
+
+
+def _lifted(body: bytes | bytearray) -> dict[str, Any] | None:
+    """The same with long columns read apart; None if there are none, or if anything is wrong."""
+    text, columns = lift(body, lambda name, values: column_of(f"/{name}", KINDS[name], values))
+    if not columns:
+        return None
+    try:
+        fields = _filled(_object(text), columns)
+    except (MalformedBody, InvalidInput):
+        return None
+    return None if columns else fields
+
+
+def _filled(fields: dict[str, Any], lifted: dict[str, Column]) -> dict[str, Any]:
+    """The fields with their columns; those of `lifted` that are found are taken out of it."""
     refusals = []
     for holder, name, pointer, kinds in _columns(fields):
+        value = holder[name]
+        known = isinstance(value, str) and value in lifted and kinds is KINDS.get(name)
         try:
-            holder[name] = _column(pointer, kinds, holder[name])
+            holder[name] = lifted.pop(value) if known else column_of(pointer, kinds, value)
         except InvalidInput as refusal:
             refusals.append(refusal)
     if refusals:
@@ -133,30 +173,12 @@ def _object(body: bytes | bytearray) -> dict[str, Any]:
     return value
 
 
-def _column(pointer: str, kinds: tuple[Kind, ...], value: object) -> Column | None:
-    if value is None:
-        return None
-    if not isinstance(value, list):
-        raise InvalidInput.at(pointer, "wrong_type", f"must be a list, {found(value)}")
-    types = set(map(type, value))
-    if list not in types:
-        return _values(pointer, kinds, [value], nested=False)
-    if types != {list}:
-        raise _uneven_depth(pointer, kinds, value)
-    return _table(_values(pointer, kinds, value, nested=True), value)
-
-
-def _table(values: NDArray[Any], rows: Rows) -> Column:
-    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-    if lengths[0] > 0 and (lengths == lengths[0]).all():
-        return values.reshape(len(rows), -1)
-    return Ragged(values, np.concatenate(([0], np.cumsum(lengths))))
-
-
 def _values(pointer: str, kinds: tuple[Kind, ...], rows: Rows, *, nested: bool) -> NDArray[Any]:
     types = set(map(type, chain.from_iterable(rows)))
-    kind = next((kind for kind in kinds if types <= kind.types), None)
-    if kind is None:
+    for kind in kinds:
+        if types <= kind.types:
+            break
+    else:
         raise _wrong_types(pointer, kinds, rows, nested=nested)
     try:
         return np.fromiter(chain.from_iterable(rows), kind.dtype, sum(map(len, rows)))

@@ -8,6 +8,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 from scipy.stats import ttest_rel
 from structlog.typing import EventDict
 
@@ -80,6 +81,7 @@ async def test_an_answer_is_as_documented(task: TaskName, client: httpx.AsyncCli
         (name, body["baseline"]) for name in others
     ]
     assert found["options"].items() >= {"margin": body.get("margin", 0.0), "confidence_level": 0.95}.items()
+    assert "n_worst" not in found["options"]
     assert ("p_value_adjusted" in found["comparisons"][0]) is (len(others) > 1)
 
 
@@ -151,6 +153,18 @@ async def test_equal_candidates_differ_by_nothing(client: httpx.AsyncClient) -> 
     assert (pair["p_value"], pair["ties"], pair["verdict"]) == (1, 3, "inconclusive")
     (pair,) = (await compared(client, "binary", body | {"margin": 0.001}))["comparisons"]
     assert pair["verdict"] == "equivalent"
+
+
+@pytest.mark.parametrize("labels", [[1], [1, 1, 1], [1, 0, 1]])
+async def test_one_model_in_two_forms_is_no_better(labels: list[int], client: httpx.AsyncClient) -> None:
+    logits = np.array([0.3, -0.9, 2.1][: len(labels)])
+    forms = {"logits": {"logits": logits.tolist()}, "shares": {"probabilities": expit(logits).tolist()}}
+    for baseline in forms:
+        fourfold = {name: {form: values * 4 for form, values in one.items()} for name, one in forms.items()}
+        body = {"labels": labels * 4, "baseline": baseline, "candidates": fourfold}
+        (pair,) = (await compared(client, "binary", body))["comparisons"]
+        assert (pair["difference"]["value"], pair["p_value"], pair["verdict"]) == (0, 1, "inconclusive")
+        assert (pair["wins"], pair["losses"], pair["ties"]) == (0, 0, len(labels) * 4)
 
 
 async def test_an_infinite_loss_is_told_of_the_one_who_has_it(client: httpx.AsyncClient) -> None:
@@ -225,7 +239,17 @@ A = BODIES["binary"]["candidates"]["a"]
         ("binary", binary(targets=[1] * 4), ("", "exclusive", "found labels and targets")),
         ("binary", binary(probabilities=[1] * 4), ("/probabilities", "unknown_field", "belongs into a candidate")),
         ("binary", binary(candidate={}), ("/candidate", "unknown_field", 'did you mean "candidates"?')),
-        ("binary", binary(include=["worst"]), ("/include", "unknown_field", "comparing binary knows")),
+        ("binary", binary(include=["worst"]), ("/include", "unknown_field", "a comparison has no use for it")),
+        (
+            "binary",
+            binary(n_worst=3),
+            ("/n_worst", "unknown_field", "scoring does, but a comparison has no use for it"),
+        ),
+        (
+            "binary",
+            binary(top_k=[1]),
+            ("/top_k", "unknown_field", "comparing binary knows; this one belongs to multiclass"),
+        ),
         ("binary", with_b(None), ("/candidates/b", "wrong_type", "must be an object, found null")),
         ("binary", with_b({}), ("/candidates/b", "missing", "one of probabilities, logits, found none")),
         ("binary", with_b({"logits": None}), ("/candidates/b", "missing", "found none")),
@@ -366,7 +390,7 @@ def test_no_body_makes_the_service_fail() -> None:
     @given(st.sampled_from(COMPARED).flatmap(changed))
     def holds(case: tuple[TaskName, Body]) -> None:
         try:
-            found = answer(case[0], orjson.dumps(case[1]), 100)
+            found = answer(case[0], orjson.dumps(case[1]))
         except SurprisalError:
             outcomes["refused"] += 1
         else:

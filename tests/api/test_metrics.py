@@ -28,3 +28,10 @@ async def test_an_entry_names_its_tasks(name: str, tasks: list[str], client: htt
     entries = {entry["name"]: entry for entry in (await client.get("/v1/metrics")).json()["metrics"]}
     assert entries[name]["tasks"] == tasks
     assert entries[name]["mergeable"] is True
+
+
+async def test_calls_of_libraries_are_named_by_task(client: httpx.AsyncClient) -> None:
+    entries = {entry["name"]: entry for entry in (await client.get("/v1/metrics")).json()["metrics"]}
+    assert entries["brier_score"]["library"]["binary"] == "sklearn.metrics.brier_score_loss(labels, probabilities)"
+    assert entries["entropy_gap"]["library"] == {}
+    assert all(set(entry["library"]) <= set(entry["tasks"]) for entry in entries.values())

@@ -210,7 +210,7 @@ async def test_exactly_one_truth_and_one_prediction(
     ("field", "value", "error"),
     [
         ("probs", 1, ("/probs", "unknown_field", 'multiclass scoring knows; did you mean "probabilities"?')),
-        ("n_bytes", [1], ("/n_bytes", "unknown_field", 'did you mean "n_bins"?')),
+        ("n_bytes", [1], ("/n_bytes", "unknown_field", "multiclass scoring knows; this one belongs to tokens")),
         ("cluster_id", [True], ("/cluster_id/0", "wrong_type", "found true")),
         ("cluster_id", ["a", "b"], ("/cluster_id", "wrong_length", "found 2")),
         ("slices", [1], ("/slices", "wrong_type", "one value a row")),
@@ -222,7 +222,7 @@ async def test_exactly_one_truth_and_one_prediction(
         ("bootstrap", {"n": 1}, ("/bootstrap/n", "unknown_field", "n_resamples or seed")),
         ("metrics", ["accuracy"], ("/metrics/0", "out_of_range", 'found the string "accuracy"')),
         ("n_worst", 0, ("/n_worst", "out_of_range", "found 0")),
-        ("threshold", 0.5, ("/threshold", "unknown_field", "multiclass scoring knows")),
+        ("threshold", 0.5, ("/threshold", "unknown_field", "knows; this one belongs to binary, multilabel")),
         ("a/b~c", 1, ("/a~1b~0c", "unknown_field", "multiclass scoring knows")),
         ("unit", "nat", ("/unit", "out_of_range", """'hartleys', found the string "nat\"""")),
         ("unit", None, ("/unit", "out_of_range", "'hartleys', found null")),

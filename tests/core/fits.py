@@ -52,9 +52,7 @@ def fitted_temperature(task: TaskName, body: Body) -> float:
 def fitting_body(task: TaskName, seed: int) -> Body:
     """A random body of scoring without the options that a fit does not know."""
     body = random_body(task, np.random.default_rng(seed))
-    kept = {name: value for name, value in body.items() if name in (*COLUMNS, *CALIBRATING_OPTIONS)}
-    kept.pop("cluster_id", None)
-    return kept
+    return {name: value for name, value in body.items() if name in (*COLUMNS, *CALIBRATING_OPTIONS)}
 
 
 def overconfident(n: int, k: int, temperature: float, seed: int = 0) -> tuple[FloatArray, Any]:

@@ -1,4 +1,5 @@
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -8,10 +9,10 @@ from hypothesis import strategies as st
 from app.core.binning import (
     adaptive_calibration_error,
     classwise_calibration_error,
+    classwise_gap,
     debiased_calibration_error,
-    one_vs_rest_bins,
 )
-from app.core.calibration import expected_gap
+from app.core.calibration import bin_index, expected_gap
 from app.core.columns import FloatArray
 from app.core.levels import levels_of
 from app.core.options import Options
@@ -63,7 +64,7 @@ def test_one_row() -> None:
     found = debiased_calibration_error(levels, 15)
     assert (found.status, found.reason) == (
         "undefined",
-        "too few samples: must have 2 rows a bin on average, found 1",
+        "too few samples: must have 2 rows a bin on average, found 1; a weight counts as that many rows",
     )
 
 
@@ -86,6 +87,17 @@ def test_the_debiased_square_is_right_on_average() -> None:
     assert np.mean(squares) == pytest.approx(np.mean((confidence - truth) ** 2), abs=4 * error)
 
 
+def test_weights_are_numbers_of_rows_for_the_debiased_error() -> None:
+    """So a weight of 2 is a copy, and weights that sum to 1 are one row in all."""
+    confidence, labels = forecasts(300, 8)
+    copies = number(debiased_calibration_error(levels_of(np.repeat(confidence, 2), np.repeat(labels, 2)), 15))
+    assert number(debiased_calibration_error(levels_of(confidence, labels, np.full(300, 2.0)), 15)) == copies
+    assert number(debiased_calibration_error(levels_of(confidence, labels), 15)) < copies
+    shares = debiased_calibration_error(levels_of(confidence, labels, np.full(300, 1 / 300)), 15)
+    assert shares.reason is not None
+    assert shares.reason.endswith("found 0.0666667; a weight counts as that many rows")
+
+
 def test_soft_truth_without_noise_has_no_bias() -> None:
     confidence = np.repeat([0.2, 0.8], 10)
     levels = levels_of(confidence, confidence - 0.1)
@@ -100,35 +112,38 @@ def test_equal_mass_errors_lie_in_the_unit_interval(rows: list[tuple[float, bool
     assert 0.0 <= (debiased_calibration_error(levels, n_bins).value or 0.0) <= 1.0
 
 
+def classwise(probabilities: FloatArray, targets: FloatArray, weight: FloatArray, options: Options) -> float:
+    """Of (n, k) rows."""
+    bins = bin_index(probabilities.T, options.n_bins, options.bin_edges).astype(np.uint16)
+    return number(classwise_calibration_error(bins, (probabilities - targets).T * weight, weight))
+
+
 def test_classes_by_hand() -> None:
-    probabilities = np.array([[0.75, 0.25], [0.25, 0.25], [0.0, 0.5]])
-    labels = np.array([0, 2])
-    bins = one_vs_rest_bins(probabilities, (labels == c for c in range(3)), None, Options(n_bins=4, bin_edges="left"))
-    assert number(classwise_calibration_error(bins)) == ((0.25 + 0.25) / 2 + 0.25 + (0.5 + 0.0) / 2) / 3
+    probabilities = np.array([[0.75, 0.25, 0.0], [0.25, 0.25, 0.5]])
+    found = classwise(probabilities, np.eye(3)[[0, 2]], np.ones(2), Options(n_bins=4))
+    assert found == ((0.25 + 0.25) / 2 + 0.25 + (0.5 + 0.0) / 2) / 3
 
 
-def test_two_classes_are_the_binary_error_twice() -> None:
+@pytest.mark.parametrize("edge", ["left", "right"])
+def test_two_classes_are_the_binary_error_twice(edge: Literal["left", "right"]) -> None:
     p, y = forecasts(500, 3)
-    both = one_vs_rest_bins(np.array([p, p]), [y, y == 1], None, Options())
-    assert classwise_calibration_error(both) == expected_gap(
-        calibration({"confidence": p, "frequency": y}, None, Options())
-    )
+    weight, options = np.random.default_rng(3).exponential(size=500), Options(bin_edges=edge)
+    binary = expected_gap(calibration({"confidence": p, "frequency": y}, weight, options))
+    twice = classwise(np.stack([p, p], axis=1), np.stack([y, y], axis=1), weight, options)
+    assert twice == pytest.approx(number(binary), rel=1e-13)
 
 
-def test_bins_of_parts_add_up() -> None:
+def test_rows_that_count_twice_are_copies() -> None:
     rng = np.random.default_rng(6)
-    probabilities, targets, weight = rng.dirichlet(np.ones(3), 50).T, rng.dirichlet(np.ones(3), 50).T, rng.random(50)
-    whole = one_vs_rest_bins(probabilities, targets, weight, Options())
-    head, tail = (
-        one_vs_rest_bins(probabilities[:, part], targets[:, part], weight[part], Options())
-        for part in (slice(20), slice(20, None))
-    )
-    assert [a + b for a, b in zip(head, tail, strict=True)] == whole
+    counts = rng.integers(0, 3, 50)
+    copies = np.repeat(np.arange(50), counts)
+    bins, gaps = rng.integers(0, 15, (3, 50)).astype(np.uint16), rng.normal(size=(3, 50))
+    assert classwise_gap(bins, gaps, counts) == pytest.approx(classwise_gap(bins[:, copies], gaps[:, copies]))
 
 
 def test_classwise_number_of_the_authors_of_verified_calibration() -> None:
     """uncertainty-calibration 0.1.4: get_ece(probabilities, labels, mode="marginal")."""
     rng = np.random.default_rng(7)
     probabilities, labels = rng.dirichlet(np.ones(5), 1000), rng.integers(0, 5, 1000)
-    bins = one_vs_rest_bins(probabilities.T, (labels == c for c in range(5)), None, Options())
-    assert number(classwise_calibration_error(bins)) == pytest.approx(0.1364444309057682, rel=1e-12)
+    found = classwise(probabilities, np.eye(5)[labels], np.ones(1000), Options())
+    assert found == pytest.approx(0.1364444309057682, rel=1e-12)

@@ -1,13 +1,17 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy.stats import bootstrap as scipy_bootstrap
 
-from app.core.binning import adaptive_calibration_error
+from app.core.binning import adaptive_calibration_error, debiased_calibration_error
 from app.core.bootstrap import (
-    MAX_DRAWS,
+    MAX_STEPS,
     BinaryRows,
     Bootstrap,
+    Statistic,
     binary_rows,
+    check_work,
     expected_gap_statistic,
     largest_gap_statistic,
     level_statistic,
@@ -19,12 +23,14 @@ from app.core.calibration import bin_index, expected_gap, largest_gap
 from app.core.columns import FloatArray, IntArray
 from app.core.levels import Levels, levels_of
 from app.core.options import Options
+from app.core.smooth_calibration import smooth_calibration_error
 from app.core.tables import calibration
 from app.core.values import INFINITE, Value, undefined
 from app.errors import InvalidInput
 from tests.core.test_binning import forecasts
 
 FEW = Bootstrap(n_resamples=20)
+FREE = Statistic(lambda _: 0.5, steps_per_row=0.0, steps=0)
 
 
 def rows_of(n: int, seed: int) -> BinaryRows:
@@ -34,6 +40,10 @@ def rows_of(n: int, seed: int) -> BinaryRows:
 
 def adaptive(levels: Levels) -> Value:
     return adaptive_calibration_error(levels, 10)
+
+
+def varied_of(statistic: Statistic, n: int, plan: Bootstrap, clusters: IntArray | None = None) -> FloatArray:
+    return replicates({"it": statistic}, n, plan, clusters)["it"]
 
 
 def test_rows_stand_in_an_order_of_their_own() -> None:
@@ -61,12 +71,27 @@ def test_clusters_are_drawn_whole() -> None:
         assert counts[0] + counts[1] + counts[3] == 3
 
 
+def test_rows_alike_stand_in_the_order_of_their_marks() -> None:
+    mark = np.array([3.0, 1.0, 2.0])
+    assert binary_rows(np.full(3, 0.5), np.ones(3), None, mark).order.tolist() == [1, 2, 0]
+
+
 def test_a_seed_says_everything() -> None:
-    statistic = level_statistic(rows_of(40, 0), adaptive)
-    n = len(rows_of(40, 0))
-    first = replicates(statistic, n, FEW)
-    assert np.array_equal(first, replicates(statistic, n, FEW))
-    assert not np.array_equal(first, replicates(statistic, n, Bootstrap(n_resamples=20, seed=1)))
+    rows = rows_of(40, 0)
+    statistic = level_statistic(rows, adaptive, 0)
+    first = varied_of(statistic, len(rows), FEW)
+    assert np.array_equal(first, varied_of(statistic, len(rows), FEW))
+    assert not np.array_equal(first, varied_of(statistic, len(rows), Bootstrap(n_resamples=20, seed=1)))
+
+
+def test_statistics_beside_each_other_see_the_resamples_that_each_would_see_alone() -> None:
+    rows = rows_of(60, 7)
+    statistics = {
+        "levels": level_statistic(rows, adaptive, 0),
+        "bins": expected_gap_statistic(rows, bin_index(rows.confidence, 15, "left")),
+    }
+    together = replicates(statistics, len(rows), FEW)
+    assert all(np.array_equal(together[name], varied_of(one, len(rows), FEW)) for name, one in statistics.items())
 
 
 @pytest.mark.parametrize("edge", ["left", "right"])
@@ -79,20 +104,40 @@ def test_sums_over_bins_are_the_errors_of_the_resampled_rows(edge: str) -> None:
         columns = {"confidence": rows.confidence, "frequency": rows.frequency}
         table = calibration(columns, rows.weight * counts, options)
         wanted = expected_gap(table).value, largest_gap(table).value
-        assert tuple(statistic(counts) for statistic in statistics) == pytest.approx(wanted, rel=1e-12)
+        assert tuple(statistic.of(counts) for statistic in statistics) == pytest.approx(wanted, rel=1e-12)
 
 
-def test_a_measure_of_levels_is_that_of_the_rows_written_out() -> None:
-    rows = binary_rows(*forecasts(80, 2), None)
-    statistic = level_statistic(rows, adaptive)
+@pytest.mark.parametrize("decimals", [1, 17])
+@pytest.mark.parametrize("n_bins", [3, 15, 1000])
+def test_a_measure_of_levels_is_that_of_the_rows_written_out(decimals: int, n_bins: int) -> None:
+    confidence, labels = forecasts(80, 2)
+    rows = binary_rows(confidence.round(decimals), labels, None)
+    measures: list[Callable[[Levels], Value]] = [
+        lambda levels: adaptive_calibration_error(levels, n_bins),
+        lambda levels: debiased_calibration_error(levels, n_bins),
+        smooth_calibration_error,
+    ]
+    for measure in measures:
+        statistic = level_statistic(rows, measure, 0)
+        for counts in resamples(len(rows), FEW):
+            drawn = np.repeat(np.arange(len(rows)), counts)
+            wanted = measure(levels_of(rows.confidence[drawn], rows.frequency[drawn])).value
+            assert statistic.of(counts) == (wanted if wanted is not None else pytest.approx(np.nan, nan_ok=True))
+
+
+def test_a_measure_of_levels_knows_soft_targets_and_weights() -> None:
+    rng = np.random.default_rng(6)
+    rows = binary_rows(rng.random(50).round(1), rng.random(50), rng.exponential(size=50) + 1.0)
+    statistic = level_statistic(rows, lambda levels: debiased_calibration_error(levels, 4), 0)
     for counts in resamples(len(rows), FEW):
-        drawn = np.repeat(np.arange(len(rows)), counts)
-        assert statistic(counts) == adaptive(levels_of(rows.confidence[drawn], rows.frequency[drawn])).value
+        wanted = debiased_calibration_error(levels_of(rows.confidence, rows.frequency, rows.weight * counts), 4).value
+        assert statistic.of(counts) == pytest.approx(wanted, rel=1e-10)
 
 
 def test_interval_and_error_of_scipy() -> None:
     values = np.random.default_rng(3).random(100)
-    varied = replicates(lambda counts: float(counts @ values) / 100, 100, Bootstrap(n_resamples=5000))
+    mean = Statistic(lambda counts: float(counts @ values) / 100, steps_per_row=1.0, steps=0)
+    varied = varied_of(mean, 100, Bootstrap(n_resamples=5000))
     found = with_interval(Value(value=float(values.mean())), varied, 0.9)
     theirs = scipy_bootstrap((values,), np.mean, n_resamples=5000, method="basic", confidence_level=0.9, rng=0)
     assert found.confidence_interval == pytest.approx(tuple(theirs.confidence_interval), abs=5e-3)
@@ -108,7 +153,7 @@ def test_clusters_widen_the_error_by_what_their_rows_share() -> None:
     def mean(counts: IntArray) -> float:
         return float(counts @ np.repeat(values, 10) / counts.sum())
 
-    varied = replicates(mean, 400, Bootstrap(n_resamples=4000), clusters)
+    varied = varied_of(Statistic(mean, 1.0, 0), 400, Bootstrap(n_resamples=4000), clusters)
     assert varied.std(ddof=1) == pytest.approx(values.std() / np.sqrt(40), rel=0.05)
 
 
@@ -134,14 +179,26 @@ def test_without_numbers_there_is_no_interval(value: Value, varied: FloatArray) 
 
 
 def test_one_row_and_one_cluster_cannot_vary() -> None:
-    assert replicates(lambda _: 0.5, 1, FEW).size == 0
-    assert replicates(lambda _: 0.5, 3, FEW, np.array([4, 4, 4])).size == 0
+    assert varied_of(FREE, 1, FEW).size == 0
+    assert varied_of(FREE, 3, FEW, np.array([4, 4, 4])).size == 0
 
 
-def test_work_is_bounded() -> None:
-    with pytest.raises(InvalidInput, match=r"^/bootstrap: must draw at most 200000000 rows in all, found") as refused:
-        replicates(lambda _: 0.0, MAX_DRAWS // 1000 + 1, Bootstrap())
-    assert refused.value.errors[0].code == "out_of_range"
+@pytest.mark.parametrize("n_rows", [10, 20_000])
+@pytest.mark.parametrize("n_metrics", [0, 1, 3])
+def test_the_work_of_all_metrics_is_bounded_before_anything_is_drawn(n_rows: int, n_metrics: int) -> None:
+    def drawn(_: IntArray) -> float:
+        raise AssertionError("nothing is drawn")
+
+    steep = Statistic(drawn, steps_per_row=2.0, steps=100_000)
+    most = int(MAX_STEPS / (1_000 + n_rows + n_metrics * (100_000 + 2 * n_rows)))
+    statistics = {f"{i}": steep for i in range(n_metrics)}
+    check_work(statistics, n_rows, Bootstrap(n_resamples=most))
+    with pytest.raises(InvalidInput) as refused:
+        replicates(statistics, n_rows, Bootstrap(n_resamples=most + 1))
+    (error,) = refused.value.errors
+    assert (error.pointer, error.code) == ("/bootstrap/n_resamples", "out_of_range")
+    told = f"must ask for at most {most} resamples of these {n_rows} rows for these {n_metrics} metrics"
+    assert error.detail == f"{told}, found {most + 1}"
 
 
 def test_the_interval_holds_the_error_of_the_population() -> None:
@@ -153,8 +210,8 @@ def test_the_interval_holds_the_error_of_the_population() -> None:
         confidence = rng.random(400)
         rows = binary_rows(confidence, rng.random(400) < 0.2 + 0.6 * confidence, None)
         statistic = expected_gap_statistic(rows, bin_index(rows.confidence, 10, "left"))
-        varied = replicates(statistic, 400, Bootstrap(n_resamples=200))
-        found = with_interval(Value(value=statistic(np.ones(400, dtype=np.int64))), varied, 0.95)
+        varied = varied_of(statistic, 400, Bootstrap(n_resamples=200))
+        found = with_interval(Value(value=statistic.of(np.ones(400, dtype=np.int64))), varied, 0.95)
         assert found.confidence_interval
         intervals = np.array([found.confidence_interval, tuple(np.quantile(varied, [0.025, 0.975]))])
         held += (intervals[:, 0] <= truth) & (truth <= intervals[:, 1])

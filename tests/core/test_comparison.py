@@ -172,6 +172,23 @@ def test_equal_candidates_differ_by_nothing(weight: Any, clusters: Any) -> None:
     assert found.verdict == "equivalent"
 
 
+def test_losses_that_differ_by_rounding_are_tied() -> None:
+    ulp = np.finfo(np.float64).eps
+    a = np.array([0.2, 1e-6, 5.0, 300.0, 0.0])
+    found = compared({"a": a, "b": a + np.array([2, 2, 8, 400, 1]) * ulp})
+    assert numbers(found) == (0.0, 0.0, (0.0, 0.0))
+    assert (found.wins, found.losses, found.ties, found.p_value) == (0, 0, 5, 1.0)
+    found = compared({"a": a, "b": a + np.array([9, 9, 40, 2400, 9]) * ulp})
+    assert (found.wins, found.losses, found.ties) == (5, 0, 0)
+    assert numbers(found)[0] < 0.0
+
+
+def test_a_tie_among_rows_leaves_the_others_as_they_are() -> None:
+    found = compared({"a": [0.2, 0.9, math.nextafter(0.5, 1.0)], "b": [0.3, 0.8, 0.5]})
+    same = compared({"a": [0.2, 0.9, 0.5], "b": [0.3, 0.8, 0.5]})
+    assert (found.difference, found.wins, found.losses, found.ties) == (same.difference, 1, 1, 1)
+
+
 def test_a_difference_without_spread_is_certain_and_its_t_is_no_number() -> None:
     found = compared({"a": [1.0, 2.0, 3.0], "b": [1.5, 2.5, 3.5]})
     assert numbers(found) == (-0.5, 0.0, (-0.5, -0.5))
@@ -228,6 +245,13 @@ def test_one_observation_has_no_error(clusters: Any, word: str) -> None:
     found = compared({"a": [1.0], "b": [1.25]}, clusters=clusters)
     assert found.difference == Value(value=-0.25, reason=f"no standard error: only one {word} of positive weight")
     assert (found.p_value, found.verdict) == (None, "inconclusive")
+
+
+def test_a_cluster_whose_losses_no_double_holds_has_no_error() -> None:
+    found = compared({"a": [1e308, 1e308, 1.0], "b": [0.0, 0.0, 0.0]}, clusters=[0, 0, 1])
+    reason = "no standard error: the losses of a cluster add up to more than a double holds"
+    assert found.difference == Value(value=1e308 / 3 * 2, reason=reason)
+    assert (found.p_value, found.verdict, found.losses) == (None, "inconclusive", 3)
 
 
 @pytest.mark.parametrize("clusters", [None, []])

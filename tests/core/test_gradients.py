@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.core.columns import Column
+from app.core.columns import Column, Ragged
 from app.core.options import Options
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
@@ -101,6 +101,29 @@ def test_of_tokens_it_is_minus_one_over_their_number() -> None:
 def test_an_infinite_loss_has_none() -> None:
     with pytest.raises(InvalidInput, match="infinite"):
         gradient("multiclass", {"labels": np.array([0]), "probabilities": np.array([[0.0, 1.0]])}, {})
+
+
+@pytest.mark.parametrize(
+    ("task", "columns"),
+    [
+        ("binary", {"labels": np.array([0, 1]), "probabilities": np.array([0.5, 1e-309])}),
+        ("multiclass", {"labels": np.array([1, 0]), "probabilities": np.array([[0.0, 1.0], [1e-309, 1.0]])}),
+        ("multilabel", {"labels": np.array([[0, 1], [1, 0]]), "probabilities": np.array([[0.5, 0.5], [1e-309, 0.5]])}),
+        (
+            "tokens",
+            {
+                "log_probabilities": Ragged(np.array([-1.0, -2.0]), np.array([0, 0, 2])),
+                "sample_weight": np.array([1.0, 1e-310]),
+            },
+        ),
+    ],
+)
+def test_a_derivative_beyond_all_doubles_is_refused_by_its_row(task: TaskName, columns: dict[str, Column]) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        gradient(task, columns, {})
+    (error,) = refused.value.errors
+    assert (error.pointer, error.code) == ("/include", "undefined")
+    assert error.detail == "must leave gradient out, found a derivative beyond all doubles in row 1"
 
 
 def test_it_is_what_torch_differentiates() -> None:

@@ -1,7 +1,7 @@
 """Platt's sigmoid and the isotonic fit, against scikit-learn and plain arithmetic."""
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from app.core import recalibration, temperature
-from app.core.recalibration import Isotonic, Platt, fit_platt
+from app.core.recalibration import Isotonic, Platt, Thresholds, fit_platt
 from app.core.temperature import Temperature
 from tests.core.fits import (
     ask,
@@ -92,9 +92,36 @@ def test_isotonic_against_scikit_learn(decimals: int, weighted: bool) -> None:
     body["probabilities"] = p.tolist()
     theirs = IsotonicRegression(out_of_bounds="clip").fit(p, body["labels"], weight)
     answer = ask("binary", body | {"method": "isotonic", "include": ["probabilities"]})
-    assert np.asarray(answer["probabilities"]) == pytest.approx(theirs.predict(p), abs=1e-12)
+    bounds = 1 / 302, 301 / 302  # theirs reaches 0 and 1
+    assert np.asarray(answer["probabilities"]) == pytest.approx(theirs.predict(p).clip(*bounds), abs=1e-12)
     assert answer["thresholds"]["probabilities"] == pytest.approx(theirs.X_thresholds_.tolist(), rel=1e-15)
-    assert answer["thresholds"]["calibrated"] == pytest.approx(theirs.y_thresholds_.tolist(), abs=1e-12)
+    assert answer["thresholds"]["calibrated"] == pytest.approx(theirs.y_thresholds_.clip(*bounds).tolist(), abs=1e-12)
+    assert (theirs.y_thresholds_.min(), theirs.y_thresholds_.max(), answer["at_bound"]) == (0.0, 1.0, True)
+
+
+def test_an_isotonic_fit_of_frequencies_between_its_bounds_is_not_bounded() -> None:
+    body = {"labels": [1, 0, 0, 1, 1, 0], "probabilities": [0.1, 0.1, 0.1, 0.2, 0.2, 0.2], "method": "isotonic"}
+    answer = ask("binary", body)
+    assert answer["thresholds"]["calibrated"] == (1 / 3, 2 / 3)
+    assert answer["at_bound"] is False
+
+
+def test_no_other_rising_pair_of_bounded_values_has_a_smaller_loss() -> None:
+    """Levels of 4 and 3 rows, none and all of them positive: both end at their bound."""
+    body = {"labels": [0, 0, 0, 0, 1, 1, 1], "probabilities": [0.4] * 4 + [0.6] * 3, "method": "isotonic"}
+    answer = ask("binary", body)
+    assert answer["thresholds"]["calibrated"] == (1 / 9, 8 / 9)
+    grid = np.linspace(1 / 9, 8 / 9, 300)
+    losses = -(4 * np.log(1 - grid[:, None]) + 3 * np.log(grid)) / 7
+    assert answer["cross_entropy_after"] == pytest.approx(losses.min(), rel=1e-12)
+
+
+def test_an_isotonic_fit_that_its_bounds_make_worse_is_left_out() -> None:
+    body = {"labels": [0, 1], "probabilities": [0.01, 0.99], "method": "isotonic"}
+    answer = ask("binary", body)
+    assert answer["thresholds"] == asdict(Thresholds())
+    assert answer["cross_entropy_after"] == answer["cross_entropy_before"]
+    assert answer["at_bound"] is False
 
 
 def test_an_isotonic_fit_with_a_weight_of_the_positive_class_minimises_the_weighted_loss() -> None:

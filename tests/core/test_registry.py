@@ -1,4 +1,4 @@
-"""The catalogue against the libraries it names."""
+"""The catalogue against the libraries it names, every call on the task it is named for."""
 
 from typing import Any
 
@@ -9,40 +9,70 @@ import scipy.special
 import scipy.stats
 import sklearn.metrics
 
+from app.core.library import CALLS
 from app.core.metric import Metric
 from app.core.options import Options
-from app.core.registry import METRICS, TOP_K_ACCURACY, top_k_accuracy
+from app.core.registry import METRICS, TOP_K_ACCURACY
+from app.core.tasks import TaskName
 from app.service import ScoreRequest, score
+from tests.requests import column
 
 LIBRARIES = {"numpy": numpy, "scipy": scipy, "sklearn": sklearn}
 RNG = numpy.random.default_rng(12)
 N, K = 60, 4
-COLUMNS: dict[str, dict[str, Any]] = {
-    "multiclass": {"labels": RNG.integers(0, K, N), "probabilities": RNG.dirichlet(numpy.ones(K), N)},
-    "multilabel": {"labels": RNG.integers(0, 2, (N, K)), "probabilities": RNG.random((N, K))},
-    "distributions": {
-        "targets": RNG.dirichlet(numpy.ones(K), N),
-        "probabilities": RNG.dirichlet(numpy.ones(K), N),
-    },
+ROWS, TABLE = RNG.dirichlet(numpy.ones(K), N), RNG.random((N, K))
+BITS = RNG.integers(0, 2, (N, K))
+DOCUMENTS = [(-RNG.exponential(size=length)).tolist() for length in (3, 1, 7, 2)]
+LABELS: dict[TaskName, Any] = {"binary": BITS[:, 0], "multiclass": RNG.integers(0, K - 1, N), "multilabel": BITS}
+TARGETS: dict[TaskName, Any] = {
+    "binary": TABLE[:, 1],
+    "multiclass": RNG.dirichlet(numpy.ones(K), N),
+    "multilabel": RNG.random((N, K)),
+    "distributions": RNG.dirichlet(numpy.ones(K), N),
 }
+PROBABILITIES: dict[TaskName, Any] = {
+    "binary": TABLE[:, 0],
+    "multiclass": ROWS,
+    "multilabel": TABLE,
+    "distributions": ROWS,
+}
+TOKENS: dict[str, Any] = {
+    "log_probabilities": DOCUMENTS,
+    "n_bytes": RNG.integers(1, 30, 4).tolist(),
+    "n_words": RNG.integers(1, 9, 4).tolist(),
+}
+NAMED = [(metric, task, call) for metric in METRICS for task, call in metric.library.items()]
 
 
-@pytest.mark.parametrize("metric", [metric for metric in METRICS if metric.library], ids=lambda metric: metric.name)
-def test_the_named_call_gives_the_same_number(metric: Metric) -> None:
-    needs_targets = "targets" in str(metric.library)
-    task = "distributions" if needs_targets else "multilabel" if metric.tasks == ("multilabel",) else "multiclass"
-    columns: Any = COLUMNS[task]
-    options, name = Options(), metric.name
-    if metric is TOP_K_ACCURACY:
-        options, name = Options(top_k=(2,)), top_k_accuracy(2).name
-    ours = score(ScoreRequest(task, columns, options, frozenset()))["metrics"][name]["value"]  # type: ignore[arg-type]
-    theirs = eval(str(metric.library), {**LIBRARIES, **columns})  # noqa: S307 our own catalogue
-    assert ours == pytest.approx(theirs, rel=1e-12)
+def columns_of(task: TaskName, call: str) -> dict[str, Any]:
+    """The fields that a call asks for; the last class is no label."""
+    if task == "tokens":
+        return TOKENS
+    truth = {"targets": TARGETS[task]} if "targets" in call else {"labels": LABELS.get(task, TARGETS[task])}
+    if task == "distributions":
+        truth = {"targets": TARGETS[task]}
+    return {**truth, "probabilities": PROBABILITIES[task]}
 
 
-def test_most_metrics_name_a_call() -> None:
-    default = [metric for metric in METRICS if metric.mergeable]
-    assert sum(metric.library is not None for metric in default) > len(default) / 2
+@pytest.mark.parametrize(("metric", "task", "call"), NAMED, ids=lambda case: getattr(case, "name", str(case)))
+def test_the_named_call_gives_the_same_number(metric: Metric, task: TaskName, call: str) -> None:
+    columns = columns_of(task, call)
+    top_k, name = ((2,), "top_2_accuracy") if metric is TOP_K_ACCURACY else ((), metric.name)
+    sent = {field: column(values) if task == "tokens" else values for field, values in columns.items()}
+    asked = (name,) if metric.measure else ()
+    request = ScoreRequest(task, sent, Options(top_k=top_k), frozenset(), metrics=asked)
+    theirs = eval(call, {**LIBRARIES, **columns})  # noqa: S307 our own catalogue
+    assert score(request)["metrics"][name]["value"] == pytest.approx(theirs, rel=1e-12)
+
+
+def test_every_call_is_that_of_a_metric_and_a_task_that_has_it() -> None:
+    tasks = {metric.name: set(metric.tasks) for metric in METRICS}
+    assert {name: tasks[name] >= set(calls) for name, calls in CALLS.items()} == dict.fromkeys(CALLS, True)
+
+
+def test_most_metrics_name_a_call_for_each_task() -> None:
+    default = [(metric, task) for metric in METRICS if metric.mergeable for task in metric.tasks]
+    assert sum(task in metric.library for metric, task in default) > 0.75 * len(default)
 
 
 def test_names_are_used_once() -> None:

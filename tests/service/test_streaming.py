@@ -1,7 +1,6 @@
-"""Rows in parts, in threads or not: the answer is that of all rows at once, to the last bit."""
+"""Rows in parts: the answer is that of all rows at once, to the last bit."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +10,7 @@ import pytest
 from app.core.columns import Ragged
 from app.core.tasks import TASKS, TaskName
 from app.errors import InvalidInput, TooLarge
-from app.service import INCLUDES, ScoreRequest, Threads, score, score_parts, streaming
-from app.service.scoring import score_at_once
+from app.service import INCLUDES, ScoreRequest, score, score_parts, streaming
 from tests.bodies import random_body
 from tests.requests import request_of
 
@@ -20,10 +18,10 @@ HELD = 1 << 20
 every_task = pytest.mark.parametrize("task", TASKS)
 
 
-@pytest.fixture(scope="module")
-def threads() -> Iterator[Threads]:
-    with ThreadPoolExecutor(3) as executor:
-        yield Threads(executor, 3)
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of a few rows stay parts."""
+    monkeypatch.setattr(streaming, "MIN_PART_BYTES", 0)
 
 
 def n_rows(request: ScoreRequest) -> int:
@@ -68,12 +66,11 @@ def plain(value: Any) -> Any:
 
 @every_task
 @pytest.mark.parametrize("seed", range(25))
-def test_parts_give_the_answer_of_all_rows_at_once(task: TaskName, seed: int, threads: Threads) -> None:
+def test_parts_give_the_answer_of_all_rows_at_once(task: TaskName, seed: int) -> None:
     request = asked(task, seed)
     places = sorted(np.random.default_rng(seed).integers(0, n_rows(request) + 1, 3).tolist())
-    whole = plain(score_at_once(request))
+    whole = plain(score(request))
     assert plain(score_parts(cut(request, places), HELD)) == whole
-    assert plain(score_parts(cut(request, places), HELD, threads)) == whole
 
 
 @every_task
@@ -82,7 +79,7 @@ def test_what_needs_all_rows_gets_them(task: TaskName, seed: int) -> None:
     request = asked(task, seed)
     clusters = np.random.default_rng(seed).integers(0, 4, n_rows(request))
     request = replace(request, columns={**request.columns, "cluster_id": clusters})
-    assert plain(score_parts(cut(request, [n_rows(request) // 2]), HELD)) == plain(score_at_once(request))
+    assert plain(score_parts(cut(request, [n_rows(request) // 2]), HELD)) == plain(score(request))
 
 
 def rows(n: int, **more: Any) -> ScoreRequest:
@@ -98,23 +95,18 @@ def test_a_gradient_and_a_metric_on_request_of_parts(more: dict[str, Any]) -> No
     request = rows(50, **more)
     if "include" not in more:
         request = replace(request, metrics=("smooth_calibration_error", "classwise_calibration_error"))
-    assert plain(score_parts(cut(request, [10, 30]), HELD)) == plain(score_at_once(request))
+    assert plain(score_parts(cut(request, [10, 30]), HELD)) == plain(score(request))
 
 
-def test_large_requests_are_shared_by_threads(threads: Threads) -> None:
-    request = rows(200_000, include=["per_sample"])
-    assert len(list(streaming._pieces(request))) > 1
-    assert plain(score(request, threads)) == plain(score_at_once(request))
-
-
-def test_all_errors_are_told_though_threads_see_some_each(threads: Threads) -> None:
-    request = rows(200_000)
-    wrong = request.columns["probabilities"].copy()  # type: ignore[union-attr]
-    wrong[[5, 199_999], 1] = 2.0
-    with pytest.raises(InvalidInput) as refused:
-        score(replace(request, columns={**request.columns, "probabilities": wrong}), threads)
-    assert [error.pointer for error in refused.value.errors] == ["/probabilities/5/1", "/probabilities/199999/1"]
-    assert refused.value.n_errors == 2
+def test_small_parts_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "MIN_PART_BYTES", 700)
+    request = rows(100)
+    assert [len(part.columns["labels"]) for part in streaming._gathered(cut(request, [1, 5, 30, 31, 99]))] == [
+        30,
+        69,
+        1,
+    ]
+    assert plain(score_parts(cut(request, [1, 5, 30, 31, 99]), HELD)) == plain(score(request))
 
 
 @pytest.mark.parametrize(
@@ -185,17 +177,15 @@ def test_different_values_of_slices_are_bounded() -> None:
         score_parts(parts, HELD)
 
 
-def test_parts_are_taken_only_as_they_are_needed(threads: Threads) -> None:
+def test_no_part_is_taken_after_a_bad_one() -> None:
     taken = 0
 
     def many() -> Iterator[ScoreRequest]:
         nonlocal taken
-        for _ in range(50):
+        while True:
             taken += 1
-            yield rows(10)
-        yield replace(rows(10), columns={"labels": np.array([7] * 10), "probabilities": np.full((10, 3), 1 / 3)})
-        taken += 1_000
+            yield rows(10) if taken < 20 else replace(rows(10), columns=rows(10).columns | {"labels": np.full(10, 7)})
 
     with pytest.raises(InvalidInput):
-        score_parts(many(), HELD, threads)
-    assert taken <= 1_050
+        score_parts(many(), HELD)
+    assert taken == 20

@@ -7,11 +7,12 @@ from fastapi import APIRouter
 
 from app import service
 from app.api.compare_schemas import CompareAnswer, compare_request
+from app.api.routes.bare import BareRoute
 from app.api.routes.json_route import add_json_route
 from app.core.tasks import TASKS, TaskName
 from app.wire import json
 
-router = APIRouter(tags=["compare"])
+router = APIRouter(tags=["compare"], route_class=BareRoute)
 
 
 def answer(task: TaskName, body: bytes) -> dict[str, Any]:

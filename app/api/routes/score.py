@@ -12,6 +12,7 @@ from app.api.answers import ScoreAnswer
 from app.api.bodies import Resources, check_declared, resources_of, while_arriving, whole_body
 from app.api.formats import Body, json_request, limits_of, scored
 from app.api.media import encoding_of, format_of
+from app.api.routes.bare import BareRoute
 from app.api.schemas import score_request
 from app.core.tasks import TASKS, Task, TaskName
 from app.wire import json
@@ -21,7 +22,7 @@ INLINE_BYTES = 8_192
 SLOW_FIELDS = frozenset({"include", "slices", "cluster_id", "n_bins", "metrics", "bootstrap"})
 """What can make the work of a small body large."""
 
-router = APIRouter(tags=["score"])
+router = APIRouter(tags=["score"], route_class=BareRoute)
 
 
 def answer(task: TaskName, body: bytes) -> dict[str, Any]:
@@ -76,12 +77,12 @@ def _whole(whole: bytearray, body: Body, accepted: Accepted, resources: Resource
 
 
 def _decoded(fields: dict[str, Any], body: Body, accepted: Accepted, resources: Resources) -> tuple[Response, int]:
-    content = service.score(json_request(body.task, fields, body.query, resources.settings), resources.load.shared)
+    content = service.score(json_request(body.task, fields, body.query, resources.settings))
     return accepted.answer(content), content["n_samples"]
 
 
 def _streamed(source: Source, body: Body, accepted: Accepted, resources: Resources) -> tuple[Response, int]:
-    content = scored(body, source, resources)
+    content = scored(body, source, resources.settings)
     return accepted.answer(content), content["n_samples"]
 
 

@@ -1,6 +1,6 @@
 """The numbers of each row of a batch, from which all sums are made."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -14,10 +14,14 @@ from app.core.rows.tokens import TokenRows
 
 Rows: TypeAlias = ClassRows | ElementRows | TokenRows
 
-_CHUNK_ROWS = 16_384  # summed at once: enough to hide NumPy's cost a call, few enough for the second-level cache
+_CHUNK_ROWS = 12_288  # summed at once: enough to hide NumPy's cost a call, few enough for the second-level cache
 
-_BLOCK_ROWS = 4096
-_BLOCK_ELEMENTS = 28_672  # over all classes: a block and a temporary of its size stay in that cache
+_OF_LABELS = frozenset(
+    ("cross_entropy", "kl_divergence", "target_entropy", "size", "share", "labels", "class_frequencies")
+)
+
+_MIN_BLOCK, _MAX_BLOCK = 24_576, 98_304  # numbers over all classes: small ones stay in that cache, large ones save calls
+_BLOCKS = 64  # of a large batch: what a block needs beside it is then a small part of it
 
 
 def rows_of(batch: Batch, rows: slice | IntArray) -> Rows:
@@ -56,9 +60,13 @@ def _whole_clusters(batch: Batch, clusters: Grouping) -> Iterator[IntArray]:
         start = stop
 
 
-def blocks(batch: Batch, chunk: slice | IntArray) -> Iterator[Rows]:
-    """A chunk in blocks whose numbers over all classes stay in the cache."""
-    step = block_rows(batch)
+def blocks(batch: Batch, chunk: slice | IntArray, asked: Collection[str] | None = None) -> Iterator[Rows]:
+    """A chunk in blocks whose numbers over all classes stay in the cache.
+
+    Args:
+        asked: The names of the only quantities that will be asked for; None for any.
+    """
+    step = _CHUNK_ROWS if asked is not None and _of_labels_alone(batch, asked) else block_rows(batch)
     if isinstance(chunk, slice):
         for start in range(chunk.start, chunk.stop, step):
             yield rows_of(batch, slice(start, min(start + step, chunk.stop)))
@@ -67,7 +75,17 @@ def blocks(batch: Batch, chunk: slice | IntArray) -> Iterator[Rows]:
             yield rows_of(batch, chunk[start : start + step])
 
 
+def _of_labels_alone(batch: Batch, asked: Collection[str]) -> bool:
+    """Whether one number a row is all that has to be looked at."""
+    one_label = batch.task == "multiclass" and batch.labels is not None and not batch.options.label_smoothing
+    as_sent = batch.form != "logits" and batch.options.normalization != "renormalize"
+    return one_label and as_sent and _OF_LABELS.issuperset(asked)
+
+
 def block_rows(batch: Batch) -> int:
     """Rows of one block; probabilities need one array less than logarithms."""
-    elements = _BLOCK_ELEMENTS if batch.form == "probabilities" else _BLOCK_ELEMENTS * 3 // 4
-    return max(1, min(_BLOCK_ROWS, elements // max(1, batch.n_classes)))
+    n_classes = max(1, batch.n_classes)
+    elements = max(_MIN_BLOCK, min(_MAX_BLOCK, len(batch) * n_classes // _BLOCKS))
+    if batch.form != "probabilities":
+        elements = elements * 3 // 4
+    return max(1, min(_CHUNK_ROWS, elements // n_classes))

@@ -15,12 +15,22 @@ class ClassRows:
         self.options = batch.options
         self.n_classes = batch.n_classes
         self._form = batch.form
-        self._scores = losses.class_major(batch.prediction[rows])  # type: ignore[index]
+        self._sent = batch.prediction[rows]  # type: ignore[index]
         self._labels = None if batch.labels is None else batch.labels[rows]
         self._targets = None if batch.targets is None else losses.class_major(batch.targets[rows])
 
     def __len__(self) -> int:
-        return int(self._scores.shape[1])
+        return len(self._sent)
+
+    @lazy
+    def _scores(self) -> FloatArray:
+        return losses.class_major(self._sent)
+
+    @lazy
+    def _own(self) -> FloatArray:
+        """(n,) what was sent of the label."""
+        sent = np.ascontiguousarray(self._sent).T
+        return losses.at_labels(self.labels, sent).astype(np.float64, copy=False)
 
     size = None
     """One element a row."""
@@ -39,28 +49,48 @@ class ClassRows:
     def probabilities(self) -> FloatArray:
         """As sent, or as the options ask, renormalised; not clipped."""
         if self._form == "probabilities":
-            if self._renormalizes:
-                return self._scores / losses.class_sum(self._scores)
-            return self._scores
-        return np.exp(self._log)
+            return self._unclipped(self._scores)
+        if self._is_softmax:
+            return self._exponentials / (1.0 + self._others)
+        return np.exp(self._scores)
+
+    @property
+    def _is_softmax(self) -> bool:
+        return self._form == "logits" or (self._form == "log_probabilities" and self._renormalizes)
 
     @lazy
-    def _log(self) -> FloatArray:
+    def _exponentials(self) -> FloatArray:
+        """(k, n) e**x over that of the largest x."""
+        exponents = self._scores - self._best
+        return np.exp(exponents, out=exponents)
+
+    @lazy
+    def _others(self) -> FloatArray:
+        return losses.other_exponentials(self._exponentials)
+
+    @lazy
+    def _total(self) -> FloatArray:
+        return losses.class_sum(self._scores)
+
+    def _unclipped(self, scores: FloatArray) -> FloatArray:
+        """What the loss takes the logarithm of, or that, of scores (k, n) or of those of the labels, (n,)."""
+        if self._is_softmax:
+            shifted = scores - self._best
+            shifted -= np.log1p(self._others)
+            return shifted
+        return scores / self._total if self._renormalizes else scores
+
+    def _logarithms(self, scores: FloatArray) -> FloatArray:
+        """Logarithms of the clipped probabilities, of scores (k, n) or of those of the labels, (n,)."""
+        epsilon, unclipped = self.options.epsilon, self._unclipped(scores)
         if self._form == "probabilities":
-            return np.log(self.probabilities)
-        if self._form == "log_probabilities" and not self._renormalizes:
-            return self._scores
-        return losses.log_softmax(self._scores)
+            return np.log(losses.clipped(unclipped, epsilon))
+        return np.clip(unclipped, np.log(epsilon), np.log1p(-epsilon)) if epsilon else unclipped
 
     @lazy
     def log_probabilities(self) -> FloatArray:
         """Logarithms of the clipped probabilities."""
-        epsilon = self.options.epsilon
-        if not epsilon:
-            return self._log
-        if self._form == "probabilities":
-            return np.log(np.clip(self.probabilities, epsilon, 1.0 - epsilon))
-        return np.clip(self._log, np.log(epsilon), np.log1p(-epsilon))
+        return self._logarithms(self._scores)
 
     @property
     def class_log_probabilities(self) -> FloatArray:
@@ -70,8 +100,7 @@ class ClassRows:
     @lazy
     def clipped_probabilities(self) -> FloatArray:
         """Probabilities as they enter expectations of logarithms."""
-        epsilon = self.options.epsilon
-        return np.clip(self.probabilities, epsilon, 1.0 - epsilon) if epsilon else self.probabilities
+        return losses.clipped(self.probabilities, self.options.epsilon)
 
     @property
     def predicted(self) -> IntArray:
@@ -87,24 +116,19 @@ class ClassRows:
     @property
     def label_probabilities(self) -> FloatArray:
         """The probability of the true class."""
-        return self.probabilities.ravel().take(self._at_label)
+        if self._form == "probabilities":
+            return self._unclipped(self._own)
+        return losses.at_labels(self.labels, self.probabilities)
 
     @lazy
     def clipped(self) -> BoolArray:
         """Rows in which epsilon moved a probability."""
-        epsilon = self.options.epsilon
-        outside = (self.probabilities < epsilon) | (self.probabilities > 1.0 - epsilon)
-        rows: BoolArray = np.logical_or.reduce(outside, axis=0)
-        return rows
+        return losses.clipped_columns(self.probabilities, self.options.epsilon)
 
     @lazy
     def labels(self) -> IntArray:
         """The true class; of soft targets the largest, the first of equals."""
         return self._targets.argmax(axis=0) if self._labels is None else self._labels  # type: ignore[union-attr]
-
-    @lazy
-    def _at_label(self) -> IntArray:
-        return losses.flat_index(self.labels)
 
     @lazy
     def targets(self) -> FloatArray:
@@ -144,26 +168,32 @@ class ClassRows:
     @lazy
     def cross_entropy(self) -> FloatArray:
         if self.hard:
-            return self._shared(0.0 - self.log_probabilities.ravel().take(self._at_label))
+            return self._shared(0.0 - self._logarithms(self._own))
         return losses.cross_entropy(self._weighted, self.log_probabilities)
 
     @property
     def slope(self) -> FloatArray:
         """(n, k) derivative of the loss of each row by its prediction."""
         weight, p = self._weighted, self.probabilities
-        inside = np.ones_like(p, dtype=bool)
         if self.options.epsilon:
-            inside = self.log_probabilities == self._log
-            weight = np.where(inside, weight, 0.0)
+            weight = np.where(self._inside, weight, 0.0)
         total = losses.class_sum(weight)
-        if self._form == "logits" or (self._form == "log_probabilities" and self._renormalizes):
+        if self._is_softmax:
             return (p * total - weight).T
         if self._form == "log_probabilities":
             return -weight.T
         slopes = np.where(weight == 0.0, 0.0, -weight / p)
         if self._renormalizes:
-            slopes = (slopes + total) / losses.class_sum(self._scores)
+            slopes = (slopes + total) / self._total
         return slopes.T
+
+    @property
+    def _inside(self) -> BoolArray:
+        """(k, n) where epsilon did not move a probability."""
+        sent_as_such = self._form == "probabilities"
+        clipped = self.clipped_probabilities if sent_as_such else self.log_probabilities
+        inside: BoolArray = clipped == self._unclipped(self._scores)
+        return inside
 
     @property
     def _renormalizes(self) -> bool:
@@ -192,7 +222,7 @@ class ClassRows:
     @lazy
     def brier_score(self) -> FloatArray:
         if self._targets is None:
-            return losses.label_brier_score(self._at_label, self.probabilities)
+            return losses.label_brier_score(self.labels, self.label_probabilities, self.probabilities)
         return losses.brier_score(self._targets, self.probabilities)
 
     @lazy
@@ -204,6 +234,8 @@ class ClassRows:
     @lazy
     def confidence(self) -> FloatArray:
         """The probability of the top class."""
+        if self._is_softmax:
+            return 1.0 / (1.0 + self._others)
         if self.probabilities is self._scores:
             return self._best
         top: FloatArray = self.probabilities.max(axis=0)
@@ -213,10 +245,6 @@ class ClassRows:
     def _best(self) -> FloatArray:
         best: FloatArray = self._scores.max(axis=0)
         return best
-
-    @lazy
-    def _own(self) -> FloatArray:
-        return self._scores.ravel().take(self._at_label)
 
     @lazy
     def accuracy(self) -> BoolArray:
@@ -231,7 +259,7 @@ class ClassRows:
         """How much of the truth lies on the top class."""
         if self._targets is None:
             return self.accuracy
-        return self._targets.ravel().take(losses.flat_index(self._scores.argmax(axis=0)))
+        return losses.at_labels(self.predicted, self._targets)
 
     def top_k_accuracy(self, k: int) -> BoolArray:
         """Whether the label is among the k largest, ties going to the lower class."""

@@ -84,14 +84,12 @@ class ElementRows:
     @lazy
     def clipped_probabilities(self) -> FloatArray:
         """Probabilities as they enter expectations of logarithms."""
-        epsilon = self.options.epsilon
-        return np.clip(self.probabilities, epsilon, 1.0 - epsilon) if epsilon else self.probabilities
+        return losses.clipped(self.probabilities, self.options.epsilon)
 
     @lazy
     def _clipped_complements(self) -> FloatArray:
         """1 - p as it enters expectations of logarithms, from logits without the rounding of p."""
-        epsilon = self.options.epsilon
-        return np.clip(self._complements, epsilon, 1.0 - epsilon) if epsilon else self._complements
+        return losses.clipped(self._complements, self.options.epsilon)
 
     @lazy
     def _complements(self) -> FloatArray:
@@ -100,10 +98,7 @@ class ElementRows:
     @lazy
     def clipped(self) -> BoolArray:
         """Rows in which epsilon moved a probability."""
-        epsilon = self.options.epsilon
-        outside = (self.probabilities < epsilon) | (self.probabilities > 1.0 - epsilon)
-        rows: BoolArray = np.logical_or.reduce(outside, axis=0)
-        return rows
+        return losses.clipped_columns(self.probabilities, self.options.epsilon)
 
     @lazy
     def _exact_logs(self) -> tuple[FloatArray, FloatArray]:

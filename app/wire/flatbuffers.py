@@ -1,0 +1,54 @@
+"""FlatBuffers as far as Arrow's messages need them: scalars, tables, and vectors of pairs of integers."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table inside a buffer; whatever is read raises `struct.error` where it lies outside."""
+
+    buffer: bytes | bytearray
+    position: int
+
+    def scalar(self, field: int, form: str, default: int = 0) -> int:
+        """The integer of a field, packed as `form` says."""
+        position = self._position(field)
+        return default if position is None else _integer(form, self.buffer, position)
+
+    def table(self, field: int) -> "Table | None":
+        """The table that a field points to."""
+        position = self._position(field)
+        return None if position is None else Table(self.buffer, _target(self.buffer, position))
+
+    def pairs(self, field: int) -> Iterator[tuple[int, int]]:
+        """The vector of structs of two 64-bit integers that a field points to."""
+        position = self._position(field)
+        if position is None:
+            return
+        start = _target(self.buffer, position) + 4
+        for i in range(_integer("<I", self.buffer, start - 4)):
+            yield _integer("<q", self.buffer, start + 16 * i), _integer("<q", self.buffer, start + 16 * i + 8)
+
+    def _position(self, field: int) -> int | None:
+        entries = self.position - _integer("<i", self.buffer, self.position)
+        entry = 4 + 2 * field
+        offset = _integer("<H", self.buffer, entries + entry) if entry < _integer("<H", self.buffer, entries) else 0
+        return self.position + offset if offset else None
+
+
+def root(buffer: bytes | bytearray) -> Table:
+    """The table a buffer begins with."""
+    return Table(buffer, _target(buffer, 0))
+
+
+def _target(buffer: bytes | bytearray, position: int) -> int:
+    return position + _integer("<I", buffer, position)
+
+
+def _integer(form: str, buffer: bytes | bytearray, position: int) -> int:
+    if position < 0:
+        raise struct.error("a place before the buffer")
+    value: int = struct.unpack_from(form, buffer, position)[0]
+    return value

@@ -1,0 +1,56 @@
+"""How much a body may become once it is decoded."""
+
+from dataclasses import dataclass
+
+from app.errors import TooLarge
+
+FREE_BYTES = 1 << 20
+"""Up to here no ratio is looked at: short bodies of equal rows compress without bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what a body may become.
+
+    Attributes:
+        max_decoded_bytes: Of a whole body, with all compression undone.
+        max_ratio: Decoded bytes for each encoded one.
+        max_part_bytes: Of what is in memory at once: a record batch, a page, a line.
+        max_columns: Of a table; a CSV table has one for each class.
+    """
+
+    max_decoded_bytes: int
+    max_ratio: float
+    max_part_bytes: int
+    max_columns: int
+
+
+class Tally:
+    """Counts what was encoded and what it became, and refuses what becomes too much."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.encoded = self.decoded = 0
+        self._limits = limits
+
+    def add(self, encoded: int, decoded: int) -> None:
+        """Count more bytes.
+
+        Raises:
+            TooLarge: The bytes so far break `max_decoded_bytes` or `max_ratio`.
+        """
+        self.encoded += encoded
+        self.decoded += decoded
+        if self.decoded > self._limits.max_decoded_bytes:
+            raise TooLarge(f"the decoded body must hold at most {self._limits.max_decoded_bytes} bytes")
+        if self.decoded > max(FREE_BYTES, self._limits.max_ratio * self.encoded):
+            raise TooLarge(f"the body must not decode to more than {self._limits.max_ratio:g} times its size")
+
+
+def check_part(n_bytes: int, limits: Limits, what: str) -> None:
+    """Refuse a part before it is read.
+
+    Raises:
+        TooLarge: It is said to hold more than `max_part_bytes`.
+    """
+    if n_bytes > limits.max_part_bytes:
+        raise TooLarge(f"{what} must hold at most {limits.max_part_bytes} bytes, found {n_bytes}")

@@ -1,0 +1,142 @@
+"""Typed columns: which names a table may have, and what values of a type may stand under each."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.columns import Column, IntArray, Ragged
+from app.errors import FieldError, InvalidInput, TooLarge
+from app.wire.json import KINDS, LARGEST_INT, SLICE_KINDS, Kind, clipped, escaped
+from app.wire.limits import Limits
+
+SLICE = "slices."
+CODES = {"f": "fiu", "i": "iu", "b": "b", "O": "OU"}
+"""By NumPy's code of what a kind becomes, the codes of what it may come as."""
+
+Place: TypeAlias = Callable[[int], tuple[int, ...]]
+"""From the position of a value among all of an array to its row in the body and its place in the row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column by name: where errors point, and what it may hold."""
+
+    name: str
+    pointer: str
+    kinds: tuple[Kind, ...]
+
+    def kind(self, code: str, type_name: str) -> Kind:
+        """The kind of values of a type.
+
+        Args:
+            code: NumPy's for the type; `O` for strings, anything else for what no column holds.
+            type_name: The type in its format's words, for the error.
+
+        Raises:
+            InvalidInput: The column may not hold such values.
+        """
+        for kind in self.kinds:
+            if code in CODES[kind.dtype.kind]:
+                return kind
+        words = [kind.word.partition(" ")[2] + "s" for kind in self.kinds]
+        rule = " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+        raise InvalidInput.at(self.pointer, "wrong_type", f"must be {rule}, found {clipped(type_name)}")
+
+    def refusal(self, positions: Sequence[int], place: Place, code: str, detail: Callable[[int], str]) -> InvalidInput:
+        """An error for each of some positions, about which `detail` says what must hold and what was found."""
+        errors = (
+            FieldError("/".join((self.pointer, *map(str, place(position)))), code, detail(position))
+            for position in positions
+        )
+        return InvalidInput(errors, len(positions))
+
+    def cast(self, values: NDArray[Any], kind: Kind, place: Place) -> NDArray[Any]:
+        """Values as arrays of their kind; numbers of 32 bits stay that.
+
+        Raises:
+            InvalidInput: An integer has more than 63 bits.
+        """
+        if kind.dtype.kind == "f" and values.dtype in (np.float32, np.float64):
+            return values
+        if kind.dtype.kind == "i" and values.dtype == np.uint64:
+            flat, rule = values.ravel(), f"must be at most {LARGEST_INT}, found"
+            large = np.flatnonzero(flat > LARGEST_INT).tolist()
+            if large:
+                raise self.refusal(large, place, "out_of_range", lambda i: f"{rule} {flat[i]}")
+        return values.astype(kind.dtype, copy=False)
+
+
+def fields_of(names: Sequence[str], limits: Limits) -> list[Field]:
+    """The fields that the names of a table's columns stand for.
+
+    Raises:
+        TooLarge: More columns than `max_columns`.
+        InvalidInput: A name is no column of a scoring request, or comes twice.
+    """
+    check_columns(len(names), limits)
+    if not names:
+        raise InvalidInput.at("", "missing", "must have columns, found none")
+    errors = [_unknown(name) for name in names if name not in KINDS and not name.startswith(SLICE)]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    errors += [FieldError(_pointer(name), "duplicate", "must be one column, found several") for name in twice]
+    if errors:
+        raise InvalidInput(errors, len(errors))
+    return [Field(name, _pointer(name), KINDS.get(name, SLICE_KINDS)) for name in names]
+
+
+def check_columns(n_columns: int, limits: Limits) -> None:
+    """Refuse a table of more columns than `max_columns`."""
+    if n_columns > limits.max_columns:
+        raise TooLarge(f"a table must have at most {limits.max_columns} columns, found {n_columns}")
+
+
+def gathered(fields: Iterable[Field], columns: Iterable[Column]) -> dict[str, Any]:
+    """Columns by name, slices in a dictionary of their own."""
+    body: dict[str, Any] = {}
+    for field, column in zip(fields, columns, strict=True):
+        if field.name.startswith(SLICE):
+            body.setdefault("slices", {})[field.name.removeprefix(SLICE)] = column
+        else:
+            body[field.name] = column
+    return body
+
+
+def rows_of(values: NDArray[Any], offsets: IntArray) -> Column:
+    """Rows of values that stand end to end: (n, k) where all have one length."""
+    lengths = np.diff(offsets)
+    if len(lengths) and lengths[0] > 0 and (lengths == lengths[0]).all():
+        return values.reshape(len(lengths), -1)
+    return Ragged(values, offsets)
+
+
+def in_order(first_row: int, width: int | None = None) -> Place:
+    """The place of single values, or of values in rows of one width."""
+    if width is None:
+        return lambda position: (first_row + position,)
+    return lambda position: (first_row + position // width, position % width)
+
+
+def in_rows(first_row: int, offsets: IntArray) -> Place:
+    """The place of values in uneven rows."""
+
+    def place(position: int) -> tuple[int, ...]:
+        row = int(np.searchsorted(offsets, position, side="right")) - 1
+        return first_row + row, position - int(offsets[row])
+
+    return place
+
+
+def _pointer(name: str) -> str:
+    return f"/slices/{escaped(name.removeprefix(SLICE))}" if name.startswith(SLICE) else f"/{escaped(name)}"
+
+
+def _unknown(name: str) -> FieldError:
+    close = get_close_matches(name[:40], KINDS, n=1, cutoff=0.55)
+    hint = f'; did you mean "{close[0]}"?' if close else ""
+    rule = f"must be a column of a scoring request or {SLICE}<name>; options go into the query string"
+    return FieldError(_pointer(name), "unknown_field", rule + hint)

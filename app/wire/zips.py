@@ -1,0 +1,89 @@
+"""ZIP archives in memory: their members, none of which is decoded before its size is known."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.errors import MalformedBody, TooLarge
+
+END = struct.Struct("<4s4xHHIIH")
+ENTRY = struct.Struct("<4s4xHH4xIIIHHH8xI")
+LOCAL = struct.Struct("<4s22xHH")
+ENCRYPTED, UTF_8 = 0x1, 0x800
+STORED, DEFLATED = 0, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file of an archive, still encoded.
+
+    Attributes:
+        n_bytes: What it claims to hold once it is decoded.
+    """
+
+    name: str
+    method: int
+    checksum: int
+    n_bytes: int
+    encoded: memoryview
+
+    def content(self) -> memoryview | bytes:
+        """What it holds, `n_bytes` long; not copied if it is stored.
+
+        Raises:
+            MalformedBody: The bytes are not what the directory says.
+        """
+        content = self.encoded if self.method == STORED else self._inflated()
+        if len(content) != self.n_bytes or zlib.crc32(content) != self.checksum:
+            raise MalformedBody("must be a sound ZIP archive, found a member of another length or checksum")
+        return content
+
+    def _inflated(self) -> bytes:
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            content = inflater.decompress(self.encoded, max(1, self.n_bytes))
+            excess = inflater.decompress(inflater.unconsumed_tail, 1)
+        except zlib.error as error:
+            raise MalformedBody(f"must be a sound ZIP archive: {error}") from error
+        if excess or not inflater.eof:
+            raise MalformedBody("must be a sound ZIP archive, found a member that does not end")
+        return content
+
+
+def members(archive: memoryview, max_members: int) -> list[Member]:
+    """The members of an archive of less than 4 GiB, without a comment at its end, on one disk.
+
+    Raises:
+        MalformedBody: No such archive; a member lies outside of it, is encrypted, or neither stored nor deflated.
+        TooLarge: More than `max_members`.
+    """
+    try:
+        magic, n_here, n_members, size, start, _ = END.unpack_from(archive, max(0, len(archive) - END.size))
+        if magic != b"PK\5\6" or n_here != n_members or start + size > len(archive):
+            raise MalformedBody("must end with the directory of a ZIP archive, found other bytes")
+        if n_members > max_members:
+            raise TooLarge(f"an archive must have at most {max_members} members, found {n_members}")
+        return list(_members(archive, start, n_members))
+    except (struct.error, UnicodeDecodeError) as error:
+        raise MalformedBody(f"must be a ZIP archive: {error}") from error
+
+
+def _members(archive: memoryview, place: int, n_members: int) -> Iterator[Member]:
+    for _ in range(n_members):
+        magic, flags, method, checksum, n_encoded, n_bytes, n_name, *n_more, start = ENTRY.unpack_from(archive, place)
+        name = bytes(archive[place + ENTRY.size :][:n_name]).decode("utf-8" if flags & UTF_8 else "cp437")
+        if magic != b"PK\1\2":
+            raise MalformedBody("must have one entry a member in the directory of a ZIP archive, found other bytes")
+        if flags & ENCRYPTED or method not in {STORED, DEFLATED}:
+            raise MalformedBody("must have members that are stored or deflated and not encrypted, found another")
+        yield Member(name, method, checksum, n_bytes, _encoded(archive, start, n_encoded))
+        place += ENTRY.size + n_name + sum(n_more)
+
+
+def _encoded(archive: memoryview, start: int, n_bytes: int) -> memoryview:
+    magic, *n_more = LOCAL.unpack_from(archive, start)
+    encoded = archive[start + LOCAL.size + sum(n_more) :][:n_bytes]
+    if magic != b"PK\3\4" or len(encoded) != n_bytes:
+        raise MalformedBody("must have members inside the ZIP archive, found one outside")
+    return encoded

@@ -1,0 +1,71 @@
+"""Who answers: the limit, this service, the idioms and the peers; how each is started and asked."""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.environments import HERE, python_of
+from benchmarks.formats import columns_json, v2_json
+from benchmarks.servers import Server, free_port
+
+
+@dataclass(frozen=True, eq=False)
+class Contestant:
+    """A server of log loss.
+
+    Attributes:
+        path: Where it is asked.
+        arguments: Of its interpreter; `{port}` is where it shall listen.
+        peer: The name of its own environment; empty for that of the service.
+        environ: Variables it wants to find; `{free}` is a port it may have besides.
+        body: Columns in its own form of JSON.
+    """
+
+    name: str
+    path: str
+    arguments: tuple[str, ...]
+    peer: str = ""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    body: Callable[[Mapping[str, Any]], bytes] = field(default=columns_json)
+
+    def command(self, port: int, directory: Path) -> list[str]:
+        """The command that starts it; makes its environment."""
+        python = str(python_of(self.peer, directory)) if self.peer else sys.executable
+        return [python, *(argument.format(port=port) for argument in self.arguments)]
+
+
+QUIET = ("--no-access-log", "--log-level", "warning")
+LOOPBACK = ("--host", "127.0.0.1")
+UVICORN = ("-m", "uvicorn", "--port", "{port}", "--loop", "uvloop", "--http", "httptools", *QUIET)
+PEERS_HOME = str(HERE / "peers")
+
+RAW = Contestant("raw ASGI app", "/", (*UVICORN, "benchmarks.peers.raw:app"))
+SURPRISAL = Contestant("Surprisal", "/v1/score/multiclass", ("-m", "app", "--port", "{port}"))
+SKLEARN = Contestant("FastAPI, lists, scikit-learn", "/sklearn", (*UVICORN, "benchmarks.peers.idioms:app"))
+NUMPY = Contestant("FastAPI, lists, NumPy", "/numpy", (*UVICORN, "benchmarks.peers.idioms:app"))
+MLSERVER = Contestant(
+    "MLServer",
+    "/v2/models/log_loss/infer",
+    ("-m", "mlserver.cli.main", "start", f"{PEERS_HOME}/mlserver_app"),
+    "mlserver",
+    {"MLSERVER_HTTP_PORT": "{port}", "MLSERVER_GRPC_PORT": "{free}", "MLSERVER_METRICS_PORT": "{free}"},
+    v2_json,
+)
+LITSERVE = Contestant("LitServe", "/predict", (f"{PEERS_HOME}/litserve_app.py", "{port}"), "litserve")
+BENTOML = Contestant(
+    "BentoML",
+    "/log_loss",
+    ("-m", "bentoml", "serve", "bentoml_app:LogLoss", "--port", "{port}", "--working-dir", PEERS_HOME, *LOOPBACK),
+    "bentoml",
+    {"BENTOML_DO_NOT_TRACK": "True"},
+)
+CONTESTANTS = (RAW, SURPRISAL, SKLEARN, NUMPY, MLSERVER, LITSERVE, BENTOML)
+
+
+def server(contestant: Contestant, directory: Path, **environ: str) -> Server:
+    """One of them, ready to be started; `directory` holds the peers' environments."""
+    port = free_port()
+    own = {name: value.format(port=port, free=free_port()) for name, value in contestant.environ.items()}
+    return Server(contestant.command(port, directory), port, own | environ)

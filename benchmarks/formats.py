@@ -1,0 +1,53 @@
+"""The bodies that carry predictions."""
+
+import io
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+JSON, NPZ, ARROW = "application/json", "application/x-npz", "application/vnd.apache.arrow.stream"
+END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+
+
+def columns_json(columns: Mapping[str, Any]) -> bytes:
+    """JSON columns, at full precision."""
+    return orjson.dumps(dict(columns), option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def v2_json(columns: Mapping[str, Any]) -> bytes:
+    """The same in the Open Inference Protocol, flat as its clients send it."""
+    kinds = {"i": "INT64", "f": "FP64"}
+    inputs = [
+        {"name": name, "shape": values.shape, "datatype": kinds[values.dtype.kind], "data": values.ravel()}
+        for name, values in columns.items()
+    ]
+    return orjson.dumps({"inputs": inputs}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def npz(columns: Mapping[str, Any]) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **columns)
+    return file.getvalue()
+
+
+def record_batch(columns: Mapping[str, Any]) -> pa.RecordBatch:
+    probabilities = columns["probabilities"]
+    rows = pa.FixedSizeListArray.from_arrays(pa.array(probabilities.ravel()), probabilities.shape[1])
+    return pa.record_batch({"labels": pa.array(columns["labels"]), "probabilities": rows})
+
+
+def arrow(columns: Mapping[str, Any]) -> bytes:
+    """One batch, as a table is written when nobody says otherwise."""
+    return b"".join(arrow_messages(record_batch(columns), 1))
+
+
+def arrow_messages(batch: pa.RecordBatch, n_batches: int) -> Iterator[bytes]:
+    """A stream of a batch again and again, a message at a time."""
+    yield batch.schema.serialize().to_pybytes()
+    message = batch.serialize().to_pybytes()
+    for _ in range(n_batches):
+        yield message
+    yield END_OF_STREAM

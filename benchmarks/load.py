@@ -1,0 +1,100 @@
+"""Small requests while large ones are scored, seen from outside: every client is a process of its own.
+
+A request leaves 10 ms after the one before it left, or as soon as that one is answered where it takes longer. What
+pings see of a stall is what the event loop did, and the wait of the client itself for a core besides.
+"""
+
+import gc
+import multiprocessing
+import time
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from http.client import HTTPConnection
+
+import numpy as np
+
+from benchmarks import contestants, formats, predictions
+from benchmarks.client import post
+from benchmarks.contestants import SURPRISAL
+from benchmarks.figures import alone, compared
+from benchmarks.trial import Findings, Trial
+
+INTERVAL_SECONDS = 0.01
+N_LARGE = 8
+LARGE_ROWS = 77_500  # 16 MB
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Seconds of every small request and every ping, and the statuses of the large ones."""
+
+    small: list[float]
+    pings: list[float]
+    large: list[int]
+
+
+def measure(trial: Trial) -> Findings:
+    """The same clients without and with load."""
+    seconds = 3 if trial.quick else 20
+    with contestants.server(SURPRISAL, trial.directory) as server, _processes() as pool:
+        quiet = _seen(pool, server.port, seconds, loaded=False)
+        busy = _seen(pool, server.port, seconds, loaded=True)
+    work = f"(10, 3) JSON while {N_LARGE} bodies of 16 MB JSON run"
+    return Findings(
+        [
+            compared(f"{work}: p99", "unloaded", "ms", ([_percentile(busy, 99)], [_percentile(quiet, 99)]), "<= 3"),
+            compared(f"{work}: median", "unloaded", "ms", ([_percentile(busy, 50)], [_percentile(quiet, 50)])),
+            alone("longest answer of /healthz meanwhile", "ms", 1e3 * max(busy.pings), "<= 100"),
+            alone("longest answer of /healthz unloaded", "ms", 1e3 * max(quiet.pings)),
+            alone("bodies of 16 MB answered with 200 meanwhile", "", busy.large.count(200)),
+            alone("bodies of 16 MB answered otherwise", "", len(busy.large) - busy.large.count(200)),
+        ]
+    )
+
+
+def _processes() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(3, multiprocessing.get_context("spawn"))
+
+
+def _percentile(seen: Seen, rank: float) -> float:
+    return float(1e3 * np.percentile(seen.small, rank))
+
+
+def _seen(pool: ProcessPoolExecutor, port: int, seconds: float, *, loaded: bool) -> Seen:
+    for ready in [pool.submit(time.sleep, 0.5) for _ in range(3)]:  # all processes are up before anything is timed
+        ready.result()
+    large: Future[list[int]] | None = pool.submit(_large, port, seconds) if loaded else None
+    small = pool.submit(_paced, port, "POST", SURPRISAL.path, seconds)
+    pings = pool.submit(_paced, port, "GET", "/healthz", seconds)
+    return Seen(small.result(), pings.result(), large.result() if large else [])
+
+
+def _paced(port: int, method: str, path: str, seconds: float) -> list[float]:
+    body = formats.columns_json(predictions.columns(10, 3)) if method == "POST" else None
+    headers = {"Content-Type": formats.JSON} if body else {}
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.connect()
+    gc.disable()
+    waits, end = [], time.perf_counter() + seconds
+    while (start := time.perf_counter()) < end:
+        connection.request(method, path, body, headers)
+        connection.getresponse().read()
+        waits.append(time.perf_counter() - start)
+        time.sleep(max(0.0, start + INTERVAL_SECONDS - time.perf_counter()))
+    connection.close()
+    return waits
+
+
+def _large(port: int, seconds: float) -> list[int]:
+    """The statuses of large bodies, sent again and again over eight connections at once."""
+    body = formats.columns_json(predictions.columns(LARGE_ROWS, 10))
+    deadline = time.monotonic() + seconds
+
+    def repeatedly(_: int) -> list[int]:
+        statuses = []
+        while time.monotonic() < deadline:
+            statuses.append(post(port, SURPRISAL.path, formats.JSON, body).status)
+        return statuses
+
+    with ThreadPoolExecutor(N_LARGE) as threads:
+        return [status for statuses in threads.map(repeatedly, range(N_LARGE)) for status in statuses]

@@ -1,0 +1,105 @@
+"""Results as Markdown: the tables of `results.md` and of `docs/performance.md`."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import Figure, figure_of
+
+HERE = Path(__file__).resolve().parent
+RESULTS_JSON = HERE / "results.json"
+RESULTS_MD = HERE / "results.md"
+PAGE = HERE.parent / "docs" / "performance.md"
+
+TITLES = {
+    "throughput": "Requests a second",
+    "bodies": "Large bodies",
+    "stream": "A stream of 1 GB",
+    "load": "Small requests under load",
+    "core": "The core in memory",
+    "growth": "Growth",
+    "instructions": "Instructions",
+}
+HEAD = "| work | compared with | ours | theirs | figure | target | met |\n| --- | --- | --- | --- | --- | --- | --- |"
+MET = {True: "yes", False: "**no**", None: ""}
+
+
+def number(value: float) -> str:
+    """Three significant digits, thousands with commas."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def table(figures: list[Figure]) -> str:
+    """One line a figure."""
+    return "\n".join([HEAD, *map(_line, figures)])
+
+
+def _line(figure: Figure) -> str:
+    value = "" if figure.value is None else number(figure.value)
+    cells = [
+        figure.work,
+        figure.against,
+        _quantity(figure.ours, figure.unit),
+        _quantity(figure.theirs, figure.unit),
+        value if figure.against else "",
+        _sign(figure.target),
+        figure.missing or MET[figure.met],
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _quantity(value: float | None, unit: str) -> str:
+    return "" if value is None else f"{number(value)} {unit}".strip()
+
+
+def tables(results: Mapping[str, Any]) -> dict[str, str]:
+    """The Markdown of every section there is, and of the machine."""
+    sections = results["sections"]
+    found = {name: table(list(map(figure_of, sections[name]["figures"]))) for name in TITLES if name in sections}
+    return {"machine": machine(results), **found, "missed": missed(results)}
+
+
+def machine(results: Mapping[str, Any]) -> str:
+    """What it was measured on, in two sentences."""
+    of = results["machine"]
+    packages = ", ".join(f"{name} {version}" for name, version in (of["packages"] | of["peers"]).items())
+    days = sorted({section["date"] for section in results["sections"].values()})
+    return (
+        f"{of['processor']}, {of['cores']} cores, {of['memory_gib']} GiB, {of['system']}, Python {of['python']}; "
+        f"measured {' and '.join(days)}.\n\n{packages}."
+    )
+
+
+def missed(results: Mapping[str, Any]) -> str:
+    """What has a target and does not reach it, a line each."""
+    figures = [figure_of(each) for section in results["sections"].values() for each in section["figures"]]
+    lines = [_missed(figure) for figure in figures if figure.target and not figure.met]
+    return "\n".join(lines) or "Nothing: every target is met."
+
+
+def _missed(figure: Figure) -> str:
+    against = f" against {figure.against}" if figure.against else ""
+    found = figure.missing or number(figure.value or 0)
+    return f"- {figure.work}{against}: {found}; target {_sign(figure.target)}."
+
+
+def _sign(target: str) -> str:
+    return target.replace(">=", "≥").replace("<=", "≤")
+
+
+def markdown(results: Mapping[str, Any]) -> str:
+    """The whole of `results.md`."""
+    found = tables(results)
+    parts = [f"## {TITLES[name]}\n\n{text}" for name, text in found.items() if name in TITLES]
+    return "\n\n".join(["# Results", found["machine"], *parts]) + "\n"
+
+
+def filled(page: str, results: Mapping[str, Any]) -> str:
+    """A page with what stands between `<!-- results: NAME -->` and `<!-- end -->` made anew."""
+    found = tables(results)
+
+    def block(match: re.Match[str]) -> str:
+        return f"{match[1]}\n{found.get(match[2], 'Not measured yet.')}\n{match[3]}"
+
+    return re.sub(r"(<!-- results: (\w+) -->).*?(<!-- end -->)", block, page, flags=re.DOTALL)

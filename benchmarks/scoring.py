@@ -1,0 +1,26 @@
+"""What is asked of the core."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from app.core.batches import batch_of
+from app.core.options import Options
+from app.core.registry import CROSS_ENTROPY
+from app.core.summary import summarize
+from app.core.uncertainty import mean
+from app.service import ScoreRequest, Threads, score
+
+LOSS, ALL = "validation and cross-entropy", "all default metrics"
+
+
+def works(columns: Mapping[str, Any], threads: Threads | None = None) -> dict[str, Callable[[], object]]:
+    """The loss alone, and everything that is answered by default, if asked on several threads."""
+    request = ScoreRequest("multiclass", columns, Options(), frozenset())
+    return {LOSS: partial(_loss, columns), ALL: partial(score, request, threads)}
+
+
+def _loss(columns: Mapping[str, Any]) -> object:
+    """All checks of a batch, the cross-entropy, its standard error and interval."""
+    batch = batch_of("multiclass", columns, Options())
+    return mean(summarize(batch, [CROSS_ENTROPY], []).state.moments[CROSS_ENTROPY.name], 0.95)
