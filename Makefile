@@ -46,8 +46,12 @@ openapi: $(DEV_STAMP) ## write openapi/openapi.json from the code
 openapi-check: $(DEV_STAMP)
 	$(DEV)python -m app.api.openapi --check
 
-bench: $(DEV_STAMP) ## time the core beside its peers, as ratios in one run
-	$(DEV)python -m benchmarks.core
+bench: $(DEV_STAMP) ## time everything beside its peers and the limit, and write it down (BENCH_FLAGS=--quick ...)
+	$(DEV)python -m benchmarks $(BENCH_FLAGS)
+
+.PHONY: bench-micro
+bench-micro: $(DEV_STAMP)
+	$(DEV)pytest benchmarks/micro
 
 container: ## build the image surprisal
 	docker build -t surprisal .
@@ -63,7 +67,7 @@ COMPILE = .venv-lock/bin/uv pip compile pyproject.toml -q --universal --python-v
 	--no-emit-index-url --custom-compile-command 'make lock' $(LOCK_FLAGS)
 
 clean: ## remove the environments and every cache
-	rm -rf .venv .venv-dev .venv-lock .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf benchmarks/.venv-* .venv .venv-dev .venv-lock .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 	find app tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: python

@@ -8,10 +8,10 @@ from importlib import import_module
 from fastapi import FastAPI
 
 from app import __version__
-from app.api import openapi, problems
+from app.api import openapi
+from app.api.application import Application
 from app.api.bodies import Resources
 from app.api.load import Load
-from app.api.middleware import Frame, Linger
 from app.api.routes import ROUTERS
 from app.api.telemetry import Telemetry
 from app.settings import Settings
@@ -32,12 +32,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await imported
 
     # One path, one address: a slash too many is an error, not a redirect that a client may not follow.
-    app = FastAPI(version=__version__, lifespan=lifespan, openapi_url=None, redirect_slashes=False)
+    app = Application(
+        telemetry,
+        settings.body_timeout_seconds,
+        version=__version__,
+        lifespan=lifespan,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
     app.openapi = openapi.document  # type: ignore[method-assign]
     for router in ROUTERS:
         app.router.routes += router.routes  # as they are: an included router is matched anew at each request
-    problems.install(app)
-    # The one added last is the outermost.
-    app.add_middleware(Frame, telemetry=telemetry)
-    app.add_middleware(Linger, timeout_seconds=settings.body_timeout_seconds)
     return app

@@ -98,8 +98,8 @@ def test_the_option_is_that_of_the_code() -> None:
 
 
 def test_the_endpoint_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = run(ANSWER, vars(answers))["TaskEntry"]
-    monkeypatch.setattr(answers, "TaskEntry", entry, raising=False)
+    for name, model in run(ANSWER, vars(answers)).items():
+        monkeypatch.setattr(answers, name, model, raising=False)
     app = FastAPI()
     app.include_router(run(ROUTE, {"__name__": "app.api.routes.tasks"})["router"])
     assert "500" in app.openapi()["paths"]["/v1/tasks"]["get"]["responses"]

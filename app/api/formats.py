@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
@@ -15,7 +15,7 @@ from app.api.query import query_options, refuse_query
 from app.api.schemas import score_request
 from app.api.validation import check_width, pointer
 from app.core.tasks import COLUMN_NAMES, TaskName
-from app.errors import InvalidInput, TooLarge
+from app.errors import InvalidInput, TooLarge, Unavailable
 from app.service import ScoreRequest
 from app.settings import Settings
 from app.wire import arrow, compression, csv, json, ndjson, npz, parquet
@@ -107,15 +107,21 @@ def _all_of(source: Source, limits: Limits) -> bytearray:
 
 @contextmanager
 def _seekable(source: Source, limits: Limits) -> Iterator[BinaryIO]:
-    """A source as a file to move about in: in memory while it is small."""
-    whole = io.BytesIO()
-    with TemporaryFile() as large:
-        file: BinaryIO = whole
+    """A source as a file to move about in: in memory while it is small.
+
+    Raises:
+        Unavailable: There is no room for a file.
+    """
+    file: BinaryIO = io.BytesIO()
+    with ExitStack() as stack:
         while piece := source.read(limits.max_part_bytes):
-            if file is whole and whole.tell() + len(piece) > IN_MEMORY_BYTES:
-                file = large
-                file.write(whole.getbuffer())
-            file.write(piece)
+            try:
+                if isinstance(file, io.BytesIO) and file.tell() + len(piece) > IN_MEMORY_BYTES:
+                    start, file = file.getbuffer(), stack.enter_context(TemporaryFile())
+                    file.write(start)
+                file.write(piece)
+            except OSError as error:
+                raise Unavailable("there is no room to keep a body of this size while it is read") from error
         file.seek(0)
         yield file
 

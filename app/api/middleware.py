@@ -5,22 +5,26 @@ Plain ASGI, so that nothing buffers a body and nothing hides a cancellation.
 
 import asyncio
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from secrets import token_hex
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import problems
 from app.api.telemetry import NOT_BEGUN, Exchange, Telemetry
+from app.errors import SurprisalError
 
 VISIBLE_ASCII = re.compile(r"[!-~]{1,128}")
-SECURITY_HEADERS = {
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-}
+Header = tuple[bytes, bytes]
+SECURITY_HEADERS: list[Header] = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
 
 
 class Frame:
@@ -39,8 +43,11 @@ class Frame:
         # HEAD is GET without a body, and the server knows to leave that out.
         method = "GET" if exchange.method == "HEAD" else exchange.method
         scope = {**scope, "method": method, "state": {**scope.get("state", {}), "exchange": exchange}}
-        with self._telemetry.observed(exchange, scope):
+        begun = self._telemetry.begin()
+        try:
             await self._answer(exchange, scope, receive, send)
+        finally:
+            self._telemetry.end(exchange, scope, begun)
 
     async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         async def receive_counted() -> Message:
@@ -51,7 +58,7 @@ class Frame:
         async def send_headed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
-                _add_headers(MutableHeaders(raw=message["headers"]), exchange.request_id)
+                message["headers"] = _with_own(message["headers"], exchange.request_id)
             exchange.bytes_out += len(message.get("body", b""))
             await send(message)
 
@@ -59,6 +66,8 @@ class Frame:
             await self._app(scope, receive_counted, send_headed)
         except ClientDisconnect:
             return  # nobody is left to answer
+        except (SurprisalError, HTTPException) as refusal:
+            await problems.answer(scope, refusal)(scope, receive, send_headed)
         except Exception as error:
             exchange.error = error
             if exchange.status != NOT_BEGUN:
@@ -115,10 +124,11 @@ def _request_id(headers: Headers) -> str:
     return sent if VISIBLE_ASCII.fullmatch(sent) else token_hex(16)
 
 
-def _add_headers(headers: MutableHeaders, request_id: str) -> None:
-    headers["x-request-id"] = request_id
-    for name, value in SECURITY_HEADERS.items():
-        headers.setdefault(name, value)
+def _with_own(headers: Iterable[Header], request_id: str) -> list[Header]:
+    """Headers with those that every answer has, unless they are there."""
+    own = [*headers, (b"x-request-id", request_id.encode())]
+    names = {name for name, _ in own}
+    return own + [header for header in SECURITY_HEADERS if header[0] not in names]
 
 
 def _has_body(headers: Headers) -> bool:

@@ -5,7 +5,6 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
-from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
@@ -31,7 +30,8 @@ CATALOGUE = {
     "malformed_body": Problem(
         400,
         "The body cannot be read",
-        "The bytes of the body are not what its media type says: not UTF-8, not JSON, not a JSON object.\n\n"
+        "The bytes of the body are not what its media type or its compression says: not UTF-8, not JSON, not a JSON "
+        "object, no whole archive, stream or file.\n\n"
         "JSON has no `NaN` and no `Infinity`, and numbers beyond 64-bit floating point are refused. `detail` "
         "names the place.",
     ),
@@ -53,7 +53,8 @@ CATALOGUE = {
     "not_acceptable": Problem(
         406,
         "The answer would be JSON, which the request excludes",
-        "The header `Accept` leaves out `application/json`. Name it, or `*/*`, or send no `Accept` at all.",
+        "The header `Accept` leaves out `application/json`. Name it, or `*/*`, or send no `Accept` at all. Losses of "
+        "rows, with `include=per_sample`, are also answered as `application/vnd.apache.arrow.stream`.",
     ),
     "request_timeout": Problem(
         408,
@@ -64,19 +65,22 @@ CATALOGUE = {
     "too_large": Problem(
         413,
         "The body is too large",
-        "The body has more bytes or columns than the service accepts. Send the rows in several requests, or ask "
-        "the operator to raise `SURPRISAL_MAX_BODY_BYTES` or `SURPRISAL_MAX_COLUMNS`.",
+        "The body has more bytes, rows or columns than the service accepts, or it would when decompressed; "
+        "`GET /v1/limits` tells how many that are. Arrow streams, NDJSON and CSV may be far larger than JSON. Or "
+        "send the rows in several requests, or ask the operator to raise the limit.",
     ),
     "unsupported_media_type": Problem(
         415,
         "The body is of a kind nobody reads here",
-        "The body must be JSON in UTF-8, not compressed: `Content-Type: application/json`, which is also "
-        "what a body without that header is taken for.",
+        "Text must be UTF-8. Scoring takes `application/json`, which is also what a body without `Content-Type` is "
+        "taken for, `application/x-npz`, `application/vnd.apache.arrow.stream`, `application/vnd.apache.parquet`, "
+        "`application/x-ndjson` and `text/csv`, each with `Content-Encoding` `gzip`, `zstd` or none; comparing and "
+        "calibrating take JSON that is not compressed.",
     ),
     "invalid_input": Problem(
         422,
         "The request is well-formed but breaks a rule",
-        "The body is JSON, but a field, an option or a number in it is not what it must be.\n\n"
+        "The body can be read, but a field, an option or a number in it is not what it must be.\n\n"
         "Each entry of `errors` points at one place by a JSON pointer, such as `/probabilities/3/1` for the "
         "second number of the fourth row, says what must hold there and what was found. At most 20 are "
         "listed; `n_errors` counts them all.",
@@ -100,16 +104,6 @@ CATALOGUE = {
     ),
 }
 CODES = {problem.status: code for code, problem in reversed(CATALOGUE.items())}
-
-
-def install(app: FastAPI) -> None:
-    """Answer every error raised on purpose with its problem."""
-
-    async def handler(request: Request, error: Exception) -> Response:
-        return answer(request.scope, error)
-
-    app.add_exception_handler(SurprisalError, handler)
-    app.add_exception_handler(HTTPException, handler)
 
 
 def responses(path: str, *statuses: int) -> dict[int | str, dict[str, Any]]:

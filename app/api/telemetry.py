@@ -1,7 +1,5 @@
 """What one request was, as a log line and in Prometheus metrics; never a value of its body."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from time import perf_counter
 from traceback import format_exception
@@ -54,19 +52,17 @@ class Telemetry:
         self._in_flight = Gauge("surprisal_in_flight", "Requests not yet answered.", registry=registry)
         ProcessCollector(registry=registry)
 
-    @contextmanager
-    def observed(self, exchange: Exchange, scope: Scope) -> Iterator[None]:
-        """Count and time an exchange, and write its one log line at the end, however it ends."""
-        started = perf_counter()
-        try:
-            with self._in_flight.track_inprogress():
-                yield
-        finally:
-            # The template of the path, not the path: of unknown ones there is one label only.
-            route = scope["route"].path if "route" in scope else UNMATCHED
-            self._record(exchange, route, perf_counter() - started)
+    def begin(self) -> float:
+        """Count an exchange as begun; what `end` takes."""
+        self._in_flight.inc()
+        return perf_counter()
 
-    def _record(self, exchange: Exchange, route: str, seconds: float) -> None:
+    def end(self, exchange: Exchange, scope: Scope, begun: float) -> None:
+        """Count and time an exchange, and write its one log line."""
+        self._in_flight.dec()
+        seconds = perf_counter() - begun
+        # The template of the path, not the path: of unknown ones there is one label only.
+        route = scope["route"].path if "route" in scope else UNMATCHED
         self._requests.labels(route, exchange.status).inc()
         self._seconds.labels(route).observe(seconds)
         if exchange.n_samples:

@@ -53,6 +53,7 @@ async def test_a_request_is_one_line_without_its_values(client: httpx.AsyncClien
     assert line.pop("ms") > 0
     assert line == {
         "event": "request",
+        "logger": "surprisal.access",
         "log_level": "info",
         "request_id": "abc",
         "method": "POST",

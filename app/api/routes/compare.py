@@ -6,8 +6,8 @@ from typing import Any
 from fastapi import APIRouter
 
 from app import service
+from app.api.application import BareRoute
 from app.api.compare_schemas import CompareAnswer, compare_request
-from app.api.routes.bare import BareRoute
 from app.api.routes.json_route import add_json_route
 from app.core.tasks import TASKS, TaskName
 from app.wire import json

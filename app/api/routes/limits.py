@@ -4,12 +4,13 @@ from fastapi import APIRouter, Request
 
 from app.api import problems
 from app.api.answers import LimitsAnswer, MediaTypeLimit
+from app.api.application import BareRoute
 from app.api.bodies import resources_of
 from app.api.formats import limits_of
 from app.api.media import MEDIA_TYPES
 from app.wire.compression import ENCODINGS
 
-router = APIRouter(tags=["limits"])
+router = APIRouter(tags=["limits"], route_class=BareRoute)
 
 
 @router.get(

@@ -1,9 +1,10 @@
 """`GET /v1/metrics`: the catalogue."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from app.api import problems
 from app.api.answers import MetricCatalogue, MetricEntry
+from app.api.application import BareRoute
 from app.core.registry import METRICS
 
 UNCERTAINTY = (
@@ -12,7 +13,7 @@ UNCERTAINTY = (
     "there are independent units."
 )
 
-router = APIRouter(tags=["metrics"])
+router = APIRouter(tags=["metrics"], route_class=BareRoute)
 
 
 @router.get(
@@ -21,6 +22,6 @@ router = APIRouter(tags=["metrics"])
     summary="Every metric, explained",
     responses=problems.responses("/v1/metrics", 500),
 )
-async def catalogue() -> MetricCatalogue:
+async def catalogue(_: Request) -> MetricCatalogue:
     """Name, tasks, unit, formula, direction, whether parts of a batch add up to it, and a reference."""
     return MetricCatalogue(metrics=[MetricEntry.model_validate(metric) for metric in METRICS], uncertainty=UNCERTAINTY)

@@ -9,29 +9,31 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from app import web
+from app.api.application import BareRoute
 from app.api.problems import CATALOGUE
 
 CACHED = {"cache-control": "public, max-age=3600"}
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=BareRoute)
 
 
 @router.get("/")
-async def front() -> Response:
+async def front(_: Request) -> Response:
     """The documentation is the front page."""
     return RedirectResponse("/docs")
 
 
 @router.get("/docs")
-async def docs() -> Response:
+async def docs(_: Request) -> Response:
     """Swagger UI."""
     page = web.docs_page("Surprisal", "/openapi.json", "/docs/assets")
     return HTMLResponse(page, headers={"content-security-policy": web.DOCS_POLICY})
 
 
 @router.get("/docs/assets/{name}")
-async def asset(name: str) -> Response:
+async def asset(request: Request) -> Response:
     """A file of Swagger UI; what the folder's listing does not name does not exist."""
+    name = request.path_params["name"]
     if name not in _assets():
         raise HTTPException(404)
     return FileResponse(_assets()[name], headers=CACHED)
@@ -44,8 +46,9 @@ async def openapi(request: Request) -> Response:
 
 
 @router.get("/problems/{code}")
-async def problem(code: str) -> Response:
+async def problem(request: Request) -> Response:
     """What an error code means."""
+    code = request.path_params["code"]
     if code not in CATALOGUE:
         raise HTTPException(404)
     entry = CATALOGUE[code]
@@ -54,7 +57,7 @@ async def problem(code: str) -> Response:
 
 
 @router.get("/favicon.ico")
-async def favicon() -> Response:
+async def favicon(_: Request) -> Response:
     """The icon."""
     return Response(web.favicon(), media_type="image/svg+xml", headers=CACHED)
 

@@ -9,10 +9,10 @@ from app import service
 from app.api import problems
 from app.api.accept import Accepted
 from app.api.answers import ScoreAnswer
+from app.api.application import BareRoute
 from app.api.bodies import Resources, check_declared, resources_of, while_arriving, whole_body
 from app.api.formats import Body, json_request, limits_of, scored
 from app.api.media import encoding_of, format_of
-from app.api.routes.bare import BareRoute
 from app.api.schemas import score_request
 from app.core.tasks import TASKS, Task, TaskName
 from app.wire import json

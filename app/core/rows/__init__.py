@@ -20,7 +20,8 @@ _OF_LABELS = frozenset(
     ("cross_entropy", "kl_divergence", "target_entropy", "size", "share", "labels", "class_frequencies")
 )
 
-_MIN_BLOCK, _MAX_BLOCK = 24_576, 98_304  # numbers over all classes: small ones stay in that cache, large ones save calls
+# Numbers over all classes: small blocks stay in that cache, large ones save calls.
+_MIN_BLOCK, _MAX_BLOCK = 24_576, 98_304
 _BLOCKS = 64  # of a large batch: what a block needs beside it is then a small part of it
 
 
