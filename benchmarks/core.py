@@ -1,7 +1,6 @@
-"""The core in memory, beside the libraries a user would pick instead; one thread unless said otherwise."""
+"""The core in memory, beside the libraries a user would pick instead; one thread."""
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -10,7 +9,6 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.metrics import log_loss
 
-from app.service import Threads
 from benchmarks import predictions
 from benchmarks.figures import Figure, compared, milliseconds, turns
 from benchmarks.scoring import ALL, LOSS, works
@@ -29,10 +27,11 @@ PROBABILITIES = {
     },
 }
 THREADS_TARGET = ">= 1.6"
+NO_THREADS = "taken out: two threads were no faster than one (docs/decisions/0020-parts.md)"
 
 
 def measure(trial: Trial) -> Findings:
-    """Probabilities, logits and threads."""
+    """Probabilities and logits."""
     figures: list[Figure] = []
     for shape, targets in PROBABILITIES.items():
         n = shape[0] // (10 if trial.quick else 1)
@@ -40,7 +39,8 @@ def measure(trial: Trial) -> Findings:
         figures += _of_probabilities(trial, columns, targets)
         figures += _of_logits(trial, columns)
         if shape[1] == 10:
-            figures.append(_of_threads(trial, columns))
+            work = f"{shape} probabilities: {ALL}, two threads"
+            figures.append(Figure(work, "one thread", "ms", target=THREADS_TARGET, missing=NO_THREADS))
     return Findings(figures)
 
 
@@ -86,11 +86,3 @@ def _compared(
     times = turns({name: milliseconds(one) for name, one in each.items()}, trial.rounds(15))
     for (ours, against), target in targets.items():
         yield compared(f"{work}: {ours}", against, "ms", (times[ours], times[against]), target)
-
-
-def _of_threads(trial: Trial, columns: Mapping[str, Any]) -> Figure:
-    work = f"{columns['probabilities'].shape} probabilities: {ALL}, two threads"
-    with ThreadPoolExecutor(2) as executor:
-        one, two = works(columns)[ALL], works(columns, Threads(executor, 2))[ALL]
-        times = turns({"one": milliseconds(one), "two": milliseconds(two)}, trial.rounds(15))
-    return compared(work, "one thread", "ms", (times["two"], times["one"]), THREADS_TARGET)

@@ -9,15 +9,15 @@ from app.core.options import Options
 from app.core.registry import CROSS_ENTROPY
 from app.core.summary import summarize
 from app.core.uncertainty import mean
-from app.service import ScoreRequest, Threads, score
+from app.service import ScoreRequest, score
 
 LOSS, ALL = "validation and cross-entropy", "all default metrics"
 
 
-def works(columns: Mapping[str, Any], threads: Threads | None = None) -> dict[str, Callable[[], object]]:
-    """The loss alone, and everything that is answered by default, if asked on several threads."""
+def works(columns: Mapping[str, Any]) -> dict[str, Callable[[], object]]:
+    """The loss alone, and everything that is answered by default."""
     request = ScoreRequest("multiclass", columns, Options(), frozenset())
-    return {LOSS: partial(_loss, columns), ALL: partial(score, request, threads)}
+    return {LOSS: partial(_loss, columns), ALL: partial(score, request)}
 
 
 def _loss(columns: Mapping[str, Any]) -> object:

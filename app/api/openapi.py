@@ -27,7 +27,7 @@ from app.api.accept import dumps
 from app.api.answers import ProblemDetails
 from app.api.example_rows import ROWS_AS_TEXT
 from app.api.examples import CALIBRATE_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, Example
-from app.api.media import ARROW, JSON, MEDIA_TYPES
+from app.api.media import ARROW, MEDIA_TYPES
 from app.api.query import query_names
 from app.api.routes import ROUTERS, calibrate, compare, score
 from app.api.telemetry import Exchange
@@ -123,12 +123,12 @@ def _add_formats(operation: dict[str, Any], task: TaskName) -> None:
 
 
 def _parameter(name: str, field: dict[str, Any]) -> dict[str, Any]:
-    text = f"{field['description']} Only for bodies that are not JSON."
+    text = (
+        f"{field['description']} Only for bodies that are not JSON{'; a JSON object' if name == 'bootstrap' else ''}."
+    )
     shape = {key: value for key, value in field.items() if key not in ("description", "title", "default")}
     parameter = {"name": name, "in": "query", "required": False, "description": text}
-    if name == "bootstrap":
-        return parameter | {"content": {JSON: {"schema": shape}}}
-    return parameter | {"schema": shape}
+    return parameter | {"schema": {"type": "string"} if name == "bootstrap" else shape}
 
 
 def _ask(path: str, noun: Noun, task: TaskName, body: dict[str, Any]) -> tuple[str, str, Any]:

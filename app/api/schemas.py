@@ -65,13 +65,15 @@ def score_request(task: TaskName, body: Mapping[str, Any]) -> ScoreRequest:
     Raises:
         InvalidInput: A field is unknown, there is not one truth and one prediction, or an option is wrong.
     """
-    known = {name: value for name, value in body.items() if name in MODELS[task].model_fields}
+    model = MODELS[task]
+    names = model.model_fields
+    known = {name: value for name, value in body.items() if name in names}
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
     _check_lengths(values)
     errors = list(_choice_errors(TASKS[task], values))
     checked: BaseModel | None = None
     try:
-        checked = MODELS[task].model_validate(values)
+        checked = model.model_validate(values)
     except ValidationError as error:
         errors += field_errors(error.errors(include_url=False))
     unknown = [name for name in body if name not in known]
@@ -108,7 +110,8 @@ def request_model(task: Task) -> type[BaseModel]:
 def _request(task: TaskName, checked: BaseModel) -> ScoreRequest:
     sent = {name: getattr(checked, name) for name in checked.model_fields_set}
     columns = {name: sent[name] for name in COLUMNS if sent.get(name) is not None and name != "slices"}
-    options = Options(**{name: sent[name] for name in option_names(task) if name in sent})
+    given = {name: sent[name] for name in option_names(task) if name in sent}
+    options = Options(**given) if given else _DEFAULTS
     return ScoreRequest(
         task,
         columns,
@@ -206,4 +209,5 @@ def unknown_field(name: str, rule: str, known: Iterable[str]) -> FieldError:
     return FieldError(pointer(name), "unknown_field", f"{rule}{hint}")
 
 
+_DEFAULTS = Options()
 MODELS = {name: request_model(task) for name, task in TASKS.items()}

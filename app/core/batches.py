@@ -142,7 +142,8 @@ def batch_of(
         InvalidInput: A shape or a value breaks a rule; the pointer names field and index.
     """
     try:
-        return replace(_checked(task, columns, options, slices), first_row=first_row)
+        batch = _checked(task, columns, options, slices)
+        return replace(batch, first_row=first_row) if first_row else batch
     except InvalidInput as refusal:
         if not first_row:
             raise

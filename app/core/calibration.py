@@ -1,6 +1,7 @@
 """Calibration: equal-width bins of confidence against what was observed, and the errors computed from them."""
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,18 +20,24 @@ def bin_edges(n_bins: int) -> FloatArray:
     return np.arange(n_bins + 1) / n_bins
 
 
+@lru_cache(maxsize=16)
+def _lower_edges(n_bins: int) -> FloatArray:
+    """Where bins begin; nothing lies below the first one."""
+    edges = bin_edges(n_bins)
+    edges[0] = -1.0
+    return edges
+
+
 def bin_index(confidence: FloatArray, n_bins: int, edge: str) -> IntArray:
     """The bin of each confidence (n,).
 
     Args:
         edge: `left` for bins [a, b), the last one closed; `right` for (a, b], the first one closed.
     """
-    edges = bin_edges(n_bins)
-    edges[0] = -1.0  # nothing lies below the first bin
     # a product that is a little too large is never below its bin, and where it is above, comparing with the edge tells
     bins = (confidence * (n_bins * _ABOVE)).astype(np.int64)
     np.minimum(bins, n_bins - 1, out=bins)
-    lower = edges.take(bins)
+    lower = _lower_edges(n_bins).take(bins)
     bins -= confidence < lower if edge == "left" else confidence <= lower
     return bins
 

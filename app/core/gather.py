@@ -1,6 +1,7 @@
 """A chunk of scored rows as columns, gathered block by block, and the sums of those columns."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -12,7 +13,7 @@ from app.core.rows import Rows, blocks
 from app.core.rows.elements import ElementRows
 from app.core.rows.tokens import TokenRows
 from app.core.state import GroupSums, Moments
-from app.core.sums import ONE, exact_dot, exact_group_sums, exact_power_sums, exact_sum, to_float
+from app.core.sums import ONE, UNIT_EXPONENT, exact_dot, exact_group_sums, exact_power_sums, exact_sum, to_float
 from app.core.tables import (
     calibration,
     class_frequencies,
@@ -63,8 +64,9 @@ class Chunk:
         self._rows = rows
         self.weight = None if batch.sample_weight is None else batch.sample_weight[rows]
         self._means = means
-        self._clusters = None if batch.clusters is None else batch.clusters.codes[rows]
+        self._clusters = None if batch.clusters is None else _runs(batch.clusters.codes[rows])
         self._denominators: dict[Family, FloatArray | None] = {}
+        self._powers: dict[int, tuple[int, int]] = {}
         self._by_count = batch.options.denominator == "count"
         self.tables: dict[str, GroupSums] = {}
         self.columns: dict[str, Any] = {}
@@ -90,11 +92,14 @@ class Chunk:
             start += len(block)
 
     def _add_columns(self, block: Rows, start: int, names: Sequence[str]) -> None:
-        """Write what a block has behind what earlier blocks had; names of one array share one column."""
+        """Keep what a block has behind what earlier blocks had; names of one array share one column."""
+        parts = {mean.name: mean.numerator(block) for mean in self._means}
+        parts |= {name: getattr(block, name) for name in names}
+        if len(block) == len(self):
+            self.columns = {name: part for name, part in parts.items() if part is not None}
+            return
         written: dict[int, Any] = {}
-        parts = [(mean.name, mean.numerator(block)) for mean in self._means]
-        parts += [(name, getattr(block, name)) for name in names]
-        for name, part in parts:
+        for name, part in parts.items():
             if part is None:
                 continue
             if id(part) not in written:
@@ -138,31 +143,42 @@ class Chunk:
         return np.True_ if self.weight is None else self.weight > 0.0
 
     def _moments(self) -> dict[str, Moments]:
-        entries = {mean.name: self._entry(self.columns.get(mean.name), mean.family) for mean in self._means}
-        if self._clusters is not None:
-            codes = np.cumsum(np.diff(self._clusters, prepend=self._clusters[0]) != 0)
-            return {name: _clustered(entry, codes, self.weighs) for name, entry in entries.items()}
-        powers = _powers([array for entry in entries.values() for array in (entry.z, entry.v)])
-        return {name: _moments(entry, powers) for name, entry in entries.items()}
+        """Means of one column over one denominator share their sums."""
+        known: dict[tuple[int, int], Moments] = {}
+        moments = {}
+        for mean in self._means:
+            column, v = self.columns.get(mean.name), self._denominator(mean.family)
+            key = id(column), id(v)
+            if key not in known:
+                known[key] = self._moments_of(np.zeros(len(self), dtype=bool) if column is None else column, v)
+            moments[mean.name] = known[key]
+        return moments
 
-    def _entry(self, column: Any, family: Family) -> "_Entry":
+    def _moments_of(self, column: Any, v: FloatArray | None) -> Moments:
+        if v is None:
+            with suppress(ValueError):  # of an infinite loss: such rows are taken out below
+                return _unweighted(column)
+        entry = self._entry(column, np.ones(len(self)) if v is None else v)
+        if self._clusters is not None:
+            return _clustered(entry, self._clusters, self.weighs)
+        sums, squares = exact_power_sums(entry.z)
+        v_sum, v_squares = exact_power_sums(entry.v) if entry.v is not v else self._power_sums(v)
+        return Moments(entry.n, entry.n_infinite, sums, v_sum, squares, exact_dot(entry.z, entry.v), v_squares)
+
+    def _power_sums(self, v: FloatArray) -> tuple[int, int]:
+        """Those of a denominator."""
+        if id(v) not in self._powers:
+            self._powers[id(v)] = exact_power_sums(v)
+        return self._powers[id(v)]
+
+    def _entry(self, column: Any, v: FloatArray) -> "_Entry":
         """Numerators and denominators of the rows, those of infinite rows taken out."""
-        v = self._denominator(family)
-        if column is None:
-            column = np.zeros(len(self), dtype=bool)
-        z = column if self.weight is None else weighted(self.weight, column)
-        plain = v is None and self.weight is None
-        if z.dtype == bool and plain:
-            return _Entry(z, None, len(z))
-        z = z * 1.0 if z.dtype == bool else z
+        z = weighted(self.weight, column) * 1.0
         finite = np.isfinite(z)
-        if finite.all() and plain:
-            return _Entry(z, None, len(z))
-        self._check_products(column, finite)
-        v = np.ones(len(z)) if v is None else v
         n = int(np.count_nonzero(finite & self.weighs & (v > 0.0)))
         if finite.all():
             return _Entry(z, v, n)
+        self._check_products(column, finite)
         return _Entry(np.where(finite, z, 0.0), np.where(finite, v, 0.0), n, int(np.count_nonzero(~finite)))
 
     def _check_products(self, column: FloatArray, finite: BoolArray) -> None:
@@ -172,8 +188,11 @@ class Chunk:
             raise InvalidInput.at(f"/sample_weight/{overflown[0]}", "out_of_range", rule)
 
     def _denominator(self, family: Family) -> FloatArray | None:
+        """What the rows count for; None where each counts for 1 and none is weighted or in a cluster."""
         if family not in self._denominators:
-            self._denominators[family] = self._new_denominator(family)
+            v = self._new_denominator(family)
+            plain = self.weight is None and self._clusters is None
+            self._denominators[family] = np.ones(len(self)) if v is None and not plain else v
         return self._denominators[family]
 
     def _new_denominator(self, family: Family) -> FloatArray | None:
@@ -187,31 +206,23 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Entry:
-    """Numerators z and denominators v (None for ones) of n counted rows, and how many more were infinite."""
+    """Numerators z and denominators v of n counted rows, and how many more were infinite."""
 
-    z: Any
-    v: FloatArray | None
+    z: FloatArray
+    v: FloatArray
     n: int
     n_infinite: int = 0
 
 
-def _powers(arrays: list[Any]) -> dict[int, tuple[int, int]]:
-    """Sums and sums of squares of distinct arrays, by their id."""
-    distinct = {id(array): array for array in arrays if array is not None and array.dtype != bool}
-    return {key: exact_power_sums(array) for key, array in distinct.items()}
-
-
-def _moments(entry: _Entry, powers: dict[int, tuple[int, int]]) -> Moments:
-    length = len(entry.z) * ONE
-    if entry.z.dtype == bool:
-        hits = int(np.count_nonzero(entry.z)) * ONE
-        return Moments(entry.n, 0, hits, length, hits * ONE, hits * ONE, length * ONE)
-    z, zz = powers[id(entry.z)]
-    if entry.v is None:
-        return Moments(entry.n, 0, z, length, zz, z * ONE, length * ONE)
-    v, vv = powers[id(entry.v)]
-    zv = zz if entry.v is entry.z else exact_dot(entry.z, entry.v)
-    return Moments(entry.n, entry.n_infinite, z, v, zz, zv, vv)
+def _unweighted(column: Any) -> Moments:
+    """Of rows that count for 1 each."""
+    if column.dtype == bool:
+        total = int(np.count_nonzero(column)) * ONE
+        squares = total << -UNIT_EXPONENT
+    else:
+        total, squares = exact_power_sums(column)
+    n, length = len(column), len(column) * ONE
+    return Moments(n, 0, total, length, squares, total << -UNIT_EXPONENT, length << -UNIT_EXPONENT)
 
 
 def _names(batch: Batch, tables: Sequence[str]) -> list[str]:
@@ -226,12 +237,18 @@ def _names(batch: Batch, tables: Sequence[str]) -> list[str]:
     return names
 
 
+def _runs(codes: IntArray) -> IntArray:
+    """(n,) numbers that rise by 1 wherever the code changes, from 0."""
+    runs: IntArray = np.cumsum(np.diff(codes, prepend=codes[0]) != 0)
+    return runs
+
+
 def _clustered(entry: _Entry, codes: IntArray, weighs: BoolArray | np.bool_) -> Moments:
     """Moments in which n counts clusters, and products are those of sums within clusters.
 
     Where the sum of a cluster is beyond all doubles nothing is counted, so that nothing is said of the uncertainty.
     """
-    z, v = entry.z * 1.0, np.ones(len(entry.z)) if entry.v is None else entry.v
+    z, v = entry.z, entry.v
     n_clusters = int(codes[-1]) + 1
     try:
         sums = [np.array(list(map(to_float, exact_group_sums(values, codes, n_clusters)))) for values in (z, v)]

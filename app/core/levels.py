@@ -1,11 +1,11 @@
 """Distinct confidences with what was observed at each: what the calibration measures that need all rows start from."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from app.core.columns import BoolArray, FloatArray, IntArray
+from app.core.sums import segment_sums
 
 _HUGE, _SCALE = 2.0**900, 2.0**-600
 
@@ -58,18 +58,6 @@ def levels_of(confidence: FloatArray, frequency: FloatArray | BoolArray, weight:
 def _in_range(weight: FloatArray) -> FloatArray:
     """Weights of which sums stay finite; only ratios of weights matter where they are that large."""
     return weight * _SCALE if weight.size and weight.max() > _HUGE else weight
-
-
-def segment_sums(values: FloatArray, starts: IntArray) -> FloatArray:
-    """Sums of non-negative `values` (n,) from each start to the next, each rounded once."""
-    sums: FloatArray = np.add.reduceat(values, starts) if len(starts) else np.empty(0)
-    if sums.sum() < 2.0**53 and np.array_equal(values, np.rint(values)):
-        return sums  # whole numbers add up exactly, as do any two
-    sizes = np.diff(starts, append=len(values))
-    for segment in np.flatnonzero(sizes > 2).tolist():
-        start = starts[segment]
-        sums[segment] = math.fsum(values[start : start + sizes[segment]].tolist())
-    return sums
 
 
 def equal_mass_index(levels: Levels, n_bins: int) -> IntArray:

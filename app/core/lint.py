@@ -112,7 +112,7 @@ def _is_constant(batch: Batch, sample: Any) -> bool:
 
 def n_duplicates(sample: Sample) -> tuple[int, int]:
     """How many of the first `MAX_SAMPLE_ROWS` rows repeat an earlier one, truth included, and of how many."""
-    n = int(np.searchsorted(sample.numbers, MAX_SAMPLE_ROWS))
+    n = int(sample.numbers.searchsorted(MAX_SAMPLE_ROWS))
     if sample.rows is None or n < MIN_ROWS or sample.rows.prediction.ndim == 1:  # type: ignore[union-attr]
         return 0, 0  # single numbers, often rounded, repeat by chance
     rows = [row.tobytes() for row in sample.rows.prediction[:n]]  # type: ignore[index]

@@ -10,12 +10,11 @@ from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.lazy import lazy
 from app.core.rows import blocks, chunks
 from app.core.state import Moments
-from app.core.sums import exact_dot, exact_group_sums, exact_sum, to_float
+from app.core.sums import exact_dot, exact_sum, segment_sums
 from app.core.tables import weighted
 from app.core.uncertainty import mean
 from app.core.values import Value
 
-_CLUSTERS_AT_ONCE = 4_096
 _ULPS = 4 * np.finfo(np.float64).eps
 
 
@@ -64,9 +63,15 @@ class Sample:
         return rows
 
     def moments(self, losses: FloatArray) -> Moments:
-        """What the mean of (n,) losses, and its standard error, need; they are finite where the weight is positive."""
+        """What the mean of (n,) losses, and its standard error, need; they are finite where the weight is positive.
+
+        Raises:
+            OverflowError: The losses of a cluster add up to more than a double holds.
+        """
         values = weighted(self.weight, losses)
         z, v = self._within_clusters(values), self._cluster_counts
+        if not np.isfinite(z).all():
+            raise OverflowError("must leave the losses of each cluster a finite sum")
         products = exact_dot(z, z), exact_dot(z, v), self._squared_counts
         return Moments(self.n, 0, exact_sum(values), self._sum_of_counts, *products)
 
@@ -99,21 +104,13 @@ class Sample:
         return exact_sum(self.counts)
 
     @lazy
-    def _codes(self) -> IntArray:
-        """(n,) clusters numbered without gaps."""
-        clusters = np.arange(len(self)) if self.clusters is None else self.clusters
-        return np.cumsum(np.diff(clusters, prepend=clusters[:1]) != 0)
+    def _starts(self) -> IntArray:
+        """Where the rows of each cluster begin."""
+        return np.flatnonzero(np.diff(self.clusters, prepend=-1))  # type: ignore[arg-type]
 
     def _within_clusters(self, values: FloatArray) -> FloatArray:
         """Exact sums within clusters, each rounded once; the values themselves where rows are independent."""
-        if self.clusters is None or not len(self):
-            return values
-        sums: list[float] = []
-        for first in range(0, int(self._codes[-1]) + 1, _CLUSTERS_AT_ONCE):
-            rows = slice(*np.searchsorted(self._codes, (first, first + _CLUSTERS_AT_ONCE)))
-            codes = self._codes[rows] - first
-            sums += map(to_float, exact_group_sums(values[rows], codes, int(codes[-1]) + 1))
-        return np.array(sums)
+        return values if self.clusters is None else segment_sums(values, self._starts)
 
 
 def row_order(batch: Batch) -> IntArray:

@@ -114,9 +114,8 @@ def _state(batch: Batch, sums: _Sums) -> State:
 def _noted(summary: Summary, chunk: Chunk, first_row: int) -> _Sums:
     """The sums of a chunk; what else there is to notice is left in the summary."""
     loss = chunk.columns["cross_entropy"]
-    infinite = np.isinf(loss)
-    if infinite.any():
-        summary.zero_probability.add(chunk.numbers[infinite & chunk.weighs] + first_row)
+    if chunk.moments["cross_entropy"].n_infinite:
+        summary.zero_probability.add(chunk.numbers[np.isinf(loss) & chunk.weighs] + first_row)
     if "clipped" in chunk.columns:
         summary.clipped.add(chunk.numbers[chunk.columns["clipped"]] + first_row)
     for losses in summary.losses:

@@ -36,16 +36,22 @@ class Value:
             return self
         if not math.isfinite(self.value):
             return undefined("overflow")
-        if self.confidence_interval is None or all(map(math.isfinite, self.confidence_interval)):
+        interval = self.confidence_interval
+        if interval is None or (math.isfinite(interval[0]) and math.isfinite(interval[1])):
             return self
         return replace(self, confidence_interval=None)
 
     def to_json(self) -> dict[str, Any]:
         """The entry of `metrics` in an answer: what is not known is left out, but for `value`."""
         entry: dict[str, Any] = {"value": self.value, "status": self.status}
-        for name in ("reason", "standard_error", "confidence_interval", "z"):
-            if (known := getattr(self, name)) is not None:
-                entry[name] = known
+        if self.reason is not None:
+            entry["reason"] = self.reason
+        if self.standard_error is not None:
+            entry["standard_error"] = self.standard_error
+        if self.confidence_interval is not None:
+            entry["confidence_interval"] = self.confidence_interval
+        if self.z is not None:
+            entry["z"] = self.z
         return entry
 
 

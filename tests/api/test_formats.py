@@ -59,8 +59,14 @@ def json_body(task: str) -> dict[str, Any]:
     return columns | OPTIONS[task] | ({"slices": slices} if slices else {})
 
 
-async def sent(
-    client: httpx.AsyncClient, task: str, format_: str, body: bytes, query: dict[str, Any] | None = None, **headers: str
+async def sent(  # noqa: PLR0913 what a request is made of
+    client: httpx.AsyncClient,
+    task: str,
+    format_: str,
+    body: bytes,
+    query: dict[str, Any] | None = None,
+    *,
+    headers: dict[str, str] | None = None,
 ) -> httpx.Response:
     async def pieces() -> AsyncIterator[bytes]:
         for start in range(0, len(body), 1_000):
@@ -70,7 +76,7 @@ async def sent(
         f"/v1/score/{task}",
         content=pieces(),
         params=query,
-        headers={"content-type": MEDIA_TYPES[format_], **headers},
+        headers={"content-type": MEDIA_TYPES[format_], **(headers or {})},
     )
 
 
@@ -88,8 +94,10 @@ async def test_compressed_bodies(encoding: str, format_: str, client: httpx.Asyn
     body = encoded(format_, COLUMNS["multilabel"])
     plain = await sent(client, "multilabel", format_, body)
     headers = {"content-encoding": encoding}
-    assert (await sent(client, "multilabel", format_, compressed(encoding, body), **headers)).json() == plain.json()
-    broken = await sent(client, "multilabel", format_, compressed(encoding, body)[:-9], **headers)
+    assert (
+        await sent(client, "multilabel", format_, compressed(encoding, body), headers=headers)
+    ).json() == plain.json()
+    broken = await sent(client, "multilabel", format_, compressed(encoding, body)[:-9], headers=headers)
     assert (broken.status_code, broken.json()["code"]) == (400, "malformed_body")
 
 
@@ -169,7 +177,7 @@ async def test_a_body_without_rows_is_refused(format_: str, client: httpx.AsyncC
 async def test_losses_of_rows_as_arrow(format_: str, client: httpx.AsyncClient) -> None:
     body = encoded(format_, {"labels": [1, 0, 1], "probabilities": [0.5, 0.25, 0.0], "mask": [True, False, True]})
     as_json = (await sent(client, "binary", format_, body, {"include": "per_sample"})).json()
-    response = await sent(client, "binary", format_, body, {"include": "per_sample"}, accept=ARROW)
+    response = await sent(client, "binary", format_, body, {"include": "per_sample"}, headers={"accept": ARROW})
     assert response.headers["content-type"] == ARROW
     losses = pa.ipc.open_stream(response.content).read_all()
     assert losses["cross_entropy"].to_pylist() == as_json.pop("per_sample")["cross_entropy"]
@@ -221,7 +229,9 @@ async def test_limits_are_enforced(settings: dict[str, Any], format_: str, n_row
 async def test_a_body_that_decompresses_to_much_more_is_refused() -> None:
     body = encoded("ndjson", {"labels": [1] * 100_000, "probabilities": [0.5] * 100_000})
     async with client_of(Settings(max_ratio=10)) as client:
-        response = await sent(client, "binary", "ndjson", compressed("gzip", body), **{"content-encoding": "gzip"})
+        response = await sent(
+            client, "binary", "ndjson", compressed("gzip", body), headers={"content-encoding": "gzip"}
+        )
     assert response.status_code == 413
     assert "10 times" in response.json()["detail"]
 

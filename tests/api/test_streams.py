@@ -68,7 +68,7 @@ def test_a_client_that_leaves_makes_room_for_the_next(server: Process) -> None:
 def test_more_streams_than_may_be_are_told_to_come_again(server: Process) -> None:
     with server.socket() as first:
         first.sendall(HEAD + chunk(ROW))
-        head = b""
+        head, answer = exchanged(server, HEAD, chunk(ROW), END)
         while not head.startswith(b"HTTP/1.1 503"):  # until the first one is seen to have begun
             head, answer = exchanged(server, HEAD, chunk(ROW), END)
         assert b"retry-after: 1" in head.lower()

@@ -184,7 +184,7 @@ def test_no_part_is_taken_after_a_bad_one() -> None:
         nonlocal taken
         while True:
             taken += 1
-            yield rows(10) if taken < 20 else replace(rows(10), columns=rows(10).columns | {"labels": np.full(10, 7)})
+            yield rows(10) if taken < 20 else replace(rows(10), columns={**rows(10).columns, "labels": np.full(10, 7)})
 
     with pytest.raises(InvalidInput):
         score_parts(many(), HELD)
