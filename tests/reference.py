@@ -540,17 +540,17 @@ def _bin(confidence: float, n_bins: int, edges: str) -> int:
 
 
 def _described_bin(k: int, n_bins: int, members: Sequence[tuple[float, float, float]], level: float) -> dict[str, Any]:
-    weight = math.fsum(w for w, _, _ in members)
+    weight, n = math.fsum(w for w, _, _ in members), sum(w > 0.0 for w, _, _ in members)
     described: dict[str, Any] = {
         "lower": k / n_bins,
         "upper": (k + 1) / n_bins,
-        "n": len(members),
+        "n": n,
         "weight": weight,
     }
     if weight > 0.0:
         described["confidence"] = math.fsum(w * p for w, p, _ in members) / weight
         described["accuracy"] = math.fsum(w * y for w, _, y in members) / weight
-        described["confidence_interval"] = _wilson(described["accuracy"], len(members), level)
+        described["confidence_interval"] = _wilson(described["accuracy"], n, level)
     return described
 
 

@@ -66,7 +66,7 @@ class Bin(Answer):
     confidence: float | None = Field(None, description="Mean predicted probability.")
     accuracy: float | None = Field(None, description="Observed frequency.")
     confidence_interval: tuple[float, float] | None = Field(
-        None, description="Wilson interval of the frequency; rows count as independent, cluster_id or not."
+        None, description="Wilson interval of the frequency; none with cluster_id, for it takes rows as independent."
     )
 
 

@@ -5,7 +5,7 @@ from collections import deque
 from threading import Condition
 
 MAX_WAITING_BYTES = 4 * 2**20
-"""What may wait for the thread; beyond it nothing more is read from the socket."""
+"""What may wait for the thread; beyond it nothing more is read from the socket until half of it is taken."""
 
 
 class Pipe:
@@ -17,6 +17,7 @@ class Pipe:
         self._changed = Condition()
         self._pieces: deque[bytes] = deque()
         self._waiting = 0
+        self._is_full = False
         self._ended = False
         self._error: BaseException | None = None
 
@@ -25,11 +26,11 @@ class Pipe:
         with self._changed:
             self._pieces.append(piece)
             self._waiting += len(piece)
-            full = self._waiting > MAX_WAITING_BYTES
-            if full:
+            if self._waiting > MAX_WAITING_BYTES:
+                self._is_full = True
                 self._room.clear()
             self._changed.notify()
-        if full:
+        if self._is_full:
             await self._room.wait()
 
     def end(self, error: BaseException | None = None) -> None:
@@ -52,8 +53,8 @@ class Pipe:
             if len(piece) > n:
                 self._pieces.appendleft(piece[n:])
                 piece = piece[:n]
-            was_full = self._waiting > MAX_WAITING_BYTES
             self._waiting -= len(piece)
-            if was_full and self._waiting <= MAX_WAITING_BYTES:
+            if self._is_full and self._waiting <= MAX_WAITING_BYTES // 2:
+                self._is_full = False
                 self._loop.call_soon_threadsafe(self._room.set)
         return piece

@@ -7,7 +7,7 @@ in OpenAPI, and the batch checks their numbers.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from difflib import get_close_matches
-from types import GenericAlias
+from types import GenericAlias, NoneType
 from typing import Annotated, Any, Literal
 
 from annotated_types import MaxLen
@@ -100,7 +100,7 @@ def request_model(task: Task) -> type[BaseModel]:
             "batch, not of `slices`. More than some seconds of work is refused; the error says how many resamples fit."
         )
         plan = Annotated[object, WithJsonSchema(BootstrapRequest.model_json_schema())]
-        definitions["bootstrap"] = (plan, Field(default_factory=lambda: None, description=text))
+        definitions["bootstrap"] = (plan, Field(default_factory=NoneType, description=text))
     definitions["include"] = (sections, Field((), description="Further sections of the answer."))
     exclusive: dict[str, Any] = {"allOf": [_exactly_one(names) for names in (task.truths, task.predictions) if names]}
     config = ConfigDict(extra="forbid", strict=True, json_schema_extra=exclusive)
@@ -162,7 +162,7 @@ def _column(task: Task, name: str) -> tuple[Any, Any]:
     if task.name == "multilabel" and name == "mask":
         shape, schema = "(n,) or (n, l)", {"type": "array", "items": {"anyOf": [BOOLEAN, row]}}
     return Annotated[object, WithJsonSchema(schema)], Field(
-        default_factory=lambda: None, description=f"{text} Shape {shape}."
+        default_factory=NoneType, description=f"{text} Shape {shape}."
     )
 
 

@@ -4,8 +4,7 @@ Each check states what must hold, so that NaN fails it, and raises `InvalidInput
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,8 @@ from numpy.typing import NDArray
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.losses import class_major, class_sum, log_sum_exp
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
+
+Piece: TypeAlias = NDArray[Any]
 
 _EIGHT_BYTES = (np.dtype(np.float64), np.dtype(np.int64))
 _NOWHERE = np.empty(0, np.int64)
@@ -33,8 +34,7 @@ def scored_values(values: NDArray[Any], scored: BoolArray | None, rows: slice) -
     return values[rows][kept], kept
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """What must hold of every element.
 
     Attributes:
@@ -44,8 +44,8 @@ class Rule:
     """
 
     text: str
-    passes: Callable[[NDArray[Any]], bool]
-    holds: Callable[[NDArray[Any]], BoolArray]
+    passes: Callable[[Piece], bool]
+    holds: Callable[[Piece], BoolArray]
 
 
 def check_elements(field: str, values: NDArray[Any], scored: BoolArray | None, rule: Rule) -> None:
@@ -90,12 +90,12 @@ def check_interval(
     """Refuse scored elements outside a closed interval."""
     low, high = bounds
 
-    def passes(piece: NDArray[Any]) -> bool:
+    def passes(piece: Piece) -> bool:
         # read as whole numbers, those of [0, high] are the smallest: one comparison, half the time
         if (
             not low
             and piece.dtype in _EIGHT_BYTES
-            and np.max(piece.view(np.uint64)) <= np.array(high, piece.dtype).view(np.uint64)
+            and piece.view(np.uint64).max() <= np.array(high, piece.dtype).view(np.uint64)
         ):
             return True
         return bool(piece.min() >= low and piece.max() <= high)

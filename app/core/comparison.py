@@ -1,15 +1,16 @@
 """Paired comparison: how the mean losses of candidates differ on the same rows, and how sure that is."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from scipy.special import stdtr
 
 from app.core.columns import FloatArray
-from app.core.pairing import Sample
+from app.core.pairing import Residuals, Sample
 from app.core.sums import exact_dot
 from app.core.values import Value, undefined
 
@@ -71,8 +72,9 @@ class Comparison:
 
 def comparisons(sample: Sample, terms: Terms) -> list[Comparison]:
     """Every other candidate against the baseline, in the order of the sample."""
+    residuals = lru_cache(maxsize=2)(sample.residuals)  # of the last candidate, and of the baseline
     with np.errstate(invalid="ignore", over="ignore"):  # rows without weight may be infinite
-        pairs = [_comparison(sample, name, terms) for name in sample.losses if name != terms.baseline]
+        pairs = [_comparison(sample, name, terms, residuals) for name in sample.losses if name != terms.baseline]
     if len(pairs) == 1:
         return pairs
     tested = {pair.candidate: pair.p_value for pair in pairs if pair.p_value is not None}
@@ -80,7 +82,9 @@ def comparisons(sample: Sample, terms: Terms) -> list[Comparison]:
     return [replace(pair, p_value_adjusted=adjusted.get(pair.candidate)) for pair in pairs]
 
 
-def _comparison(sample: Sample, candidate: str, terms: Terms) -> Comparison:
+def _comparison(
+    sample: Sample, candidate: str, terms: Terms, residuals: Callable[[str], Residuals | None]
+) -> Comparison:
     difference = _difference(sample, candidate, terms).scaled(terms.nats_per_unit).finite()
     t_statistic, p_value = t_test(difference, sample.n)
     wins, losses, ties = _outcomes(sample, candidate, terms.baseline)
@@ -90,7 +94,7 @@ def _comparison(sample: Sample, candidate: str, terms: Terms) -> Comparison:
         difference=difference,
         t_statistic=t_statistic,
         p_value=p_value,
-        correlation=None if p_value is None else _correlation(sample, candidate, terms.baseline),
+        correlation=None if p_value is None else _correlation(residuals(candidate), residuals(terms.baseline)),
         wins=wins,
         losses=losses,
         ties=ties,
@@ -138,15 +142,12 @@ def _outcomes(sample: Sample, candidate: str, baseline: str) -> tuple[int, int, 
     return wins, losses, len(differences) - wins - losses
 
 
-def _correlation(sample: Sample, candidate: str, baseline: str) -> float | None:
+def _correlation(x: Residuals | None, y: Residuals | None) -> float | None:
     """Of the residuals of both; None where one has no spread, or one beyond the range of doubles."""
-    x, y = sample.residuals(candidate), sample.residuals(baseline)
-    if not np.isfinite(x + y).all():
+    if x is None or y is None or not x.squares or not y.squares:
         return None
-    xx, yy, xy = exact_dot(x, x), exact_dot(y, y), exact_dot(x, y)
-    if not xx or not yy:
-        return None
-    size = min(1.0, math.sqrt(xy * xy / (xx * yy)))
+    xy = exact_dot(x.values, y.values)
+    size = min(1.0, math.sqrt(xy * xy / (x.squares * y.squares)))
     return size if xy > 0 else -size
 
 

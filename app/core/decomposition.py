@@ -34,8 +34,11 @@ class Decomposition:
     uncertainty: Value
 
 
-def brier_decomposition(levels: Levels) -> Decomposition:
+def brier_decomposition(levels: Levels, starts: IntArray | None = None) -> Decomposition:
     """The decomposition of the mean of (confidence - y)**2.
+
+    Args:
+        starts: `recalibration_starts` of the levels, where they are known.
 
     >>> from app.core.levels import levels_of
     >>> parts = brier_decomposition(levels_of(np.array([0.1, 0.4, 0.6, 0.9]), np.array([0.0, 1.0, 0.0, 1.0])))
@@ -45,10 +48,10 @@ def brier_decomposition(levels: Levels) -> Decomposition:
     p = levels.confidence
     scores = levels.hits * (1.0 - p) ** 2 + levels.misses * p**2
     softness = exact_sum(levels.softness)  # of (p - y)**2 = y (1 - p)**2 + (1 - y) p**2 - y (1 - y)
-    return _decomposition(levels, scores, _variance, softness)
+    return _decomposition(levels, starts, scores, _variance, softness)
 
 
-def log_loss_decomposition(levels: Levels, score: float | None = None) -> Decomposition:
+def log_loss_decomposition(levels: Levels, score: float | None = None, starts: IntArray | None = None) -> Decomposition:
     """The decomposition of the mean of -y log confidence - (1 - y) log(1 - confidence), in nats.
 
     Where the score is infinite miscalibration is too, and the other two are not: a recalibrated forecast of 0 or 1 has
@@ -57,6 +60,7 @@ def log_loss_decomposition(levels: Levels, score: float | None = None) -> Decomp
     Args:
         score: The mean itself where more is known than confidence tells, as of logits whose probability rounds to 0
             or 1; infinity is a value.
+        starts: `recalibration_starts` of the levels, where they are known.
 
     >>> from app.core.levels import levels_of
     >>> parts = log_loss_decomposition(levels_of(np.array([0.0, 0.5, 0.5, 1.0]), np.array([0.0, 1.0, 0.0, 1.0])))
@@ -67,7 +71,7 @@ def log_loss_decomposition(levels: Levels, score: float | None = None) -> Decomp
         scores = 0.0 - (xlogy(levels.hits, levels.confidence) + xlog1py(levels.misses, -levels.confidence))
     else:
         scores = np.array([score]) * to_float(exact_sum(levels.weight))
-    return _decomposition(levels, scores, _entropy, 0)
+    return _decomposition(levels, starts, scores, _entropy)
 
 
 def _variance(hits: FloatArray, misses: FloatArray) -> FloatArray:
@@ -94,14 +98,16 @@ def recalibration_starts(levels: Levels) -> IntArray:
     return blocks[:-1]
 
 
-def _decomposition(levels: Levels, scores: FloatArray, spread: Spread, softness: int) -> Decomposition:
+def _decomposition(
+    levels: Levels, starts: IntArray | None, scores: FloatArray, spread: Spread, softness: int = 0
+) -> Decomposition:
     """Of scores that sum to that of all rows; `spread` is that of the best constant forecast for hits and misses."""
     weight = exact_sum(levels.weight)
 
     def mean(sums: FloatArray) -> Fraction:
         return max(Fraction(0), Fraction(exact_sum(sums) - softness, weight))
 
-    starts = recalibration_starts(levels)
+    starts = recalibration_starts(levels) if starts is None else starts
     constant = mean(spread(*_pooled(levels, np.zeros(1, dtype=np.int64))))
     recalibrated = min(constant, mean(spread(*_pooled(levels, starts))))
     score = mean(scores) if np.isfinite(scores).all() else None

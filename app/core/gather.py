@@ -1,9 +1,8 @@
 """A chunk of scored rows as columns, gathered block by block, and the sums of those columns."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from app.core.rows import Rows, blocks
 from app.core.rows.elements import ElementRows
 from app.core.rows.tokens import TokenRows
 from app.core.state import GroupSums, Moments
-from app.core.sums import ONE, UNIT_EXPONENT, exact_dot, exact_group_sums, exact_power_sums, exact_sum, to_float
+from app.core.sums import ONE, UNIT_EXPONENT, exact_dot, exact_power_sums, exact_sum, segment_sums
 from app.core.tables import (
     calibration,
     class_frequencies,
@@ -156,9 +155,11 @@ class Chunk:
 
     def _moments_of(self, column: Any, v: FloatArray | None) -> Moments:
         if v is None:
-            with suppress(ValueError):  # of an infinite loss: such rows are taken out below
+            try:
                 return _unweighted(column)
-        entry = self._entry(column, np.ones(len(self)) if v is None else v)
+            except ValueError:  # something is infinite
+                v = np.ones(len(self))
+        entry = self._entry(column, v)
         if self._clusters is not None:
             return _clustered(entry, self._clusters, self.weighs)
         sums, squares = exact_power_sums(entry.z)
@@ -204,8 +205,7 @@ class Chunk:
         return self.weight if family == "row" else times(self.weight, self.columns[family])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Entry:
+class _Entry(NamedTuple):
     """Numerators z and denominators v of n counted rows, and how many more were infinite."""
 
     z: FloatArray
@@ -244,17 +244,12 @@ def _runs(codes: IntArray) -> IntArray:
 
 
 def _clustered(entry: _Entry, codes: IntArray, weighs: BoolArray | np.bool_) -> Moments:
-    """Moments in which n counts clusters, and products are those of sums within clusters.
-
-    Where the sum of a cluster is beyond all doubles nothing is counted, so that nothing is said of the uncertainty.
-    """
-    z, v = entry.z, entry.v
-    n_clusters = int(codes[-1]) + 1
-    try:
-        sums = [np.array(list(map(to_float, exact_group_sums(values, codes, n_clusters)))) for values in (z, v)]
-    except OverflowError:
-        return Moments(0, entry.n_infinite, exact_sum(z), exact_sum(v))
-    counted = np.bincount(codes, weights=weighs & (v > 0.0), minlength=n_clusters) > 0
-    ((_, zz), (_, vv)) = map(exact_power_sums, sums)
-    n = int(np.count_nonzero(counted))
-    return Moments(n, entry.n_infinite, exact_sum(z), exact_sum(v), zz, exact_dot(*sums), vv)
+    """Moments in which n counts clusters, and products are those of sums within clusters, which are rounded once."""
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    n = int(np.count_nonzero(np.logical_or.reduceat(weighs & (entry.v > 0.0), starts)))
+    z, v, places = segment_sums(entry.z, starts), segment_sums(entry.v, starts), 0
+    if not np.isfinite(z).all():
+        z, places = segment_sums(np.ldexp(entry.z, -64), starts), 64  # in units in which doubles hold the sums
+    (_, zz), (_, vv) = exact_power_sums(z), exact_power_sums(v)
+    products = zz << 2 * places, exact_dot(z, v) << places, vv
+    return Moments(n, entry.n_infinite, exact_sum(entry.z), exact_sum(entry.v), *products)

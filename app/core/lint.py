@@ -123,6 +123,7 @@ def n_duplicates(sample: Sample) -> tuple[int, int]:
     return n - len(set(zip(rows, truths, strict=True))), n
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def repairing_order(sample: Sample, limit: float) -> list[int] | None:
     """The order of columns with the least loss, if that loss is at most `limit` nats.
 
@@ -132,8 +133,7 @@ def repairing_order(sample: Sample, limit: float) -> list[int] | None:
     batch = sample.spread()
     if batch is None or not len(batch) or batch.n_classes > MAX_REORDERED_CLASSES:
         return None
-    with np.errstate(divide="ignore", invalid="ignore"):
-        evidence, weight = _log_probability_by_class(batch)
+    evidence, weight = _log_probability_by_class(batch)
     if not weight:
         return None
     from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 slow to import and rarely needed

@@ -65,11 +65,10 @@ class Metric:
             return undefined("no row is scored")
         if not state.weight_sum:
             return undefined("all weights are zero")
-        power = _INFORMATION_POWER.get(self.unit, 0.0)
         if self.compute is not None:
             value = self.compute(state, confidence_level)
         elif self.measure is not None and observed is not None:
             value = self.measure(observed)
         else:
             return undefined("all rows are needed at once")
-        return value.scaled(NATS_PER_UNIT[unit] ** power).finite()
+        return value.scaled(NATS_PER_UNIT[unit] ** _INFORMATION_POWER.get(self.unit, 0.0)).finite()

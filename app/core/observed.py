@@ -12,6 +12,12 @@ from app.core.batches import Batch
 from app.core.bootstrap import BinaryRows, Bootstrap, Statistic, binary_rows, replicates
 from app.core.calibration import bin_index
 from app.core.columns import FloatArray, IntArray
+from app.core.decomposition import (
+    Decomposition,
+    brier_decomposition,
+    log_loss_decomposition,
+    recalibration_starts,
+)
 from app.core.gather import Mean
 from app.core.lazy import lazy
 from app.core.levels import Levels, levels_of
@@ -20,6 +26,9 @@ from app.core.rows import blocks
 from app.core.rows.classes import ClassRows
 from app.core.rows.tokens import TokenRows
 from app.core.summary import summarize
+from app.errors import InvalidInput
+
+MAX_CLASS_BINS = 1_000_000
 
 
 class Observed:
@@ -78,6 +87,20 @@ class Observed:
         return levels_of(*self._pairs, self._weight)
 
     @lazy
+    def _recalibration_starts(self) -> IntArray:
+        return recalibration_starts(self.levels)
+
+    @lazy
+    def brier_decomposition(self) -> Decomposition:
+        """Of the Brier score."""
+        return brier_decomposition(self.levels, self._recalibration_starts)
+
+    @lazy
+    def log_loss_decomposition(self) -> Decomposition:
+        """Of `log_loss`."""
+        return log_loss_decomposition(self.levels, self.log_loss, self._recalibration_starts)
+
+    @lazy
     def log_loss(self) -> float:
         """The mean loss in nats of hard or soft truth as sent: from logits without the rounding of confidences."""
         plain = replace(self.options, epsilon=0.0, pos_weight=None, label_smoothing=0.0)
@@ -103,11 +126,20 @@ class Observed:
 
     @lazy
     def class_gaps(self) -> tuple[NDArray[np.uint16], FloatArray]:
-        """(k, n) of each class of each of `rows` its equal-width bin, and its weighted probability less its truth."""
+        """(k, n) of each class of each of `rows` its equal-width bin, and its weighted probability less its truth.
+
+        Raises:
+            InvalidInput: There are more than `MAX_CLASS_BINS` bins over all classes.
+        """
+        n_bins = self.options.n_bins
+        if self.n_classes * n_bins > MAX_CLASS_BINS:
+            asked = f"{self.n_classes} classes of {n_bins} each"
+            rule = f"must ask for at most {MAX_CLASS_BINS} bins for classwise_calibration_error, found {asked}"
+            raise InvalidInput.at("/metrics", "out_of_range", rule)
         bins = np.empty((self.n_classes, len(self.rows)), np.uint16)  # n_bins is at most 10,000
         gaps = np.empty(bins.shape)
         for place, block in self._classes(self._rows[self.rows.order]):
-            bins[:, place] = bin_index(block.probabilities, self.options.n_bins, self.options.bin_edges)
+            bins[:, place] = bin_index(block.probabilities, n_bins, self.options.bin_edges)
             gaps[:, place] = (block.probabilities - block.targets) * self.rows.weight[place]
         return bins, gaps
 

@@ -5,8 +5,10 @@ what it says. The request schemas, the echo in an answer and the fingerprint of 
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import cache, lru_cache
+from operator import attrgetter
 from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
@@ -75,8 +77,8 @@ class Options:
 
     def for_task(self, task: TaskName) -> dict[str, object]:
         """The options in force for a task, by name, unset ones left out: the echo in every answer."""
-        values = {name: getattr(self, name) for name in option_names(task)}
-        return {name: value for name, value in values.items() if value is not None}
+        values = zip(option_names(task), _values_for(task)(self), strict=True)
+        return {name: value for name, value in values if value is not None}
 
     @lru_cache(maxsize=32)  # noqa: B019 bounded; services score with few different options
     def fingerprint(self, task: TaskName, n_classes: int) -> str:
@@ -97,6 +99,11 @@ def _canonical(value: object) -> object:
 def option_names(task: TaskName) -> list[str]:
     """Names of the options a task knows, in the order of the contract."""
     return [f.name for f in fields(Options) if task in f.metadata["tasks"]]
+
+
+@cache
+def _values_for(task: TaskName) -> Callable[[Options], tuple[object, ...]]:
+    return attrgetter(*option_names(task))
 
 
 @cache

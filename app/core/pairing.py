@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,13 @@ from app.core.uncertainty import mean
 from app.core.values import Value
 
 _ULPS = 4 * np.finfo(np.float64).eps
+
+
+class Residuals(NamedTuple):
+    """What each row, or cluster, adds to the error of a mean loss, and the exact sum of the squares."""
+
+    values: FloatArray
+    squares: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,12 +92,15 @@ class Sample:
             reason = "no standard error: the losses of a cluster add up to more than a double holds"
             return replace(mean(alone, confidence_level), reason=reason)
 
-    def residuals(self, name: str) -> FloatArray:
-        """What each row, or cluster, adds to the error of a candidate's mean loss, where that is finite."""
-        values = weighted(self.weight, self.losses[name])
-        z = self._within_clusters(values)
-        residuals = z - exact_sum(values) / self._sum_of_counts * self._cluster_counts
-        return np.where(np.abs(residuals) > _ULPS * np.abs(z), residuals, 0.0)  # the rounding of z is no spread
+    def residuals(self, name: str) -> Residuals | None:
+        """Those of a candidate's mean loss, where that is finite; None if one of them is beyond all doubles."""
+        products = weighted(self.weight, self.losses[name])
+        z = self._within_clusters(products)
+        residuals = z - exact_sum(products) / self._sum_of_counts * self._cluster_counts
+        if not np.isfinite(residuals).all():
+            return None
+        values = np.where(np.abs(residuals) > _ULPS * np.abs(z), residuals, 0.0)  # the rounding of z is no spread
+        return Residuals(values, exact_dot(values, values))
 
     @lazy
     def _cluster_counts(self) -> FloatArray:
@@ -106,10 +117,11 @@ class Sample:
     @lazy
     def _starts(self) -> IntArray:
         """Where the rows of each cluster begin."""
-        return np.flatnonzero(np.diff(self.clusters, prepend=-1))  # type: ignore[arg-type]
+        clusters = np.arange(len(self)) if self.clusters is None else self.clusters
+        return np.flatnonzero(np.diff(clusters, prepend=-1))
 
     def _within_clusters(self, values: FloatArray) -> FloatArray:
-        """Exact sums within clusters, each rounded once; the values themselves where rows are independent."""
+        """Sums within clusters, each rounded once; the values themselves where rows are independent."""
         return values if self.clusters is None else segment_sums(values, self._starts)
 
 

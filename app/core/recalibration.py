@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -33,27 +33,33 @@ _MAX_STEPS = 100
 class Platt:
     """The logit slope * z + intercept of a score z; with slope 1 and intercept 0 it stays as it is."""
 
-    in_answer: ClassVar = ("slope", "intercept")
-
     slope: float = 1.0
     intercept: float = 0.0
     converged: bool = True
     at_bound: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """What an answer tells of the fit."""
+        return {"slope": self.slope, "intercept": self.intercept}
 
     def prediction(self, batch: Batch, rows: IntArray) -> tuple[str, FloatArray]:
         """The calibrated prediction of some rows: its form, and (n,) numbers."""
         return "logits", self.slope * scores(batch, rows) + self.intercept
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Thresholds:
-    """A non-decreasing map from probability to probability: straight between its points, level beyond them."""
+    """A non-decreasing map from probability to probability: straight between its m points, level beyond them."""
 
-    probabilities: tuple[float, ...] = (FLOOR, 1.0 - FLOOR)
-    calibrated: tuple[float, ...] = (FLOOR, 1.0 - FLOOR)
+    probabilities: FloatArray
+    calibrated: FloatArray
 
 
-@dataclass(frozen=True, slots=True)
+UNCHANGED = Thresholds(np.array([FLOOR, 1.0 - FLOOR]), np.array([FLOOR, 1.0 - FLOOR]))
+"""Of floored scores, which it leaves as they are."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Isotonic:
     """A non-decreasing function of the probability; by default that of the floored scores, which changes nothing.
 
@@ -61,15 +67,18 @@ class Isotonic:
         at_bound: Whether a calibrated probability was kept from 0 or 1.
     """
 
-    in_answer: ClassVar = ("thresholds",)
-
-    thresholds: Thresholds = Thresholds()
+    thresholds: Thresholds = UNCHANGED
     converged: bool = True
     at_bound: bool = False
 
+    def to_json(self) -> dict[str, Any]:
+        """What an answer tells of the fit."""
+        names = "probabilities", "calibrated"
+        return {"thresholds": {name: getattr(self.thresholds, name).tolist() for name in names}}
+
     def prediction(self, batch: Batch, rows: IntArray) -> tuple[str, FloatArray]:
         """The calibrated prediction of some rows: its form, and (n,) numbers."""
-        if self.thresholds == Thresholds():
+        if self.thresholds is UNCHANGED:
             return "logits", scores(batch, rows)  # not one bit else than before
         places = ElementRows(batch, rows).probabilities[0]
         return "probabilities", np.interp(places, self.thresholds.probabilities, self.thresholds.calibrated)
@@ -158,8 +167,7 @@ def fit_isotonic(batch: Batch, rows: IntArray) -> Isotonic:
         return Isotonic()
     places, values = _steps(levels)
     bounded = np.clip(values, 1.0 / (len(rows) + 2), (len(rows) + 1) / (len(rows) + 2))
-    thresholds = Thresholds(tuple(places.tolist()), tuple(bounded.tolist()))
-    return Isotonic(thresholds, at_bound=bool((bounded != values).any()))
+    return Isotonic(Thresholds(places, bounded), at_bound=bool((bounded != values).any()))
 
 
 def _steps(levels: Levels) -> tuple[FloatArray, FloatArray]:

@@ -20,10 +20,9 @@ from app.core.bootstrap import (
 )
 from app.core.calibration import expected_gap, largest_gap
 from app.core.columns import BoolArray, IntArray
-from app.core.decomposition import Decomposition, brier_decomposition, log_loss_decomposition
 from app.core.gather import Family, Mean
 from app.core.levels import Levels
-from app.core.metric import Compute, Direction, Measure, Metric, MetricUnit
+from app.core.metric import Compute, Direction, Metric, MetricUnit
 from app.core.observed import Observed
 from app.core.options import LABELLED, ONE_LABEL
 from app.core.rows.classes import ClassRows
@@ -133,13 +132,12 @@ TOP_K_ACCURACY = Metric(
     when=lambda batch: bool(batch.options.top_k),
 )
 
-DECOMPOSITIONS: tuple[tuple[str, str, MetricUnit, Callable[[Observed], Decomposition]], ...] = (
-    ("brier", "brier_score = {}", "1", lambda observed: brier_decomposition(observed.levels)),
+DECOMPOSITIONS: tuple[tuple[str, str, MetricUnit], ...] = (
+    ("brier", "brier_score = {}", "1"),
     (
         "log_loss",
         "cross_entropy = {}; epsilon, pos_weight, label_smoothing and denominator do not enter",
         "information",
-        lambda observed: log_loss_decomposition(observed.levels, observed.log_loss),
     ),
 )
 PARTS: tuple[tuple[str, Direction, str], ...] = (
@@ -147,10 +145,6 @@ PARTS: tuple[tuple[str, Direction, str], ...] = (
     ("discrimination", "higher is better", "what the recalibrated forecast saves over the constant one"),
     ("uncertainty", "descriptive", "the score of the overall frequency as a constant forecast"),
 )
-
-
-def _part(decomposition: Callable[[Observed], Decomposition], part: str) -> Measure:
-    return lambda observed: getattr(decomposition(observed), part)
 
 
 def _over_equal_mass(measure: Callable[[Levels, int], Value]) -> Callable[[Observed], Statistic]:
@@ -439,9 +433,9 @@ METRICS: tuple[Metric, ...] = (
             formula=f"{formula}; "
             + identity.format(f"{name}_miscalibration - {name}_discrimination + {name}_uncertainty"),
             reference="Dimitriadis, Gneiting, Jordan, Stable Reliability Diagrams (CORP), PNAS 118 (2021)",
-            measure=_part(decomposition, part),
+            measure=attrgetter(f"{name}_decomposition.{part}"),
         )
-        for name, identity, unit, decomposition in DECOMPOSITIONS
+        for name, identity, unit in DECOMPOSITIONS
         for part, direction, formula in PARTS
     ),
 )

@@ -55,6 +55,9 @@ class Summary:
         )
 
 
+_NO_STATE = State("", 0)
+
+
 def summarize(batch: Batch, means: Sequence[Mean], tables: Sequence[str], *, per_sample: bool = False) -> Summary:
     """Add up everything that `means` and `tables` ask for.
 
@@ -63,7 +66,8 @@ def summarize(batch: Batch, means: Sequence[Mean], tables: Sequence[str], *, per
         tables: Of `calibration`, `class_frequencies`, `per_class`, `confusion`.
         per_sample: Also keep the loss of every row.
     """
-    summary = _nothing(batch)
+    not_normalized = batch.not_normalized.further(batch.first_row)
+    summary = Summary(batch.task, batch.options, _NO_STATE, not_normalized, batch.looks_like_probabilities)
     if per_sample:
         summary.losses.append(np.full(len(batch), np.nan))
     sums: _Sums | None = None
@@ -90,12 +94,6 @@ class _Sums:
             {name: sums + other.moments[name] for name, sums in self.moments.items()},
             {name: sums + other.groups[name] for name, sums in self.groups.items()},
         )
-
-
-def _nothing(batch: Batch) -> Summary:
-    not_normalized = batch.not_normalized.further(batch.first_row)
-    state = State("", batch.n_classes)
-    return Summary(batch.task, batch.options, state, not_normalized, batch.looks_like_probabilities)
 
 
 def _state(batch: Batch, sums: _Sums) -> State:

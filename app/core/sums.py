@@ -109,7 +109,7 @@ def _add_up_exactly(values: FloatArray) -> bool:
 def _rounded_sums(values: FloatArray, bounds: IntArray, segments: IntArray) -> list[float]:
     """The sums of some of the segments between bounds (m + 1,)."""
     if len(values) < _LONG * len(segments):
-        numbers = memoryview(values)
+        numbers = values.data
         ends = zip(bounds[segments].tolist(), bounds[segments + 1].tolist(), strict=True)
         with suppress(OverflowError):  # of a sum, or on the way to one
             return [math.fsum(numbers[start:end]) for start, end in ends]

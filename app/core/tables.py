@@ -13,7 +13,7 @@ from app.core.options import Options
 from app.core.rows.classes import ClassRows
 from app.core.rows.elements import ElementRows
 from app.core.state import GroupSums
-from app.core.sums import ONE, exact_group_sums, to_float
+from app.core.sums import ONE, UNIT_EXPONENT, exact_group_sums, to_float
 
 ClassedRows: TypeAlias = ClassRows | ElementRows
 
@@ -33,7 +33,7 @@ def weighted(weight: FloatArray | None, values: FloatArray) -> FloatArray:
 
 
 def calibration(columns: Mapping[str, FloatArray], weight: FloatArray | None, options: Options) -> GroupSums:
-    """Rows, weight, confidence and observed frequency by bin of confidence."""
+    """Rows of positive weight, their weight, confidence and observed frequency by bin of confidence."""
     n_bins = options.n_bins
     bins = bin_index(columns["confidence"], n_bins, options.bin_edges)
     confidence = _sums(times(weight, columns["confidence"]), bins, n_bins)
@@ -43,7 +43,7 @@ def calibration(columns: Mapping[str, FloatArray], weight: FloatArray | None, op
         n, hits = (misses + hits).tolist(), hits.tolist()
         table = {"n": n, "weight": _units(n), "confidence": confidence, "frequency": _units(hits)}
     else:
-        n = _counts(bins, n_bins)
+        n = _counts(bins if weight is None else bins[weight > 0.0], n_bins)
         weights = _sums(weight, bins, n_bins)
         table = {"n": n, "weight": weights, "confidence": confidence, "frequency": _sums(frequency, bins, n_bins)}
     return GroupSums(table)
@@ -147,7 +147,7 @@ def _sums(values: FloatArray | None, groups: IntArray, n_groups: int) -> list[in
 
 
 def _units(counts: list[int]) -> list[int]:
-    return [count * ONE for count in counts]
+    return [count << -UNIT_EXPONENT for count in counts]
 
 
 def _counts(groups: IntArray, n_groups: int) -> list[int]:

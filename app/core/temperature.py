@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,11 +43,13 @@ class Temperature:
         at_bound: Whether the loss still falls at the end of the range [e**-10, e**10].
     """
 
-    in_answer: ClassVar = ("temperature",)
-
     temperature: float = 1.0
     converged: bool = True
     at_bound: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """What an answer tells of the fit."""
+        return {"temperature": self.temperature}
 
     def prediction(self, batch: Batch, rows: IntArray) -> tuple[str, FloatArray]:
         """The calibrated prediction of some rows: its form, and (n,) or (n, k) numbers."""
@@ -117,7 +119,8 @@ def weighted_sum(weight: FloatArray | None, values: FloatArray) -> int:
     Raises:
         InvalidInput: A product is not finite.
     """
-    products = weighted(weight, values)
+    with np.errstate(over="ignore"):
+        products = weighted(weight, values)
     if not np.isfinite(products).all():
         raise InvalidInput.at("", "out_of_range", "must leave weights times losses finite, found an overflow")
     return sum(exact_sum(products[start : start + _CACHED]) for start in range(0, len(products), _CACHED))

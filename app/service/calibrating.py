@@ -1,7 +1,7 @@
 """Calibrating one batch: a fit, what it changes, and what it would gain on other rows."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -81,7 +81,7 @@ def calibrate(request: CalibrateRequest) -> dict[str, Any]:
         "method": request.method,
         "n_samples": len(batch),
         "n_scored": batch.n_scored,
-        **{name: value for name, value in asdict(fit).items() if name in fit.in_answer},
+        **fit.to_json(),
         **_losses(evidence, fit, before),
         "cross_fitted_gain": _gain(evidence, request, before).to_json(),
         "converged": fit.converged,
@@ -114,7 +114,7 @@ def _gain(evidence: Evidence, request: CalibrateRequest, before: FloatArray) -> 
     fold = folds_of(evidence, request.n_folds, request.seed)
     after = held_out_losses(evidence, request.method, before, fold)
     gain = cross_fitted_gain(evidence, before, after, options.confidence_level)
-    return gain.scaled(NATS_PER_UNIT[options.unit])
+    return gain.scaled(NATS_PER_UNIT[options.unit]).finite()
 
 
 def _calibration_errors(evidence: Evidence, fit: Calibrator) -> dict[str, float | None]:

@@ -13,15 +13,16 @@ from app.core.comparison import Terms, comparisons
 from app.core.grouping import Grouping
 from app.core.losses import NATS_PER_UNIT
 from app.core.pairing import Sample, row_order, sample_of
+from app.core.registry import metrics_for
 from app.core.tasks import TASKS, TaskName
 from app.errors import InvalidInput
-from app.service.scoring import ScoreRequest, score
+from app.service.scoring import ScoreRequest, answer_of, part_of
 from app.wire.json import escaped
 
 COMPARED: tuple[TaskName, ...] = ("binary", "multiclass", "tokens")
 """The tasks whose candidates can be compared."""
 
-MAX_SLICED_COMPARISONS = 5_000
+MAX_SLICED_COMPARISONS = 1_000
 
 _OF_THE_TRUTH = {"all_ignored", "single_class", "few_samples"}
 
@@ -55,10 +56,14 @@ def compare(request: CompareRequest) -> dict[str, Any]:
     Raises:
         InvalidInput: A value breaks a rule, or candidates differ in their rows; the pointer names the place.
     """
-    order = [request.baseline, *(name for name in request.candidates if name != request.baseline)]
-    scored = {name: _scored(request, name) for name in order}
-    batches = {name: scored[name][0] for name in request.candidates}
-    answers = {name: scored[name][1] for name in request.candidates}
+    baseline = _scored(request, request.baseline)
+    _check_slices(baseline[0], len(request.candidates) - 1)
+    scored = {
+        name: baseline if name == request.baseline else _scored(request, name, baseline[0])
+        for name in request.candidates
+    }
+    batches = {name: batch for name, (batch, _) in scored.items()}
+    answers = {name: answer for name, (_, answer) in scored.items()}
     sample, first, terms = sample_of(batches), answers[request.baseline], _terms(request)
     answer: dict[str, Any] = {
         **{name: first[name] for name in ("task", "unit", "n_scored")},
@@ -83,14 +88,21 @@ def _terms(request: CompareRequest) -> Terms:
     )
 
 
-def _scored(request: CompareRequest, name: str) -> tuple[Batch, dict[str, Any]]:
-    """A candidate's batch and its answer to scoring."""
+def _scored(request: CompareRequest, name: str, baseline: Batch | None = None) -> tuple[Batch, dict[str, Any]]:
+    """A candidate's batch, in the clusters of the baseline where that is known, and its answer to scoring."""
     _check_rows(request, name)
     form, column = request.candidates[name]
-    own = replace(request.shared, columns={**request.shared.columns, form: column})
+    shared = request.shared
+    columns = {**shared.columns, form: column}
     with _pointing_into(request.place(name), form):
-        batch = batch_of(own.task, own.columns, own.options, own.slices)
-        return batch, score(replace(own, slices={}))
+        if baseline is None:
+            batch = batch_of(shared.task, columns, shared.options, shared.slices)
+        else:
+            columns.pop("cluster_id", None)
+            batch = replace(batch_of(shared.task, columns, shared.options), clusters=baseline.clusters)
+        metrics = metrics_for(batch)
+        part = part_of(replace(batch, slices={}), metrics, shared.include)
+        return batch, answer_of(shared, metrics, part)
 
 
 @contextmanager
@@ -149,12 +161,15 @@ def _warnings(baseline: str, answers: Mapping[str, dict[str, Any]]) -> Iterator[
                 yield {**entry, "candidate": name}
 
 
-def _slices(batch: Batch, sample: Sample, terms: Terms) -> dict[str, Any]:
-    """By name and value of each slice, the comparisons on its rows."""
-    n_comparisons = (len(sample.losses) - 1) * sum(len(grouping.names) for grouping in batch.slices.values())
+def _check_slices(batch: Batch, n_pairs: int) -> None:
+    n_comparisons = n_pairs * sum(len(grouping.names) for grouping in batch.slices.values())
     if n_comparisons > MAX_SLICED_COMPARISONS:
         rule = f"must ask for at most {MAX_SLICED_COMPARISONS} comparisons in all values, found {n_comparisons}"
         raise InvalidInput.at("/slices", "out_of_range", rule)
+
+
+def _slices(batch: Batch, sample: Sample, terms: Terms) -> dict[str, Any]:
+    """By name and value of each slice, the comparisons on its rows."""
     order = row_order(batch)
     return {name: _slice(grouping.take(order), sample, terms) for name, grouping in batch.slices.items()}
 

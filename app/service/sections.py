@@ -132,7 +132,10 @@ def _per_class(part: Part) -> list[dict[str, Any]]:
 
 def _calibration(part: Part) -> dict[str, Any]:
     summary = part.summary
-    return {"bins": reliability(summary.state.groups["calibration"], summary.options.confidence_level)}
+    bins = reliability(summary.state.groups["calibration"], summary.options.confidence_level)
+    if summary.state.clustered:  # a Wilson interval takes rows as independent
+        bins = [{name: value for name, value in entry.items() if name != "confidence_interval"} for entry in bins]
+    return {"bins": bins}
 
 
 def _confusion(part: Part) -> Any:

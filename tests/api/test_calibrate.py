@@ -22,6 +22,7 @@ from app.errors import SurprisalError
 from app.service import CALIBRATED, CALIBRATING_OPTIONS
 from app.settings import Settings
 from tests.api.clients import client_of
+from tests.api.test_compare import magnified
 from tests.api.test_fuzz import VALUES
 from tests.bodies import random_body
 
@@ -129,6 +130,13 @@ async def test_clusters_lie_in_one_fold_and_count_for_one(client: httpx.AsyncCli
     assert clustered["cross_fitted_gain"]["status"] == "ok"
     one = (await calibrated(client, "binary", body | {"cluster_id": ["c"] * 60}))["cross_fitted_gain"]
     assert (one["status"], one["reason"][:22]) == ("undefined", "fewer than 2 clusters ")
+
+
+async def test_an_interval_beyond_all_doubles_is_none(client: httpx.AsyncClient) -> None:
+    answer = await calibrated(client, "binary", BINARY | {"confidence_level": 0.9999999999999999})
+    gain = answer["cross_fitted_gain"]
+    assert gain["status"] == "ok"
+    assert gain.keys() == {"value", "status", "standard_error"}
 
 
 async def test_warnings_name_no_metric_that_is_not_there(client: httpx.AsyncClient) -> None:
@@ -297,7 +305,9 @@ def test_no_body_makes_the_service_fail() -> None:
     def holds(case: tuple[Any, str], seed: int, data: st.DataObject) -> None:
         task, method = case
         known = list(MODELS[task].model_fields)
-        body = {k: v for k, v in random_body(task, np.random.default_rng(seed)).items() if k in known}
+        rng = np.random.default_rng(seed)
+        body = random_body(task, rng)
+        body = {k: v for k, v in (magnified(body, rng) if seed % 2 else body).items() if k in known}
         if body.get("normalization") == "warn":
             del body["normalization"]
         changes = data.draw(st.dictionaries(st.sampled_from(known), VALUES, max_size=1))

@@ -17,6 +17,8 @@ from app.api.accept import dumps
 from app.api.compare_schemas import MODELS, CompareAnswer
 from app.api.problems import MEDIA_TYPE
 from app.api.routes.compare import answer
+from app.core import batches
+from app.core.grouping import grouping_of
 from app.core.tasks import TASKS, TaskName
 from app.errors import SurprisalError
 from app.service import COMPARED
@@ -176,6 +178,38 @@ async def test_an_infinite_loss_is_told_of_the_one_who_has_it(client: httpx.Asyn
     assert (pair["wins"], pair["losses"], pair["ties"]) == (0, 2, 1)
     (warning,) = [entry for entry in found["warnings"] if entry["code"] == "zero_probability"]
     assert (warning["candidate"], warning["rows"]) == ("sure", [0])
+
+
+async def test_clusters_whose_losses_no_double_holds_are_compared(client: httpx.AsyncClient) -> None:
+    candidates = {"a": {"logits": [1e308, 1e308, 1, 2, 0.5]}, "b": {"logits": [1e308, 1e308, 1, 3, 0.25]}}
+    body = {"labels": [0, 0, 1, 1, 1], "candidates": candidates, "baseline": "b", "cluster_id": [1, 1, 2, 3, 4]}
+    found = await compared(client, "binary", body)
+    (pair,) = found["comparisons"]
+    assert pair["difference"]["standard_error"] > 0
+    assert pair["p_value"] > 0.1
+    assert "correlation" not in pair
+    assert "few_samples" not in {entry["code"] for entry in found["warnings"]}
+
+
+async def test_clusters_of_the_same_losses_have_no_spread_however_large(client: httpx.AsyncClient) -> None:
+    prediction = {"log_probabilities": [[-1e308]] * 4}
+    body = {"candidates": {"a": prediction, "b": prediction}, "baseline": "a", "cluster_id": [1, 1, 2, 2]}
+    loss = (await compared(client, "tokens", body))["candidates"]["a"]["metrics"]["cross_entropy"]
+    assert (loss["value"], loss["standard_error"], loss["confidence_interval"]) == (1e308, 0, [1e308, 1e308])
+
+
+async def test_columns_are_grouped_once_for_all_candidates(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grouped: list[int] = []
+
+    def noting(values: Any) -> Any:
+        grouped.append(len(values))
+        return grouping_of(values)
+
+    monkeypatch.setattr(batches, "grouping_of", noting)
+    await compared(client, "multiclass", BODIES["multiclass"])
+    assert grouped == [5] * 3  # clusters and two slices
 
 
 async def test_warnings_of_the_truth_come_once(client: httpx.AsyncClient) -> None:
@@ -365,9 +399,26 @@ async def test_other_tasks_have_no_comparison(task: TaskName, client: httpx.Asyn
     assert (await problem_of(client, task, {}))["code"] == "not_found"
 
 
+def magnified(body: Body, rng: np.random.Generator) -> Body:
+    """The same body in clusters, its scores and weights up to the largest there are."""
+    form = next(name for name in ("logits", "log_probabilities", "probabilities") if name in body)
+    clusters = {"cluster_id": rng.integers(0, 3, len(body[form])).tolist()}
+    if "sample_weight" in body:
+        clusters["sample_weight"] = [min(1e100, weight * 1e100) for weight in body["sample_weight"]]
+    return body | clusters | {form: _magnified(body[form]) if form != "probabilities" else body[form]}
+
+
+def _magnified(values: Any) -> Any:
+    if isinstance(values, list):
+        return [_magnified(value) for value in values]
+    return math.copysign(min(abs(values) * 1e308, 1.7e308), values) if math.isfinite(values) else values
+
+
 def random_comparison(task: TaskName, seed: int) -> Body:
     """A valid body of scoring, its prediction held by two candidates, of which one is turned about where it can be."""
-    body = random_body(task, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    body = random_body(task, rng)
+    body = magnified(body, rng) if seed % 2 else body
     form = next(name for name in TASKS[task].predictions if name in body)
     prediction = body.pop(form)
     other = [row[::-1] if isinstance(row, list) else row for row in prediction]

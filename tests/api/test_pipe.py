@@ -40,7 +40,8 @@ async def test_a_writer_waits_until_enough_is_read() -> None:
     third = asyncio.create_task(pipe.write(b"one too many"))
     done, _ = await asyncio.wait([third], timeout=0.05)
     assert not done
-    assert await asyncio.to_thread(pipe.read, len(piece)) == piece
+    for _ in range(2):
+        assert await asyncio.to_thread(pipe.read, len(piece)) == piece
     await asyncio.wait_for(third, 5)
 
 

@@ -10,7 +10,7 @@ from scipy.special import stdtrit
 from scipy.stats import ttest_rel
 
 from app.core.comparison import Comparison, Terms, comparisons, holm, t_test, verdict
-from app.core.pairing import Sample
+from app.core.pairing import Residuals, Sample
 from app.core.uncertainty import mean
 from app.core.values import Value
 
@@ -114,7 +114,7 @@ def test_weights_documents_and_clusters_agree_with_a_plain_reference(seed: int) 
 
 
 def test_clusters_of_one_row_are_no_clusters() -> None:
-    """Bit for bit, over more clusters than are summed at once."""
+    """Bit for bit."""
     rng = np.random.default_rng(0)
     losses = {"a": rng.exponential(size=9000), "b": rng.exponential(size=9000)}
     weight = rng.random(9000)
@@ -252,6 +252,31 @@ def test_a_cluster_whose_losses_no_double_holds_has_no_error() -> None:
     reason = "no standard error: the losses of a cluster add up to more than a double holds"
     assert found.difference == Value(value=1e308 / 3 * 2, reason=reason)
     assert (found.p_value, found.verdict, found.losses) == (None, "inconclusive", 3)
+
+
+def test_clusters_that_no_double_holds_may_differ_by_what_one_does() -> None:
+    rest = {"a": [1.0, 3.0, 2.0], "b": [1.0, 2.0, 2.5]}
+    clusters = [0, 0, 1, 2, 3]
+    found, small = (
+        compared({name: [size, size, *losses] for name, losses in rest.items()}, clusters=clusters)
+        for size in (1e308, 5.0)
+    )
+    assert (found.difference, found.p_value) == (small.difference, small.p_value)
+    assert found.p_value is not None
+    assert (found.correlation, small.correlation is None) == (None, False)
+
+
+def test_residuals_of_the_baseline_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    names, residuals = [], Sample.residuals
+
+    def noting(rows: Sample, name: str) -> Residuals | None:
+        names.append(name)
+        return residuals(rows, name)
+
+    monkeypatch.setattr(Sample, "residuals", noting)
+    rng = np.random.default_rng(0)
+    comparisons(sample({name: rng.exponential(size=9) for name in "abcde"}), Terms(baseline="c"))
+    assert sorted(names) == list("abcde")
 
 
 @pytest.mark.parametrize("clusters", [None, []])

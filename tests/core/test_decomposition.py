@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,15 +9,22 @@ from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import brier_score_loss, log_loss
 
-from app.core.columns import FloatArray
+from app import service
+from app.core import decomposition as module
+from app.core import observed
+from app.core.columns import FloatArray, IntArray
 from app.core.decomposition import (
     Decomposition,
     brier_decomposition,
     log_loss_decomposition,
     recalibration_starts,
 )
-from app.core.levels import levels_of
+from app.core.levels import Levels, levels_of
+from app.core.observed import Observed
+from app.core.registry import on_request
 from app.core.values import Value
+from tests.core.parts import batch
+from tests.requests import request_of
 
 both = pytest.mark.parametrize("decomposition", [brier_decomposition, log_loss_decomposition])
 Decompose = Callable[..., Decomposition]
@@ -197,3 +205,23 @@ def test_a_score_that_confidence_cannot_tell_may_be_given() -> None:
     assert number(parts.score) == pytest.approx((40.0 + math.log(2)) / 2, rel=1e-15)
     assert number(parts.miscalibration) == pytest.approx((40.0 + math.log(2)) / 2 - math.log(2), rel=1e-15)
     assert log_loss_decomposition(levels, math.inf) == log_loss_decomposition(levels)
+
+
+def test_all_parts_of_an_answer_come_from_one_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    fits, fit = [], recalibration_starts
+
+    def noting(levels: Levels) -> IntArray:
+        fits.append(len(levels))
+        return fit(levels)
+
+    for place in (module, observed):
+        monkeypatch.setattr(place, "recalibration_starts", noting)
+    body = {"labels": [0, 1, 1, 0], "probabilities": [0.2, 0.3, 0.3, 0.9]}
+    service.score(replace(request_of("binary", body), metrics=on_request("binary")))
+    assert fits == [3]
+
+
+def test_rows_of_a_batch_are_decomposed_as_their_levels() -> None:
+    seen = Observed(batch("binary", {"labels": [0, 1, 1, 0], "probabilities": [0.2, 0.3, 0.3, 0.9]}))
+    assert seen.brier_decomposition == brier_decomposition(seen.levels)
+    assert seen.log_loss_decomposition == log_loss_decomposition(seen.levels, seen.log_loss)

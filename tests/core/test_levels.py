@@ -1,4 +1,3 @@
-import math
 from fractions import Fraction
 from random import Random
 
@@ -9,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
 from app.core.columns import FloatArray
-from app.core.levels import Levels, equal_mass_index, levels_of, segment_sums
+from app.core.levels import Levels, equal_mass_index, levels_of
 
 COLUMNS = ("confidence", "weight", "hits", "misses", "softness")
 shares = st.sampled_from([0.0, 0.1, 0.25, 1 / 3, 0.5, 0.7, 1.0]) | st.floats(1e-200, 1)  # doubling is exact
@@ -53,11 +52,6 @@ def test_labels_may_be_booleans_and_weights_near_the_end_of_the_range() -> None:
     confidence, labels = np.array([0.2, 0.2, 0.7]), np.array([True, False, True])
     assert same(levels_of(confidence, labels), levels_of(confidence, labels.astype(float), np.ones(3)))
     assert np.isfinite(levels_of(confidence, labels, np.full(3, 1.7e308)).weight).all()
-
-
-def test_segments_of_numbers_that_cancel_nothing_keep_small_ones() -> None:
-    values = np.array([1.0, 2**-53, 2**-53, 0.5, 2.0**60, 1.0, 1.0])
-    assert segment_sums(values, np.array([0, 3, 4])).tolist() == [math.fsum(values[:3]), 0.5, 2.0**60]
 
 
 @pytest.mark.parametrize(("n", "n_bins"), [(100, 10), (103, 10), (7, 15), (1, 3), (1000, 15)])

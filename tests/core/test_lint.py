@@ -54,6 +54,9 @@ def test_good_predictions_have_no_warning() -> None:
 def test_logits_that_are_probabilities_are_noticed() -> None:
     assert "looks_like_probabilities" in warnings("multiclass", labels=LABELS, logits=ROWS)
     assert "looks_like_probabilities" not in warnings("multiclass", labels=LABELS, logits=np.log(ROWS + 1e-9))
+    assert "looks_like_probabilities" in warnings("binary", labels=LABELS > 1, logits=ROWS[:, 0])
+    assert "looks_like_probabilities" in warnings("multilabel", labels=ROWS > 0.5, logits=ROWS)
+    assert "looks_like_probabilities" not in warnings("binary", labels=LABELS[:9] > 1, logits=ROWS[:9, 0])
 
 
 def test_one_prediction_for_all_rows_is_noticed() -> None:
@@ -71,6 +74,7 @@ def test_rows_sent_again_and_again_are_noticed() -> None:
     few = np.arange(N) % 20
     found = warnings("multiclass", labels=LABELS[few], probabilities=ROWS[few])
     assert found["duplicated_rows"]["count"] == N - 20
-    soft = warnings("binary", targets=few / 20, probabilities=ROWS[few, 0])
+    soft = warnings("multiclass", targets=ROWS[few][:, ::-1], probabilities=ROWS[few])
     assert soft["duplicated_rows"]["count"] == N - 20
+    assert "duplicated_rows" not in warnings("binary", targets=few / 20, probabilities=ROWS[few, 0])  # numbers repeat
     assert not warnings("tokens", log_probabilities=[[-1.0, -2.0]] * 50)

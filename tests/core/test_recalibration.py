@@ -1,7 +1,7 @@
 """Platt's sigmoid and the isotonic fit, against scikit-learn and plain arithmetic."""
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from app.core import recalibration, temperature
-from app.core.recalibration import Isotonic, Platt, Thresholds, fit_platt
+from app.core.recalibration import Isotonic, Platt, fit_isotonic, fit_platt
 from app.core.temperature import Temperature
 from tests.core.fits import (
     ask,
@@ -102,7 +102,7 @@ def test_isotonic_against_scikit_learn(decimals: int, weighted: bool) -> None:
 def test_an_isotonic_fit_of_frequencies_between_its_bounds_is_not_bounded() -> None:
     body = {"labels": [1, 0, 0, 1, 1, 0], "probabilities": [0.1, 0.1, 0.1, 0.2, 0.2, 0.2], "method": "isotonic"}
     answer = ask("binary", body)
-    assert answer["thresholds"]["calibrated"] == (1 / 3, 2 / 3)
+    assert answer["thresholds"]["calibrated"] == [1 / 3, 2 / 3]
     assert answer["at_bound"] is False
 
 
@@ -110,7 +110,7 @@ def test_no_other_rising_pair_of_bounded_values_has_a_smaller_loss() -> None:
     """Levels of 4 and 3 rows, none and all of them positive: both end at their bound."""
     body = {"labels": [0, 0, 0, 0, 1, 1, 1], "probabilities": [0.4] * 4 + [0.6] * 3, "method": "isotonic"}
     answer = ask("binary", body)
-    assert answer["thresholds"]["calibrated"] == (1 / 9, 8 / 9)
+    assert answer["thresholds"]["calibrated"] == [1 / 9, 8 / 9]
     grid = np.linspace(1 / 9, 8 / 9, 300)
     losses = -(4 * np.log(1 - grid[:, None]) + 3 * np.log(grid)) / 7
     assert answer["cross_entropy_after"] == pytest.approx(losses.min(), rel=1e-12)
@@ -119,7 +119,7 @@ def test_no_other_rising_pair_of_bounded_values_has_a_smaller_loss() -> None:
 def test_an_isotonic_fit_that_its_bounds_make_worse_is_left_out() -> None:
     body = {"labels": [0, 1], "probabilities": [0.01, 0.99], "method": "isotonic"}
     answer = ask("binary", body)
-    assert answer["thresholds"] == asdict(Thresholds())
+    assert answer["thresholds"] == {name: [1e-12, 1 - 1e-12] for name in ("probabilities", "calibrated")}
     assert answer["cross_entropy_after"] == answer["cross_entropy_before"]
     assert answer["at_bound"] is False
 
@@ -128,6 +128,13 @@ def test_an_isotonic_fit_with_a_weight_of_the_positive_class_minimises_the_weigh
     """One level for all: q n / (q n + m)."""
     body = {"labels": [1, 0, 1, 0], "probabilities": [0.1, 0.2, 0.1, 0.2], "pos_weight": 3.0, "method": "isotonic"}
     assert set(ask("binary", body)["thresholds"]["calibrated"]) == {6 / 8}
+
+
+def test_an_isotonic_fit_holds_what_is_looked_up_in_block_by_block() -> None:
+    """Lists would be made arrays for each block of rows: quadratic in the number of rows."""
+    fit = fit_isotonic(batch("binary", binary_body(50, 6)), np.arange(50))
+    assert isinstance(fit.thresholds.probabilities, np.ndarray)
+    assert isinstance(fit.thresholds.calibrated, np.ndarray)
 
 
 def test_fits_change_nothing_by_default() -> None:

@@ -14,6 +14,7 @@ from app.core.metric import Metric
 from app.core.options import Options
 from app.core.registry import METRICS, TOP_K_ACCURACY
 from app.core.tasks import TaskName
+from app.errors import InvalidInput
 from app.service import ScoreRequest, score
 from tests.requests import column
 
@@ -73,6 +74,24 @@ def test_every_call_is_that_of_a_metric_and_a_task_that_has_it() -> None:
 def test_most_metrics_name_a_call_for_each_task() -> None:
     default = [(metric, task) for metric in METRICS if metric.mergeable for task in metric.tasks]
     assert sum(task in metric.library for metric, task in default) > 0.75 * len(default)
+
+
+def classwise(n_classes: int, n_bins: int) -> dict[str, Any]:
+    columns = {"labels": numpy.arange(2), "probabilities": numpy.full((2, n_classes), 1.0 / n_classes)}
+    name = "classwise_calibration_error"
+    found: dict[str, Any] = score(
+        ScoreRequest("multiclass", columns, Options(n_bins=n_bins), frozenset(), metrics=(name,))
+    )["metrics"][name]
+    return found
+
+
+def test_bins_of_all_classes_have_a_bound() -> None:
+    assert classwise(100, 10_000)["status"] == "ok"
+    with pytest.raises(
+        InvalidInput, match="at most 1000000 bins for classwise_calibration_error, found 101"
+    ) as refusal:
+        classwise(101, 10_000)
+    assert refusal.value.errors[0].pointer == "/metrics"
 
 
 def test_names_are_used_once() -> None:

@@ -168,3 +168,28 @@ def _interval(body: dict[str, Any]) -> tuple[float, float]:
     interval = mean(summarize(batch("binary", body), [CROSS_ENTROPY], []).state.moments["cross_entropy"], 0.95)
     assert interval.confidence_interval is not None
     return interval.confidence_interval
+
+
+def test_rows_without_weight_and_clusters_leave_bins_honest() -> None:
+    body: dict[str, Any] = {"labels": [1, 1, 0, 1], "probabilities": [0.6, 0.62, 0.61, 0.63], "n_bins": 1}
+    included = body | {"include": ["calibration"]}
+    (plain,) = answer("binary", included)["calibration"]["bins"]
+    more = {name: [*body[name], *[body[name][0]] * 20] for name in ("labels", "probabilities")}
+    weights = {"sample_weight": [1.0] * 4 + [0.0] * 20}
+    assert answer("binary", included | more | weights)["calibration"]["bins"] == [plain]
+    (clustered,) = answer("binary", included | {"cluster_id": [1, 1, 2, 2]})["calibration"]["bins"]
+    assert clustered == {name: value for name, value in plain.items() if name != "confidence_interval"}
+
+
+def test_worst_lists_no_row_without_weight_and_shows_no_masked_label() -> None:
+    body = {"labels": [1, 0, 1], "probabilities": [0.6, 0.4, 0.01], "sample_weight": [1.0, 1.0, 0.0]}
+    assert [row["index"] for row in answer("binary", body | {"include": ["worst"]})["worst"]] == [0, 1]
+    masked = {"labels": [[1, 1]], "probabilities": [[0.9, 0.8]], "mask": [[True, False]], "include": ["worst"]}
+    (row,) = answer("multilabel", masked)["worst"]
+    assert (row["label"], row["probability"]) == ([1, None], [0.9, None])
+
+
+def test_bins_of_all_slices_are_bounded() -> None:
+    body = {"labels": [1] * 200, "probabilities": [0.5] * 200, "slices": {"s": list(range(200))}, "n_bins": 501}
+    with pytest.raises(InvalidInput, match="at most 100000 bins"):
+        answer("binary", body)

@@ -3,11 +3,21 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.columns import FloatArray
-from app.core.sums import ONE, SQUARE_ONE, exact, exact_dot, exact_group_sums, exact_power_sums, exact_sum, to_float
+from app.core.sums import (
+    ONE,
+    SQUARE_ONE,
+    exact,
+    exact_dot,
+    exact_group_sums,
+    exact_power_sums,
+    exact_sum,
+    segment_sums,
+    to_float,
+)
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -43,6 +53,49 @@ def test_group_sums_are_exact(pairs: list[tuple[float, int]]) -> None:
     values, groups = np.array([v for v, _ in pairs]), np.array([g for _, g in pairs])
     sums = exact_group_sums(values, groups, 5)
     assert sums == [exact_sum(values[groups == group]) for group in range(5)]
+
+
+def rounded(total: Fraction) -> float:
+    """The nearest double, infinite beyond all of them."""
+    try:
+        return float(total)
+    except OverflowError:
+        return math.inf if total > 0 else -math.inf
+
+
+whole = st.integers(-(2**53), 2**53).map(float)
+near_the_end = st.sampled_from([1e308, -1e308, 1.7976931348623157e308, 2.0**970, -(2.0**969)])
+
+
+@settings(max_examples=300)
+@given(st.lists(st.lists(finite | whole, min_size=1, max_size=5) | st.lists(whole | near_the_end, min_size=1)))
+def test_segments_are_rounded_once(segments: list[list[float]]) -> None:
+    starts = np.cumsum([0, *map(len, segments)])[:-1]
+    sums = segment_sums(np.array([value for segment in segments for value in segment]), starts)
+    assert sums.tolist() == [rounded(sum(map(Fraction, segment), Fraction(0))) for segment in segments]
+
+
+@pytest.mark.parametrize("n", [3, 70, 500])
+def test_segments_of_any_length_are_rounded_once(n: int) -> None:
+    """One by one or all at once."""
+    values = np.concatenate([adversarial(20 * n, n), np.array([1.0, 2.0])])
+    starts = np.append(np.arange(0, 20 * n, n), 20 * n)
+    assert segment_sums(values, starts).tolist() == [math.fsum(part) for part in np.split(values, starts[1:])]
+
+
+@pytest.mark.parametrize(
+    ("values", "total"),
+    [
+        ([2.0**53, 1.0, -(2.0**53), 1.0], 2.0),  # a small whole sum, but not on the way
+        ([1.0, 2**-53, 2**-53], 1.0 + 2**-52),
+        ([1e308, 1e308], math.inf),
+        ([-1e308, -1e308, -1e308], -math.inf),
+        ([1e308, 1e308, -1e308], 1e308),
+    ],
+)
+def test_a_segment_is_rounded_once(values: list[float], total: float) -> None:
+    found = segment_sums(np.array([0.5, *values, 0.25, 3.0]), np.array([0, 1, len(values) + 1]))
+    assert found.tolist() == [0.5, total, 3.25]
 
 
 @pytest.mark.parametrize("exponent", [-1, -10, -40, -100, -140, 10, 100, 150])

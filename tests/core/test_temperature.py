@@ -1,6 +1,8 @@
 """Temperatures: closed forms, bounds, scikit-learn and a plain reference."""
 
 import math
+from collections import Counter
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -175,21 +177,32 @@ def test_a_change_of_sign_is_found_whatever_the_curvature_says(root: float, curv
         assert found == pytest.approx(root, abs=1e-13)
 
 
+def fitted_body(task: TaskName, seed: int) -> tuple[Body, Body]:
+    """The first random body from a seed on with finite logits that can be fitted, and the answer to it."""
+    for number in count(seed):
+        body = fitting_body(task, number) | {"unit": "nats"}
+        answer = answer_if_any(task, body) if np.isfinite(body.get("logits", math.nan)).all() else None
+        if answer is not None:
+            return body, answer
+    raise AssertionError
+
+
 @pytest.mark.parametrize("task", CALIBRATED)
-@settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), nudge=st.sampled_from([0.5, 0.9, 0.999, 1.001, 1.1, 2.0]))
-def test_no_other_temperature_has_a_smaller_loss(task: TaskName, seed: int, nudge: float) -> None:
-    body = fitting_body(task, seed) | {"unit": "nats"}
-    body.pop("normalization", None)
-    if "logits" not in body:
-        return
-    answer = answer_if_any(task, body)
-    if answer is None:
-        return
-    other = answer["temperature"] * nudge
-    if not math.exp(-LOG_BOUND) <= other <= math.exp(LOG_BOUND) or np.isinf(body["logits"]).any():
-        return
-    assert loss_at(task, body, other) >= answer["cross_entropy_after"] * (1.0 - 1e-12)
+def test_no_other_temperature_has_a_smaller_loss(task: TaskName) -> None:
+    compared: Counter[str] = Counter()
+
+    @settings(max_examples=100, deadline=None, derandomize=True)
+    @given(seed=st.integers(0, 2**32 - 1), nudge=st.sampled_from([0.5, 0.9, 0.999, 1.001, 1.1, 2.0]))
+    def holds(seed: int, nudge: float) -> None:
+        body, answer = fitted_body(task, seed)
+        other = answer["temperature"] * nudge
+        if not math.exp(-LOG_BOUND) <= other <= math.exp(LOG_BOUND):
+            other = answer["temperature"] / nudge
+        assert loss_at(task, body, other) >= answer["cross_entropy_after"] * (1.0 - 1e-12)
+        compared["at_bound" if answer["at_bound"] else "within"] += 1
+
+    holds()
+    assert min(compared["at_bound"], compared["within"]) > 20, compared
 
 
 @pytest.mark.parametrize(
