@@ -526,7 +526,10 @@ def _bins(task: str, samples: Sequence[Sample], body: Body) -> list[dict[str, An
     for sample in samples:
         confidence, truth = _confidence(sample.elements[0], task)
         members[_bin(confidence, n_bins, body["bin_edges"])].append((sample.weight, confidence, truth))
-    return [_described_bin(k, n_bins, members[k], body["confidence_level"]) for k in range(n_bins)]
+    bins = [_described_bin(k, n_bins, members[k], body["confidence_level"]) for k in range(n_bins)]
+    if body.get("cluster_id") is not None:  # a Wilson interval takes rows as independent
+        bins = [{name: value for name, value in b.items() if name != "confidence_interval"} for b in bins]
+    return bins
 
 
 def _confidence(element: Element, task: str) -> tuple[float, float]:

@@ -109,7 +109,7 @@ def weights_as_rows() -> None:
     assert (whole["status"], shares["status"]) == ("ok", "undefined")
     light: Body = {"labels": [0, 0, 1, 1], "probabilities": [0.4, 0.4, 0.6, 0.6], "sample_weight": [0.01] * 4}
     fit = calibrate(CalibrateRequest("binary", request_of("binary", light).columns, Options(), method="isotonic"))
-    assert fit["thresholds"]["calibrated"] == (1 / 6, 5 / 6)
+    assert fit["thresholds"]["calibrated"] == [1 / 6, 5 / 6]
 
 
 def multilabel() -> None:
