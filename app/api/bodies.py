@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from fastapi import Request
@@ -73,7 +74,7 @@ async def while_arriving(request: Request, work: Callable[[Pipe], Result]) -> Re
     try:
         return await resources.load.arriving.run(work, pipe)
     finally:
-        pipe.end(ClientDisconnect())
+        pipe.end(ClientDisconnect)
         feeding.cancel()
         await asyncio.wait([feeding])
 
@@ -89,9 +90,9 @@ async def _feed(request: Request, pipe: Pipe, settings: Settings) -> None:
             if piece:
                 await pipe.write(piece)
     except TimeoutError:
-        pipe.end(_too_slow("go on arriving", settings))
-    except ClientDisconnect as gone:
-        pipe.end(gone)
+        pipe.end(partial(_too_slow, "go on arriving", settings))
+    except ClientDisconnect:
+        pipe.end(ClientDisconnect)
 
 
 def _too_slow(verb: str, settings: Settings) -> HTTPException:

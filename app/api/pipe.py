@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from threading import Condition
 
 MAX_WAITING_BYTES = 4 * 2**20
@@ -19,7 +20,7 @@ class Pipe:
         self._waiting = 0
         self._is_full = False
         self._ended = False
-        self._error: BaseException | None = None
+        self._error: Callable[[], Exception] | None = None
 
     async def write(self, piece: bytes) -> None:
         """Hand a piece over, and wait while too much is waiting."""
@@ -33,12 +34,19 @@ class Pipe:
         if self._is_full:
             await self._room.wait()
 
-    def end(self, error: BaseException | None = None) -> None:
-        """Nothing more will come; with an error, what has come is dropped and the reader gets the error instead."""
+    def end(self, error: Callable[[], Exception] | None = None) -> None:
+        """Nothing more will come; with an error, what has come is dropped and the reader gets the error instead.
+
+        Args:
+            error: Makes the error. One that is kept here would keep, by its traceback, all that the reader holds.
+        """
         with self._changed:
-            if not self._ended:
-                self._ended, self._error = True, error
-                self._changed.notify()
+            if self._ended:
+                return
+            self._ended, self._error = True, error
+            if error is not None:
+                self._pieces.clear()
+            self._changed.notify()
 
     def read(self, n: int) -> bytes:
         """At least one and at most `n` bytes, waiting for them; none at the end."""
@@ -46,7 +54,7 @@ class Pipe:
             while not self._pieces and not self._ended:
                 self._changed.wait()
             if self._error is not None:
-                raise self._error
+                raise self._error()
             if not self._pieces:
                 return b""
             piece = self._pieces.popleft()

@@ -48,7 +48,7 @@ async def test_a_writer_waits_until_enough_is_read() -> None:
 async def test_an_error_takes_the_place_of_what_is_left() -> None:
     pipe = Pipe()
     await pipe.write(b"never seen")
-    pipe.end(TimeoutError("too slow"))
+    pipe.end(lambda: TimeoutError("too slow"))
     pipe.end()  # the first end counts
     with pytest.raises(TimeoutError, match="too slow"):
         pipe.read(10)
@@ -63,6 +63,6 @@ async def test_an_error_wakes_a_reader_that_waits() -> None:
 
     reading = asyncio.create_task(asyncio.to_thread(read))
     await asyncio.to_thread(begun.wait)
-    pipe.end(ConnectionError("gone"))
+    pipe.end(lambda: ConnectionError("gone"))
     with pytest.raises(ConnectionError, match="gone"):
         await reading

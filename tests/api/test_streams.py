@@ -65,6 +65,19 @@ def test_a_client_that_leaves_makes_room_for_the_next(server: Process) -> None:
     assert answer["n_samples"] == 1
 
 
+def test_clients_that_leave_leave_no_memory_behind(server: Process) -> None:
+    rows = chunk(ROW * 80_000)
+    sizes = []
+    for _ in range(24):
+        with server.socket() as left:
+            left.sendall(HEAD + rows)
+            left.shutdown(socket.SHUT_RDWR)
+        while server.wait_for("request")["status"] != 499:
+            pass
+        sizes.append(server.resident_bytes())
+    assert max(sizes[12:]) < max(sizes[:12]) + 4 * len(rows)  # twelve of them would be far more
+
+
 def test_more_streams_than_may_be_are_told_to_come_again(server: Process) -> None:
     with server.socket() as first:
         first.sendall(HEAD + chunk(ROW))
