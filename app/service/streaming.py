@@ -69,11 +69,13 @@ def _check_columns(first: Mapping[str, Column], further: Mapping[str, Column], p
 def _gathered(parts: Iterator[ScoreRequest]) -> Iterator[ScoreRequest]:
     """The same rows in parts that are not small."""
     kept: list[ScoreRequest] = []
+    n_bytes = 0
     for part in parts:
         kept.append(part)
-        if sum(map(_n_bytes, kept)) >= MIN_PART_BYTES:
+        n_bytes += _n_bytes(part)
+        if n_bytes >= MIN_PART_BYTES:
             yield _joined(kept)
-            kept = []
+            kept, n_bytes = [], 0
     if kept:
         yield _joined(kept)
 
