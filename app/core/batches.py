@@ -8,27 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.checks import (
-    check_interval,
-    check_logits,
-    check_not_only_minus_infinity,
-    check_probabilities,
-    check_row_sums,
-    looks_like_probabilities,
-    off_rows,
-)
+from app.core.checks import check_interval
 from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged, sound
 from app.core.findings import Finding
 from app.core.grouping import Grouping, grouping_of
 from app.core.options import MAX_WEIGHT, Options
+from app.core.predictions import check_prediction, check_tokens, is_lookalike, noted_row_sums
 from app.core.tasks import COLUMN_NAMES, TASKS, TaskName
 from app.core.truth import labels_of, mask_of, refuse_booleans, shaped, targets_of
 from app.errors import FieldError, InvalidInput
 
 MAX_SLICES = 1_000
-MIN_LOOKALIKES = 20
-NORMALIZED: tuple[TaskName, ...] = ("multiclass", "distributions")
-_PROBABILITY_RULE = "must lie in [0, 1]; if these are scores of any size, send them as `logits`"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,7 +195,7 @@ def _classes_batch(task: TaskName, form: str, columns: Mapping[str, Column], opt
         labels, scored = labels_of(columns["labels"], scored, truth_shape, n_classes, options)
     else:
         targets = targets_of(task, columns["targets"], scored, shape, options)
-    _check_prediction_elements(task, form, prediction, scored)
+    check_prediction(task, form, prediction, scored)
     return Batch(
         task=task,
         options=options,
@@ -217,48 +207,9 @@ def _classes_batch(task: TaskName, form: str, columns: Mapping[str, Column], opt
         targets=targets,
         sample_weight=_sample_weight(columns, scored),
         clusters=_clusters(columns),
-        not_normalized=_row_sums(task, form, prediction, scored, options),
-        looks_like_probabilities=form == "logits" and _is_lookalike(task, prediction, scored, options),
+        not_normalized=noted_row_sums(task, form, prediction, scored, options),
+        looks_like_probabilities=form == "logits" and is_lookalike(task, prediction, scored, options),
     )
-
-
-def _is_lookalike(task: TaskName, logits: NDArray[Any], scored: BoolArray | None, options: Options) -> bool:
-    """Whether logits could be probabilities; without row sums to tell it takes some rows to say so."""
-    if task in NORMALIZED:
-        return looks_like_probabilities(logits, scored, options.tolerance)
-    chosen = logits if scored is None else logits[scored]
-    return len(chosen) >= MIN_LOOKALIKES and bool(chosen.min() >= 0.0 and chosen.max() <= 1.0)
-
-
-def _check_prediction_elements(task: TaskName, form: str, prediction: NDArray[Any], scored: BoolArray | None) -> None:
-    if form == "probabilities":
-        check_probabilities(form, prediction, scored, _PROBABILITY_RULE)
-    elif form == "log_probabilities":
-        rule = "must be at most 0; if these are scores of any size, send them as `logits`"
-        check_interval(form, prediction, scored, (-np.inf, 0.0), rule)
-    else:
-        check_logits(form, prediction, scored)
-        if task in NORMALIZED:
-            check_not_only_minus_infinity(form, prediction, scored)
-
-
-def _row_sums(
-    task: TaskName, form: str, prediction: NDArray[Any], scored: BoolArray | None, options: Options
-) -> Finding:
-    """Note the rows that do not sum to 1; refuse them where the options or the arithmetic ask for it."""
-    finding = Finding()
-    if task not in NORMALIZED or form == "logits":
-        return finding
-    logarithmic = form == "log_probabilities"
-    if options.normalization == "error":
-        check_row_sums(form, prediction, scored, options.tolerance, logarithmic=logarithmic)
-    nothing = -np.inf if logarithmic else 0.0
-    for rows, sums in off_rows(prediction, scored, options.tolerance, logarithmic=logarithmic):
-        if options.normalization == "renormalize" and nothing in sums:
-            row = rows[sums.index(nothing)]
-            raise InvalidInput.at(f"/{form}/{row}", "not_normalized", "must have a positive sum to divide by, found 0")
-        finding.add(np.array(rows), max(abs(total - (not logarithmic)) for total in sums))
-    return finding
 
 
 def _check_class_counts(task: TaskName, options: Options, n_classes: int) -> None:
@@ -304,7 +255,7 @@ def _tokens_batch(task: TaskName, form: str, columns: Mapping[str, Column], opti
             raise InvalidInput.at(f"/{form}", "wrong_shape", "must hold one list a document, found single values")
         n_rows, n_tokens = documents.shape
         documents = Ragged(documents.ravel(), np.arange(n_rows + 1, dtype=np.int64) * n_tokens)
-    _check_tokens(form, documents)
+    check_tokens(form, documents)
     sizes = {name: shaped(name, columns[name], 1) for name in ("n_bytes", "n_words") if name in columns}
     scored = np.diff(documents.offsets) > 0
     for name, values in sizes.items():
@@ -320,16 +271,3 @@ def _tokens_batch(task: TaskName, form: str, columns: Mapping[str, Column], opti
         sizes=sizes,
         clusters=_clusters(columns),
     )
-
-
-def _check_tokens(form: str, documents: Ragged) -> None:
-    try:
-        check_interval(form, documents.values, None, (-np.inf, 0.0), "must be at most 0")
-    except InvalidInput as error:
-        raise InvalidInput(
-            (
-                FieldError(documents.pointer(form, int(flat.pointer.rpartition("/")[2])), flat.code, flat.detail)
-                for flat in error.errors
-            ),
-            error.n_errors,
-        ) from None
