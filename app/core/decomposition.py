@@ -9,7 +9,8 @@ from scipy.special import rel_entr, xlog1py, xlogy
 
 from app.core.columns import FloatArray, IntArray
 from app.core.levels import Levels
-from app.core.sums import exact_sum, segment_sums, to_float
+from app.core.segments import segment_sums
+from app.core.sums import exact_sum, to_float
 from app.core.values import INFINITE, Value
 
 Spread = Callable[[FloatArray, FloatArray], FloatArray]

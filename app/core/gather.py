@@ -11,8 +11,9 @@ from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.rows import Rows, blocks
 from app.core.rows.elements import ElementRows
 from app.core.rows.tokens import TokenRows
+from app.core.segments import segment_sums
 from app.core.state import GroupSums, Moments
-from app.core.sums import ONE, UNIT_EXPONENT, exact_dot, exact_power_sums, exact_sum, segment_sums
+from app.core.sums import ONE, UNIT_EXPONENT, exact_dot, exact_power_sums, exact_sum
 from app.core.tables import (
     calibration,
     class_frequencies,

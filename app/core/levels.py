@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.core.columns import BoolArray, FloatArray, IntArray
-from app.core.sums import segment_sums
+from app.core.segments import segment_sums
 
 _HUGE, _SCALE = 2.0**900, 2.0**-600
 

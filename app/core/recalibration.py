@@ -12,7 +12,8 @@ from app.core.columns import FloatArray, IntArray
 from app.core.decomposition import recalibration_starts
 from app.core.levels import Levels, levels_of
 from app.core.rows.elements import ElementRows
-from app.core.sums import ONE, exact_sum, segment_sums, to_float
+from app.core.segments import segment_sums
+from app.core.sums import ONE, exact_sum, to_float
 from app.core.tables import weighted
 from app.core.temperature import (
     FLOOR,

@@ -13,7 +13,6 @@ products Ozaki, Ogita, Oishi, Rump, "Error-free transformations of matrix multip
 import math
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from operator import mul
 
@@ -28,9 +27,6 @@ SQUARE_ONE = ONE * ONE
 
 _FEW = 32
 """Up to so many numbers Python's integers are quicker than calls of NumPy."""
-
-_LONG = 64
-"""Segments of so many numbers are summed faster all at once than one by one."""
 
 _SUM_BITS, _SUM_CHUNK = 38, 1 << 15  # 2**15 numbers of at most 37 bits and a sign add up in 52 bits
 _DOT_BITS, _DOT_CHUNK = 20, 1 << 14  # 2**14 products of two numbers of 19 bits and a sign add up in 52 bits
@@ -81,49 +77,6 @@ def exact_group_sums(values: FloatArray, groups: IntArray, n_groups: int) -> lis
             scaled = exact_group_sums(np.ldexp(rest[bucket], -shift), chunk[apart[bucket]], n_groups)
             totals = [total + _shifted(units, shift) for total, units in zip(totals, scaled, strict=True)]
     return totals
-
-
-def segment_sums(values: FloatArray, starts: IntArray) -> FloatArray:
-    """Sums (m,) of finite doubles (n,) from each start to the next, each rounded once; infinite beyond all doubles.
-
-    Args:
-        starts: (m,) rising, the first 0.
-
-    >>> segment_sums(np.array([1e16, 1.0, -1e16, 2.5]), np.array([0, 3]))
-    array([1. , 2.5])
-    """
-    bounds = np.append(starts, len(values))
-    long = np.flatnonzero(np.diff(bounds) > 2)
-    with np.errstate(over="ignore", invalid="ignore"):
-        sums: FloatArray = np.add.reduceat(values, starts) if len(starts) else np.empty(0)
-        if long.size and not _add_up_exactly(values):  # one addition rounds once in any case
-            sums[long] = _rounded_sums(values, bounds, long)
-    return sums
-
-
-def _add_up_exactly(values: FloatArray) -> bool:
-    """Whether all sums of some of the doubles (n,) are whole numbers that a double holds."""
-    return bool(np.abs(values).sum() < 2.0**53) and np.array_equal(values, np.rint(values))
-
-
-def _rounded_sums(values: FloatArray, bounds: IntArray, segments: IntArray) -> list[float]:
-    """The sums of some of the segments between bounds (m + 1,)."""
-    if len(values) < _LONG * len(segments):
-        numbers = values.data
-        ends = zip(bounds[segments].tolist(), bounds[segments + 1].tolist(), strict=True)
-        with suppress(OverflowError):  # of a sum, or on the way to one
-            return [math.fsum(numbers[start:end]) for start, end in ends]
-    codes = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
-    totals = exact_group_sums(values, codes, len(bounds) - 1)
-    return [_nearest(totals[segment]) for segment in segments.tolist()]
-
-
-def _nearest(total: int) -> float:
-    """`to_float`, but infinite where that raises."""
-    try:
-        return to_float(total)
-    except OverflowError:
-        return math.inf if total > 0 else -math.inf
 
 
 def exact_power_sums(values: FloatArray) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.columns import FloatArray
+from app.core.segments import segment_sums
 from app.core.sums import (
     ONE,
     SQUARE_ONE,
@@ -15,7 +16,6 @@ from app.core.sums import (
     exact_group_sums,
     exact_power_sums,
     exact_sum,
-    segment_sums,
     to_float,
 )
 
