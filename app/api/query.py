@@ -57,7 +57,7 @@ def _value(task: TaskName, name: str, texts: Sequence[str]) -> Any:
         return list(texts)
     kinds, several = _kinds(task)[name], len(texts) > 1 or "," in texts[0]
     if "array" in kinds and (several or "number" not in kinds):
-        return [_plain(name, item) for text in texts for item in text.split(",") if item]
+        return [_plain(name, item.strip()) for text in texts for item in text.split(",")]
     if len(texts) > 1:
         raise InvalidInput.at(pointer(name), "duplicate", f"must be sent once, found {len(texts)} values")
     return _plain(name, texts[0])

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -71,7 +72,7 @@ def parts(source: Source, limits: Limits) -> Iterator[dict[str, Any]]:
     groups: list[Group] = []
     n_rows = 0
     for block in blocks(source, limits, _rows_end):
-        _check_quotes(block, n_rows)
+        _check_quotes(block.removeprefix(BOM_UTF8), n_rows)
         text = block
         if not names:
             names, text = _header(block)

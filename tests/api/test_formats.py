@@ -135,6 +135,7 @@ async def test_one_bad_row_refuses_all_and_is_named(format_: str, client: httpx.
         ({"unit": "byte"}, "/unit"),
         ({"n_bin": "3"}, "/n_bin"),
         ({"labels": "1"}, "/labels"),
+        ({"include": "worst,,per_sample"}, "/include/1"),
     ],
 )
 async def test_options_of_the_query_are_checked(

@@ -249,3 +249,7 @@ def test_every_prefix_and_every_changed_byte_is_refused_or_gives_columns() -> No
                 refused += 1
             body[i] ^= flip
     assert refused > 2 * len(body)
+
+
+def test_a_byte_order_mark_may_stand_before_a_quoted_header() -> None:
+    assert only(b'\xef\xbb\xbf"labels","probabilities"\n1,.5\n')["labels"].tolist() == [1]
