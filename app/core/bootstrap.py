@@ -5,7 +5,7 @@ A resample is how often each row was drawn, so a statistic of weighted rows is o
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -186,4 +186,4 @@ def with_interval(value: Value, varied: FloatArray, confidence_level: float, upp
     tail = 0.5 * (1.0 - confidence_level)
     low, high = np.quantile(varied, [tail, 1.0 - tail]).tolist()
     interval = tuple(min(upper, max(0.0, 2.0 * value.value - end)) for end in (high, low))
-    return replace(value, standard_error=float(varied.std(ddof=1)), confidence_interval=(interval[0], interval[1]))
+    return value._replace(standard_error=float(varied.std(ddof=1)), confidence_interval=(interval[0], interval[1]))

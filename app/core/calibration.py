@@ -1,8 +1,9 @@
 """Calibration: equal-width bins of confidence against what was observed, and the errors computed from them."""
 
 import math
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy.special import ndtri
@@ -13,6 +14,9 @@ from app.core.sums import to_float
 from app.core.values import Value
 
 _ABOVE = 1.0 + 2.0**-50
+
+Gap: TypeAlias = tuple[float, float]
+"""The share of the weight that lies in a bin, and |confidence - frequency| there."""
 
 
 def bin_edges(n_bins: int) -> FloatArray:
@@ -42,18 +46,18 @@ def bin_index(confidence: FloatArray, n_bins: int, edge: str) -> IntArray:
     return bins
 
 
-def expected_gap(bins: GroupSums) -> Value:
+def expected_gap(of: Iterable[Gap]) -> Value:
     """The expected calibration error: gaps weighted by how much lies in their bin."""
-    return Value(value=math.fsum(share * gap for share, gap in _gaps(bins)))
+    return Value(value=math.fsum([share * gap for share, gap in of]))
 
 
-def largest_gap(bins: GroupSums) -> Value:
+def largest_gap(of: Iterable[Gap]) -> Value:
     """The maximum calibration error: the largest gap of a bin that is not empty."""
-    return Value(value=max(gap for _, gap in _gaps(bins)))
+    return Value(value=max([gap for _, gap in of]))
 
 
-def _gaps(bins: GroupSums) -> list[tuple[float, float]]:
-    """(weight share, |confidence - frequency|) of every bin of positive weight."""
+def gaps(bins: GroupSums) -> list[Gap]:
+    """Those of every bin of positive weight."""
     total = sum(bins["weight"])
     return [
         (weight / total, abs(confidence - frequency) / weight)

@@ -112,5 +112,5 @@ def sound(field: str, column: Column, pointer: str) -> Column:
 
 def _cast(values: NDArray[Any], kind: str, allowed: str) -> NDArray[Any]:
     if allowed == _NUMBERS:
-        return values if values.dtype in (np.float64, np.float32) else values.astype(np.float64)
+        return values if values.dtype.char in "df" else values.astype(np.float64)
     return values.astype(_DTYPES[kind], copy=False)

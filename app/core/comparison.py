@@ -110,7 +110,7 @@ def _difference(sample: Sample, candidate: str, terms: Terms) -> Value:
     value = sample.mean(differences, terms.confidence_level)
     if sample.n == 1:
         unit = "row" if sample.clusters is None else "cluster"
-        return replace(value, reason=f"no standard error: only one {unit} of positive weight")
+        return value._replace(reason=f"no standard error: only one {unit} of positive weight")
     return value
 
 

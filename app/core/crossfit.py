@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from app.core.batches import Batch
-from app.core.calibration import expected_gap, largest_gap
+from app.core.calibration import expected_gap, gaps, largest_gap
 from app.core.columns import FloatArray, IntArray
 from app.core.lazy import lazy
 from app.core.pairing import Sample
@@ -69,8 +69,8 @@ class Evidence:
         """The expected and the maximum calibration error of the calibrated rows."""
         names = "confidence", "frequency"
         columns = dict(zip(names, self._columns(calibrator, *names), strict=True))
-        bins = calibration(columns, self.weight, self.batch.options)
-        return expected_gap(bins).value, largest_gap(bins).value
+        of = gaps(calibration(columns, self.weight, self.batch.options))
+        return expected_gap(of).value, largest_gap(of).value
 
     def _columns(self, calibrator: Calibrator, *names: str) -> list[Any]:
         """Quantities of the calibrated rows, (n,) each, by their names in `app.core.rows`; None where there is none."""

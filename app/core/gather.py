@@ -1,6 +1,6 @@
 """A chunk of scored rows as columns, gathered block by block, and the sums of those columns."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -13,7 +13,7 @@ from app.core.rows.elements import ElementRows
 from app.core.rows.tokens import TokenRows
 from app.core.segments import segment_sums
 from app.core.state import GroupSums, Moments
-from app.core.sums import ONE, UNIT_EXPONENT, exact_dot, exact_power_sums, exact_sum
+from app.core.sums import ONE, UNIT_EXPONENT, exact_dot, exact_power_sums, exact_power_sums_of, exact_sum
 from app.core.tables import (
     calibration,
     class_frequencies,
@@ -31,6 +31,10 @@ from app.errors import InvalidInput
 np.empty(1 << 19)
 
 Family: TypeAlias = Literal["loss", "score", "row", "n_bytes", "n_words"]
+
+
+Key: TypeAlias = tuple[int, int]
+"""Of a column and a denominator: the identities of both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,22 +148,26 @@ class Chunk:
 
     def _moments(self) -> dict[str, Moments]:
         """Means of one column over one denominator share their sums."""
-        known: dict[tuple[int, int], Moments] = {}
-        moments = {}
-        for mean in self._means:
-            column, v = self.columns.get(mean.name), self._denominator(mean.family)
-            key = id(column), id(v)
-            if key not in known:
-                known[key] = self._moments_of(np.zeros(len(self), dtype=bool) if column is None else column, v)
-            moments[mean.name] = known[key]
-        return moments
+        terms = {mean.name: (self.columns.get(mean.name), self._denominator(mean.family)) for mean in self._means}
+        keys = {name: (id(column), id(v)) for name, (column, v) in terms.items()}
+        known = self._plain_moments({keys[name]: column for name, (column, v) in terms.items() if v is None})
+        for name, (column, v) in terms.items():
+            if keys[name] not in known:
+                known[keys[name]] = self._moments_of(column, np.ones(len(self)) if v is None else v)
+        return {name: known[key] for name, key in keys.items()}
 
-    def _moments_of(self, column: Any, v: FloatArray | None) -> Moments:
-        if v is None:
-            try:
-                return _unweighted(column)
-            except ValueError:  # something is infinite
-                v = np.ones(len(self))
+    def _plain_moments(self, columns: Mapping[Key, Any]) -> dict[Key, Moments]:
+        """Of columns whose rows count for 1 each; none where something is infinite."""
+        known = {key: _plain(len(self), _hits(column)) for key, column in columns.items() if not _holds_floats(column)}
+        numbers = {key: column for key, column in columns.items() if _holds_floats(column)}
+        try:
+            sums = exact_power_sums_of(list(numbers.values()))
+        except ValueError:
+            return known
+        return known | {key: _plain(len(self), own) for key, own in zip(numbers, sums, strict=True)}
+
+    def _moments_of(self, column: Any, v: FloatArray) -> Moments:
+        column = np.zeros(len(self)) if column is None else column
         entry = self._entry(column, v)
         if self._clusters is not None:
             return _clustered(entry, self._clusters, self.weighs)
@@ -215,14 +223,19 @@ class _Entry(NamedTuple):
     n_infinite: int = 0
 
 
-def _unweighted(column: Any) -> Moments:
-    """Of rows that count for 1 each."""
-    if column.dtype == bool:
-        total = int(np.count_nonzero(column)) * ONE
-        squares = total << -UNIT_EXPONENT
-    else:
-        total, squares = exact_power_sums(column)
-    n, length = len(column), len(column) * ONE
+def _holds_floats(column: Any) -> bool:
+    return column is not None and column.dtype.kind != "b"  # comparing types is slow
+
+
+def _hits(column: BoolArray | None) -> tuple[int, int]:
+    """The sum of zeros and ones, of zeros where there is no column, and that of their squares."""
+    total = 0 if column is None else int(np.count_nonzero(column)) << -UNIT_EXPONENT
+    return total, total << -UNIT_EXPONENT
+
+
+def _plain(n: int, sums: tuple[int, int]) -> Moments:
+    """Of n rows that count for 1 each."""
+    (total, squares), length = sums, n << -UNIT_EXPONENT
     return Moments(n, 0, total, length, squares, total << -UNIT_EXPONENT, length << -UNIT_EXPONENT)
 
 

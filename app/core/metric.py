@@ -10,14 +10,14 @@ from app.core.gather import Mean
 from app.core.library import CALLS
 from app.core.losses import NATS_PER_UNIT
 from app.core.observed import Observed
-from app.core.state import State
+from app.core.reading import Reading
 from app.core.tasks import TaskName
 from app.core.values import Value, undefined
 
 MetricUnit: TypeAlias = Literal["information", "square root of information", "bits", "1"]
 Direction: TypeAlias = Literal["lower is better", "higher is better", "nearer to 0 is better", "descriptive"]
 
-Compute: TypeAlias = Callable[[State, float], Value]
+Compute: TypeAlias = Callable[[Reading], Value]
 Measure: TypeAlias = Callable[[Observed], Value]
 
 _INFORMATION_POWER: dict[MetricUnit, float] = {"information": 1.0, "square root of information": 0.5}
@@ -30,7 +30,7 @@ class Metric:
     Attributes:
         means: What must be averaged over rows.
         tables: Sums by group it needs: `calibration`, `class_frequencies`.
-        compute: From a state in which something is scored, and a confidence level; in nats.
+        compute: From a state in which something is scored; in nats.
         measure: In its place where all rows are needed at once; such a metric is computed only when asked for.
         resampled: The metric as a statistic of resampled rows, where no formula for its error is known.
         when: Whether a batch asks for it; default metrics always.
@@ -59,14 +59,12 @@ class Metric:
         """Whether states of parts add up to it."""
         return self.compute is not None
 
-    def value(self, state: State, unit: str, confidence_level: float, observed: Observed | None = None) -> Value:
+    def value(self, reading: Reading, unit: str, observed: Observed | None = None) -> Value:
         """The metric of a state (or of all rows, where it needs them), in the unit asked for where it has one."""
-        if not state.n_scored:
-            return undefined("no row is scored")
-        if not state.weight_sum:
-            return undefined("all weights are zero")
+        if reading.nothing is not None:
+            return reading.nothing
         if self.compute is not None:
-            value = self.compute(state, confidence_level)
+            value = self.compute(reading)
         elif self.measure is not None and observed is not None:
             value = self.measure(observed)
         else:

@@ -1,7 +1,7 @@
 """The losses of several candidates on the same rows, and what means of their differences are made of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -91,7 +91,7 @@ class Sample:
         except OverflowError:
             alone = Moments(0, 0, exact_sum(weighted(self.weight, losses)), self._sum_of_counts)
             reason = "no standard error: the losses of a cluster add up to more than a double holds"
-            return replace(mean(alone, confidence_level), reason=reason)
+            return mean(alone, confidence_level)._replace(reason=reason)
 
     def residuals(self, name: str) -> Residuals | None:
         """Those of a candidate's mean loss, where that is finite; None if one of them is beyond all doubles."""

@@ -25,11 +25,11 @@ from app.core.levels import Levels
 from app.core.metric import Compute, Direction, Metric, MetricUnit
 from app.core.observed import Observed
 from app.core.options import LABELLED, ONE_LABEL
+from app.core.reading import Reading
 from app.core.rows.classes import ClassRows
 from app.core.smooth_calibration import smooth_calibration_error
-from app.core.state import State
 from app.core.tasks import TASKS, TaskName
-from app.core.uncertainty import exponential, mean
+from app.core.uncertainty import exponential
 from app.core.values import INFINITE, Value, undefined
 
 
@@ -55,36 +55,25 @@ LOSS_PER_WORD = _mean("loss_per_word", "n_words", "cross_entropy")
 
 def average(of: Mean) -> Compute:
     """The mean itself, with its uncertainty."""
-    return lambda state, confidence_level: mean(state.moments[of.name], confidence_level)
+    return lambda reading: reading.mean(of.name)
 
 
 def exponential_average(of: Mean) -> Compute:
     """exp of a mean in nats."""
-    return lambda state, confidence_level: exponential(mean(state.moments[of.name], confidence_level))
+    return lambda reading: exponential(reading.mean(of.name))
 
 
-def entropy_gap(state: State, confidence_level: float) -> Value:
+def entropy_gap(reading: Reading) -> Value:
     """The mean of loss minus predictive entropy, with z = mean / standard error: standard normal under calibration."""
-    gap = mean(state.moments["entropy_gap"], confidence_level)
+    gap = reading.mean("entropy_gap")
     if gap.value is None or not gap.standard_error:
         return gap
-    return replace(gap, z=gap.value / gap.standard_error)
+    return gap._replace(z=gap.value / gap.standard_error)
 
 
-def baseline_cross_entropy(state: State, _: float) -> Value:
-    """The entropy of the observed class frequencies: the loss of the best constant prediction."""
-    weights = state.groups["class_frequencies"]["weight"]
-    total = sum(weights)
-    if not total:
-        return undefined("no scored row has positive weight")
-    shares = [share for share in (weight / total for weight in weights) if share]
-    return Value(value=math.fsum(-share * math.log(share) for share in shares) + 0.0)
-
-
-def d2_log_loss(state: State, confidence_level: float) -> Value:
+def d2_log_loss(reading: Reading) -> Value:
     """1 - cross_entropy / baseline_cross_entropy: the share of the baseline's loss that the prediction saves."""
-    loss = mean(state.moments["cross_entropy"], confidence_level)
-    baseline = baseline_cross_entropy(state, confidence_level)
+    loss, baseline = reading.mean("cross_entropy"), reading.baseline_cross_entropy
     if baseline.value is None:
         return baseline
     if not baseline.value:
@@ -92,23 +81,23 @@ def d2_log_loss(state: State, confidence_level: float) -> Value:
     return Value(value=1.0 - loss.value / baseline.value) if loss.value is not None else loss
 
 
-def js_distance(state: State, confidence_level: float) -> Value:
+def js_distance(reading: Reading) -> Value:
     """The square root of the mean Jensen-Shannon divergence."""
-    divergence = mean(state.moments["js_divergence"], confidence_level)
+    divergence = reading.mean("js_divergence")
     return divergence if divergence.value is None else Value(value=math.sqrt(divergence.value))
 
 
-def macro_perplexity(state: State, confidence_level: float) -> Value:
+def macro_perplexity(reading: Reading) -> Value:
     """The mean over documents of exp of their mean loss."""
-    if state.moments["cross_entropy"].n_infinite:
+    if reading.state.moments["cross_entropy"].n_infinite:
         return INFINITE
-    value = mean(state.moments["macro_perplexity"], confidence_level)
+    value = reading.mean("macro_perplexity")
     return undefined("overflow") if value.status == "infinite" else value
 
 
-def bits_per_byte(state: State, confidence_level: float) -> Value:
+def bits_per_byte(reading: Reading) -> Value:
     """The loss of all documents in bits over their bytes."""
-    return mean(state.moments["loss_per_byte"], confidence_level).scaled(math.log(2.0))
+    return reading.mean("loss_per_byte").scaled(math.log(2.0))
 
 
 def top_k_accuracy(k: int) -> Metric:
@@ -128,7 +117,7 @@ TOP_K_ACCURACY = Metric(
     direction="higher is better",
     formula="share of rows whose label is among the k largest; ties go to the lower class",
     reference="Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 115 (2015)",
-    compute=lambda *_: undefined("not asked for"),
+    compute=lambda _: undefined("not asked for"),
     when=lambda batch: bool(batch.options.top_k),
 )
 
@@ -232,7 +221,7 @@ METRICS: tuple[Metric, ...] = (
         direction="descriptive",
         formula="-sum_c f_c log f_c, f the weighted class frequencies",
         reference="Bishop, Pattern Recognition and Machine Learning (2006), section 1.6",
-        compute=baseline_cross_entropy,
+        compute=attrgetter("baseline_cross_entropy"),
         tables=("class_frequencies",),
     ),
     Metric(
@@ -284,7 +273,7 @@ METRICS: tuple[Metric, ...] = (
         direction="lower is better",
         formula="sum over bins of weight share times |mean confidence - frequency|",
         reference="Naeini, Cooper, Hauskrecht, Obtaining Well Calibrated Probabilities, AAAI (2015)",
-        compute=lambda state, _: expected_gap(state.groups["calibration"]),
+        compute=lambda reading: expected_gap(reading.gaps),
         resampled=lambda observed: expected_gap_statistic(observed.rows, observed.bins),
         tables=("calibration",),
     ),
@@ -295,7 +284,7 @@ METRICS: tuple[Metric, ...] = (
         direction="lower is better",
         formula="largest |mean confidence - frequency| of a bin that is not empty",
         reference="Naeini, Cooper, Hauskrecht, Obtaining Well Calibrated Probabilities, AAAI (2015)",
-        compute=lambda state, _: largest_gap(state.groups["calibration"]),
+        compute=lambda reading: largest_gap(reading.gaps),
         resampled=lambda observed: largest_gap_statistic(observed.rows, observed.bins),
         tables=("calibration",),
     ),

@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.core.sums import UNIT_EXPONENT
 from app.errors import InvalidState, StateMismatch
@@ -12,8 +12,7 @@ VERSION = 1
 _SUM = re.compile(r"(-?[0-9a-f]{1,1400})p(-?[0-9]{1,4})")
 
 
-@dataclass(frozen=True, slots=True)
-class Moments:
+class Moments(NamedTuple):
     """What a weighted mean and its standard error need, of rows with numerator z_i and denominator v_i.
 
     Attributes:
@@ -31,7 +30,7 @@ class Moments:
     zv: int = 0
     vv: int = 0
 
-    def __add__(self, other: "Moments") -> "Moments":
+    def __add__(self, other: "Moments") -> "Moments":  # type: ignore[override]  # not a longer tuple
         return Moments(
             self.n + other.n,
             self.n_infinite + other.n_infinite,

@@ -12,7 +12,7 @@ products Ozaki, Ogita, Oishi, Rump, "Error-free transformations of matrix multip
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import mul
 
@@ -104,6 +104,16 @@ def exact_power_sums(values: FloatArray) -> tuple[int, int]:
     return total, squares
 
 
+def exact_power_sums_of(columns: Sequence[FloatArray]) -> list[tuple[int, int]]:
+    """`exact_power_sums` of several columns (n,)."""
+    if not columns or len(columns[0]) > _FEW:
+        return list(map(exact_power_sums, columns))
+    counts, shift = _counts(np.concatenate(columns))
+    n = len(columns[0])
+    rows = [counts[start : start + n] for start in range(0, len(counts), n)]
+    return [(sum(row) << shift, sum(map(mul, row, row)) << 2 * shift) for row in rows]
+
+
 def exact_dot(x: FloatArray, y: FloatArray) -> int:
     """The sum of the products x_i y_i (n,), in units of 2**-2252: of every product there is."""
     if y is x:
@@ -130,8 +140,19 @@ def exact(value: float) -> int:
 
 def _counts(values: FloatArray) -> tuple[list[int], int]:
     """Finite doubles (n,) as whole numbers, and how far these must be shifted to count units."""
+    numbers = values.tolist()
+    least = min(map(abs, filter(None, numbers)), default=1.0)
+    places = 53 - math.frexp(least)[1]
     try:
-        ratios = [value.as_integer_ratio() for value in values.tolist()]
+        scale = math.ldexp(1.0, places)
+        return [int(number * scale) for number in numbers], -UNIT_EXPONENT - places
+    except (OverflowError, ValueError):  # too far apart for one scale, or not finite
+        return _ratio_counts(numbers)
+
+
+def _ratio_counts(numbers: list[float]) -> tuple[list[int], int]:
+    try:
+        ratios = [number.as_integer_ratio() for number in numbers]
     except (OverflowError, ValueError) as error:
         raise ValueError("exact sums take finite numbers") from error
     n_bits = max([denominator.bit_length() for _, denominator in ratios], default=1)

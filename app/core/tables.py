@@ -29,7 +29,7 @@ def weighted(weight: FloatArray | None, values: FloatArray) -> FloatArray:
     """`times` of values that are there; booleans count as 0 and 1."""
     if weight is None:
         return values
-    return np.where(values, weight, 0.0) if values.dtype == bool else product(weight, values)
+    return np.where(values, weight, 0.0) if values.dtype.kind == "b" else product(weight, values)
 
 
 def calibration(columns: Mapping[str, FloatArray], weight: FloatArray | None, options: Options) -> GroupSums:
@@ -38,7 +38,7 @@ def calibration(columns: Mapping[str, FloatArray], weight: FloatArray | None, op
     bins = bin_index(columns["confidence"], n_bins, options.bin_edges)
     confidence = _sums(times(weight, columns["confidence"]), bins, n_bins)
     frequency = times(weight, columns["frequency"])
-    if frequency is not None and frequency.dtype == bool:
+    if frequency is not None and frequency.dtype.kind == "b":
         misses, hits = np.bincount(bins + n_bins * frequency, minlength=2 * n_bins).reshape(2, n_bins)
         n, hits = (misses + hits).tolist(), hits.tolist()
         table = {"n": n, "weight": _units(n), "confidence": confidence, "frequency": _units(hits)}
@@ -141,7 +141,7 @@ def _class_entry(sums: dict[str, int], options: Options) -> dict[str, Any]:
 
 
 def _sums(values: FloatArray | None, groups: IntArray, n_groups: int) -> list[int]:
-    if values is None or values.dtype == bool:
+    if values is None or values.dtype.kind == "b":
         return _units(_counts(groups if values is None else groups[values], n_groups))
     return exact_group_sums(values, groups, n_groups)
 

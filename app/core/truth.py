@@ -69,7 +69,7 @@ def labels_of(
 
 def refuse_booleans(labels: Column) -> None:
     """Of more classes than two a boolean names none."""
-    if isinstance(labels, np.ndarray) and labels.dtype == np.bool_:
+    if isinstance(labels, np.ndarray) and labels.dtype.kind == "b":
         raise InvalidInput.at("/labels", "wrong_type", "must be class indices or names, found booleans")
 
 
@@ -85,9 +85,9 @@ def _without_ignored(labels: IntArray, scored: BoolArray | None, ignore_index: i
 
 
 def _indices(labels: NDArray[Any], scored: BoolArray | None, options: Options) -> IntArray:
-    if labels.dtype == object:
+    if labels.dtype.kind == "O":
         return _named(labels, scored, options.classes)
-    if options.classes is not None and labels.dtype != bool:
+    if options.classes is not None and labels.dtype.kind != "b":
         raise InvalidInput.at("/labels", "wrong_type", "must be names when `classes` is given, found numbers")
     return labels.astype(np.int64, copy=False)
 

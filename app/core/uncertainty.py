@@ -10,7 +10,6 @@ from app.core.sums import ONE, SQUARE_ONE
 from app.core.values import INFINITE, Value, undefined
 
 
-@lru_cache(maxsize=64)  # several metrics start from the same mean
 def mean(moments: Moments, confidence_level: float) -> Value:
     """sum z / sum v with the standard error of the linearised ratio estimator.
 

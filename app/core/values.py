@@ -1,14 +1,12 @@
 """A metric's value: a number, or why there is none, with its uncertainty."""
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 Status: TypeAlias = Literal["ok", "infinite", "undefined"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Value:
+class Value(NamedTuple):
     """A number with its contract; `value` is None unless `status` is `ok`, and `reason` then says why."""
 
     value: float | None = None
@@ -23,8 +21,7 @@ class Value:
         if self.value is None or divisor == 1.0:
             return self
         interval = self.confidence_interval
-        return replace(
-            self,
+        return self._replace(
             value=self.value / divisor,
             standard_error=None if self.standard_error is None else self.standard_error / divisor,
             confidence_interval=None if interval is None else (interval[0] / divisor, interval[1] / divisor),
@@ -39,7 +36,7 @@ class Value:
         interval = self.confidence_interval
         if interval is None or (math.isfinite(interval[0]) and math.isfinite(interval[1])):
             return self
-        return replace(self, confidence_interval=None)
+        return self._replace(confidence_interval=None)
 
     def to_json(self) -> dict[str, Any]:
         """The entry of `metrics` in an answer: what is not known is left out, but for `value`."""

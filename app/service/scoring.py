@@ -12,11 +12,11 @@ from app.core.lint import sample_of
 from app.core.metric import Metric
 from app.core.observed import Observed
 from app.core.options import Options
+from app.core.reading import Reading
 from app.core.registry import CROSS_ENTROPY, metrics_for
 from app.core.summary import Summary, summarize
 from app.core.sums import to_float
 from app.core.tasks import TaskName
-from app.core.uncertainty import mean
 from app.core.warnings import warnings_of
 from app.service.sections import SECTIONS, TABLES, Include, Part, check_sections, worst_rows
 
@@ -80,10 +80,11 @@ def answer_of(
 ) -> dict[str, Any]:
     """The answer that parts added up give; `batch` is all of them, for metrics that need all rows at once."""
     summary = part.summary
+    reading = Reading(summary.state, summary.options.confidence_level)
     answer = {
         **_head(summary),
-        "metrics": _values(summary, metrics, batch, request.bootstrap),
-        "warnings": warnings_of(summary, mean(summary.state.moments[CROSS_ENTROPY.name], 0.95)),
+        "metrics": _values(reading, summary.options, metrics, batch, request.bootstrap),
+        "warnings": warnings_of(summary, reading.mean(CROSS_ENTROPY.name)),
         "options": _options(request),
     }
     answer |= {name: SECTIONS[name](part) for name in SECTIONS if name in request.include}
@@ -118,13 +119,14 @@ def _options(request: ScoreRequest) -> dict[str, Any]:
 
 
 def _values(
-    summary: Summary, metrics: Sequence[Metric], batch: Batch | None, bootstrap: Bootstrap | None = None
+    reading: Reading,
+    options: Options,
+    metrics: Sequence[Metric],
+    batch: Batch | None,
+    bootstrap: Bootstrap | None = None,
 ) -> dict[str, Any]:
-    options = summary.options
     observed = None if batch is None else Observed(batch)
-    values = {
-        metric.name: metric.value(summary.state, options.unit, options.confidence_level, observed) for metric in metrics
-    }
+    values = {metric.name: metric.value(reading, options.unit, observed) for metric in metrics}
     if bootstrap and observed:
         statistics = {
             metric.name: metric.resampled(observed)
@@ -143,7 +145,12 @@ def _slices(part: Part, metrics: Sequence[Metric], batch: Batch | None) -> dict[
         name: {
             value: {
                 "n_scored": summary.state.n_scored,
-                "metrics": _values(summary, metrics, batch and batch.take(rows[name][value])),
+                "metrics": _values(
+                    Reading(summary.state, summary.options.confidence_level),
+                    summary.options,
+                    metrics,
+                    batch and batch.take(rows[name][value]),
+                ),
             }
             for value, summary in values.items()
         }

@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.core.batches import Batch, batch_of
+from app.core.reading import Reading
 from app.core.registry import metrics_for
 from app.core.state import State
 from app.core.summary import summarize
@@ -34,8 +35,8 @@ def state_of(whole: Batch) -> State:
 
 def values(task: TaskName, body: Body) -> dict[str, Value]:
     whole = batch(task, body)
-    sums = state_of(whole)
-    return {metric.name: metric.value(sums, "nats", 0.95) for metric in metrics_for(whole)}
+    reading = Reading(state_of(whole), 0.95)
+    return {metric.name: metric.value(reading, "nats") for metric in metrics_for(whole)}
 
 
 def numbers(task: TaskName, body: Body) -> dict[str, tuple[str, float | None]]:

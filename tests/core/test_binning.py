@@ -12,7 +12,7 @@ from app.core.binning import (
     classwise_gap,
     debiased_calibration_error,
 )
-from app.core.calibration import bin_index, expected_gap
+from app.core.calibration import bin_index, expected_gap, gaps
 from app.core.columns import FloatArray
 from app.core.levels import levels_of
 from app.core.options import Options
@@ -128,7 +128,7 @@ def test_classes_by_hand() -> None:
 def test_two_classes_are_the_binary_error_twice(edge: Literal["left", "right"]) -> None:
     p, y = forecasts(500, 3)
     weight, options = np.random.default_rng(3).exponential(size=500), Options(bin_edges=edge)
-    binary = expected_gap(calibration({"confidence": p, "frequency": y}, weight, options))
+    binary = expected_gap(gaps(calibration({"confidence": p, "frequency": y}, weight, options)))
     twice = classwise(np.stack([p, p], axis=1), np.stack([y, y], axis=1), weight, options)
     assert twice == pytest.approx(number(binary), rel=1e-13)
 

@@ -19,7 +19,7 @@ from app.core.bootstrap import (
     resamples,
     with_interval,
 )
-from app.core.calibration import bin_index, expected_gap, largest_gap
+from app.core.calibration import bin_index, expected_gap, gaps, largest_gap
 from app.core.columns import FloatArray, IntArray
 from app.core.levels import Levels, levels_of
 from app.core.options import Options
@@ -103,7 +103,7 @@ def test_sums_over_bins_are_the_errors_of_the_resampled_rows(edge: str) -> None:
     for counts in resamples(len(rows), FEW):
         columns = {"confidence": rows.confidence, "frequency": rows.frequency}
         table = calibration(columns, rows.weight * counts, options)
-        wanted = expected_gap(table).value, largest_gap(table).value
+        wanted = expected_gap(gaps(table)).value, largest_gap(gaps(table)).value
         assert tuple(statistic.of(counts) for statistic in statistics) == pytest.approx(wanted, rel=1e-12)
 
 

@@ -1,0 +1,48 @@
+"""A state as metrics read it: what several of them share is worked out once."""
+
+import math
+
+from app.core.calibration import Gap, gaps
+from app.core.lazy import lazy
+from app.core.state import State
+from app.core.uncertainty import mean
+from app.core.values import Value, undefined
+
+
+class Reading:
+    """The means of a state at one confidence level, in nats, and what else follows from its sums."""
+
+    def __init__(self, state: State, confidence_level: float) -> None:
+        self.state = state
+        self.confidence_level = confidence_level
+        self._means: dict[int, Value] = {}
+
+    def mean(self, name: str) -> Value:
+        """The mean of that name with its uncertainty; names often share one `Moments`."""
+        moments = self.state.moments[name]
+        key = id(moments)
+        if key not in self._means:
+            self._means[key] = mean(moments, self.confidence_level)
+        return self._means[key]
+
+    @lazy
+    def nothing(self) -> Value | None:
+        """Why no metric has a value; None where they have."""
+        if not self.state.n_scored:
+            return undefined("no row is scored")
+        return None if self.state.weight_sum else undefined("all weights are zero")
+
+    @lazy
+    def gaps(self) -> list[Gap]:
+        """Those of the calibration bins."""
+        return gaps(self.state.groups["calibration"])
+
+    @lazy
+    def baseline_cross_entropy(self) -> Value:
+        """The entropy of the observed class frequencies: the loss of the best constant prediction."""
+        weights = self.state.groups["class_frequencies"]["weight"]
+        total = sum(weights)
+        if not total:
+            return undefined("no scored row has positive weight")
+        shares = [weight / total for weight in weights if weight]
+        return Value(value=math.fsum([-share * math.log(share) for share in shares if share]) + 0.0)
