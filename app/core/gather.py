@@ -18,6 +18,7 @@ from app.core.tables import (
     calibration,
     class_frequencies,
     confusion,
+    label_confusion,
     per_class,
     per_label,
     target_frequencies,
@@ -119,10 +120,11 @@ class Chunk:
             return
         if "class_frequencies" in tables and not block.has_labels:
             self._add_table("class_frequencies", target_frequencies(block, weight))
-        if "confusion" in tables:
-            self._add_table("confusion", confusion(block))
-        if "per_class" in tables and isinstance(block, ElementRows) and block.is_multilabel:
-            self._add_table("per_class", per_label(block, weight))
+        if isinstance(block, ElementRows) and block.is_multilabel:
+            if "confusion" in tables:
+                self._add_table("confusion", label_confusion(block))
+            if "per_class" in tables:
+                self._add_table("per_class", per_label(block, weight))
 
     def _add_table(self, name: str, sums: GroupSums) -> None:
         self.tables[name] = self.tables[name] + sums if name in self.tables else sums
@@ -133,6 +135,8 @@ class Chunk:
             self.tables["calibration"] = calibration(self.columns, self.weight, batch.options)
         if "class_frequencies" in missing:
             self.tables["class_frequencies"] = class_frequencies(self.columns, self.weight, batch.n_classes)
+        if "confusion" in missing:
+            self.tables["confusion"] = confusion(self.columns, batch.n_classes)
         if "per_class" in missing:
             self.tables["per_class"] = per_class(self.columns, self.weight, batch.n_classes)
 
@@ -248,6 +252,8 @@ def _names(batch: Batch, tables: Sequence[str]) -> list[str]:
         names += ["confidence", "frequency"]
     if "class_frequencies" in tables or "per_class" in tables:
         names.append("labels")
+    if "confusion" in tables and batch.task != "multilabel":
+        names += ["labels", "predicted"]
     return names
 
 

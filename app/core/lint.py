@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.core import losses
 from app.core.batches import Batch, joined
@@ -115,12 +116,18 @@ def n_duplicates(sample: Sample) -> tuple[int, int]:
     n = int(sample.numbers.searchsorted(MAX_SAMPLE_ROWS))
     if sample.rows is None or n < MIN_ROWS or sample.rows.prediction.ndim == 1:  # type: ignore[union-attr]
         return 0, 0  # single numbers, often rounded, repeat by chance
-    rows = [row.tobytes() for row in sample.rows.prediction[:n]]  # type: ignore[index]
+    rows = _row_bytes(sample.rows.prediction[:n])  # type: ignore[index]
     if len(set(rows)) == n:
         return 0, n
     truth = sample.rows.labels if sample.rows.targets is None else sample.rows.targets
-    truths = [] if truth is None else [row.tobytes() for row in truth[:n]]
+    truths = [] if truth is None else _row_bytes(truth[:n])
     return n - len(set(zip(rows, truths, strict=True))), n
+
+
+def _row_bytes(values: NDArray[Any]) -> list[Any]:
+    """Each row (n,) or (n, k) as the bytes it takes in memory."""
+    rows = np.ascontiguousarray(values).reshape(len(values), -1)
+    return rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel().tolist()
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")

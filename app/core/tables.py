@@ -71,13 +71,16 @@ def per_class(columns: Mapping[str, Any], weight: FloatArray | None, n_classes: 
     return _scores_by_group(columns["labels"], n_classes, weight, share, columns)
 
 
-def confusion(rows: ClassedRows) -> GroupSums:
-    """Rows by true and predicted class, (k, k) flattened; for multilabel (l, 2, 2)."""
-    if isinstance(rows, ElementRows) and rows.is_multilabel:
-        truth, predicted = rows.targets >= 0.5, (rows.targets >= 0.5) == rows.correct
-        cells = 4 * np.arange(rows.n_elements)[:, None] + 2 * truth + predicted
-        return GroupSums({"n": _counts(cells[rows.scored_elements], 4 * rows.n_elements)})
-    return GroupSums({"n": _counts(rows.labels * rows.n_classes + rows.predicted, rows.n_classes**2)})
+def confusion(columns: Mapping[str, Any], n_classes: int) -> GroupSums:
+    """Rows by true and predicted class, (k, k) flattened."""
+    return GroupSums({"n": _counts(columns["labels"] * n_classes + columns["predicted"], n_classes**2)})
+
+
+def label_confusion(rows: ElementRows) -> GroupSums:
+    """Scored elements of each label by truth and prediction, (l, 2, 2) flattened."""
+    truth, predicted = rows.targets >= 0.5, (rows.targets >= 0.5) == rows.correct
+    cells = 4 * np.arange(rows.n_elements)[:, None] + 2 * truth + predicted
+    return GroupSums({"n": _counts(cells[rows.scored_elements], 4 * rows.n_elements)})
 
 
 def per_label(rows: ElementRows, weight: FloatArray | None) -> GroupSums:
