@@ -27,11 +27,17 @@ class Settings(BaseSettings):
     max_spooled_bytes: int = Field(
         2**30, ge=1, description="Largest npz or Parquet body, as sent and as decoded; beyond it 413."
     )
+    max_filed_bytes: int = Field(
+        4 * 2**30, ge=1, description="Request bodies held in files at once, all together; beyond it 503."
+    )
     max_streamed_bytes: int = Field(
         2**40, ge=1, description="Largest Arrow, NDJSON or CSV body, as sent and as decoded; beyond it 413."
     )
     max_part_bytes: int = Field(
-        64 * 2**20, ge=2**16, description="Largest record batch, page or line of a body; beyond it 413."
+        64 * 2**20, ge=2**16, description="Largest record batch or page of a body; beyond it 413."
+    )
+    max_line_bytes: int = Field(
+        8 * 2**20, ge=2**10, description="Longest row of an NDJSON or CSV body, or header of CSV; beyond it 413."
     )
     max_held_bytes: int = Field(
         64 * 2**20,
@@ -46,15 +52,28 @@ class Settings(BaseSettings):
     body_timeout_seconds: float = Field(
         30.0,
         gt=0,
-        description="How long a client may take to send a body; beyond it 408. Of a body scored while it "
-        "arrives: how long it may pause.",
+        description="How long a client may take to send a JSON body, or pause while it sends another; beyond it 408.",
+    )
+    min_bytes_per_second: int = Field(
+        1024,
+        ge=1,
+        description="How fast a body that is not plain JSON must arrive, measured over `body_timeout_seconds`; below "
+        "it 408.",
+    )
+    spool_timeout_seconds: float = Field(
+        300.0,
+        gt=0,
+        description="How long a client may take to send a body that is npz, Parquet or compressed JSON; beyond it 408.",
     )
     head_timeout_seconds: float = Field(
         10.0, gt=0, description="How long a client may take to send request line and headers; beyond it 408."
     )
     max_threads: int = Field(4, ge=1, description="Requests scored at once.")
-    max_streams: int = Field(16, ge=1, description="Bodies scored at once while they arrive; beyond it 503.")
-    max_waiting: int = Field(64, ge=0, description="Requests waiting for a thread; beyond it 503.")
+    max_streams: int = Field(16, ge=1, description="Bodies scored at once while they arrive.")
+    max_waiting: int = Field(
+        256, ge=0, description="Requests waiting to be scored, and again as many waiting as streams; beyond it 503."
+    )
+    queue_timeout_seconds: float = Field(30.0, gt=0, description="How long a request may wait; beyond it 503.")
     drain_timeout_seconds: int = Field(
         8, ge=0, description="How long requests in flight may go on after SIGTERM or Ctrl-C."
     )
@@ -63,4 +82,6 @@ class Settings(BaseSettings):
     def _one_body_fits(self) -> Self:
         if self.max_body_bytes > self.max_buffered_bytes:
             raise ValueError("max_body_bytes must be at most max_buffered_bytes")
+        if self.max_spooled_bytes > self.max_filed_bytes:
+            raise ValueError("max_spooled_bytes must be at most max_filed_bytes")
         return self

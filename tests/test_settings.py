@@ -31,9 +31,12 @@ def test_a_wrong_value_stops_the_start(name: str, value: str, monkeypatch: pytes
         Settings()
 
 
-def test_no_body_fits_that_the_memory_for_bodies_cannot_hold() -> None:
-    with pytest.raises(ValidationError, match="max_buffered_bytes"):
-        Settings(max_body_bytes=2000, max_buffered_bytes=1000)
+@pytest.mark.parametrize(
+    ("one", "all_"), [("max_body_bytes", "max_buffered_bytes"), ("max_spooled_bytes", "max_filed_bytes")]
+)
+def test_no_body_fits_that_the_room_for_all_cannot_hold(one: str, all_: str) -> None:
+    with pytest.raises(ValidationError, match=f"{one} must be at most {all_}"):
+        Settings.model_validate({one: 2000, all_: 1000})
 
 
 def test_every_setting_says_what_it_does() -> None:

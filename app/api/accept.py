@@ -1,5 +1,6 @@
 """What form an answer may take, by the header `Accept`."""
 
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -25,6 +26,15 @@ class Accepted:
         if not self._json and not self._arrow:
             raise HTTPException(406, f"the header Accept must not exclude {JSON}")
 
+    def check(self, include: Collection[str]) -> None:
+        """Refuse before any work what `answer` would refuse.
+
+        Raises:
+            HTTPException: 406, the client takes Arrow only, and asks for no losses of rows.
+        """
+        if not self._json and "per_sample" not in include:
+            raise HTTPException(406, f"the header Accept must not exclude {JSON}, unless `include` asks for per_sample")
+
     def answer(self, content: dict[str, Any]) -> Response:
         """The answer in the form that is wanted, its arrays written out.
 
@@ -34,8 +44,7 @@ class Accepted:
         if self._arrow and "per_sample" in content:
             column = content.pop("per_sample")["cross_entropy"]
             return Response(losses.stream_of(column, dumps(content)), media_type=ARROW)
-        if not self._json:
-            raise HTTPException(406, f"the header Accept must not exclude {JSON}, unless `include` asks for per_sample")
+        self.check(())
         return Response(dumps(content), media_type=JSON)
 
 

@@ -159,16 +159,20 @@ class LimitsAnswer(Answer):
 
     media_types: dict[str, MediaTypeLimit] = Field(description="By the `Content-Type` of the body.")
     content_encodings: list[str] = Field(description="What `Content-Encoding` may say.")
+    max_zstd_window_bytes: int = Field(description="What a zstd frame may ask to be kept in memory (RFC 9659).")
     max_ratio: float = Field(description="Decoded bytes for each compressed one.")
     max_rows: int
     max_columns: int = Field(description="Classes or labels of a prediction.")
-    max_part_bytes: int = Field(description="Bytes of one record batch, page or line.")
+    max_part_bytes: int = Field(description="Bytes of one record batch or page.")
+    max_line_bytes: int = Field(description="Bytes of one row of NDJSON or CSV, its line end included.")
     max_held_bytes: int = Field(
         description="Bytes of columns, where a body comes in parts and its answer needs all rows at once: cluster_id, "
         "gradient, bootstrap, metrics on request; for per_sample 8 bytes a row."
     )
-    body_timeout_seconds: float = Field(
-        description="For a whole body to arrive; of one scored while it arrives, how long it may pause (408)."
+    body_timeout_seconds: float = Field(description="For a JSON body to arrive; how long another may pause (408).")
+    min_bytes_per_second: int = Field(description="How fast a body that is not plain JSON must arrive (408).")
+    spool_timeout_seconds: float = Field(
+        description="For a body to arrive that is not scored while it arrives, unless it is plain JSON (408)."
     )
 
 

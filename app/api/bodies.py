@@ -1,23 +1,34 @@
-"""Bodies of requests: read whole into memory, or handed to a thread while they arrive."""
+"""Bodies of requests, as they come: read whole, into memory or a file, or handed to a thread while they arrive."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from fastapi import Request
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app.api.load import Load
+from app.api.attended import Check, attended, departure
+from app.api.load import Hold, Load
 from app.api.pipe import Pipe
+from app.api.spool import Spool
 from app.api.telemetry import Telemetry
-from app.errors import TooLarge
+from app.errors import SurprisalError, TooLarge
 from app.settings import Settings
+from app.wire.sources import Pieces, Source
 
 Result = TypeVar("Result")
+
+START_BYTES = 2**20
+"""What must have come of a body that has not ended before it gets a thread: who sends nothing takes none."""
+
+
+FILE_BYTES = 2**20
+"""What is written to a file at once: each time takes a thread for a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,61 +56,161 @@ async def whole_body(request: Request) -> AsyncIterator[bytearray]:
         HTTPException: 408, it came too slowly.
     """
     resources = resources_of(request)
-    with resources.load.hold() as take:
-        yield await _read(request, resources.settings, take)
+    with Hold(resources.load.memory) as memory:
+        yield await _read(request, resources.settings, memory)
 
 
-async def _read(request: Request, settings: Settings, take: Callable[[int], None]) -> bytearray:
-    check_declared(request, settings.max_body_bytes)
+async def _read(request: Request, settings: Settings, memory: Hold) -> bytearray:
+    _check_declared(request, settings.max_body_bytes)
     body = bytearray()
     try:
         async with asyncio.timeout(settings.body_timeout_seconds):
             async for chunk in request.stream():
-                take(len(chunk))
+                memory.take(len(chunk))
                 body += chunk
                 _check_size(len(body), settings.max_body_bytes)
     except TimeoutError as error:
-        raise _too_slow("arrive", settings) from error
+        raise _too_slow(settings.body_timeout_seconds) from error
     return body
 
 
-async def while_arriving(request: Request, work: Callable[[Pipe], Result]) -> Result:
-    """What a thread makes of a body that it reads while it arrives.
+@asynccontextmanager
+async def spooled(request: Request, max_bytes: int) -> AsyncIterator[BinaryIO]:
+    """The body as a file to move about in, held in memory while it is small; no thread waits for it.
 
-    The thread gets what ends the body before its time as an error: the client leaves, pauses too long, or the server
-    ends. The body is read no further than the thread needs it.
+    Raises:
+        TooLarge: It holds more than `max_bytes`.
+        Unavailable: The budget for memory or for files is spent.
+        HTTPException: 408, it came too slowly.
     """
-    resources, pipe = resources_of(request), Pipe()
-    feeding = asyncio.create_task(_feed(request, pipe, resources.settings))
+    _check_declared(request, max_bytes)
+    resources = resources_of(request)
+    seconds = resources.settings.spool_timeout_seconds
+    with Hold(resources.load.memory) as memory, Hold(resources.load.files) as files, Spool() as spool:
+        try:
+            async with asyncio.timeout(seconds), aclosing(_pieces(request, max_bytes)) as pieces:
+                await _store(pieces, spool, memory, files)
+        except TimeoutError as error:
+            raise _too_slow(seconds) from error
+        yield spool.rewound()
+
+
+async def _store(pieces: AsyncIterator[bytes], spool: Spool, memory: Hold, files: Hold) -> None:
+    late: list[bytes] = []
+    async for piece in pieces:
+        if not late and spool.fits(piece):
+            memory.take(len(piece))
+            spool.write(piece)
+            continue
+        files.take(len(piece) + (spool.n_bytes if spool.is_in_memory and not late else 0))
+        late.append(piece)
+        if sum(map(len, late)) >= FILE_BYTES:
+            await asyncio.to_thread(spool.write, b"".join(late))
+            memory.give_back()
+            late.clear()
+    if late:
+        await asyncio.to_thread(spool.write, b"".join(late))
+
+
+async def while_arriving(request: Request, max_bytes: int, work: Callable[[Check, Source], Result]) -> Result:
+    """What a thread makes of a body that it reads while it arrives, or at once if all of it is there.
+
+    The thread gets what ends the body before its time as an error: the client leaves, is too slow, sends too much, or
+    the server ends. The body is read no further than the thread needs it.
+
+    Raises:
+        TooLarge: It is said to hold more than `max_bytes`.
+        Unavailable: There is no room for its start in memory, or no thread for it.
+        HTTPException: 408, it came too slowly.
+    """
+    _check_declared(request, max_bytes)
+    load = resources_of(request).load
+    async with aclosing(_pieces(request, max_bytes)) as pieces:
+        with Hold(load.memory) as memory:
+            start, is_whole = await _start(pieces, memory)
+            if is_whole:
+                return await attended(request, load.whole, work, Pieces(iter(start)))
+            return await _streamed(request, start, pieces, work)
+
+
+async def _start(pieces: AsyncIterator[bytes], memory: Hold) -> tuple[list[bytes], bool]:
+    """The first pieces, and whether they are all."""
+    start, n_bytes = [], 0
+    async for piece in pieces:
+        memory.take(len(piece))
+        start.append(piece)
+        n_bytes += len(piece)
+        if n_bytes >= START_BYTES:
+            return start, False
+    return start, True
+
+
+async def _streamed(
+    request: Request, start: list[bytes], pieces: AsyncIterator[bytes], work: Callable[[Check, Source], Result]
+) -> Result:
+    pipe = Pipe(start)
+    start.clear()
+    feeding = asyncio.create_task(_feed(request, pieces, pipe))
     try:
-        return await resources.load.arriving.run(work, pipe)
+        result = await resources_of(request).load.arriving.run(work, pipe.check, pipe)
+        pipe.check()
+        return result
     finally:
         pipe.end(ClientDisconnect)
         feeding.cancel()
         await asyncio.wait([feeding])
 
 
-async def _feed(request: Request, pipe: Pipe, settings: Settings) -> None:
-    pieces = aiter(request.stream())
+async def _feed(request: Request, pieces: AsyncIterator[bytes], pipe: Pipe) -> None:
     try:
-        while True:
-            async with asyncio.timeout(settings.body_timeout_seconds):
-                piece = await anext(pieces, None)
-            if piece is None:
-                return pipe.end()
-            if piece:
-                await pipe.write(piece)
-    except TimeoutError:
-        pipe.end(partial(_too_slow, "go on arriving", settings))
-    except ClientDisconnect:
+        async for piece in pieces:
+            await pipe.write(piece)
+        pipe.end()
+        await departure(request)
         pipe.end(ClientDisconnect)
+    except (HTTPException, SurprisalError, ClientDisconnect) as error:
+        pipe.end(partial(copy, error.with_traceback(None)))
 
 
-def _too_slow(verb: str, settings: Settings) -> HTTPException:
-    return HTTPException(408, f"the body must {verb} within {settings.body_timeout_seconds:g} seconds")
+async def _pieces(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
+    """The pieces of a body, as long as it arrives fast enough.
+
+    A client has `body_timeout_seconds` in hand. What it is waited for is taken from that, what it sends is added to it,
+    a second for each `min_bytes_per_second`, and it never has more in hand than at first. So pauses and the rate are
+    held by one rule, and what the reader of the pieces takes its time for costs the client nothing.
+
+    Raises:
+        TooLarge: There are more than `max_bytes`.
+        HTTPException: 408, the client is too slow.
+        ClientDisconnect: It has left.
+    """
+    settings, clock = resources_of(request).settings, asyncio.get_running_loop().time
+    in_hand, n_bytes = settings.body_timeout_seconds, 0
+    async with aclosing(request.stream()) as stream:
+        while True:
+            asked = clock()
+            try:
+                async with asyncio.timeout(in_hand):
+                    piece = await anext(stream)
+            except TimeoutError as error:
+                raise _too_slow(settings.body_timeout_seconds, settings.min_bytes_per_second) from error
+            if not piece:
+                return
+            n_bytes += len(piece)
+            _check_size(n_bytes, max_bytes)
+            earned = len(piece) / settings.min_bytes_per_second
+            in_hand = min(settings.body_timeout_seconds, in_hand - (clock() - asked) + earned)
+            yield piece
 
 
-def check_declared(request: Request, max_bytes: int) -> None:
+def _too_slow(seconds: float, bytes_per_second: int = 0) -> HTTPException:
+    if bytes_per_second:
+        rule = f"at {bytes_per_second} bytes a second or more, measured over {seconds:g} seconds"
+        return HTTPException(408, f"the body must go on arriving, {rule}")
+    return HTTPException(408, f"the body must arrive within {seconds:g} seconds")
+
+
+def _check_declared(request: Request, max_bytes: int) -> None:
     """Refuse a body whose declared length is too large before any of it is read."""
     declared = request.headers.get("content-length", "")
     _check_size(int(declared) if declared.isdecimal() else 0, max_bytes)

@@ -1,29 +1,28 @@
 """From the bytes of a body, in any format, to the answer of scoring."""
 
-import io
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from tempfile import TemporaryFile
-from typing import Any, BinaryIO
+from functools import partial
+from io import BufferedIOBase
+from typing import Any, BinaryIO, cast
 
-from starlette.datastructures import QueryParams
+from starlette.requests import Request
 
 from app import service
-from app.api.media import Format
+from app.api.attended import Check
+from app.api.media import Format, encoding_of, format_of
 from app.api.query import query_options, refuse_query
 from app.api.schemas import score_request
+from app.api.spool import Spool
 from app.api.validation import check_width, pointer
 from app.core.tasks import COLUMN_NAMES, TaskName
-from app.errors import InvalidInput, TooLarge, Unavailable
+from app.errors import InvalidInput, TooLarge
 from app.service import ScoreRequest
 from app.settings import Settings
 from app.wire import arrow, compression, csv, json, ndjson, npz, parquet
 from app.wire.limits import Limits
-from app.wire.sources import Bounded, Source
-
-IN_MEMORY_BYTES = 16 * 2**20
-"""Up to here a body that must be complete before it can be read is not written to a file."""
+from app.wire.sources import Pieces, Source
 
 Parts = Iterator[dict[str, Any]]
 
@@ -34,34 +33,55 @@ class Body:
 
     Attributes:
         encoding: How it is compressed; empty if it is not.
+        options: Those of the query; of JSON, which has them in itself, none.
     """
 
     task: TaskName
     format: Format
     encoding: str
-    query: QueryParams
+    options: Mapping[str, Any]
 
 
-def scored(body: Body, source: Source, settings: Settings) -> dict[str, Any]:
+def announced(task: TaskName, request: Request) -> Body:
+    """The body that the head of a request tells of; what the head gets wrong is refused before any of it is read.
+
+    Raises:
+        UnsupportedMediaType: In a format, or compressed in a way, that nobody reads here.
+        InvalidInput: A query parameter is no option, or an option is wrong.
+    """
+    format_, encoding = format_of(request.headers), encoding_of(request.headers)
+    if format_ == "json":
+        refuse_query(request.query_params)
+        return Body(task, format_, encoding, {})
+    return Body(task, format_, encoding, query_options(task, request.query_params))
+
+
+def scored(body: Body, source: Source, settings: Settings, check: Check) -> dict[str, Any]:
     """Read and score a body.
+
+    Args:
+        source: Of formats that are not streamed, and are not compressed, a file.
+        check: Called between parts; what it raises ends the work.
 
     Raises:
         SurprisalError: What is wrong with the body, or what the source raises.
     """
     limits = limits_of(body.format, settings)
-    source = Bounded(source, limits.max_decoded_bytes)
     if body.encoding:
-        source = compression.decoded(source, body.encoding, limits)
+        source = compression.decoded(Pieces(_checked(source, check)), body.encoding, limits)
     if body.format == "json":
-        request = json_request(body.task, json.decode(_all_of(source, limits)), body.query, settings)
+        request = json_request(body.task, json.decode(_all_of(source, limits)), settings)
+        check()
         return service.score(request)
-    parts = READERS[body.format](source, limits)
-    return service.score_parts(_requests(body, parts, settings), settings.max_held_bytes)
+    reader = READERS[body.format]
+    if body.format == "csv":
+        reader = partial(csv.parts, has_classes="classes" in body.options)
+    parts = reader(source, limits)
+    return service.score_parts(_requests(body, parts, settings, check), settings.max_held_bytes)
 
 
-def json_request(task: TaskName, fields: Mapping[str, Any], query: QueryParams, settings: Settings) -> ScoreRequest:
+def json_request(task: TaskName, fields: Mapping[str, Any], settings: Settings) -> ScoreRequest:
     """The request that a decoded JSON body makes."""
-    refuse_query(task, query)
     check_width(fields, settings.max_columns)
     return score_request(task, fields)
 
@@ -74,17 +94,18 @@ def limits_of(format_: Format, settings: Settings) -> Limits:
         max_ratio=settings.max_ratio,
         max_part_bytes=settings.max_part_bytes,
         max_columns=settings.max_columns,
+        max_line_bytes=settings.max_line_bytes,
     )
 
 
-def _requests(body: Body, parts: Parts, settings: Settings) -> Iterator[ScoreRequest]:
+def _requests(body: Body, parts: Parts, settings: Settings, check: Check) -> Iterator[ScoreRequest]:
     """A request for each part, with the options of the query."""
-    options = query_options(body.task, body.query)
     n_rows = 0
     for part in parts:
+        check()
         _check_fields(part)
         check_width(part, settings.max_columns)
-        request = score_request(body.task, part | options)
+        request = score_request(body.task, {**part, **body.options})
         n_rows += max(map(len, request.columns.values()))
         if n_rows > settings.max_rows:
             raise TooLarge(f"the body must hold at most {settings.max_rows} rows")
@@ -98,6 +119,12 @@ def _check_fields(part: Mapping[str, Any]) -> None:
             raise InvalidInput.at(pointer(name), "unknown_field", detail)
 
 
+def _checked(source: Source, check: Check) -> Iterator[bytes | bytearray]:
+    while piece := source.read(compression.PIECE):
+        check()
+        yield piece
+
+
 def _all_of(source: Source, limits: Limits) -> bytearray:
     whole = bytearray()
     while piece := source.read(limits.max_part_bytes):
@@ -107,23 +134,18 @@ def _all_of(source: Source, limits: Limits) -> bytearray:
 
 @contextmanager
 def _seekable(source: Source, limits: Limits) -> Iterator[BinaryIO]:
-    """A source as a file to move about in: in memory while it is small.
+    """A source as a file to move about in, if it is none.
 
     Raises:
         Unavailable: There is no room for a file.
     """
-    file: BinaryIO = io.BytesIO()
-    with ExitStack() as stack:
+    if isinstance(source, BufferedIOBase):
+        yield cast(BinaryIO, source)
+        return
+    with Spool() as spool:
         while piece := source.read(limits.max_part_bytes):
-            try:
-                if isinstance(file, io.BytesIO) and file.tell() + len(piece) > IN_MEMORY_BYTES:
-                    start, file = file.getbuffer(), stack.enter_context(TemporaryFile())
-                    file.write(start)
-                file.write(piece)
-            except OSError as error:
-                raise Unavailable("there is no room to keep a body of this size while it is read") from error
-        file.seek(0)
-        yield file
+            spool.write(piece)
+        yield spool.rewound()
 
 
 def _npz_parts(source: Source, limits: Limits) -> Parts:

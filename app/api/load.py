@@ -1,9 +1,8 @@
 """What the process does and holds at once, each with a bound; beyond it `Unavailable` is raised."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self, TypeVar, TypeVarTuple
 
 from app.errors import Unavailable
@@ -14,15 +13,17 @@ Arguments = TypeVarTuple("Arguments")
 
 
 class Lane:
-    """Threads of one kind of work, and how much of it may be under way or waiting.
+    """Threads of one kind of work, and how much of it may be under way or waiting, and for how long.
 
-    Everything but the work itself runs on the event loop, so the count needs no lock.
+    Everything but the work itself runs on the event loop, so the counts need no lock. What waits does so here and not
+    in the executor, whose queue keeps what was cancelled, body and all, until a thread comes to it.
     """
 
-    def __init__(self, name: str, n_threads: int, n_waiting: int, full: str) -> None:
+    def __init__(self, name: str, n_threads: int, settings: Settings) -> None:
         self.threads = ThreadPoolExecutor(n_threads, thread_name_prefix=name)
-        self._max_pending = n_threads + n_waiting
-        self._full = full
+        self._free = asyncio.Semaphore(n_threads)
+        self._max_pending = n_threads + settings.max_waiting
+        self._wait_seconds = settings.queue_timeout_seconds
         self._pending = 0
 
     @property
@@ -31,36 +32,116 @@ class Lane:
         return self._pending < self._max_pending
 
     async def run(self, work: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
-        """Do the work in a thread.
+        """Do the work in a thread, which counts as taken until the work is done, awaited or not.
 
         Raises:
-            Unavailable: All threads are busy and the queue is full.
+            Unavailable: All threads are busy, and the queue is full or does not move.
         """
         if not self.has_room:
-            raise Unavailable(self._full)
+            raise Unavailable("all threads are busy and the queue is full")
         self._pending += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self.threads, work, *arguments)
-        finally:
+            await self._turn()
+        except BaseException:
             self._pending -= 1
+            raise
+        job = self.threads.submit(work, *arguments)
+        try:
+            return await asyncio.wrap_future(job)
+        finally:
+            self._leave_after(job)
+            del job  # its error would hold this frame, and so itself and all that was worked on
+
+    async def _turn(self) -> None:
+        if not self._free.locked():
+            await self._free.acquire()
+            return
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await self._free.acquire()
+        except TimeoutError as error:
+            raise Unavailable(f"no thread was free within {self._wait_seconds:g} seconds") from error
+
+    def _leave_after(self, job: Future[Result]) -> None:
+        if job.done():
+            self._leave()
+        else:
+            loop = asyncio.get_running_loop()
+            job.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
+
+    def _leave(self) -> None:
+        self._pending -= 1
+        self._free.release()
+
+
+class Budget:
+    """Bytes that the bodies of all requests may take together in one kind of place."""
+
+    def __init__(self, max_bytes: int, place: str) -> None:
+        self._left = max_bytes
+        self._place = place
+
+    @property
+    def has_room(self) -> bool:
+        """Whether anything is left."""
+        return self._left > 0
+
+    def add(self, n_bytes: int) -> None:
+        """Take bytes, or give them back if there are less than none.
+
+        Raises:
+            Unavailable: Fewer are left.
+        """
+        if n_bytes > self._left:
+            raise Unavailable(f"the request bodies {self._place} leave no room for more")
+        self._left -= n_bytes
+
+
+class Hold:
+    """What one request has taken of a budget; as a context manager it gives all of that back at the end."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._n_bytes = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.give_back()
+
+    def take(self, n_bytes: int) -> None:
+        """Take more.
+
+        Raises:
+            Unavailable: The budget is spent.
+        """
+        self._budget.add(n_bytes)
+        self._n_bytes += n_bytes
+
+    def give_back(self) -> None:
+        """Give back all that was taken."""
+        self._budget.add(-self._n_bytes)
+        self._n_bytes = 0
 
 
 class Load:
-    """Threads with a bounded queue, and the budget of bytes that request bodies may take in memory.
+    """Threads with bounded queues, and budgets of bytes that request bodies may take.
 
     As a context manager it ends when its last thread has.
 
     Attributes:
-        whole: For bodies that have arrived; work waits for a thread.
+        whole: For bodies that have arrived.
         arriving: For bodies that are still arriving: a thread each, which mostly waits for the client.
+        memory: For bodies that are held in memory.
+        files: For those that are too large for that.
     """
 
     def __init__(self, settings: Settings) -> None:
-        full = "all threads are busy and the queue is full"
-        self.whole = Lane("score", settings.max_threads, settings.max_waiting, full)
-        self.arriving = Lane("stream", settings.max_streams, 0, "as many bodies are streamed as may be at once")
-        self._max_bytes = settings.max_buffered_bytes
-        self._bytes = 0
+        self.whole = Lane("score", settings.max_threads, settings)
+        self.arriving = Lane("stream", settings.max_streams, settings)
+        self.memory = Budget(settings.max_buffered_bytes, "in memory")
+        self.files = Budget(settings.max_filed_bytes, "in files")
 
     def __enter__(self) -> Self:
         return self
@@ -71,25 +152,5 @@ class Load:
 
     @property
     def has_room(self) -> bool:
-        """Whether one more request would be taken."""
-        return self.whole.has_room and self._bytes < self._max_bytes
-
-    @contextmanager
-    def hold(self) -> Iterator[Callable[[int], None]]:
-        """A function to take bytes from the budget with; all of them are given back at the end.
-
-        The function raises `Unavailable` when the budget is spent.
-        """
-        held = 0
-
-        def take(n_bytes: int) -> None:
-            nonlocal held
-            if self._bytes + n_bytes > self._max_bytes:
-                raise Unavailable("the request bodies in memory leave no room for more")
-            self._bytes += n_bytes
-            held += n_bytes
-
-        try:
-            yield take
-        finally:
-            self._bytes -= held
+        """Whether one more request would be taken, of any kind."""
+        return all(part.has_room for part in (self.whole, self.arriving, self.memory, self.files))

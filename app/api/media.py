@@ -20,6 +20,8 @@ MEDIA_TYPES: dict[str, Format] = {
     "application/x-ndjson": "ndjson",
     "text/csv": "csv",
 }
+STREAMED: frozenset[Format] = frozenset({"arrow", "ndjson", "csv"})
+"""Formats that are scored while they arrive; the others must be complete before."""
 
 
 def format_of(headers: Headers) -> Format:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from threading import Condition
 
 MAX_WAITING_BYTES = 4 * 2**20
@@ -10,20 +10,25 @@ MAX_WAITING_BYTES = 4 * 2**20
 
 
 class Pipe:
-    """Bytes that the event loop writes and one thread reads; it holds little more than `MAX_WAITING_BYTES`."""
+    """Bytes that the event loop writes and one thread reads; it holds little more than `MAX_WAITING_BYTES`.
 
-    def __init__(self) -> None:
+    It has the start of the body in it and takes no more until some of that is read: a body that waits for its thread
+    does not grow.
+    """
+
+    def __init__(self, start: Collection[bytes]) -> None:
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Event()
         self._changed = Condition()
-        self._pieces: deque[bytes] = deque()
-        self._waiting = 0
-        self._is_full = False
+        self._pieces: deque[bytes | memoryview] = deque(start)
+        self._waiting = sum(map(len, start))
+        self._is_full = True
         self._ended = False
         self._error: Callable[[], Exception] | None = None
 
     async def write(self, piece: bytes) -> None:
-        """Hand a piece over, and wait while too much is waiting."""
+        """Hand a piece over, as soon as not too much is waiting."""
+        await self._room.wait()
         with self._changed:
             self._pieces.append(piece)
             self._waiting += len(piece)
@@ -31,8 +36,6 @@ class Pipe:
                 self._is_full = True
                 self._room.clear()
             self._changed.notify()
-        if self._is_full:
-            await self._room.wait()
 
     def end(self, error: Callable[[], Exception] | None = None) -> None:
         """Nothing more will come; with an error, what has come is dropped and the reader gets the error instead.
@@ -41,28 +44,33 @@ class Pipe:
             error: Makes the error. One that is kept here would keep, by its traceback, all that the reader holds.
         """
         with self._changed:
-            if self._ended:
+            if self._error is not None:
                 return
             self._ended, self._error = True, error
             if error is not None:
                 self._pieces.clear()
             self._changed.notify()
 
+    def check(self) -> None:
+        """Raise the error that ended the pipe, if one did."""
+        if self._error is not None:
+            raise self._error()
+
     def read(self, n: int) -> bytes:
         """At least one and at most `n` bytes, waiting for them; none at the end."""
         with self._changed:
             while not self._pieces and not self._ended:
                 self._changed.wait()
-            if self._error is not None:
-                raise self._error()
+            self.check()
             if not self._pieces:
                 return b""
             piece = self._pieces.popleft()
             if len(piece) > n:
-                self._pieces.appendleft(piece[n:])
-                piece = piece[:n]
+                rest = memoryview(piece)
+                self._pieces.appendleft(rest[n:])
+                piece = rest[:n]
             self._waiting -= len(piece)
             if self._is_full and self._waiting <= MAX_WAITING_BYTES // 2:
                 self._is_full = False
                 self._loop.call_soon_threadsafe(self._room.set)
-        return piece
+        return bytes(piece)  # no copy of what is bytes

@@ -59,8 +59,8 @@ CATALOGUE = {
     "request_timeout": Problem(
         408,
         "The request came too slowly",
-        "The request was not complete within the time that the service allows for sending it. Try again, "
-        "send less at once, or ask the operator to raise `SURPRISAL_BODY_TIMEOUT_SECONDS`.",
+        "The request was not complete within the time that the service allows for sending it, or its body paused or "
+        "came too slowly; `/v1/limits` tells how fast it must come. Try again, send less at once, or ask the operator.",
     ),
     "too_large": Problem(
         413,

@@ -1,19 +1,21 @@
 """Options of requests whose body has no place for them: query parameters of the same names."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
 import orjson
 from starlette.datastructures import QueryParams
 
-from app.api.schemas import MODELS
+from app.api.schemas import MODELS, score_request, unknown_field
 from app.api.validation import pointer
 from app.core.options import option_names
-from app.core.tasks import TaskName
+from app.core.tasks import COLUMN_NAMES, TASKS, TaskName
 from app.errors import FieldError, InvalidInput
 
 FURTHER = ("include", "metrics", "bootstrap")
+NUMBER = re.compile(r"(?:(-)|\+)?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
 WORDS = ("unit", "normalization", "denominator", "bin_edges", "classes")
 """Options whose values are texts, whatever they look like."""
 
@@ -24,32 +26,46 @@ def query_names(task: TaskName) -> list[str]:
 
 
 def query_options(task: TaskName, query: QueryParams) -> dict[str, Any]:
-    """The values that query parameters stand for, as JSON would have sent them; the schema checks them.
+    """The values that query parameters stand for, as JSON would have sent them, held to the schema.
 
     A list is a parameter sent several times, or its values with commas between them; names in `classes` may hold commas
     themselves, so each is a parameter. `bootstrap` is a JSON object.
 
     Raises:
-        InvalidInput: A parameter that the task does not know, or one value too many.
+        InvalidInput: A parameter that the task does not know, one value too many, or one that is wrong whatever the
+            columns are.
     """
+    if not query:
+        return {}
     known = query_names(task)
-    unknown = [name for name in query if name not in known]
+    unknown = [_unknown(name, known) for name in query if name not in known]
     if unknown:
-        detail = "must be an option, found a query parameter that is none; columns belong into the body"
-        raise InvalidInput((FieldError(pointer(name), "unknown_field", detail) for name in unknown), len(unknown))
-    return {name: _value(task, name, query.getlist(name)) for name in query}
+        raise InvalidInput(unknown, len(unknown))
+    options = {name: _value(task, name, query.getlist(name)) for name in query}
+    score_request(task, options | _columns_to_come(task))
+    return options
 
 
-def refuse_query(task: TaskName, query: QueryParams) -> None:
-    """A JSON body has a place for options, so those beside it were sent by mistake.
+def refuse_query(query: QueryParams) -> None:
+    """A JSON body has a place for options, so what stands beside it was sent by mistake.
 
     Raises:
-        InvalidInput: A query parameter has the name of an option.
+        InvalidInput: There is a query parameter.
     """
-    misplaced = [name for name in query if name in MODELS[task].model_fields]
-    if misplaced:
-        detail = "must stand in the JSON body, found it as a query parameter"
-        raise InvalidInput((FieldError(pointer(name), "misplaced", detail) for name in misplaced), len(misplaced))
+    if query:
+        rule = "must not stand in the query: a JSON body holds its options itself"
+        raise InvalidInput((FieldError(pointer(name), "misplaced", rule) for name in query), len(query))
+
+
+def _unknown(name: str, known: Collection[str]) -> FieldError:
+    if name in COLUMN_NAMES:
+        return FieldError(pointer(name), "unknown_field", "must stand in the body, for it is a column")
+    return unknown_field(name, "must be an option, found a query parameter that is none", known)
+
+
+def _columns_to_come(task: TaskName) -> dict[str, Any]:
+    """One truth and one prediction, which the schema wants to see and does not look into."""
+    return {names[0]: () for names in (TASKS[task].truths, TASKS[task].predictions) if names}
 
 
 def _value(task: TaskName, name: str, texts: Sequence[str]) -> Any:
@@ -75,6 +91,24 @@ def _plain(name: str, text: str) -> Any:
     if name in WORDS:
         return text
     try:
-        return orjson.loads(text)
+        return orjson.loads(_as_json(text))
     except orjson.JSONDecodeError:
         return text
+
+
+def _as_json(text: str) -> str:
+    """A number as JSON writes it, where others also write `.5`, `1.` and `+1`; whatever is no number stays.
+
+    In a query a bare `+` is a space, and no number has one.
+
+    >>> _as_json(".5"), _as_json("-1.e3"), _as_json("1e 3"), _as_json("1_000"), _as_json("nan")
+    ('0.5', '-1.0e3', '1e+3', '1_000', 'nan')
+    """
+    match = NUMBER.fullmatch(text.replace(" ", "+"))
+    if match is None:
+        return text
+    minus, whole, fraction, exponent = match.groups("")
+    if not whole and fraction in {"", "."}:
+        return text
+    fraction += "0" * (fraction == ".")
+    return f"{minus}{whole or 0}{fraction}{exponent}"

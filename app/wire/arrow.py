@@ -1,13 +1,14 @@
 """Arrow IPC streams: a part for each record batch, or several where one is large."""
 
+from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
-from app.wire.arrays import names_of, parts_of, translated
-from app.wire.ipc import RECORD_BATCH, Message, messages
+from app.wire.arrays import groups_of_schema, parts_of, translated
+from app.wire.ipc import RECORD_BATCH, messages
 from app.wire.limits import Limits
 from app.wire.sources import Readable, Source
 
@@ -15,7 +16,8 @@ from app.wire.sources import Readable, Source
 def parts(source: Source, limits: Limits) -> Iterator[dict[str, Any]]:
     """Columns of an Arrow IPC stream, of some rows at a time; none of a stream without rows.
 
-    The messages are read and looked at here and only then given to pyarrow, which so never waits for bytes.
+    The messages are read and looked at here and only then given to pyarrow, which so never waits for bytes. No more
+    than one record batch is in memory: nothing here holds one while the next arrives.
 
     Raises:
         MalformedBody: No Arrow IPC stream, or not a whole one.
@@ -23,24 +25,37 @@ def parts(source: Source, limits: Limits) -> Iterator[dict[str, Any]]:
         TooLarge: More bytes or columns than the limits allow.
     """
     arriving = messages(source, limits)
-    queue = list(islice(arriving, 1))
+    queue: deque[bytes | bytearray] = deque()
+    for message in islice(arriving, 1):
+        queue.extend(message.pieces)
     with translated("an Arrow IPC stream"):
-        reader = pa.ipc.open_stream(_file(queue), options=pa.ipc.IpcReadOptions(use_threads=False))
-        fields = names_of(reader.schema, limits)
+        # what is decompressed goes back to the system, not to a pool that would keep it for the next request
+        pool, options = pa.system_memory_pool(), pa.ipc.IpcReadOptions(use_threads=False)
+        reader = pa.ipc.open_stream(_file(queue), options=options, memory_pool=pool)
+        groups = groups_of_schema(reader.schema, limits)
     first_row = 0
     for message in arriving:
-        queue.append(message)
-        if message.kind == RECORD_BATCH:
-            with translated("an Arrow IPC stream"):
-                batch = reader.read_next_batch()
-                batch.validate(full=True)
-            yield from parts_of(batch, fields, first_row)
-            first_row += len(batch)
+        queue.extend(message.pieces)
+        is_batch = message.kind == RECORD_BATCH
+        del message
+        if is_batch:
+            batch = _next_batch(reader)
+            n_rows = len(batch)
+            yield from parts_of(batch, groups, first_row)
+            del batch
+            first_row += n_rows
 
 
-def _file(queue: list[Message]) -> pa.PythonFile:
+def _next_batch(reader: pa.RecordBatchReader) -> pa.RecordBatch:
+    with translated("an Arrow IPC stream"):
+        batch = reader.read_next_batch()
+        batch.validate(full=True)
+    return batch
+
+
+def _file(queue: deque[bytes | bytearray]) -> pa.PythonFile:
     def pieces() -> Iterator[bytes | bytearray]:
         while queue:
-            yield from queue.pop(0).pieces
+            yield queue.popleft()
 
     return pa.PythonFile(Readable(pieces()), mode="r")

@@ -4,19 +4,22 @@ They are read here and not by pyarrow, which makes room for what they claim, and
 process where a footer contradicts itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 from app.errors import MalformedBody, TooLarge
 from app.wire.limits import Limits, check_part
-from app.wire.thrift import I32, I64, LIST, STRUCT, Struct, struct_of
+from app.wire.thrift import BINARY, I32, I64, LIST, STRUCT, Path, Reader
 
 MAGIC, ENCRYPTED_MAGIC = b"PAR1", b"PARE"
-MAX_FOOTER_BYTES = 1 << 20
+MAX_FOOTER_BYTES = 16 << 20
 MAX_HEADER_BYTES = 1 << 16
-DELTA_BYTE_ARRAY = 7
-"""An encoding of strings by what they share with the one before: a few bytes may stand for many."""
+COLUMN_WEIGHT, CHUNK_WEIGHT = 128, 8
+"""What pyarrow keeps of a column of the file, and of one in a row group, by what it keeps of other elements."""
+NOT_ENCRYPTED = "must be a Parquet file that is not encrypted"
+DELTA_LENGTH_BYTE_ARRAY, DELTA_BYTE_ARRAY = 6, 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,37 @@ class RowGroup:
     """Some rows of all columns."""
 
     n_rows: int
-    chunks: tuple[Chunk, ...]
+    chunks: list[Chunk]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the header of a page says of it.
+
+    Attributes:
+        n_bytes: What it becomes when it is decompressed.
+        n_values: 0 of a dictionary.
+        encoding: Of its values.
+    """
+
+    n_bytes: int
+    n_values: int
+    encoding: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What the pages of a chunk become.
+
+    Attributes:
+        n_bytes: All pages decompressed, or 8 for each value where that is more.
+        longest: No string that stands for several values, wholly or in part, has more bytes.
+        is_delta: Whether there are strings in an encoding that pyarrow does not read into a dictionary.
+    """
+
+    n_bytes: int
+    longest: int
+    is_delta: bool
 
 
 def row_groups(file: BinaryIO) -> list[RowGroup]:
@@ -46,87 +79,121 @@ def row_groups(file: BinaryIO) -> list[RowGroup]:
 
     Raises:
         MalformedBody: No whole Parquet file, or an encrypted one.
-        TooLarge: A footer of more than `MAX_FOOTER_BYTES`.
+        TooLarge: A footer of more than `MAX_FOOTER_BYTES`, or of too many columns and row groups.
     """
     size = file.seek(0, 2)
     file.seek(max(0, size - 8))
     tail = file.read(8)
     n_footer = int.from_bytes(tail[:4], "little")
     if tail[4:] == ENCRYPTED_MAGIC:
-        raise MalformedBody("must be a Parquet file that is not encrypted")
+        raise MalformedBody(NOT_ENCRYPTED)
     if tail[4:] != MAGIC or n_footer + 12 > size:
         raise MalformedBody("must be a whole Parquet file, found other bytes at its end")
     if n_footer > MAX_FOOTER_BYTES:
-        raise TooLarge(f"the footer of a Parquet file must hold at most {MAX_FOOTER_BYTES} bytes, found {n_footer}")
+        rule = f"the footer of a Parquet file must hold at most {MAX_FOOTER_BYTES} bytes, found {n_footer}"
+        raise TooLarge(f"{rule}: write larger row groups")
     file.seek(size - 8 - n_footer)
-    footer, _ = struct_of(file.read(n_footer))
-    groups = [_row_group(group, size) for group in _required(footer, 4, LIST)]
-    if any(number == 8 for number, _ in footer):
-        raise MalformedBody("must be a Parquet file that is not encrypted")
+    with _sound():
+        footer = Reader(file.read(n_footer)).struct(FOOTER, IN_FOOTER)
+        groups: list[RowGroup] = footer[4, LIST]
+    if any(chunk.end > size for group in groups for chunk in group.chunks):
+        raise MalformedBody("must have Parquet columns inside the file, found one outside")
     return groups
 
 
-def decoded_size(file: BinaryIO, chunk: Chunk, limits: Limits) -> int:
-    """Bytes that the pages of a chunk become, or 8 for each value where that is more.
+def decoded(file: BinaryIO, chunk: Chunk, limits: Limits) -> Decoded:
+    """What the pages of a chunk become.
 
     Raises:
         MalformedBody: The pages do not fill the chunk, or hold other values than it tells.
         TooLarge: A page becomes more than `max_part_bytes`.
     """
-    n_bytes = n_values = 0
-    for page_bytes, page_values in _pages(file, chunk):
-        check_part(page_bytes, limits, "a Parquet page")
-        n_bytes += page_bytes
-        n_values += page_values
+    n_bytes = n_values = longest = 0
+    encodings = set()
+    for page in _pages(file, chunk):
+        check_part(page.n_bytes, limits, "a Parquet page", "write smaller pages")
+        n_bytes += page.n_bytes
+        n_values += page.n_values
+        encodings.add(page.encoding)
+        if page.encoding == DELTA_BYTE_ARRAY or not page.n_values:
+            longest = max(longest, page.n_bytes)
     if n_values != chunk.n_values:
         raise MalformedBody(f"must have {chunk.n_values} values in a Parquet column, found {n_values}")
-    return max(n_bytes, 8 * n_values)
+    is_delta = bool(encodings & {DELTA_LENGTH_BYTE_ARRAY, DELTA_BYTE_ARRAY})
+    return Decoded(max(n_bytes, 8 * n_values), longest, is_delta)
 
 
-def _row_group(group: Struct, file_size: int) -> RowGroup:
-    chunks = tuple(_chunk(chunk, file_size) for chunk in _required(group, 1, LIST))
-    n_rows: int = _required(group, 3, I64)
-    if n_rows < 0:
-        raise MalformedBody("must have Parquet row groups of some rows, found less than none")
-    return RowGroup(n_rows, chunks)
+def _row_group(reader: Reader) -> RowGroup:
+    group = reader.struct(ROW_GROUP, IN_ROW_GROUP)
+    if group[3, I64] < 0:
+        raise ValueError("a row group of less than no rows")
+    return RowGroup(group[3, I64], group[1, LIST])
 
 
-def _chunk(chunk: Struct, file_size: int) -> Chunk:
-    about = _required(chunk, 3, STRUCT)
-    n_values, n_bytes, start = (_required(about, number, I64) for number in (5, 7, 9))
-    dictionary = about.get((11, I64), 0)
+def _chunk(reader: Reader) -> Chunk:
+    about = reader.struct(CHUNK)[3, STRUCT]
+    n_values, n_bytes, start, dictionary = about[5, I64], about[7, I64], about[9, I64], about.get((11, I64), 0)
     start = min(start, dictionary) if dictionary > 0 else start
-    end = start + n_bytes
-    if not 0 <= start <= end <= file_size or n_values < 0:
-        raise MalformedBody("must have Parquet columns inside the file, found one outside")
-    return Chunk(n_values, start, end)
+    if min(start, n_bytes, n_values) < 0:
+        raise ValueError("a column of less than nothing")
+    return Chunk(n_values, start, start + n_bytes)
 
 
-def _pages(file: BinaryIO, chunk: Chunk) -> Iterator[tuple[int, int]]:
-    """What each page of a chunk becomes: bytes and values, of which a dictionary adds none."""
+def _pages(file: BinaryIO, chunk: Chunk) -> Iterator[Page]:
     start = chunk.start
     while start < chunk.end and chunk.n_values:  # pages without values are never read
         file.seek(start)
-        header, n_header = struct_of(file.read(min(MAX_HEADER_BYTES, chunk.end - start)))
-        n_decoded, n_encoded = _required(header, 2, I32), _required(header, 3, I32)
-        n_values = 0
-        for form, encoding in ((5, 2), (8, 4)):  # data pages of the first and the second form
-            if (form, STRUCT) in header:
-                n_values += _required(header[form, STRUCT], 1, I32)
-                _check_encoding(_required(header[form, STRUCT], encoding, I32))
-        start += n_header + n_encoded
+        with _sound():
+            reader = Reader(file.read(min(MAX_HEADER_BYTES, chunk.end - start)))
+            header = reader.struct(PAGE)
+            n_decoded, n_encoded, form = header[2, I32], header[3, I32], DATA_PAGES.get(header[1, I32])
+            n_values, encoding = header[form] if form else (0, 0)
+        start += reader.position + n_encoded
         if min(n_decoded, n_encoded, n_values) < 0 or start > chunk.end:
             raise MalformedBody("must have Parquet pages inside their column, found one outside")
-        yield n_decoded, n_values
+        yield Page(n_decoded, n_values, encoding)
 
 
-def _check_encoding(encoding: int) -> None:
-    if encoding == DELTA_BYTE_ARRAY:
-        raise MalformedBody("must have no Parquet pages in the encoding DELTA_BYTE_ARRAY, found one")
+def _page_v1(reader: Reader) -> tuple[int, int]:
+    header = reader.struct(PAGE_V1)
+    return header[1, I32], header[2, I32]
 
 
-def _required(fields: Any, number: int, kind: int) -> Any:
-    value = fields.get((number, kind)) if isinstance(fields, dict) else None
-    if value is None:
-        raise MalformedBody("must be a sound Parquet file, found a description without what it must have")
-    return value
+def _page_v2(reader: Reader) -> tuple[int, int]:
+    header = reader.struct(PAGE_V2)
+    return header[1, I32], header[4, I32]
+
+
+@contextmanager
+def _sound() -> Iterator[None]:
+    try:
+        yield
+    except (IndexError, KeyError, ValueError) as error:
+        raise MalformedBody("must be a sound Parquet file, found other bytes in its descriptions") from error
+
+
+def _refuse_encrypted(_: Reader) -> None:
+    raise MalformedBody(NOT_ENCRYPTED)
+
+
+# What is read of the structs of parquet.thrift, by the numbers that their fields have there, and what lists that are
+# not read must hold.
+Wanted: TypeAlias = dict[Path, Callable[[Reader], Any]]
+COLUMN: Wanted = {}
+ABOUT_CHUNK: Wanted = {(number, I64): Reader.integer for number in (5, 7, 9, 11)}
+IN_CHUNK = {(2, LIST): I32, (3, LIST): BINARY, **dict.fromkeys([(8, LIST), (13, LIST)], STRUCT)}
+IN_CHUNK |= {(16, STRUCT): I64, (17, STRUCT): I64}
+CHUNK: Wanted = {(3, STRUCT): lambda reader: reader.struct(ABOUT_CHUNK, IN_CHUNK), (8, STRUCT): _refuse_encrypted}
+ROW_GROUP: Wanted = {(1, LIST): lambda reader: reader.structs(_chunk, CHUNK_WEIGHT), (3, I64): Reader.integer}
+IN_ROW_GROUP = {(4, LIST): STRUCT}
+FOOTER: Wanted = {
+    (2, LIST): lambda reader: reader.structs(lambda column: column.struct(COLUMN), COLUMN_WEIGHT),
+    (4, LIST): lambda reader: reader.structs(_row_group),
+    (8, STRUCT): _refuse_encrypted,
+}
+IN_FOOTER = {(5, LIST): STRUCT, (7, LIST): STRUCT}
+PAGE_V1: Wanted = {(1, I32): Reader.integer, (2, I32): Reader.integer}
+PAGE_V2: Wanted = {(1, I32): Reader.integer, (4, I32): Reader.integer}
+PAGE: Wanted = {(number, I32): Reader.integer for number in (1, 2, 3)} | {(5, STRUCT): _page_v1, (8, STRUCT): _page_v2}
+DATA_PAGES = {0: (5, STRUCT), 3: (8, STRUCT)}
+"""By the type of a page, the field that tells more of it."""

@@ -15,14 +15,16 @@ class Limits:
     Attributes:
         max_decoded_bytes: Of a whole body, with all compression undone.
         max_ratio: Decoded bytes for each encoded one.
-        max_part_bytes: Of what is in memory at once: a record batch, a page, a line.
+        max_part_bytes: Of what is in memory at once: a record batch, a page.
         max_columns: Of a table; a CSV table has one for each class.
+        max_line_bytes: Of a row of text with its line end, for it takes several times that once it is read.
     """
 
     max_decoded_bytes: int
     max_ratio: float
     max_part_bytes: int
     max_columns: int
+    max_line_bytes: int = 8 * 2**20
 
 
 class Tally:
@@ -46,11 +48,14 @@ class Tally:
             raise TooLarge(f"the body must not decode to more than {self._limits.max_ratio:g} times its size")
 
 
-def check_part(n_bytes: int, limits: Limits, what: str) -> None:
+def check_part(n_bytes: int, limits: Limits, what: str, remedy: str) -> None:
     """Refuse a part before it is read.
+
+    Args:
+        remedy: What its writer can do.
 
     Raises:
         TooLarge: It is said to hold more than `max_part_bytes`.
     """
     if n_bytes > limits.max_part_bytes:
-        raise TooLarge(f"{what} must hold at most {limits.max_part_bytes} bytes, found {n_bytes}")
+        raise TooLarge(f"{what} must hold at most {limits.max_part_bytes} bytes, found {n_bytes}: {remedy}")

@@ -37,7 +37,11 @@ def parts(source: Source, limits: Limits) -> Iterator[dict[str, Any]]:
     first: dict[str, Any] = {}
     fields: list[Field] = []
     n_rows = 0
-    for block in blocks(source, limits, lambda text: text.rfind(b"\n") + 1):
+
+    def place() -> str:
+        return f"row {n_rows}"
+
+    for block in blocks(source, limits, _row_end, place):
         rows = _rows(block, n_rows)
         if not rows:
             continue
@@ -50,26 +54,24 @@ def parts(source: Source, limits: Limits) -> Iterator[dict[str, Any]]:
         n_rows += len(rows)
 
 
+def _row_end(text: bytearray, start: int) -> int:
+    return text.rfind(b"\n", start) + 1
+
+
 def _rows(block: bytes, first_row: int) -> Rows:
     lines = [line for line in (line.strip(b" \t\r") for line in block.split(b"\n")) if line]
+    rows: Rows = []
     try:
-        rows = list(map(orjson.loads, lines))
-    except orjson.JSONDecodeError:
-        raise _malformed(lines, first_row) from None
+        rows.extend(map(orjson.loads, lines))
+    except orjson.JSONDecodeError as error:
+        # The rows before the error are there: no line is parsed again to find it.
+        hint = "; JSON has no NaN and no Infinity" if UNKNOWN_TO_JSON.search(lines[len(rows)]) else ""
+        rule = f"row {first_row + len(rows)} must be a JSON object on one line"
+        raise MalformedBody(f"{rule}: {error.msg} at character {error.pos}{hint}") from None
     for i, row in enumerate(rows):
         if type(row) is not dict:
             raise MalformedBody(f"row {first_row + i} must be a JSON object, {found(row)}")
     return rows
-
-
-def _malformed(lines: list[bytes], first_row: int) -> MalformedBody:
-    for i, line in enumerate(lines):
-        try:
-            orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            hint = "; JSON has no NaN and no Infinity" if UNKNOWN_TO_JSON.search(line) else ""
-            return MalformedBody(f"row {first_row + i} must be a JSON object on one line: {error}{hint}")
-    raise AssertionError("a line that could not be read can be read")
 
 
 def _names(row: dict[str, Any]) -> list[str]:

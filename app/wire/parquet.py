@@ -6,12 +6,16 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 from pyarrow import parquet
 
-from app.wire.arrays import PART_BYTES, PART_ROWS, names_of, parts_of, translated
-from app.wire.footer import RowGroup, decoded_size, row_groups
+from app.errors import MalformedBody
+from app.wire.arrays import PART_BYTES, PART_ROWS, groups_of_schema, parts_of, translated
+from app.wire.footer import Decoded, RowGroup, decoded, row_groups
 from app.wire.limits import Limits, Tally
-from app.wire.typed import Field, check_columns
+from app.wire.numbered import Group
+from app.wire.typed import check_columns
 
 BUFFER = 1 << 18
+PLAIN_BYTES = 16 << 20
+"""What the strings may become that are read at once and not into a dictionary; pyarrow holds some copies of them."""
 
 
 def parts(file: BinaryIO, limits: Limits) -> Iterator[dict[str, Any]]:
@@ -26,43 +30,59 @@ def parts(file: BinaryIO, limits: Limits) -> Iterator[dict[str, Any]]:
     """
     groups = row_groups(file)
     sizes = _sizes(file, groups, limits)
+    plain = {place for chunks in sizes for place, chunk in enumerate(chunks) if chunk.is_delta}
     with translated("a Parquet file"):
-        table, fields = _opened(file, limits)
+        table, fields = _opened(file, groups, plain, limits)
     first_row = 0
     for i, group in enumerate(groups):
         if not group.n_rows:
             continue
-        step = max(1, min(PART_ROWS, PART_BYTES * group.n_rows // max(1, sizes[i])))
-        for batch in _batches(table, i, step):
+        for batch in _batches(table, i, _step(group, sizes[i], plain)):
             yield from parts_of(batch, fields, first_row)
             first_row += len(batch)
 
 
-def _sizes(file: BinaryIO, groups: list[RowGroup], limits: Limits) -> list[int]:
-    """Bytes that each row group becomes."""
+def _sizes(file: BinaryIO, groups: list[RowGroup], limits: Limits) -> list[list[Decoded]]:
+    """What each column of each row group becomes."""
     tally = Tally(limits)
     tally.add(file.seek(0, 2), 0)
     sizes = []
     for group in groups:
         check_columns(len(group.chunks), limits)
-        sizes.append(sum(decoded_size(file, chunk, limits) for chunk in group.chunks))
-        tally.add(0, sizes[-1])
+        sizes.append([decoded(file, chunk, limits) for chunk in group.chunks])
+        tally.add(0, sum(chunk.n_bytes for chunk in sizes[-1]))
     return sizes
 
 
-def _opened(file: BinaryIO, limits: Limits) -> tuple[parquet.ParquetFile, list[Field]]:
-    plain = parquet.ParquetFile(file)
-    columns = map(plain.schema.column, range(len(plain.schema)))
-    texts = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
-    fields = names_of(plain.schema_arrow, limits)
+def _opened(
+    file: BinaryIO, groups: list[RowGroup], plain: set[int], limits: Limits
+) -> tuple[parquet.ParquetFile, list[Group]]:
+    """A file, of which all strings but those of some columns are read into dictionaries."""
+    opened = parquet.ParquetFile(file)
+    if any(len(group.chunks) != len(opened.schema) for group in groups):
+        raise MalformedBody("must have all columns in all Parquet row groups, found others")
+    columns = [opened.schema.column(place) for place in range(len(opened.schema))]
+    texts = {place: column.path for place, column in enumerate(columns) if column.physical_type == "BYTE_ARRAY"}
+    for place in plain & texts.keys():
+        if columns[place].max_repetition_level:
+            raise MalformedBody("must have no lists of strings in a delta encoding of Parquet, found some")
+    fields = groups_of_schema(opened.schema_arrow, limits)
     return parquet.ParquetFile(
         file,
-        metadata=plain.metadata,
-        read_dictionary=texts,  # a long string may stand in a thousand rows
+        metadata=opened.metadata,
+        # a long string may stand in a thousand rows
+        read_dictionary=[path for place, path in texts.items() if place not in plain],
         buffer_size=BUFFER,
         pre_buffer=False,
         page_checksum_verification=True,
     ), fields
+
+
+def _step(group: RowGroup, chunks: list[Decoded], plain: set[int]) -> int:
+    """How many rows to read at a time: strings that are not read into dictionaries must fit, were all the longest."""
+    n_bytes = sum(chunk.n_bytes for chunk in chunks)
+    longest = max((chunks[place].longest for place in plain), default=0)
+    return max(1, min(PART_ROWS, PART_BYTES * group.n_rows // max(1, n_bytes), PLAIN_BYTES // max(1, longest)))
 
 
 def _batches(table: parquet.ParquetFile, group: int, step: int) -> Iterator[pa.RecordBatch]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Protocol
 
-from app.errors import MalformedBody, TooLarge
+from app.errors import MalformedBody
 
 
 class Source(Protocol):
@@ -11,27 +11,6 @@ class Source(Protocol):
 
     def read(self, n: int, /) -> bytes | bytearray:
         """At least one and at most `n` bytes; none at the end."""
-
-
-class Bounded:
-    """A source that refuses to give more than `max_bytes` in all."""
-
-    def __init__(self, source: Source, max_bytes: int) -> None:
-        self._source = source
-        self._max_bytes = max_bytes
-        self._n_bytes = 0
-
-    def read(self, n: int) -> bytes | bytearray:
-        """At least one and at most `n` bytes; none at the end.
-
-        Raises:
-            TooLarge: There are more than `max_bytes`.
-        """
-        piece = self._source.read(n)
-        self._n_bytes += len(piece)
-        if self._n_bytes > self._max_bytes:
-            raise TooLarge(f"the body must hold at most {self._max_bytes} bytes")
-        return piece
 
 
 class Pieces:

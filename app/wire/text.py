@@ -1,37 +1,46 @@
-"""Text in whole lines, a block at a time."""
+"""Text in whole rows, a block at a time."""
 
 from collections.abc import Callable, Iterator
 
-from app.errors import TooLarge
+from app.errors import MalformedBody, TooLarge
 from app.wire.limits import Limits
 from app.wire.sources import Source
 
 BLOCK = 1 << 20
 
 
-def blocks(source: Source, limits: Limits, rows_end: Callable[[bytearray], int]) -> Iterator[bytes]:
+def blocks(
+    source: Source, limits: Limits, row_end: Callable[[bytearray, int], int], place: Callable[[], str]
+) -> Iterator[bytes]:
     """Blocks of whole rows, of `BLOCK` bytes or less, and more only where one row takes more.
 
-    Where the cuts fall depends on the text alone, not on how it arrives.
+    Where the cuts fall depends on the text alone, not on how it arrives. Each byte is looked at once. The last row gets
+    a line end if it has none.
 
     Args:
-        rows_end: Where the last whole row of a text ends; 0 if there is none.
+        row_end: Where the last of the rows ends that end at a position or after it; 0 if none does.
+        place: Words for the row that comes next.
 
     Raises:
-        TooLarge: A row takes more than `max_part_bytes`.
+        TooLarge: A row takes more than `max_line_bytes`.
+        MalformedBody: The text ends before a row does.
     """
-    text, size, more = bytearray(), min(BLOCK, limits.max_part_bytes), True
-    while more:
-        more = _filled(text, source, size)
-        end = rows_end(text) if more else len(text)
+    text, seen, more = bytearray(), 0, True
+    least = size = min(BLOCK, limits.max_line_bytes)
+    while more or text:
+        more = more and _filled(text, source, size)
+        end = row_end(text, seen)
         if end:
             yield bytes(text[:end])
             del text[:end]
-            size = min(BLOCK, limits.max_part_bytes)
-        elif more and size == limits.max_part_bytes:
-            raise TooLarge(f"a row must hold at most {size} bytes, found more")
+            size = least
+        elif text and not more:
+            raise MalformedBody(f"{place()} must end before the body does, found a quote that is not closed")
+        elif more and size == limits.max_line_bytes:
+            raise TooLarge(f"{place()} must hold at most {size} bytes, found more")
         else:
-            size = min(2 * size, limits.max_part_bytes)
+            size = min(2 * size, limits.max_line_bytes)
+        seen = len(text)
 
 
 def _filled(text: bytearray, source: Source, size: int) -> bool:
@@ -39,6 +48,8 @@ def _filled(text: bytearray, source: Source, size: int) -> bool:
     while len(text) < size:
         piece = source.read(size - len(text))
         if not piece:
+            if text and not text.endswith(b"\n"):
+                text += b"\n"
             return False
         text += piece
     return True

@@ -1,89 +1,143 @@
-"""Thrift's compact form, as Parquet uses it."""
+"""Thrift's compact form, as Parquet uses it: read in one go, and only what is asked for is kept."""
 
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeAlias, TypeVar
 
-from app.errors import MalformedBody
+from app.errors import TooLarge
 
 MAX_DEPTH = 12
+MAX_FIELD = (1 << 15) - 1
+MAX_ELEMENTS = 3 << 19
+"""Of all lists but those of integers: each may take a hundred bytes where the reader of Parquet keeps them."""
+
 TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = range(1, 13)
+_INTEGERS = frozenset({I16, I32, I64})
+_SIZES = {TRUE: 1, FALSE: 1, BYTE: 1, DOUBLE: 8}
 
-Struct: TypeAlias = dict[tuple[int, int], Any]
-"""By number and type: of a field in another type than its own, Thrift thinks as of one it does not know."""
+Value = TypeVar("Value")
+
+Path: TypeAlias = tuple[int, int]
+"""The number of a field and its type: of a field in another type than its own, Thrift thinks as of an unknown one."""
+
+NOTHING: Mapping[Path, int] = MappingProxyType({})
 
 
-def struct_of(buffer: bytes) -> tuple[Struct, int]:
-    """The struct that a buffer begins with, and how many bytes it takes.
+class Reader:
+    """A place in a buffer, from where structs, lists and integers are read one after the other.
 
-    Raises:
-        MalformedBody: There is none, or not a whole one.
+    What reads the file after this does not look at all that is written: it takes the elements of a list for what they
+    should be, and fields that come twice for one. What could be read in two ways is refused here.
+
+    Its methods raise `IndexError`, `KeyError` or `ValueError` where the bytes are not what they should be.
+
+    Attributes:
+        position: How many bytes were read.
     """
-    try:
-        return _struct(buffer, 0, 0)
-    except (IndexError, TypeError) as error:
-        raise MalformedBody("must be a sound Parquet file, found other bytes in its descriptions") from error
 
+    def __init__(self, buffer: bytes) -> None:
+        self.position = 0
+        self._buffer = buffer
+        self._n_elements = 0
 
-def _struct(buffer: bytes, position: int, depth: int) -> tuple[Struct, int]:
-    fields: Struct = {}
-    number = 0
-    while head := buffer[position]:
-        position += 1
+    def struct(
+        self, wanted: Mapping[Path, Callable[["Reader"], Any]], within: Mapping[Path, int] = NOTHING
+    ) -> dict[Path, Any]:
+        """The struct that begins here.
+
+        Args:
+            wanted: The fields to keep, each with what reads it.
+            within: Of other fields that are lists, what they must hold; of structs, what the lists in them must.
+        """
+        buffer, found, number = self._buffer, {}, 0
+        while head := buffer[self.position]:
+            self.position += 1
+            last, number = number, number + (head >> 4) if head > 15 else self.integer()
+            if not last < number <= MAX_FIELD:
+                raise ValueError("fields that do not rise")
+            path = number, head & 15
+            if path in wanted:
+                found[path] = wanted[path](self)
+            elif path[1] > FALSE:  # what stands before a boolean says which it is
+                self._skip(path[1], within.get(path, 0), 0)
+        self.position += 1
+        return found
+
+    def structs(self, read: Callable[["Reader"], Value], weight: int = 1) -> list[Value]:
+        """The list of structs that begins here.
+
+        Args:
+            weight: As how many elements each counts.
+
+        Raises:
+            TooLarge: The lists so far have more than `MAX_ELEMENTS`.
+        """
+        return [read(self) for _ in range(self._list(STRUCT, weight)[1])]
+
+    def integer(self) -> int:
+        """The integer that is here."""
+        value = self._buffer[self.position]
+        if value < 128:  # as most are
+            self.position += 1
+        else:
+            value = self._unsigned()
+        return (value >> 1) ^ -(value & 1)
+
+    def _skip(self, kind: int, elements: int, depth: int) -> None:
+        if kind in _INTEGERS:
+            while self._buffer[self.position] > 127:
+                self.position += 1
+            self.position += 1
+        elif kind == BINARY:
+            n_bytes = self._unsigned()
+            self.position += n_bytes
+        elif kind == STRUCT:
+            self._skip_struct(elements, depth + 1)
+        elif kind == LIST:
+            self._skip_list(elements, depth + 1)
+        else:
+            self.position += _SIZES[kind]
+
+    def _skip_struct(self, elements: int, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise ValueError("too many structs inside of another")
+        buffer = self._buffer
+        while head := buffer[self.position]:
+            self.position += 1
+            if head < 16:
+                self._skip(I16, 0, depth)
+            if head & 15 > FALSE:
+                self._skip(head & 15, elements, depth)
+        self.position += 1
+
+    def _skip_list(self, elements: int, depth: int) -> None:
+        kind, n_elements = self._list(elements)
+        within = I64 if elements else 0  # where the elements are known, lists inside of them hold integers
+        for _ in range(n_elements):
+            self._skip(kind, within, depth)
+
+    def _list(self, elements: int, weight: int = 1) -> tuple[int, int]:
+        """What the list that begins here holds, and how many of it."""
+        head = self._buffer[self.position]
+        self.position += 1
+        n_elements = self._unsigned() if head >> 4 == 15 else head >> 4
         kind = head & 15
-        if head >> 4:
-            number += head >> 4
-        else:
-            number, position = _signed(buffer, position)
-        if kind in {TRUE, FALSE}:
-            fields[number, TRUE] = kind == TRUE
-        else:
-            fields[number, kind], position = _value(kind, buffer, position, depth + 1)
-    return fields, position + 1
+        if n_elements and elements and kind != elements and not {kind, elements} <= _INTEGERS:
+            raise ValueError("a list of something else")
+        if kind not in _INTEGERS:
+            self._n_elements += weight * n_elements
+        if self._n_elements > MAX_ELEMENTS:
+            rule = "the footer of a Parquet file must describe fewer columns and row groups, and hold fewer notes"
+            raise TooLarge(f"{rule}: write larger row groups, and lists in place of many columns")
+        return kind, n_elements
 
-
-def _value(kind: int, buffer: bytes, position: int, depth: int) -> tuple[Any, int]:
-    if depth > MAX_DEPTH:
-        raise TypeError("too many structs inside of another")
-    if kind in {I16, I32, I64}:
-        return _signed(buffer, position)
-    if kind == BINARY:
-        length, position = _unsigned(buffer, position)
-        return buffer[position : position + length], position + length
-    if kind == STRUCT:
-        return _struct(buffer, position, depth)
-    if kind in {LIST, SET}:
-        return _list(buffer, position, depth)
-    size = {TRUE: 1, FALSE: 1, BYTE: 1, DOUBLE: 8}.get(kind)
-    if size is None:
-        raise TypeError("no description of Parquet's holds that")
-    return None, position + size
-
-
-def _list(buffer: bytes, position: int, depth: int) -> tuple[list[Any], int]:
-    kind, length = buffer[position] & 15, buffer[position] >> 4
-    position += 1
-    if length == 15:
-        length, position = _unsigned(buffer, position)
-    values = []
-    for _ in range(length):
-        value, position = _value(kind, buffer, position, depth + 1)
-        if position > len(buffer):
-            raise IndexError("a list goes on behind the end")
-        values.append(value)
-    return values, position
-
-
-def _signed(buffer: bytes, position: int) -> tuple[int, int]:
-    value, position = _unsigned(buffer, position)
-    return (value >> 1) ^ -(value & 1), position
-
-
-def _unsigned(buffer: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = buffer[position]
-        value |= (byte & 127) << shift
-        position, shift = position + 1, shift + 7
-        if byte < 128:
-            return value, position
-        if shift > 63:
-            raise TypeError("no integer has so many bytes")
+    def _unsigned(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self._buffer[self.position]
+            value |= (byte & 127) << shift
+            self.position, shift = self.position + 1, shift + 7
+            if byte < 128:
+                return value
+            if shift > 63:
+                raise ValueError("no integer has so many bytes")

@@ -147,10 +147,91 @@ async def test_options_of_the_query_are_checked(
     assert [error["pointer"] for error in response.json()["errors"]] == [pointer]
 
 
-async def test_options_of_a_json_body_stand_in_it(client: httpx.AsyncClient) -> None:
-    body = {"labels": [1, 0], "probabilities": [0.5, 0.25]}
-    response = await client.post("/v1/score/binary?unit=bits", json=body)
+@pytest.mark.parametrize("path", ["/v1/score/binary", "/v1/compare/binary", "/v1/calibrate/binary"])
+@pytest.mark.parametrize("name", ["unit", "epsilonn", "top_k", "margin", "labels"])
+async def test_options_of_a_json_body_stand_in_it(path: str, name: str, client: httpx.AsyncClient) -> None:
+    response = await client.post(f"{path}?{name}=1", json={"labels": [1, 0], "probabilities": [0.5, 0.25]})
+    assert response.status_code == 422
+    assert [(error["pointer"], error["code"]) for error in response.json()["errors"]] == [(f"/{name}", "misplaced")]
+
+
+async def test_options_of_compressed_json_stand_in_it_too(client: httpx.AsyncClient) -> None:
+    body = compressed("gzip", b'{"labels": [1, 0], "probabilities": [0.5, 0.25]}')
+    response = await client.post("/v1/score/binary?unit=bits", content=body, headers={"content-encoding": "gzip"})
     assert (response.status_code, response.json()["errors"][0]["code"]) == (422, "misplaced")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (".25", 0.25),
+        ("0.25", 0.25),
+        ("25e-2", 0.25),
+        (".25e%2B0", 0.25),
+        ("%2B.25", 0.25),
+        ("+2.5E-1", 0.25),
+        ("0.", 0.0),
+        ("-0", 0.0),
+        ("0.e+1", 0.0),
+    ],
+)
+async def test_numbers_in_the_query(text: str, value: float, client: httpx.AsyncClient) -> None:
+    response = await client.post(
+        f"/v1/score/binary?epsilon={text}",
+        content=b"labels,probabilities\n1,0.5\n",
+        headers={"content-type": "text/csv"},
+    )
+    assert response.json()["options"]["epsilon"] == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nan",
+        "inf",
+        "Infinity",
+        "1_0",
+        "0x1",
+        "",
+        ".",
+        "-",
+        "e1",
+        ".e1",
+        "00.1",
+        "1e999",
+        "1,",
+        "--1",
+        "1f",
+        "\u0661",
+        "0 1",
+    ],
+)
+async def test_what_is_no_number_in_the_query(text: str, client: httpx.AsyncClient) -> None:
+    response = await client.post(
+        "/v1/score/binary",
+        params={"focal_gamma": text},
+        content=b"labels,probabilities\n1,0.5\n",
+        headers={"content-type": "text/csv"},
+    )
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["pointer"].startswith("/focal_gamma")
+
+
+async def test_a_slip_in_the_query_is_told(client: httpx.AsyncClient) -> None:
+    response = await sent(client, "binary", "csv", b"", {"epsilonn": "1", "top_k": "1", "labels": "1"})
+    details = [error["detail"] for error in response.json()["errors"]]
+    assert [detail.partition("; ")[2] for detail in details] == [
+        'did you mean "epsilon"?',
+        "this one belongs to multiclass",
+        "",
+    ]
+    assert details[2] == "must stand in the body, for it is a column"
+
+
+async def test_options_are_checked_before_a_body_is_read(client: httpx.AsyncClient) -> None:
+    for query in ({"epsilon": "1"}, {"include": "nothing"}, {"bootstrap": '{"n_resamples":0}'}, {"metrics": "x"}):
+        response = await sent(client, "binary", "ndjson", b"no JSON", query)
+        assert (response.status_code, response.json()["errors"][0]["pointer"].split("/")[1]) == (422, *query)
 
 
 @pytest.mark.parametrize("format_", MEDIA_TYPES)
@@ -244,6 +325,7 @@ async def test_limits_are_told() -> None:
     assert told["media_types"]["application/json"] == {"max_bytes": 1_000, "scored_while_arriving": False}
     assert told["media_types"][ARROW]["scored_while_arriving"]
     assert (told["max_rows"], told["max_ratio"], told["content_encodings"]) == (77, 9, ["gzip", "zstd"])
+    assert told["max_zstd_window_bytes"] == 8 * 2**20
 
 
 @pytest.mark.parametrize("task", COLUMNS)

@@ -1,6 +1,7 @@
 """A real server process on a socket: what the in-process transport skips."""
 
 import http.client
+import io
 import json
 import os
 import re
@@ -11,11 +12,14 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from tests.encoded import MEDIA_TYPES, encoded
 
 ROOT = Path(__file__).parents[2]
 SCORE = "/v1/score/binary"
@@ -240,3 +244,159 @@ def test_a_wrong_setting_stops_the_start() -> None:
     assert done.stderr.startswith("SURPRISAL_*: ")
     assert "max_threads" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def answers(server: Process, *parts: bytes) -> list[tuple[int, bytes]]:
+    """Send bytes on one connection, read until the server closes; status and body of each answer."""
+    found = []
+    with server.socket() as connection, connection.makefile("rb") as file:
+        for part in parts:
+            connection.sendall(part)
+        while line := file.readline():
+            headers = http.client.parse_headers(file)
+            found.append((int(line.split()[1]), file.read(int(headers.get("content-length", "0")))))
+    return found
+
+
+def request(path: str, body: bytes = b"", *headers: str, last: bool = False) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "host: a", f"content-length: {len(body)}", *headers]
+    return "\r\n".join([*lines, *["connection: close"] * last, "", ""]).encode() + body
+
+
+EXPECT = "expect: 100-continue"
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        (f"{SCORE}?epsilonn=1", ["content-type: text/csv"], 422),
+        (f"{SCORE}?epsilon=1", ["content-type: application/x-npz"], 422),
+        (f"{SCORE}?epsilon=0.1", [], 422),
+        ("/v1/compare/binary?margin=0.1", [], 422),
+        (SCORE, ["content-type: text/plain"], 415),
+        (SCORE, ["content-encoding: br"], 415),
+        (SCORE, ["accept: text/html"], 406),
+        (SCORE, ["content-type: text/csv", "accept: application/vnd.apache.arrow.stream"], 406),
+        ("/nothing", [], 404),
+        ("/healthz", [], 405),
+    ],
+)
+def test_what_the_head_gets_wrong_is_refused_before_the_body_is_asked_for(
+    path: str, headers: list[str], status: int, server: Process
+) -> None:
+    head = request(path, b" " * 100, *headers, EXPECT)[:-100]
+    with server.socket() as connection:
+        connection.sendall(head)
+        assert connection.recv(65536).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "application/x-npz", "text/csv"])
+def test_a_length_beyond_the_limit_is_refused_before_the_body_is_asked_for(media_type: str, server: Process) -> None:
+    length = f"content-length: {2**50}"
+    head = request(SCORE, b"", f"content-type: {media_type}", EXPECT).replace(b"content-length: 0", length.encode())
+    with server.socket() as connection:
+        connection.sendall(head)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_is_asked_for_where_nothing_is_wrong_with_the_head(server: Process) -> None:
+    whole = request(SCORE, BODY, EXPECT, last=True)
+    with server.socket() as connection:
+        connection.sendall(whole[: -len(BODY)])
+        assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(BODY)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize("n_bytes", [65_000, 66_000, 200_000, 3_000_000])
+def test_options_that_are_too_long_for_a_head_are_told_so(n_bytes: int, server: Process) -> None:
+    weights = ",".join(["0.5"] * (n_bytes // 4))
+    connection = server.connection()
+    connection.request(
+        "POST", f"/v1/score/multiclass?class_weight={weights}", b"labels\n1\n", {"Content-Type": "text/csv"}
+    )
+    response = connection.getresponse()
+    problem = json.load(response)
+    connection.close()
+    assert (response.status, problem["code"]) == (
+        (422, "invalid_input") if n_bytes < 2**16 else (431, "head_too_large")
+    )
+    assert n_bytes < 2**16 or "JSON" in problem["detail"]
+
+
+def test_pipelined_requests_are_answered_in_order(server: Process) -> None:
+    large = b'{"labels": [1], "probabilities": [0.5]}' + b" " * 200_000
+    parts = [request(SCORE, BODY), request(SCORE, large), request("/nothing"), request(SCORE, BODY, last=True)]
+    found = answers(server, b"".join(parts))
+    assert [status for status, _ in found] == [200, 200, 404, 200]
+    assert [json.loads(body).get("n_samples") for _, body in found] == [3, 1, None, 3]
+
+
+def test_a_head_after_a_large_body_in_one_piece_is_not_too_large(server: Process) -> None:
+    last = request(SCORE, BODY, last=True)
+    first = request(SCORE, BODY + b" " * 200_000)
+    assert [status for status, _ in answers(server, first + last[:20], last[20:])] == [200, 200]
+
+
+def test_nonsense_after_a_request_does_not_answer_it(server: Process) -> None:
+    slow = json.dumps({"labels": [1, 0] * 20_000, "probabilities": [0.25] * 40_000}).encode()
+    ((status, body),) = answers(server, request(SCORE, slow) + b"nonsense\r\n\r\n")
+    assert (status, json.loads(body)["n_samples"]) == (200, 40_000)
+
+
+def test_an_offer_of_http_2_does_no_harm_on_a_connection_in_use(server: Process) -> None:
+    offer = request(SCORE, BODY, "connection: Upgrade, HTTP2-Settings", "upgrade: h2c")
+    with server.socket() as connection:
+        for _ in range(2):
+            connection.sendall(offer)
+            answer = b""
+            while not answer.endswith(b"}"):
+                answer += connection.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200 OK")
+
+
+def open_files(server: Process) -> float:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=20) as response:
+        text: str = response.read().decode()
+    server.wait_for("request")  # a log that nobody reads stops the server
+    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith("process_open_fds"))
+
+
+def test_who_does_not_read_its_answer_is_cut_off(server: Process) -> None:
+    sink = io.BytesIO()
+    n_rows = 400_000  # with an answer that is longer than what two sockets hold
+    np.savez(sink, labels=np.ones(n_rows, int), probabilities=np.random.default_rng(1).uniform(0.1, 1.0, n_rows))
+    path = f"{SCORE}?include=per_sample,gradient"
+    before = open_files(server)
+    with server.socket() as connection:
+        connection.sendall(request(path, sink.getvalue(), "content-type: application/x-npz", last=True))
+        while connection.recv(1, socket.MSG_PEEK) and open_files(server) > before:
+            pass
+        with connection.makefile("rb") as file:
+            assert file.readline() == b"HTTP/1.1 200 OK\r\n"
+            headers = http.client.parse_headers(file)
+            assert len(file.read()) < int(headers["content-length"])
+
+
+def test_options_is_a_method_that_paths_do_not_know(server: Process) -> None:
+    ((status, body),) = answers(server, request(SCORE, last=True).replace(b"POST", b"OPTIONS"))
+    assert (status, json.loads(body)["detail"]) == (405, "the method must be one of: POST")
+
+
+@pytest.mark.parametrize("format_", ["json", *MEDIA_TYPES])
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_a_hundred_at_once_are_all_answered(format_: str, is_chunked: bool) -> None:
+    columns: dict[str, list[Any]] = {"labels": [1, 0], "probabilities": [0.75, 0.5]}
+    body = json.dumps(columns).encode() if format_ == "json" else encoded(format_, columns)
+    media_type = MEDIA_TYPES.get(format_, "application/json")
+    whole = request(SCORE, body, f"content-type: {media_type}", last=True)
+    if is_chunked:
+        length = f"content-length: {len(body)}".encode()
+        head = whole[: -len(body)].replace(length, b"transfer-encoding: chunked")
+        whole = head + f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
+    with running() as server, ExitStack() as stack:
+        connections = [stack.enter_context(server.socket()) for _ in range(100)]
+        for connection in connections:
+            connection.sendall(whole)
+        for connection in connections:
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK")

@@ -198,8 +198,9 @@ def ways(rows: Rows, task: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         yield f"parquet by {size}", list(parquet.parts(io.BytesIO(parquet_body(lists, size)), LIMITS))
     if task != "tokens":
         yield "npz", [npz.columns(npz_body(rows), LIMITS)]
-        yield "csv", list(csv.parts(io.BytesIO(csv_body(rows)), LIMITS))
-        yield "csv, trickling", list(csv.parts(Trickle(csv_body(rows), 4), LIMITS))
+        has_classes = task == "multiclass"
+        yield "csv", list(csv.parts(io.BytesIO(csv_body(rows)), LIMITS, has_classes=has_classes))
+        yield "csv, trickling", list(csv.parts(Trickle(csv_body(rows), 4), LIMITS, has_classes=has_classes))
 
 
 @pytest.mark.parametrize("task", TASKS)

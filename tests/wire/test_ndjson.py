@@ -89,7 +89,7 @@ def test_blocks_hold_about_a_mebibyte_and_do_not_depend_on_how_bytes_arrive() ->
     ("line", "words"),
     [
         (b'{"labels":1', "on one line"),
-        (b'{"labels":1}}', "on one line"),
+        (b'{"labels":1}}', "on one line: .* at character 12"),
         (b'{"labels":1},{"labels":1}', "on one line"),
         (b"[]", "found a list"),
         (b"3", "found 3"),
@@ -163,9 +163,8 @@ def test_the_types_of_the_first_block_hold_where_a_block_begins() -> None:
     rest = {"logits": 1, "cluster_id": 1}
     for wrong in ({"logits": [1], "cluster_id": 1}, {"logits": 1, "cluster_id": "1"}):
         body = lines(rest) * 40_000
-        limits = Limits(1 << 28, 10, len(lines(rest)), 8)
         with pytest.raises(InvalidInput) as caught:
-            read(body + lines(wrong)[: limits.max_part_bytes + 2], Limits(1 << 28, 10, 32, 8))
+            read(body + lines(wrong), Limits(1 << 28, 10, 1, 8, max_line_bytes=32))
         assert caught.value.errors[0].pointer.endswith("/40000")
 
 
@@ -175,8 +174,15 @@ def test_a_line_beyond_the_limit_is_refused() -> None:
     assert 1 << 20 < len(body) < 1 << 21
     assert len(read(lines(row, row))) == 2
     for n in (1, 2):
-        with pytest.raises(TooLarge, match="a row must hold at most 1100000 bytes"):
-            read(lines({"logits": [1.0]}) + body * n, Limits(1 << 28, 10, 1_100_000, 8))
+        with pytest.raises(TooLarge, match="row 2 must hold at most 1100000 bytes, found more"):
+            read(b"\n" + lines({"logits": [1.0]}) * 2 + b"\n" + body * n, Limits(1, 1, 1, 8, max_line_bytes=1_100_000))
+
+
+def test_a_row_of_300_000_doubles_at_full_precision_fits_into_a_line() -> None:
+    body = lines({"logits": [-2.2250738585072014e-308] * 300_000})
+    assert len(body) > 7 * 2**20
+    (part,) = read(body, Limits(1, 1, 1, 8))
+    assert part["logits"].shape == (1, 300_000)
 
 
 def test_every_prefix_and_every_changed_byte_is_refused_or_gives_columns() -> None:

@@ -9,8 +9,10 @@ from starlette.responses import Response
 
 from app.api import problems
 from app.api.accept import Accepted
+from app.api.attended import Check, attended
 from app.api.bodies import resources_of, whole_body
 from app.api.media import encoding_of, format_of
+from app.api.query import refuse_query
 from app.api.validation import check_width
 from app.core.tasks import TaskName
 from app.errors import UnsupportedMediaType
@@ -28,11 +30,12 @@ def add_json_route(
     async def answer(request: Request) -> Response:
         if format_of(request.headers) != "json" or encoding_of(request.headers):
             raise UnsupportedMediaType("Content-Type must be application/json in UTF-8, not compressed")
+        refuse_query(request.query_params)
         accepted, resources = Accepted(request), resources_of(request)
         async with whole_body(request) as body:
             # Even a small body may hold the work of many: always a thread.
-            response, n_scored = await resources.load.whole.run(
-                _answered, work, task, body, accepted, resources.settings
+            response, n_scored = await attended(
+                request, resources.load.whole, _answered, work, task, body, accepted, resources.settings
             )
         request.state.exchange.n_samples = n_scored
         return response
@@ -47,10 +50,11 @@ def add_json_route(
     )
 
 
-def _answered(
-    work: Work, task: TaskName, body: bytearray, accepted: Accepted, settings: Settings
+def _answered(  # noqa: PLR0913 what a request is made of
+    check: Check, work: Work, task: TaskName, body: bytearray, accepted: Accepted, settings: Settings
 ) -> tuple[Response, int]:
     fields = json.decode(body)
     check_width(fields, settings.max_columns)
+    check()
     content = work(task, fields)
     return accepted.answer(content), content["n_scored"]

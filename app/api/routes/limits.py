@@ -7,8 +7,8 @@ from app.api.answers import LimitsAnswer, MediaTypeLimit
 from app.api.application import BareRoute
 from app.api.bodies import resources_of
 from app.api.formats import limits_of
-from app.api.media import MEDIA_TYPES
-from app.wire.compression import ENCODINGS
+from app.api.media import MEDIA_TYPES, STREAMED
+from app.wire.compression import ENCODINGS, MAX_WINDOW
 
 router = APIRouter(tags=["limits"], route_class=BareRoute)
 
@@ -26,15 +26,19 @@ async def limits(request: Request) -> LimitsAnswer:
         media_types={
             media_type: MediaTypeLimit(
                 max_bytes=limits_of(format_, settings).max_decoded_bytes,
-                scored_while_arriving=format_ in ("arrow", "ndjson", "csv"),
+                scored_while_arriving=format_ in STREAMED,
             )
             for media_type, format_ in MEDIA_TYPES.items()
         },
         content_encodings=list(ENCODINGS),
+        max_zstd_window_bytes=MAX_WINDOW,
         max_ratio=settings.max_ratio,
         max_rows=settings.max_rows,
         max_columns=settings.max_columns,
         max_part_bytes=settings.max_part_bytes,
+        max_line_bytes=settings.max_line_bytes,
         max_held_bytes=settings.max_held_bytes,
         body_timeout_seconds=settings.body_timeout_seconds,
+        min_bytes_per_second=settings.min_bytes_per_second,
+        spool_timeout_seconds=settings.spool_timeout_seconds,
     )

@@ -23,9 +23,9 @@ async def health(_: Request) -> Health:
 
 @router.get("/readyz", operation_id="readiness", summary="Has it room?", responses=problems.responses("/readyz", 503))
 async def readiness(request: Request) -> Health:
-    """200 if one more request would find a thread or a place in the queue, and memory for its body."""
+    """200 if one more request of any kind would find a thread or a place in the queue, and room for its body."""
     if not resources_of(request).load.has_room:
-        raise Unavailable("all threads are busy and the queue is full, or too many bodies are in memory")
+        raise Unavailable("all threads are busy and the queue is full, or bodies leave no room for more")
     return Health(status="ready")
 
 

@@ -10,9 +10,10 @@ from app.api import problems
 from app.api.accept import Accepted
 from app.api.answers import ScoreAnswer
 from app.api.application import BareRoute
-from app.api.bodies import Resources, check_declared, resources_of, while_arriving, whole_body
-from app.api.formats import Body, json_request, limits_of, scored
-from app.api.media import encoding_of, format_of
+from app.api.attended import Check, attended
+from app.api.bodies import Resources, resources_of, spooled, while_arriving, whole_body
+from app.api.formats import Body, announced, json_request, limits_of, scored
+from app.api.media import STREAMED
 from app.api.schemas import score_request
 from app.core.tasks import TASKS, Task, TaskName
 from app.wire import json
@@ -36,14 +37,12 @@ def answer(task: TaskName, body: bytes) -> dict[str, Any]:
 
 def _add_route(task: Task) -> None:
     async def score(request: Request) -> Response:
-        body = Body(task.name, format_of(request.headers), encoding_of(request.headers), request.query_params)
-        accepted, resources = Accepted(request), resources_of(request)
+        body, accepted, resources = announced(task.name, request), Accepted(request), resources_of(request)
         if body.format == "json" and not body.encoding:
             return await _at_once(request, body, accepted)
-        check_declared(request, limits_of(body.format, resources.settings).max_decoded_bytes)
-        return _noted(
-            request, *await while_arriving(request, lambda source: _streamed(source, body, accepted, resources))
-        )
+        if body.format != "json":
+            accepted.check(body.options.get("include", ()))
+        return _noted(request, *await _by_parts(request, body, accepted, resources))
 
     path = f"/v1/score/{task.name}"
     router.add_api_route(
@@ -61,29 +60,45 @@ def _add_route(task: Task) -> None:
 
 async def _at_once(request: Request, body: Body, accepted: Accepted) -> Response:
     resources = resources_of(request)
-    run = resources.load.whole.run
+    lane = resources.load.whole
     async with whole_body(request) as whole:
         if len(whole) > INLINE_BYTES:
-            return _noted(request, *await run(_whole, whole, body, accepted, resources))
+            return _noted(request, *await attended(request, lane, _whole, whole, body, accepted, resources))
         # Plain rows of this size take less than a millisecond, most of which any request takes: not worth a thread.
         fields = json.decode(whole)
         if fields.keys() & SLOW_FIELDS:
-            return _noted(request, *await run(_decoded, fields, body, accepted, resources))
-        return _noted(request, *_decoded(fields, body, accepted, resources))
+            return _noted(request, *await attended(request, lane, _decoded, fields, body, accepted, resources))
+        return _noted(request, *_decoded(unchecked, fields, body, accepted, resources))
 
 
-def _whole(whole: bytearray, body: Body, accepted: Accepted, resources: Resources) -> tuple[Response, int]:
-    return _decoded(json.decode(whole), body, accepted, resources)
+def unchecked() -> None:
+    """What takes no time needs not be left."""
 
 
-def _decoded(fields: dict[str, Any], body: Body, accepted: Accepted, resources: Resources) -> tuple[Response, int]:
-    content = service.score(json_request(body.task, fields, body.query, resources.settings))
+def _whole(
+    check: Check, whole: bytearray, body: Body, accepted: Accepted, resources: Resources
+) -> tuple[Response, int]:
+    return _decoded(check, json.decode(whole), body, accepted, resources)
+
+
+def _decoded(
+    check: Check, fields: dict[str, Any], body: Body, accepted: Accepted, resources: Resources
+) -> tuple[Response, int]:
+    check()
+    content = service.score(json_request(body.task, fields, resources.settings))
     return accepted.answer(content), content["n_samples"]
 
 
-def _streamed(source: Source, body: Body, accepted: Accepted, resources: Resources) -> tuple[Response, int]:
-    content = scored(body, source, resources.settings)
-    return accepted.answer(content), content["n_samples"]
+async def _by_parts(request: Request, body: Body, accepted: Accepted, resources: Resources) -> tuple[Response, int]:
+    def work(check: Check, source: Source) -> tuple[Response, int]:
+        content = scored(body, source, resources.settings, check)
+        return accepted.answer(content), content["n_samples"]
+
+    max_bytes = limits_of(body.format, resources.settings).max_decoded_bytes
+    if body.format in STREAMED:
+        return await while_arriving(request, max_bytes, work)
+    async with spooled(request, max_bytes) as file:
+        return await attended(request, resources.load.whole, work, file)
 
 
 def _noted(request: Request, response: Response, n_samples: int) -> Response:
