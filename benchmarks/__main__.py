@@ -14,13 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bodies, core, growth, instructions, load, plots, report, throughput
+from benchmarks import bodies, core, growth, instructions, load, plots, report, stages, throughput
 from benchmarks.environments import HERE, PEERS
 from benchmarks.machine import machine
 from benchmarks.trial import Section, Trial
 
 SECTIONS: dict[str, Section] = {
     "throughput": throughput.measure,
+    "stages": stages.measure,
     "bodies": bodies.measure,
     "stream": bodies.measure_stream,
     "load": load.measure,

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Literal, TypeAlias
 
-Unit: TypeAlias = Literal["requests/s", "MB/s", "ms", "MiB", "instructions", ""]
+Unit: TypeAlias = Literal["requests/s", "MB/s", "ms", "µs", "MiB", "instructions", ""]
 Samples: TypeAlias = tuple[list[float], list[float]]
 
 RATES: tuple[Unit, ...] = ("requests/s", "MB/s")

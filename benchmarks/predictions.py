@@ -7,11 +7,16 @@ import numpy as np
 
 
 def columns(n: int, k: int) -> dict[str, Any]:
-    """`labels` (n,) and `probabilities` (n, k), the same ones every time."""
+    """`labels` (n,) and `probabilities` (n, k) of a calibrated model, the same ones every time.
+
+    Labels are drawn from the probabilities: of labels drawn from anything else the service would tell that they do worse
+    than chance, and look for the order of classes that repairs it.
+    """
     rng = np.random.default_rng(0)
     probabilities = rng.random((n, k))
     probabilities /= probabilities.sum(axis=1, keepdims=True)
-    return {"labels": rng.integers(0, k, n), "probabilities": probabilities}
+    labels = (rng.random(n)[:, None] > probabilities[:, :-1].cumsum(axis=1)).sum(axis=1)
+    return {"labels": labels, "probabilities": probabilities}
 
 
 def log_loss(predictions: Mapping[str, Any]) -> float:

@@ -14,6 +14,7 @@ PAGE = HERE.parent / "docs" / "performance.md"
 
 TITLES = {
     "throughput": "Requests a second",
+    "stages": "Where a small request goes",
     "bodies": "Large bodies",
     "stream": "A stream of 1 GB",
     "load": "Small requests under load",

@@ -1,6 +1,7 @@
 """What the headers `Content-Type`, `Content-Encoding` and `Accept` say."""
 
 from email.message import Message
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from starlette.datastructures import Headers
@@ -30,14 +31,19 @@ def format_of(headers: Headers) -> Format:
     Raises:
         UnsupportedMediaType: A format, or an encoding of characters, that nobody reads here.
     """
+    return _format(headers.get("content-type", JSON))
+
+
+@lru_cache(maxsize=64)  # clients send few different ones
+def _format(sent: str) -> Format:
     message = Message()
-    message["content-type"] = headers.get("content-type", JSON)
+    message["content-type"] = sent
     kind, charset = message.get_content_type(), message.get_content_charset("utf-8")
     if kind.startswith("application/") and kind.endswith("+json"):
         kind = JSON
     if kind not in MEDIA_TYPES or charset not in {"utf-8", "utf8", "us-ascii"}:
-        sent = headers.get("content-type", "")[:80]
-        raise UnsupportedMediaType(f'Content-Type must be one of {", ".join(MEDIA_TYPES)}, in UTF-8, found "{sent}"')
+        known = ", ".join(MEDIA_TYPES)
+        raise UnsupportedMediaType(f'Content-Type must be one of {known}, in UTF-8, found "{sent[:80]}"')
     return MEDIA_TYPES[kind]
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -81,11 +82,10 @@ def fields_of(names: Sequence[str], limits: Limits) -> list[Field]:
     check_columns(len(names), limits)
     if not names:
         raise InvalidInput.at("", "missing", "must have columns, found none")
-    errors = [_unknown(name) for name in names if name not in KINDS and not name.startswith(SLICE)]
+    unknown = [name for name in names if name not in KINDS and not name.startswith(SLICE)]
     twice = [name for name, count in Counter(names).items() if count > 1]
-    errors += [FieldError(_pointer(name), "duplicate", "must be one column, found several") for name in twice]
-    if errors:
-        raise InvalidInput(errors, len(errors))
+    if unknown or twice:
+        raise InvalidInput(chain(map(_unknown, unknown), map(_repeated, twice)), len(unknown) + len(twice))
     return [Field(name, _pointer(name), KINDS.get(name, SLICE_KINDS)) for name in names]
 
 
@@ -133,6 +133,10 @@ def in_rows(first_row: int, offsets: IntArray) -> Place:
 
 def _pointer(name: str) -> str:
     return f"/slices/{escaped(name.removeprefix(SLICE))}" if name.startswith(SLICE) else f"/{escaped(name)}"
+
+
+def _repeated(name: str) -> FieldError:
+    return FieldError(_pointer(name), "duplicate", "must be one column, found several")
 
 
 def _unknown(name: str) -> FieldError:

@@ -1,0 +1,116 @@
+"""Where the time of one JSON request goes, stage by stage, in one process without a server.
+
+The stages follow one another on every round, as they do in the service: each finds the processor's caches as the one
+before left them. What the application does besides is what it takes as a whole less the stages.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, MutableMapping
+from contextlib import redirect_stdout
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from app.api import logs
+from app.api.accept import dumps
+from app.api.schemas import score_request
+from app.core.batches import batch_of
+from app.core.registry import metrics_for
+from app.main import create_app
+from app.service.scoring import answer_of, part_of
+from app.settings import Settings
+from app.wire import json
+from benchmarks import formats, predictions
+from benchmarks.contestants import SURPRISAL
+from benchmarks.figures import Figure, alone
+from benchmarks.trial import Findings, Trial
+
+STAGES = (
+    "reading JSON into columns",
+    "fields and options against the schema",
+    "checks of values",
+    "numbers of rows and exact sums",
+    "metrics, uncertainty and warnings",
+    "writing JSON",
+)
+Message = MutableMapping[str, Any]
+
+
+def measure(trial: Trial) -> Findings:
+    """Medians over many requests, of both sizes of small bodies; the log goes nowhere."""
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        logs.configure("info")
+        return Findings(_figures(30 if trial.quick else 2_000))
+
+
+def _figures(rounds: int) -> list[Figure]:
+    figures = []
+    for rows, columns in ((10, 3), (1_000, 10)):
+        work, body = f"({rows}, {columns}) JSON", formats.columns_json(predictions.columns(rows, columns))
+        stages = _medians(lambda body=body: _stages(body), rounds)  # type: ignore[misc]
+        whole = asyncio.run(_whole(body, rounds))
+        figures += [
+            alone(f"{work}: {name}", "µs", microseconds) for name, microseconds in zip(STAGES, stages, strict=True)
+        ]
+        figures.append(alone(f"{work}: the application around them", "µs", whole - sum(stages)))
+        figures.append(alone(f"{work}: the whole application", "µs", whole))
+    return figures
+
+
+def _medians(stages: Callable[[], list[float]], rounds: int) -> list[float]:
+    return [median(column) for column in zip(*(stages() for _ in range(rounds)), strict=True)]
+
+
+def _stages(body: bytes) -> list[float]:
+    """Microseconds of each stage of one request."""
+    times = [time.perf_counter()]
+
+    def done() -> None:
+        times.append(time.perf_counter())
+
+    fields = json.decode(body)
+    done()
+    request = score_request("multiclass", fields)
+    done()
+    batch = batch_of(request.task, request.columns, request.options)
+    metrics = metrics_for(batch)
+    done()
+    part = part_of(batch, metrics, request.include)
+    done()
+    answer = answer_of(request, metrics, part, batch)
+    done()
+    dumps(answer)
+    done()
+    return [1e6 * (end - start) for start, end in pairwise(times)]
+
+
+async def _whole(body: bytes, rounds: int) -> float:
+    """Microseconds of one request from the server's call to the end of the answer, its log line included."""
+    app = create_app(Settings())
+    async with app.router.lifespan_context(app):
+        return median([await _microseconds(app, body) for _ in range(rounds)])
+
+
+async def _microseconds(app: Any, body: bytes) -> float:
+    unread: list[Message] = [{"type": "http.request", "body": body}]
+
+    async def receive() -> Message:
+        return unread.pop() if unread else {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        if message.get("status", 200) != 200:
+            raise RuntimeError(f"{SURPRISAL.path} answered {message['status']}")
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": SURPRISAL.path,
+        "query_string": b"",
+        "headers": [(b"content-type", formats.JSON.encode()), (b"content-length", b"%d" % len(body))],
+    }
+    start = time.perf_counter()
+    await app(scope, receive, send)
+    return 1e6 * (time.perf_counter() - start)
