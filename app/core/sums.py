@@ -81,37 +81,52 @@ def exact_group_sums(values: FloatArray, groups: IntArray, n_groups: int) -> lis
 
 def exact_power_sums(values: FloatArray) -> tuple[int, int]:
     """The sum of finite doubles (n,) and of their squares, which are in units of 2**-2252."""
-    if len(values) <= _FEW:
-        counts, shift = _counts(values)
-        return sum(counts) << shift, sum(map(mul, counts, counts)) << 2 * shift
-    total = squares = 0
-    for start in range(0, len(values), _DOT_CHUNK):
-        chunk = values[start : start + _DOT_CHUNK]
-        room = _room.rows(_DOT_LEVELS + 1)[:, : len(chunk)]
-        cut = _cut(chunk, _DOT_BITS, room)
-        apart, n_levels = cut.unfinished(), len(cut.parts)
-        if apart.size:
-            cut.parts[:, apart] = 0.0
-        room[n_levels] = 1.0  # the product with it is the sum
-        for level in range(n_levels):
-            *dots, part = (room[level : n_levels + 1] @ room[level]).tolist()
-            total += _units(part, cut.exponent(level))
-            for other, dot in enumerate(dots, level):
-                squares += _square_units(dot * (1.0 + (other > level)), cut.exponent(level) + cut.exponent(other))
-        if apart.size:
-            total += _scattered_sum(chunk[apart])
-            squares += _scattered_dot(chunk[apart], chunk[apart])
-    return total, squares
+    return exact_power_sums_of([values])[0]
 
 
 def exact_power_sums_of(columns: Sequence[FloatArray]) -> list[tuple[int, int]]:
-    """`exact_power_sums` of several columns (n,)."""
-    if not columns or len(columns[0]) > _FEW:
-        return list(map(exact_power_sums, columns))
-    counts, shift = _counts(np.concatenate(columns))
+    """`exact_power_sums` of each of several columns (n,); of short ones together, which takes fewer steps."""
+    if not columns:
+        return []
     n = len(columns[0])
-    rows = [counts[start : start + n] for start in range(0, len(counts), n)]
+    if n * len(columns) > max(n, _DOT_CHUNK):
+        return list(map(exact_power_sums, columns))
+    if n <= _FEW:
+        return _few_power_sums(columns, n)
+    totals, squares = [0] * len(columns), [0] * len(columns)
+    for start in range(0, n, _DOT_CHUNK):
+        parts = [column[start : start + _DOT_CHUNK] for column in columns]
+        _add_power_sums(parts[0] if len(parts) == 1 else np.concatenate(parts), totals, squares)
+    return list(zip(totals, squares, strict=True))
+
+
+def _few_power_sums(columns: Sequence[FloatArray], n: int) -> list[tuple[int, int]]:
+    counts, shift = _counts(np.concatenate(columns))
+    rows = [counts[column * n : (column + 1) * n] for column in range(len(columns))]
     return [(sum(row) << shift, sum(map(mul, row, row)) << 2 * shift) for row in rows]
+
+
+def _add_power_sums(chunk: FloatArray, totals: list[int], squares: list[int]) -> None:
+    """Add those of columns of equal length that stand one behind the other in `chunk`."""
+    n_columns = len(totals)
+    room = _room.rows(_DOT_LEVELS + 1)[:, : len(chunk)]
+    cut = _cut(chunk, _DOT_BITS, room)
+    apart, n_levels = cut.unfinished(), len(cut.parts)
+    if apart.size:
+        cut.parts[:, apart] = 0.0
+    room[n_levels] = 1.0  # the product with it is the sum
+    parts = room[: n_levels + 1].reshape(n_levels + 1, n_columns, -1)
+    for level in range(n_levels):
+        for column in range(n_columns):
+            *dots, part = (parts[level:, column] @ parts[level, column]).tolist()
+            totals[column] += _units(part, cut.exponent(level))
+            for other, dot in enumerate(dots, level):
+                doubled = dot * (1.0 + (other > level))
+                squares[column] += _square_units(doubled, cut.exponent(level) + cut.exponent(other))
+    for column in range(n_columns) if apart.size else ():
+        values = chunk[apart[apart // (len(chunk) // n_columns) == column]]
+        totals[column] += _scattered_sum(values)
+        squares[column] += _scattered_dot(values, values)
 
 
 def exact_dot(x: FloatArray, y: FloatArray) -> int:
