@@ -9,8 +9,8 @@ import numpy as np
 def columns(n: int, k: int) -> dict[str, Any]:
     """`labels` (n,) and `probabilities` (n, k) of a calibrated model, the same ones every time.
 
-    Labels are drawn from the probabilities: of labels drawn from anything else the service would tell that they do worse
-    than chance, and look for the order of classes that repairs it.
+    Labels are drawn from the probabilities: of others the service would say that the predictions do worse than chance,
+    and look for the order of classes that repairs them.
     """
     rng = np.random.default_rng(0)
     probabilities = rng.random((n, k))

@@ -8,12 +8,13 @@ import numpy as np
 
 from app.core.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
+from app.core.products import exact_dot, exact_power_sums, exact_power_sums_of
 from app.core.rows import Rows, blocks
 from app.core.rows.elements import ElementRows
 from app.core.rows.tokens import TokenRows
 from app.core.segments import segment_sums
 from app.core.state import GroupSums, Moments
-from app.core.sums import ONE, UNIT_EXPONENT, exact_dot, exact_power_sums, exact_power_sums_of, exact_sum
+from app.core.sums import ONE, UNIT_EXPONENT, exact_sum
 from app.core.tables import (
     calibration,
     class_frequencies,

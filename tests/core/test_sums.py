@@ -6,34 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.core.columns import FloatArray
 from app.core.segments import segment_sums
 from app.core.sums import (
     ONE,
-    SQUARE_ONE,
     exact,
-    exact_dot,
     exact_group_sums,
-    exact_power_sums,
-    exact_power_sums_of,
     exact_sum,
     to_float,
 )
+from tests.core.doubles import adversarial
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
-
-
-def adversarial(n: int, seed: int) -> FloatArray:
-    """Mixed signs, 1e-300 to 1e300, and half of it cancelled to the last bit."""
-    rng = np.random.default_rng(seed)
-    values = rng.choice([-1.0, 1.0], n) * 10.0 ** rng.uniform(-300, 300, n)
-    values[: n // 2] = -values[n // 2 : n // 2 * 2]
-    rng.shuffle(values)
-    return values
-
-
-def fractions(values: FloatArray) -> list[Fraction]:
-    return [Fraction(value) for value in values.tolist()]
 
 
 def test_a_million_adversarial_doubles_add_up_as_fsum_has_it() -> None:
@@ -97,45 +80,6 @@ def test_segments_of_any_length_are_rounded_once(n: int) -> None:
 def test_a_segment_is_rounded_once(values: list[float], total: float) -> None:
     found = segment_sums(np.array([0.5, *values, 0.25, 3.0]), np.array([0, 1, len(values) + 1]))
     assert found.tolist() == [0.5, total, 3.25]
-
-
-@pytest.mark.parametrize("exponent", [-1, -10, -40, -100, -140, 10, 100, 150])
-@pytest.mark.parametrize("n", [1, 7, 1000, 20_000])
-def test_products_are_exact(n: int, exponent: int) -> None:
-    rng = np.random.default_rng(n)
-    x, y = (rng.standard_normal(n) * 10.0 ** (exponent * rng.random(n)) for _ in range(2))
-    squares = sum((f * f for f in fractions(x)), Fraction(0))
-    assert exact_power_sums(x) == (exact_sum(x), exact_dot(x, x.copy()))
-    assert Fraction(exact_dot(x, x), SQUARE_ONE) == squares
-    assert Fraction(exact_dot(x, y), SQUARE_ONE) == sum(
-        (a * b for a, b in zip(fractions(x), fractions(y), strict=True)), 0
-    )
-
-
-@pytest.mark.parametrize("n", [1, 40, 3_000, 20_000])
-def test_columns_together_are_columns_one_by_one(n: int) -> None:
-    rng = np.random.default_rng(n)
-    columns = [rng.standard_normal(n), 1e-200 * rng.random(n), adversarial(n, 5) if n > 100 else np.zeros(n)]
-    assert exact_power_sums_of(columns) == [(exact_sum(x), exact_dot(x, x.copy())) for x in columns]
-    assert exact_power_sums_of([]) == []
-
-
-def test_products_of_any_size_are_exact() -> None:
-    x, y = adversarial(2_000, 2), adversarial(2_000, 3)
-    x[:5], y[:5] = [5e-324, 1.7e308, -5e-324, 0.0, 1.0], [5e-324, 1.7e308, 1.7e308, 1.0, 0.0]
-    wanted = sum((a * b for a, b in zip(fractions(x), fractions(y), strict=True)), Fraction(0))
-    assert Fraction(exact_dot(x, y), SQUARE_ONE) == wanted
-    squares = sum((f * f for f in fractions(x)), Fraction(0))
-    total, found = exact_power_sums(x)
-    assert (total, Fraction(found, SQUARE_ONE)) == (exact_sum(x), squares)
-
-
-def test_small_noise_on_a_large_number_keeps_its_variance() -> None:
-    noise = np.random.default_rng(4).standard_normal(5_000)
-    values = 1e8 + noise
-    total, squares = exact_power_sums(values)
-    variance = Fraction(squares, SQUARE_ONE) / len(values) - (Fraction(total, ONE) / len(values)) ** 2
-    assert float(variance) == pytest.approx(np.var(values - 1e8), rel=1e-12)
 
 
 def test_the_largest_and_the_smallest_double_are_kept() -> None:
