@@ -160,7 +160,7 @@ class LimitsAnswer(Answer):
     media_types: dict[str, MediaTypeLimit] = Field(description="By the `Content-Type` of the body.")
     content_encodings: list[str] = Field(description="What `Content-Encoding` may say.")
     max_zstd_window_bytes: int = Field(description="What a zstd frame may ask to be kept in memory (RFC 9659).")
-    max_ratio: float = Field(description="Decoded bytes for each compressed one.")
+    max_ratio: float = Field(description="Decoded bytes for each one sent, of more than max_part_bytes.")
     max_rows: int
     max_columns: int = Field(description="Classes or labels of a prediction.")
     max_part_bytes: int = Field(description="Bytes of one record batch or page.")

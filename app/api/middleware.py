@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import problems
 from app.api.telemetry import NOT_BEGUN, Exchange, Telemetry
-from app.errors import SurprisalError
+from app.errors import SurprisalError, Unavailable
 
 VISIBLE_ASCII = re.compile(r"[!-~]{1,128}")
 Header = tuple[bytes, bytes]
@@ -66,6 +66,11 @@ class Frame:
             await self._app(scope, receive_counted, send_headed)
         except ClientDisconnect:
             return  # nobody is left to answer
+        except asyncio.CancelledError:
+            if exchange.status != NOT_BEGUN:
+                raise
+            # Only a server that ends cancels a request, and it takes no more of them: the answer is its end.
+            await problems.answer(scope, Unavailable("the service is ending"))(scope, receive, send_headed)
         except (SurprisalError, HTTPException) as refusal:
             await problems.answer(scope, refusal)(scope, receive, send_headed)
         except Exception as error:

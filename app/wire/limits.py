@@ -4,17 +4,14 @@ from dataclasses import dataclass
 
 from app.errors import TooLarge
 
-FREE_BYTES = 1 << 20
-"""Up to here no ratio is looked at: short bodies of equal rows compress without bound."""
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds on what a body may become.
 
     Attributes:
         max_decoded_bytes: Of a whole body, with all compression undone.
-        max_ratio: Decoded bytes for each encoded one.
+        max_ratio: Decoded bytes for each encoded one, of bodies that become more than `max_part_bytes`: shorter ones of
+            equal rows compress without bound.
         max_part_bytes: Of what is in memory at once: a record batch, a page.
         max_columns: Of a table; a CSV table has one for each class.
         max_line_bytes: Of a row of text with its line end, for it takes several times that once it is read.
@@ -44,8 +41,9 @@ class Tally:
         self.decoded += decoded
         if self.decoded > self._limits.max_decoded_bytes:
             raise TooLarge(f"the decoded body must hold at most {self._limits.max_decoded_bytes} bytes")
-        if self.decoded > max(FREE_BYTES, self._limits.max_ratio * self.encoded):
-            raise TooLarge(f"the body must not decode to more than {self._limits.max_ratio:g} times its size")
+        if self.decoded > max(self._limits.max_part_bytes, self._limits.max_ratio * self.encoded):
+            rule = f"a body that becomes more than {self._limits.max_part_bytes} bytes must not become more than"
+            raise TooLarge(f"{rule} {self._limits.max_ratio:g} times its size: send it without compression")
 
 
 def check_part(n_bytes: int, limits: Limits, what: str, remedy: str) -> None:

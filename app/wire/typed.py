@@ -140,7 +140,7 @@ def _repeated(name: str) -> FieldError:
 
 
 def _unknown(name: str) -> FieldError:
-    close = get_close_matches(name[:40], KINDS, n=1, cutoff=0.55)
+    close = get_close_matches(name[:40], KINDS, n=1, cutoff=0.7)
     hint = f'; did you mean "{close[0]}"?' if close else ""
     rule = f"must be a column of a scoring request or {SLICE}<name>; options go into the query string"
     return FieldError(_pointer(name), "unknown_field", rule + hint)

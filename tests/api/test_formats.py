@@ -310,7 +310,7 @@ async def test_limits_are_enforced(settings: dict[str, Any], format_: str, n_row
 
 async def test_a_body_that_decompresses_to_much_more_is_refused() -> None:
     body = encoded("ndjson", {"labels": [1] * 100_000, "probabilities": [0.5] * 100_000})
-    async with client_of(Settings(max_ratio=10)) as client:
+    async with client_of(Settings(max_ratio=10, max_part_bytes=2**20)) as client:
         response = await sent(
             client, "binary", "ndjson", compressed("gzip", body), headers={"content-encoding": "gzip"}
         )

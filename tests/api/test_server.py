@@ -229,10 +229,14 @@ def test_a_drain_has_an_end() -> None:
         connection.endheaders(b"{")
         assert post(server, BODY)[0] == 200
         server.terminate()
+        response = connection.getresponse()
+        problem = json.load(response)
+        assert (response.status, problem["code"], response.headers["retry-after"]) == (503, "unavailable", "1")
+        assert problem["request_id"] == response.headers["x-request-id"]
         assert server.ended() == 0
         connection.close()
     cut_off = server.log[[line["event"] for line in server.log].index("Shutting down") :]
-    assert [line["status"] for line in cut_off if line["event"] == "request"] == [499]
+    assert [line["status"] for line in cut_off if line["event"] == "request"] == [503]
 
 
 def test_a_wrong_setting_stops_the_start() -> None:

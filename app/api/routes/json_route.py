@@ -28,8 +28,10 @@ def add_json_route(
     """Add `POST path`, which answers what `work` makes of the fields of a body."""
 
     async def answer(request: Request) -> Response:
-        if format_of(request.headers) != "json" or encoding_of(request.headers):
-            raise UnsupportedMediaType("Content-Type must be application/json in UTF-8, not compressed")
+        if format_of(request.headers) != "json":
+            raise UnsupportedMediaType("Content-Type must be application/json in UTF-8")
+        if encoding_of(request.headers):
+            raise UnsupportedMediaType("Content-Encoding must be absent: this takes JSON that is not compressed")
         refuse_query(request.query_params)
         accepted, resources = Accepted(request), resources_of(request)
         async with whole_body(request) as body:
@@ -45,7 +47,7 @@ def add_json_route(
         answer,
         methods=["POST"],
         response_model=model,
-        responses=problems.responses(path, 400, 406, 408, 413, 415, 422, 500, 503),
+        responses=problems.responses(path, 400, 406, 408, 413, 415, 422, 431, 500, 503),
         **texts,  # type: ignore[arg-type]
     )
 

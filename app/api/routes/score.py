@@ -54,7 +54,7 @@ def _add_route(task: Task) -> None:
         description=task.summary,
         response_model=ScoreAnswer,
         response_description="The scores.",
-        responses=problems.responses(path, 400, 406, 408, 413, 415, 422, 500, 503),
+        responses=problems.responses(path, 400, 406, 408, 413, 415, 422, 431, 500, 503),
     )
 
 
