@@ -56,6 +56,10 @@ class InvalidInput(SurprisalError):
         first = self.errors[0]
         super().__init__(f"{first.pointer or 'body'}: {first.detail}")
 
+    def __reduce__(self) -> tuple[type["InvalidInput"], tuple[tuple[FieldError, ...], int]]:
+        """What copying and pickling need."""
+        return type(self), (self.errors, self.n_errors)
+
     @classmethod
     def at(cls, pointer: str, code: str, detail: str) -> "InvalidInput":
         """One error at one place."""

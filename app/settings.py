@@ -45,7 +45,9 @@ class Settings(BaseSettings):
         description="What a body in parts may leave in memory where an answer needs all rows at once; beyond it 413.",
     )
     max_ratio: float = Field(
-        200.0, ge=1, description="How many bytes a body may become for each one sent, once it is more than a part; beyond it 413."
+        200.0,
+        ge=1,
+        description="How many bytes a body may become for each one sent, once it is more than a part; beyond it 413.",
     )
     max_rows: int = Field(10**9, ge=1, description="Rows of a request; beyond it 413.")
     max_columns: int = Field(100_000, ge=1, description="Classes or labels of a prediction; beyond it 413.")

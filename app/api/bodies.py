@@ -105,11 +105,20 @@ async def _store(pieces: AsyncIterator[bytes], spool: Spool, memory: Hold, files
         files.take(len(piece) + (spool.n_bytes if spool.is_in_memory and not late else 0))
         late.append(piece)
         if sum(map(len, late)) >= FILE_BYTES:
-            await asyncio.to_thread(spool.write, b"".join(late))
-            memory.give_back()
-            late.clear()
+            await _flush(late, spool, memory)
     if late:
-        await asyncio.to_thread(spool.write, b"".join(late))
+        await _flush(late, spool, memory)
+
+
+async def _flush(late: list[bytes], spool: Spool, memory: Hold) -> None:
+    """Write to the file, waiting for the thread that does so even when nobody waits for this: it cannot be stopped."""
+    writing = asyncio.ensure_future(asyncio.to_thread(spool.write, b"".join(late)))
+    try:
+        await asyncio.shield(writing)
+    finally:
+        await asyncio.wait([writing])
+    late.clear()
+    memory.give_back()
 
 
 async def while_arriving(request: Request, max_bytes: int, work: Callable[[Check, Source], Result]) -> Result:
@@ -159,6 +168,8 @@ async def _streamed(
         pipe.end(ClientDisconnect)
         feeding.cancel()
         await asyncio.wait([feeding])
+        if not feeding.cancelled() and (unforeseen := feeding.exception()):
+            raise unforeseen
 
 
 async def _feed(request: Request, pieces: AsyncIterator[bytes], pipe: Pipe) -> None:
@@ -170,6 +181,9 @@ async def _feed(request: Request, pieces: AsyncIterator[bytes], pipe: Pipe) -> N
         pipe.end(ClientDisconnect)
     except (HTTPException, SurprisalError, ClientDisconnect) as error:
         pipe.end(partial(copy, error.with_traceback(None)))
+    except Exception:
+        pipe.end(ClientDisconnect)  # or the thread would wait for ever
+        raise
 
 
 async def _pieces(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:

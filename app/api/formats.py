@@ -15,9 +15,9 @@ from app.api.media import Format, encoding_of, format_of
 from app.api.query import query_options, refuse_query
 from app.api.schemas import score_request
 from app.api.spool import Spool
-from app.api.validation import check_width, pointer
-from app.core.tasks import COLUMN_NAMES, TaskName
-from app.errors import InvalidInput, TooLarge
+from app.api.validation import check_width
+from app.core.tasks import TaskName
+from app.errors import TooLarge
 from app.service import ScoreRequest
 from app.settings import Settings
 from app.wire import arrow, compression, csv, json, ndjson, npz, parquet
@@ -103,20 +103,12 @@ def _requests(body: Body, parts: Parts, settings: Settings, check: Check) -> Ite
     n_rows = 0
     for part in parts:
         check()
-        _check_fields(part)
         check_width(part, settings.max_columns)
         request = score_request(body.task, {**part, **body.options})
         n_rows += max(map(len, request.columns.values()))
         if n_rows > settings.max_rows:
             raise TooLarge(f"the body must hold at most {settings.max_rows} rows")
         yield request
-
-
-def _check_fields(part: Mapping[str, Any]) -> None:
-    for name in part:
-        if name not in COLUMN_NAMES and name != "slices":
-            detail = "must be a column of values, one a row; options stand in the query"
-            raise InvalidInput.at(pointer(name), "unknown_field", detail)
 
 
 def _checked(source: Source, check: Check) -> Iterator[bytes | bytearray]:

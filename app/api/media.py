@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from starlette.datastructures import Headers
 
 from app.errors import UnsupportedMediaType
-from app.wire.compression import ENCODINGS
+from app.wire.compression import DECODERS, ENCODINGS
 
 Format: TypeAlias = Literal["json", "npz", "arrow", "parquet", "ndjson", "csv"]
 
@@ -56,7 +56,7 @@ def encoding_of(headers: Headers) -> str:
     sent = headers.get("content-encoding", "").strip().lower()
     if sent in {"", "identity"}:
         return ""
-    if sent.removeprefix("x-") not in ENCODINGS:
+    if sent not in DECODERS:
         raise UnsupportedMediaType(f'Content-Encoding must be one of {", ".join(ENCODINGS)}, found "{sent[:80]}"')
     return sent
 

@@ -50,34 +50,39 @@ class Frame:
             self._telemetry.end(exchange, scope, begun)
 
     async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
-        async def receive_counted() -> Message:
-            message = await receive()
-            exchange.bytes_in += len(message.get("body", b""))
-            return message
-
-        async def send_headed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                exchange.status = message["status"]
-                message["headers"] = _with_own(message["headers"], exchange.request_id)
-            exchange.bytes_out += len(message.get("body", b""))
-            await send(message)
-
+        receive, send = _counted(exchange, receive, send)
         try:
-            await self._app(scope, receive_counted, send_headed)
+            await self._app(scope, receive, send)
         except ClientDisconnect:
             return  # nobody is left to answer
         except asyncio.CancelledError:
-            if exchange.status != NOT_BEGUN:
-                raise
-            # Only a server that ends cancels a request, and it takes no more of them: the answer is its end.
-            await problems.answer(scope, Unavailable("the service is ending"))(scope, receive, send_headed)
-        except (SurprisalError, HTTPException) as refusal:
-            await problems.answer(scope, refusal)(scope, receive, send_headed)
+            if exchange.status == NOT_BEGUN:
+                await problems.answer(scope, Unavailable("the service is ending"))(scope, receive, send)
+            raise
         except Exception as error:
-            exchange.error = error
+            if not isinstance(error, SurprisalError | HTTPException):
+                exchange.error = error
             if exchange.status != NOT_BEGUN:
                 raise  # half an answer is out: the server cuts the connection
-            await problems.answer(scope, error)(scope, receive, send_headed)
+            await problems.answer(scope, error)(scope, receive, send)
+
+
+def _counted(exchange: Exchange, receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """The two channels of a request; what passes is noted, and the answer gets its headers."""
+
+    async def receive_counted() -> Message:
+        message = await receive()
+        exchange.bytes_in += len(message.get("body", b""))
+        return message
+
+    async def send_headed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            exchange.status = message["status"]
+            message["headers"] = _with_own(message["headers"], exchange.request_id)
+        exchange.bytes_out += len(message.get("body", b""))
+        await send(message)
+
+    return receive_counted, send_headed
 
 
 class Linger:

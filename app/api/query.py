@@ -16,8 +16,6 @@ from app.errors import FieldError, InvalidInput
 
 FURTHER = ("include", "metrics", "bootstrap")
 NUMBER = re.compile(r"(?:(-)|\+)?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
-WORDS = ("unit", "normalization", "denominator", "bin_edges", "classes")
-"""Options whose values are texts, whatever they look like."""
 
 
 def query_names(task: TaskName) -> list[str]:
@@ -73,10 +71,10 @@ def _value(task: TaskName, name: str, texts: Sequence[str]) -> Any:
         return list(texts)
     kinds, several = _kinds(task)[name], len(texts) > 1 or "," in texts[0]
     if "array" in kinds and (several or "number" not in kinds):
-        return [_plain(name, item.strip()) for text in texts for item in text.split(",")]
+        return [_plain(item.strip()) for text in texts for item in text.split(",")]
     if len(texts) > 1:
         raise InvalidInput.at(pointer(name), "duplicate", f"must be sent once, found {len(texts)} values")
-    return _plain(name, texts[0])
+    return texts[0] if kinds == {"string"} else _plain(texts[0])
 
 
 @cache
@@ -86,10 +84,8 @@ def _kinds(task: TaskName) -> dict[str, set[str]]:
     return {name: {kind.get("type", "") for kind in p.get("anyOf", [p])} for name, p in properties.items()}
 
 
-def _plain(name: str, text: str) -> Any:
+def _plain(text: str) -> Any:
     """A number, or what else JSON makes of the text; the text itself where it is a word."""
-    if name in WORDS:
-        return text
     try:
         return orjson.loads(_as_json(text))
     except orjson.JSONDecodeError:

@@ -22,7 +22,7 @@ class Exchange:
 
     Attributes:
         status: 499 until an answer is begun, and for good if the client left before.
-        n_samples: Rows of a scoring request.
+        n_scored: Rows that were scored.
         error: What went wrong that nobody meant to.
     """
 
@@ -31,7 +31,7 @@ class Exchange:
     status: int = NOT_BEGUN
     bytes_in: int = 0
     bytes_out: int = 0
-    n_samples: int = 0
+    n_scored: int = 0
     error: Exception | None = None
 
 
@@ -65,8 +65,8 @@ class Telemetry:
         route = scope["route"].path if "route" in scope else UNMATCHED
         self._requests.labels(route, exchange.status).inc()
         self._seconds.labels(route).observe(seconds)
-        if exchange.n_samples:
-            self._samples.labels(route).inc(exchange.n_samples)
+        if exchange.n_scored:
+            self._samples.labels(route).inc(exchange.n_scored)
         facts = {name: getattr(exchange, name) for name in LOGGED} | {"route": route, "ms": round(seconds * 1000, 3)}
         if (error := exchange.error) is None:
             log.info("request", logger=LOGGER, **facts)

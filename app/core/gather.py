@@ -8,6 +8,7 @@ import numpy as np
 
 from app.core.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
+from app.core.grid import NotFinite
 from app.core.products import exact_dot, exact_power_sums, exact_power_sums_of
 from app.core.rows import Rows, blocks
 from app.core.rows.elements import ElementRows
@@ -167,7 +168,7 @@ class Chunk:
         numbers = {key: column for key, column in columns.items() if _holds_floats(column)}
         try:
             sums = exact_power_sums_of(list(numbers.values()))
-        except ValueError:
+        except NotFinite:
             return known
         return known | {key: _plain(len(self), own) for key, own in zip(numbers, sums, strict=True)}
 

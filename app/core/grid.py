@@ -21,6 +21,10 @@ _MIN_EXPONENT, _MAX_EXPONENT = -500, 480  # of a grid: so far neither shifts nor
 _ROOM = 5 << 15  # doubles: four levels and a rest of the longest chunk of a sum
 
 
+class NotFinite(ValueError):
+    """Exact sums take finite numbers."""
+
+
 class Room(threading.local):
     """Memory of one thread that every cut uses again: fresh memory costs more than the arithmetic done in it."""
 
@@ -65,7 +69,7 @@ def cut_of(values: FloatArray, bits: int, room: FloatArray) -> Cut:
     low = float(np.minimum.reduce(values))
     largest = max(float(np.maximum.reduce(values)), -low)
     if not math.isfinite(largest):
-        raise ValueError("exact sums take finite numbers")
+        raise NotFinite
     room = room[:, : len(values)]
     exponent = math.frexp(largest)[1] - bits + 1
     cut = Cut(exponent, bits, room[:0], values, done=not largest)

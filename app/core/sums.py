@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from app.core.columns import FloatArray, IntArray
-from app.core.grid import ROOM, buckets, cut_of
+from app.core.grid import ROOM, NotFinite, buckets, cut_of
 
 UNIT_EXPONENT = -1126
 ONE = 1 << -UNIT_EXPONENT
@@ -94,7 +94,7 @@ def _ratio_counts(numbers: list[float]) -> tuple[list[int], int]:
     try:
         ratios = [number.as_integer_ratio() for number in numbers]
     except (OverflowError, ValueError) as error:
-        raise ValueError("exact sums take finite numbers") from error
+        raise NotFinite from error
     n_bits = max([denominator.bit_length() for _, denominator in ratios], default=1)
     counts = [numerator << n_bits - denominator.bit_length() for numerator, denominator in ratios]
     return counts, 1 - UNIT_EXPONENT - n_bits

@@ -1,15 +1,14 @@
 """Content encodings, undone piece by piece and within limits."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
-from app.errors import MalformedBody, UnsupportedMediaType
+from app.errors import MalformedBody
 from app.wire.limits import Limits, Tally
 from app.wire.sources import Pieces, Readable, Source, exactly
 
-ENCODINGS = ("gzip", "zstd")
 PIECE = 1 << 18
 GZIP_PIECE = 1 << 14  # what is left of it is copied for each member, and members may be tiny
 GZIP_HEADER = 16 + zlib.MAX_WBITS
@@ -27,19 +26,12 @@ def decoded(source: Source, encoding: str, limits: Limits) -> Source:
     gzip may have many members and zstd many frames. The new source raises `MalformedBody` where the bytes are
     corrupt or end too soon, and `TooLarge` where they become too much; what the old one raises passes through.
 
-    Raises:
-        UnsupportedMediaType: An encoding other than gzip and zstd.
+    Args:
+        encoding: Of `DECODERS`.
     """
     tally = Tally(limits)
     encoded = Pieces(_counted(source, tally))
-    match encoding:
-        case "gzip" | "x-gzip":
-            pieces = _gunzipped(encoded)
-        case "zstd":
-            pieces = _unzstd(encoded)
-        case _:
-            raise UnsupportedMediaType(f"Content-Encoding must be {' or '.join(ENCODINGS)}")
-    return Pieces(_bounded(pieces, tally))
+    return Pieces(_bounded(DECODERS[encoding](encoded), tally))
 
 
 def _counted(source: Source, tally: Tally) -> Iterator[bytes | bytearray]:
@@ -131,3 +123,8 @@ def _frame_header(source: Source) -> bytes:
 def _window(descriptor: int) -> int:
     mantissa, exponent = descriptor & 7, descriptor >> 3
     return (8 + mantissa) << (7 + exponent)
+
+
+DECODERS: dict[str, Callable[[Pieces], Iterator[bytes]]] = {"gzip": _gunzipped, "x-gzip": _gunzipped, "zstd": _unzstd}
+ENCODINGS = ("gzip", "zstd")
+"""Those to tell of: the other is an old name."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from app.errors import TooLarge
 
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds on what a body may become.

@@ -1,6 +1,7 @@
 """Bodies that wait: for room, for a thread, or for their own end."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from threading import Event
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from app.api import bodies, spool
 from app.api.bodies import FILE_BYTES, START_BYTES
 from app.api.load import Load
+from app.errors import InvalidInput
 from app.main import create_app
 from app.settings import Settings
 from tests.api.clients import client_of
@@ -99,3 +101,45 @@ async def test_a_stream_may_be_no_longer_than_its_limit() -> None:
         body = ROW * (3 * START_BYTES // len(ROW))
         response = await client.post(SCORE, content=in_pieces(body), headers=NDJSON)
     assert (response.status_code, response.json()["code"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize("error", [InvalidInput.at("/labels", "code", "must"), ValueError("nobody meant this")])
+async def test_an_error_while_a_body_arrives_ends_the_request(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(n_bytes: int, _: int) -> None:
+        if n_bytes > 2 * START_BYTES:
+            raise error
+
+    monkeypatch.setattr(bodies, "_check_size", failing)
+    body = ROW * (3 * START_BYTES // len(ROW))
+    async with client_of(Settings(max_streams=1)) as client:
+        for _ in range(2):  # the one thread is free again
+            async with asyncio.timeout(30):
+                response = await client.post(SCORE, content=in_pieces(body), headers=NDJSON)
+            assert response.status_code == (422 if isinstance(error, InvalidInput) else 500)
+
+
+async def test_a_file_is_not_closed_under_the_thread_that_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, release = Event(), Event()
+    write = spool.Spool.write
+    written: list[int] = []
+
+    def held(self: spool.Spool, piece: bytes) -> None:
+        begun.set()
+        release.wait(30)
+        write(self, piece)
+        written.append(self.rewound().fileno())
+
+    monkeypatch.setattr(spool, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(spool.Spool, "write", held)
+    async with client_of(Settings()) as client:
+        sending = asyncio.create_task(client.post(SCORE, content=in_pieces(encoded("npz", MANY)), headers=NPZ))
+        await asyncio.to_thread(begun.wait, 30)
+        sending.cancel()
+        done, _ = await asyncio.wait([sending], timeout=0.1)
+        assert not done
+        release.set()
+        await asyncio.wait([sending])
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(written[0])

@@ -111,10 +111,11 @@ async def test_compressed_json(encoding: str, client: httpx.AsyncClient) -> None
     assert response.json() == plain.json()
 
 
-async def test_other_encodings_are_named(client: httpx.AsyncClient) -> None:
-    response = await client.post("/v1/score/binary", content=b"x", headers={"content-encoding": "br"})
+@pytest.mark.parametrize("encoding", ["br", "deflate", "x-zstd", "gzip, gzip"])
+async def test_other_encodings_are_named(encoding: str, client: httpx.AsyncClient) -> None:
+    response = await client.post("/v1/score/binary", content=b"x", headers={"content-encoding": encoding})
     assert response.status_code == 415
-    assert 'found "br"' in response.json()["detail"]
+    assert f'found "{encoding}"' in response.json()["detail"]
 
 
 @pytest.mark.parametrize("format_", MEDIA_TYPES)
@@ -305,7 +306,8 @@ async def test_limits_are_enforced(settings: dict[str, Any], format_: str, n_row
         response = await sent(client, "multiclass", format_, body)
         assert (response.status_code, response.json()["code"]) == (413, "too_large")
         small = encoded(format_, {"labels": [0, 1], "probabilities": [[0.5, 0.5], [1.0, 0.0]]})
-        assert (await sent(client, "multiclass", format_, small)).status_code in (200, 413)
+        too_wide = format_ == "csv" and "max_columns" in settings  # with the labels it has three columns
+        assert (await sent(client, "multiclass", format_, small)).status_code == (413 if too_wide else 200)
 
 
 async def test_a_body_that_decompresses_to_much_more_is_refused() -> None:

@@ -61,7 +61,7 @@ async def test_a_request_is_one_line_without_its_values(client: httpx.AsyncClien
         "status": 200,
         "bytes_in": len(response.request.content),
         "bytes_out": len(response.content),
-        "n_samples": 2,
+        "n_scored": 2,
     }
 
 

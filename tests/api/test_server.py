@@ -125,7 +125,7 @@ def test_a_request_is_answered_and_logged_under_its_id(server: Process) -> None:
     status, answer = post(server, BODY, **{"X-Request-ID": "socket-1"})
     assert (status, answer["n_samples"]) == (200, 3)
     line = server.wait_for("request")
-    assert (line["request_id"], line["status"], line["n_samples"]) == ("socket-1", 200, 3)
+    assert (line["request_id"], line["status"], line["n_scored"]) == ("socket-1", 200, 3)
     assert (line["level"], line["logger"]) == ("info", "surprisal.access")
     assert line["timestamp"].endswith("Z")
 

@@ -39,7 +39,7 @@ def add_json_route(
             response, n_scored = await attended(
                 request, resources.load.whole, _answered, work, task, body, accepted, resources.settings
             )
-        request.state.exchange.n_samples = n_scored
+        request.state.exchange.n_scored = n_scored
         return response
 
     router.add_api_route(

@@ -86,13 +86,13 @@ def _decoded(
 ) -> tuple[Response, int]:
     check()
     content = service.score(json_request(body.task, fields, resources.settings))
-    return accepted.answer(content), content["n_samples"]
+    return accepted.answer(content), content["n_scored"]
 
 
 async def _by_parts(request: Request, body: Body, accepted: Accepted, resources: Resources) -> tuple[Response, int]:
     def work(check: Check, source: Source) -> tuple[Response, int]:
         content = scored(body, source, resources.settings, check)
-        return accepted.answer(content), content["n_samples"]
+        return accepted.answer(content), content["n_scored"]
 
     max_bytes = limits_of(body.format, resources.settings).max_decoded_bytes
     if body.format in STREAMED:
@@ -101,8 +101,8 @@ async def _by_parts(request: Request, body: Body, accepted: Accepted, resources:
         return await attended(request, resources.load.whole, work, file)
 
 
-def _noted(request: Request, response: Response, n_samples: int) -> Response:
-    request.state.exchange.n_samples = n_samples
+def _noted(request: Request, response: Response, n_scored: int) -> Response:
+    request.state.exchange.n_scored = n_scored
     return response
 
 
