@@ -22,7 +22,10 @@ _ROOM = 5 << 15  # doubles: four levels and a rest of the longest chunk of a sum
 
 
 class NotFinite(ValueError):
-    """Exact sums take finite numbers."""
+    """A number that is infinite, or none, among those to add up."""
+
+    def __init__(self) -> None:
+        super().__init__("exact sums take finite numbers")
 
 
 class Room(threading.local):

@@ -272,7 +272,7 @@ async def test_even_a_small_fit_leaves_the_event_loop(
     await calibrated(client, "binary", BINARY)
     assert threads
     assert threading.current_thread() not in threads
-    assert log_lines[-1]["n_samples"] == 6
+    assert log_lines[-1]["n_scored"] == 6
 
 
 @pytest.mark.parametrize("task", CALIBRATED)

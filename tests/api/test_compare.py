@@ -229,7 +229,7 @@ async def test_nothing_scored_is_undefined(client: httpx.AsyncClient) -> None:
 
 async def test_rows_are_counted(client: httpx.AsyncClient, log_lines: list[EventDict]) -> None:
     await compared(client, "multiclass", BODIES["multiclass"])
-    assert log_lines[-1]["n_samples"] == 4
+    assert log_lines[-1]["n_scored"] == 4
 
 
 async def problem_of(client: httpx.AsyncClient, task: str, body: object) -> dict[str, Any]:

@@ -99,4 +99,4 @@ async def test_many_at_once_do_not_mix(client: httpx.AsyncClient, log_lines: lis
     assert [answer["metrics"] for answer in answers] == [
         (await scored(client, "multiclass", body))["metrics"] for body in bodies
     ]
-    assert sorted(line["n_samples"] for line in log_lines[: len(sizes)]) == sorted(sizes)
+    assert sorted(line["n_scored"] for line in log_lines[: len(sizes)]) == sorted(sizes)
