@@ -96,23 +96,23 @@ async def spooled(request: Request, max_bytes: int) -> AsyncIterator[BinaryIO]:
 
 
 async def _store(pieces: AsyncIterator[bytes], spool: Spool, memory: Hold, files: Hold) -> None:
-    late: list[bytes] = []
+    late = bytearray()
     async for piece in pieces:
         if not late and spool.fits(piece):
             memory.take(len(piece))
             spool.write(piece)
             continue
         files.take(len(piece) + (spool.n_bytes if spool.is_in_memory and not late else 0))
-        late.append(piece)
-        if sum(map(len, late)) >= FILE_BYTES:
+        late += piece
+        if len(late) >= FILE_BYTES:
             await _flush(late, spool, memory)
     if late:
         await _flush(late, spool, memory)
 
 
-async def _flush(late: list[bytes], spool: Spool, memory: Hold) -> None:
+async def _flush(late: bytearray, spool: Spool, memory: Hold) -> None:
     """Write to the file, waiting for the thread that does so even when nobody waits for this: it cannot be stopped."""
-    writing = asyncio.ensure_future(asyncio.to_thread(spool.write, b"".join(late)))
+    writing = asyncio.ensure_future(asyncio.to_thread(spool.write, late))
     try:
         await asyncio.shield(writing)
     finally:

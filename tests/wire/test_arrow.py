@@ -13,17 +13,10 @@ from app.errors import InvalidInput, MalformedBody, SurprisalError, TooLarge
 from app.wire import arrow
 from app.wire.ipc import CONTINUATION
 from app.wire.limits import Limits
+from tests.wire.streams import stream
 
 LIMITS = Limits(max_decoded_bytes=1 << 28, max_ratio=1000, max_part_bytes=1 << 24, max_columns=40)
 END = CONTINUATION + bytes(4)
-
-
-def stream(*batches: pa.RecordBatch, **options: Any) -> bytes:
-    out = io.BytesIO()
-    with pa.ipc.new_stream(out, batches[0].schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
-        for batch in batches:
-            writer.write_batch(batch)
-    return out.getvalue()
 
 
 def batch(**columns: Any) -> pa.RecordBatch:

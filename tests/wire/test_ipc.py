@@ -15,18 +15,11 @@ from app.wire import arrow
 from app.wire.arrays import PART_BYTES
 from app.wire.ipc import MAX_DICTIONARY_BYTES, SMALLER
 from app.wire.limits import Limits
+from tests.wire.streams import stream
 
 LIMITS = Limits(max_decoded_bytes=1 << 30, max_ratio=1000, max_part_bytes=1 << 25, max_columns=40)
 MEBIBYTE = 1 << 20
 END = b"\xff\xff\xff\xff" + bytes(4)
-
-
-def stream(*batches: pa.RecordBatch, **options: Any) -> bytes:
-    out = io.BytesIO()
-    with pa.ipc.new_stream(out, batches[0].schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
-        for batch in batches:
-            writer.write_batch(batch)
-    return out.getvalue()
 
 
 def read(body: bytes, limits: Limits = LIMITS) -> list[dict[str, Any]]:
