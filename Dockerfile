@@ -1,15 +1,25 @@
 FROM python:3.13-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+# A compiler, as new as Debian has it for the base; it ends with this stage.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y -q --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
-COPY requirements/run.txt requirements/run.txt
+COPY requirements requirements
 # pip stays outside the environment; the test suites that libraries bring along stay out of the image, and so do the
 # parts of pyarrow that speak to other machines, and its headers.
 RUN python -m venv --without-pip /venv \
     && pip --python /venv/bin/python install -q --require-hashes --only-binary :all: -r requirements/run.txt \
     && find /venv \( -name tests -o -path '*/pyarrow/include' \) -type d -prune -exec rm -rf {} + \
     && find /venv/lib/*/site-packages/pyarrow -regex '.*/\(lib\)?\(arrow\)?_\(flight\|s3\|s3fs\)\..*' -delete
+RUN python -m venv --without-pip /venv-build \
+    && pip --python /venv-build/bin/python install -q --require-hashes --only-binary :all: -r requirements/build.txt
+COPY pyproject.toml pyproject.toml
 COPY app app
-RUN python -m compileall -q --invalidation-mode unchecked-hash app
+RUN /venv-build/bin/python -W ignore -c 'import setuptools; setuptools.setup()' -q build_ext --inplace \
+    && rm app/core/kernels/*.[ch] \
+    && python -m compileall -q --invalidation-mode unchecked-hash app
 
 FROM python:3.13-slim
 # The base has no bytecode of the standard library, and nothing may be written later: this takes a second off the start.

@@ -1,5 +1,6 @@
 # Two environments, each made from its own lock: .venv runs the service and holds nothing else, so that
 # what is served here is what the image serves; .venv-dev holds the same pins and the tools besides.
+# A third, .venv-build, holds what compiles the C of the core, and is not looked at again until the C changes.
 PYTHON ?= python3
 # The products of the core are too small for OpenBLAS to share out; the service has threads of its own.
 export OPENBLAS_NUM_THREADS ?= 1
@@ -7,12 +8,14 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 RUN := .venv/bin/
 DEV := .venv-dev/bin/
+KERNELS := app/core/kernels/compiled.abi3.so
 
 # A stamp is named for the lock and the interpreter it was made from and is written last, inside the environment:
 # another lock, another Python or an interrupted install means a missing stamp, and the environment is made anew.
 key = $(shell { cat requirements/$(1).txt; $(PYTHON) -VV; } 2>&1 | cksum | tr -dc 0-9)
 RUN_STAMP := .venv/made-$(call key,run)
 DEV_STAMP := .venv-dev/made-$(call key,dev)
+BUILD_STAMP := .venv-build/made-$(call key,build)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -21,7 +24,7 @@ DEV_STAMP := .venv-dev/made-$(call key,dev)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-serve: $(RUN_STAMP) ## serve on HOST:PORT, by default 127.0.0.1:8000
+serve: $(KERNELS) $(RUN_STAMP) ## serve on HOST:PORT, by default 127.0.0.1:8000
 	exec $(RUN)python -m app --host $(HOST) --port $(PORT)
 
 test: lint types openapi-check ## every check: format, lint, types, layers, OpenAPI, tests with coverage
@@ -39,35 +42,37 @@ lint: $(DEV_STAMP) ## check the format, the rules of style and the layers
 types: $(DEV_STAMP) ## check the types of app and tests
 	$(DEV)mypy
 
-openapi: $(DEV_STAMP) ## write openapi/openapi.json from the code
+openapi: $(KERNELS) $(DEV_STAMP) ## write openapi/openapi.json from the code
 	$(DEV)python -m app.api.openapi
 
 .PHONY: openapi-check
-openapi-check: $(DEV_STAMP)
+openapi-check: $(KERNELS) $(DEV_STAMP)
 	$(DEV)python -m app.api.openapi --check
 
-bench: $(DEV_STAMP) ## time everything beside its peers and the limit, and write it down (BENCH_FLAGS=--quick ...)
+bench: $(KERNELS) $(DEV_STAMP) ## time everything beside its peers and the limit, and write it down (BENCH_FLAGS=--quick ...)
 	$(DEV)python -m benchmarks $(BENCH_FLAGS)
 
 .PHONY: bench-micro
-bench-micro: $(DEV_STAMP)
+bench-micro: $(KERNELS) $(DEV_STAMP)
 	$(DEV)pytest benchmarks/micro
 
 container: ## build the image surprisal
 	docker build -t surprisal .
 
-env: $(DEV_STAMP) ## make the environment of the tests
+env: $(KERNELS) $(DEV_STAMP) ## compile the C, and make the environment of the tests
 
 # Keeps the pins that still fit; `make lock LOCK_FLAGS=--upgrade` moves them all to the newest.
 lock: .venv-lock/bin/uv ## write requirements/*.txt from pyproject.toml
-	$(COMPILE) -o requirements/run.txt
-	$(COMPILE) --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(COMPILE) pyproject.toml -o requirements/run.txt
+	$(COMPILE) pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])' \
+		| $(COMPILE) - -o requirements/build.txt
 
-COMPILE = .venv-lock/bin/uv pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes \
+COMPILE = .venv-lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' $(LOCK_FLAGS)
 
-clean: ## remove the environments and every cache
-	rm -rf benchmarks/.venv-* .venv .venv-dev .venv-lock .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+clean: ## remove the environments, what was compiled and every cache
+	rm -rf $(KERNELS) benchmarks/.venv-* .venv .venv-build .venv-dev .venv-lock build *.egg-info .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 	find app tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: python
@@ -82,7 +87,18 @@ python:
 
 $(RUN_STAMP): LOCK := run
 $(DEV_STAMP): LOCK := dev
-$(RUN_STAMP) $(DEV_STAMP): | python
+$(BUILD_STAMP): LOCK := build
+$(RUN_STAMP) $(DEV_STAMP) $(BUILD_STAMP): | python
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/$(LOCK).txt
 	touch $@
+
+# The headers of Python include those of C: what reads them is a compiler with all that it needs. Forced, because make
+# has seen what setuptools would not: other flags in pyproject.toml, another setuptools.
+$(KERNELS): $(wildcard app/core/kernels/*.[ch]) pyproject.toml $(BUILD_STAMP)
+	@echo '#include <Python.h>' | $$($(PYTHON) -c 'import os, sysconfig; \
+		print(os.getenv("CC") or sysconfig.get_config_var("CC"), "-I" + sysconfig.get_path("include"))') \
+		-fsyntax-only -x c - 2>/dev/null || { \
+		echo 'Surprisal needs a C compiler and the headers of Python (Debian: gcc, libc6-dev, python3-dev).' >&2; exit 1; }
+	.venv-build/bin/python -W ignore -c 'import setuptools; setuptools.setup()' -q \
+		build_ext --force --inplace --build-lib .venv-build/lib --build-temp .venv-build/objects

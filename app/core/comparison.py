@@ -11,7 +11,7 @@ from scipy.special import stdtr
 
 from app.core.columns import FloatArray
 from app.core.pairing import Residuals, Sample
-from app.core.products import exact_dot
+from app.core.sums import exact_dot
 from app.core.values import Value, undefined
 
 _ULPS = 4 * np.finfo(np.float64).eps

@@ -8,14 +8,12 @@ import numpy as np
 
 from app.core.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
-from app.core.grid import NotFinite
-from app.core.products import exact_dot, exact_power_sums, exact_power_sums_of
 from app.core.rows import Rows, blocks
 from app.core.rows.elements import ElementRows
 from app.core.rows.tokens import TokenRows
 from app.core.segments import segment_sums
 from app.core.state import GroupSums, Moments
-from app.core.sums import ONE, UNIT_EXPONENT, exact_sum
+from app.core.sums import ONE, UNIT_EXPONENT, NotFinite, exact_dot, exact_power_sums, exact_sum
 from app.core.tables import (
     calibration,
     class_frequencies,
@@ -167,10 +165,10 @@ class Chunk:
         known = {key: _plain(len(self), _hits(column)) for key, column in columns.items() if not _holds_floats(column)}
         numbers = {key: column for key, column in columns.items() if _holds_floats(column)}
         try:
-            sums = exact_power_sums_of(list(numbers.values()))
+            sums = {key: exact_power_sums(column) for key, column in numbers.items()}
         except NotFinite:
             return known
-        return known | {key: _plain(len(self), own) for key, own in zip(numbers, sums, strict=True)}
+        return known | {key: _plain(len(self), own) for key, own in sums.items()}
 
     def _moments_of(self, column: Any, v: FloatArray) -> Moments:
         column = np.zeros(len(self)) if column is None else column

@@ -1,5 +1,6 @@
 """The derivative of the reported cross-entropy by the prediction that was sent, element by element."""
 
+import math
 from typing import Any, TypeVar
 
 import numpy as np
@@ -65,7 +66,7 @@ def _weighted(slopes: FloatArray, batch: Batch, rows: Any) -> FloatArray:
 def _token_gradient(batch: Batch, documents: Ragged, scale: float) -> FloatArray:
     low, high = -np.inf, 0.0
     if batch.options.epsilon:
-        low, high = np.log(batch.options.epsilon), np.log1p(-batch.options.epsilon)
+        low, high = math.log(batch.options.epsilon), math.log1p(-batch.options.epsilon)
     slopes = np.where((documents.values < low) | (documents.values > high), 0.0, -scale)
     if batch.sample_weight is not None:
         slopes = slopes * np.repeat(batch.sample_weight, np.diff(documents.offsets))

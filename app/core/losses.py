@@ -1,9 +1,8 @@
 """Losses, entropies and scores of each sample.
 
-Arrays over classes are class-major, (k, n): one row a class, one column a sample. Of few classes they lie so in memory
-too, and a sum over classes adds whole rows, in class order; of many, where each sample is long enough to be summed on
-its own, they are the transposed view of what was sent. The order of a sum depends on k alone: that is why a sample's
-numbers never depend on the samples beside it.
+Arrays over classes are class-major, (k, n): one row a class, one column a sample. In memory a sample's numbers stand
+side by side, as they were sent: the arrays are transposed views. The order of a sum over classes depends on k alone;
+that is why a sample's numbers never depend on the samples beside it.
 """
 
 import math
@@ -12,31 +11,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core import kernels
 from app.core.columns import BoolArray, FloatArray, IntArray
-
-_MANY_CLASSES = 96
 
 NATS_PER_UNIT = {"nats": 1.0, "bits": math.log(2.0), "hartleys": math.log(10.0)}
 
 
 def class_sum(values: FloatArray) -> FloatArray:
-    """Sum over the classes of (k, n), (n,): in class order, or of many classes pairwise.
-
-    NumPy sums a single column pairwise and several columns in order; both must give the same bits.
-    """
-    if len(values) >= _MANY_CLASSES:
-        pairwise: FloatArray = np.add.reduce(np.ascontiguousarray(values.T), axis=1)
-        return pairwise
-    single = values.shape[1] == 1
-    totals: FloatArray = np.add.accumulate(values, axis=0)[-1] if single else np.add.reduce(values, axis=0)
-    return totals
+    """Sum over the classes of (k, n), (n,): in four lanes, class c in lane c mod 4."""
+    return kernels.row_sums(values.T)
 
 
 def class_major(values: NDArray[Any]) -> FloatArray:
-    """Rows (n, k) of any number type as doubles (k, n), which may be a view."""
-    if values.shape[1] >= _MANY_CLASSES:
-        return np.ascontiguousarray(values, dtype=np.float64).T
-    return np.array(values.T, dtype=np.float64, order="C")
+    """Rows (n, k) of any number type as doubles (k, n), a view where they are doubles already."""
+    return np.ascontiguousarray(values, dtype=np.float64).T
 
 
 def flat_index(labels: IntArray, values: FloatArray) -> IntArray:
@@ -59,8 +47,19 @@ def one_hot(labels: IntArray, n_classes: int) -> FloatArray:
 
 def log_sum_exp(values: FloatArray) -> FloatArray:
     """log of the sum over classes of e**x, of (k, n), (n,): max + log(1 + the other exponentials over the largest)."""
-    top: FloatArray = values.max(axis=0)
-    return top + np.log1p(other_exponentials(np.exp(values - np.where(np.isneginf(top), 0.0, top))))
+    top, _ = largest(values)
+    floor = np.where(np.isneginf(top), 0.0, top)
+    return top + kernels.log1p(other_exponentials(exponentials(values, floor)))
+
+
+def largest(values: FloatArray) -> tuple[FloatArray, IntArray]:
+    """The largest of the classes of (k, n), (n,), and the first class that has it."""
+    return kernels.row_maxima(values.T)
+
+
+def exponentials(values: FloatArray, top: FloatArray) -> FloatArray:
+    """e**(x - top) over (k, n), of numbers (n,) that are the largest of their sample."""
+    return kernels.row_exponentials(values.T, top).T
 
 
 def other_exponentials(exponentials: FloatArray) -> FloatArray:
@@ -69,19 +68,17 @@ def other_exponentials(exponentials: FloatArray) -> FloatArray:
     The largest term is kept out of the sum, so that a result near the maximum keeps its digits (Blanchard, Higham,
     Higham, "Accurately computing the log-sum-exp and softmax functions", IMA J. Numer. Anal. 41, 2021).
     """
-    ones = np.floor(exponentials)
-    n_ones = class_sum(ones)
-    return class_sum(np.subtract(exponentials, ones, out=ones)) + (n_ones - 1.0)
+    return kernels.row_others(exponentials.T)
 
 
 def softplus(x: FloatArray) -> FloatArray:
     """log(1 + e**x), element by element, without overflow: max(x, 0) + log1p(e**-|x|)."""
-    return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
+    return np.maximum(x, 0.0) + kernels.log1p(kernels.exp(-np.abs(x)))
 
 
 def expit(x: FloatArray) -> FloatArray:
     """1 / (1 + e**-x), element by element, with full relative accuracy on both sides."""
-    small = np.exp(-np.abs(x))
+    small = kernels.exp(-np.abs(x))
     return np.where(x >= 0.0, 1.0, small) / (1.0 + small)
 
 
@@ -114,17 +111,12 @@ def cross_entropy(targets: FloatArray, log_probabilities: FloatArray) -> FloatAr
     >>> cross_entropy(np.array([[0.5], [0.5], [0.0]]), np.log([[0.25], [0.25], [0.5]]))
     array([1.38629436])
     """
-    return 0.0 - class_sum(product(targets, log_probabilities))
+    return 0.0 - kernels.row_products(targets.T, log_probabilities.T)
 
 
 def entropy(probabilities: FloatArray, log_probabilities: FloatArray) -> FloatArray:
     """-sum_c p_c log p_c over (k, n), (n,); in nats, with 0 log 0 = 0."""
-    terms = probabilities * log_probabilities
-    totals = class_sum(terms)
-    if np.isnan(totals).any():
-        terms[probabilities == 0.0] = 0.0
-        totals = class_sum(terms)
-    return 0.0 - totals
+    return 0.0 - kernels.row_products(probabilities.T, log_probabilities.T)
 
 
 def binary_cross_entropy(
@@ -145,12 +137,9 @@ def brier_score(targets: FloatArray, probabilities: FloatArray) -> FloatArray:
     return class_sum(difference)
 
 
-def label_brier_score(labels: IntArray, at_label: FloatArray, probabilities: FloatArray) -> FloatArray:
-    """`brier_score` of one-hot targets, to the same bits, without making them; `at_label` (n,) is of the labels."""
-    squares = probabilities * probabilities
-    miss = at_label - 1.0
-    squares.ravel(order="K")[flat_index(labels, squares)] = miss * miss
-    return class_sum(squares)
+def label_brier_score(labels: IntArray, probabilities: FloatArray) -> FloatArray:
+    """`brier_score` of one-hot targets, to the same bits, without making them."""
+    return kernels.row_errors(probabilities.T, labels)
 
 
 def focal_weight(probabilities: FloatArray, gamma: float) -> FloatArray:

@@ -9,11 +9,10 @@ import numpy as np
 from app.core.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.lazy import lazy
-from app.core.products import exact_dot
 from app.core.rows import blocks, chunks
 from app.core.segments import segment_sums
 from app.core.state import Moments
-from app.core.sums import exact_sum
+from app.core.sums import exact_dot, exact_sum
 from app.core.tables import weighted
 from app.core.uncertainty import mean
 from app.core.values import Value

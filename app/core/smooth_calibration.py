@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from app.core import kernels
 from app.core.columns import FloatArray
 from app.core.levels import Levels
 from app.core.values import Value
@@ -54,7 +55,7 @@ def _smoothed_size(waves: FloatArray, bandwidth: float) -> float:
     """The integral over [0, 1] of the absolute value of masses that a reflected Gaussian smoothed."""
     exponents = bandwidth**2 * _DECAY
     damped = waves[: np.searchsorted(exponents, _NOTHING)]
-    damped = damped * np.exp(-exponents[: len(damped)])
+    damped = damped * kernels.exp(-exponents[: len(damped)])
     density = np.abs(np.fft.irfft(damped, 2 * _CELLS)[: _CELLS + 1])
     return float(density.sum() - 0.5 * (density[0] + density[-1]))
 

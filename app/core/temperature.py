@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core import losses
+from app.core import kernels, losses
 from app.core.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.rows import block_rows
@@ -73,8 +73,8 @@ def scores(batch: Batch, rows: IntArray) -> FloatArray:
         return _finite(values)
     if batch.form == "log_probabilities":
         return np.maximum(values, LOG_FLOOR)
-    logs: FloatArray = np.log(np.maximum(values, FLOOR))
-    return logs - np.log(np.maximum(1.0 - values, FLOOR)) if batch.task == "binary" else logs
+    logs = kernels.log(np.maximum(values, FLOOR))
+    return logs - kernels.log(np.maximum(1.0 - values, FLOOR)) if batch.task == "binary" else logs
 
 
 def _finite(logits: FloatArray) -> FloatArray:
@@ -137,7 +137,7 @@ class _Block(NamedTuple):
     def slope(self, temperature: float) -> tuple[int, int]:
         """Sums of a (E_p[x] - x_c) and of a Var_p(x) over rows and classes, x = scores / temperature, p its softmax."""
         x = self.scores / temperature
-        p = np.exp(x)
+        p = kernels.exp(x)
         p /= losses.class_sum(p)
         mean = losses.class_sum(p * x)
         p *= (x - mean) ** 2
@@ -147,8 +147,8 @@ class _Block(NamedTuple):
 
 def _block(batch: Batch, rows: IntArray) -> _Block:
     found = scores(batch, rows)
-    classes = np.stack([np.zeros_like(found), found]) if found.ndim == 1 else losses.class_major(found)
-    classes -= classes.max(axis=0)
+    classes = losses.class_major(np.stack([np.zeros_like(found), found], axis=1) if found.ndim == 1 else found)
+    classes = classes - losses.largest(classes)[0]
     shares = class_shares(batch, smoothed_targets(batch, rows))
     weight = None if batch.sample_weight is None else batch.sample_weight[rows]
     return _Block(classes, losses.class_sum(shares), losses.class_sum(shares * classes), weight)

@@ -5,9 +5,8 @@ from functools import lru_cache
 
 from scipy.special import stdtrit
 
-from app.core.products import SQUARE_ONE
 from app.core.state import Moments
-from app.core.sums import ONE
+from app.core.sums import ONE, SQUARE_ONE
 from app.core.values import INFINITE, Value, undefined
 
 

@@ -1,8 +1,10 @@
 """Rows over k classes: the tasks multiclass and distributions. Arrays are class-major, (k, n)."""
 
+import math
+
 import numpy as np
 
-from app.core import divergences, losses
+from app.core import divergences, kernels, losses
 from app.core.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.lazy import lazy
@@ -52,7 +54,7 @@ class ClassRows:
             return self._unclipped(self._scores)
         if self._is_softmax:
             return self._exponentials / (1.0 + self._others)
-        return np.exp(self._scores)
+        return kernels.exp(self._scores)
 
     @property
     def _is_softmax(self) -> bool:
@@ -61,8 +63,7 @@ class ClassRows:
     @lazy
     def _exponentials(self) -> FloatArray:
         """(k, n) e**x over that of the largest x."""
-        exponents = self._scores - self._best
-        return np.exp(exponents, out=exponents)
+        return losses.exponentials(self._scores, self._best)
 
     @lazy
     def _others(self) -> FloatArray:
@@ -76,7 +77,7 @@ class ClassRows:
         """What the loss takes the logarithm of, or that, of scores (k, n) or of those of the labels, (n,)."""
         if self._is_softmax:
             shifted = scores - self._best
-            shifted -= np.log1p(self._others)
+            shifted -= kernels.log1p(self._others)
             return shifted
         return scores / self._total if self._renormalizes else scores
 
@@ -84,8 +85,8 @@ class ClassRows:
         """Logarithms of the clipped probabilities, of scores (k, n) or of those of the labels, (n,)."""
         epsilon, unclipped = self.options.epsilon, self._unclipped(scores)
         if self._form == "probabilities":
-            return np.log(losses.clipped(unclipped, epsilon))
-        return np.clip(unclipped, np.log(epsilon), np.log1p(-epsilon)) if epsilon else unclipped
+            return kernels.log(losses.clipped(unclipped, epsilon))
+        return np.clip(unclipped, math.log(epsilon), math.log1p(-epsilon)) if epsilon else unclipped
 
     @lazy
     def log_probabilities(self) -> FloatArray:
@@ -105,8 +106,7 @@ class ClassRows:
     @property
     def predicted(self) -> IntArray:
         """The top class, the first of equals."""
-        predicted: IntArray = self._scores.argmax(axis=0)
-        return predicted
+        return self._top[1]
 
     @property
     def label_columns(self) -> IntArray:
@@ -203,13 +203,13 @@ class ClassRows:
     def target_entropy(self) -> FloatArray | None:
         if self.hard:
             return None
-        return losses.cross_entropy(self._weighted, np.log(self._smoothed))
+        return losses.cross_entropy(self._weighted, kernels.log(self._smoothed))
 
     @lazy
     def kl_divergence(self) -> FloatArray:
         if self.hard:
             return self.cross_entropy
-        return divergences.kl_divergence(self._weighted, np.log(self._smoothed), self.log_probabilities)
+        return divergences.kl_divergence(self._weighted, kernels.log(self._smoothed), self.log_probabilities)
 
     @lazy
     def predictive_entropy(self) -> FloatArray:
@@ -222,7 +222,7 @@ class ClassRows:
     @lazy
     def brier_score(self) -> FloatArray:
         if self._targets is None:
-            return losses.label_brier_score(self.labels, self.label_probabilities, self.probabilities)
+            return losses.label_brier_score(self.labels, self.probabilities)
         return losses.brier_score(self._targets, self.probabilities)
 
     @lazy
@@ -238,21 +238,20 @@ class ClassRows:
             return 1.0 / (1.0 + self._others)
         if self.probabilities is self._scores:
             return self._best
-        top: FloatArray = self.probabilities.max(axis=0)
-        return top
+        return losses.largest(self.probabilities)[0]
 
     @lazy
+    def _top(self) -> tuple[FloatArray, IntArray]:
+        return losses.largest(self._scores)
+
+    @property
     def _best(self) -> FloatArray:
-        best: FloatArray = self._scores.max(axis=0)
-        return best
+        return self._top[0]
 
     @lazy
     def accuracy(self) -> BoolArray:
         """Whether the top class is the label; the first of equal classes is on top."""
-        best = self._best
-        at_best = self._scores == best
-        untied = np.count_nonzero(at_best) == len(best)
-        return np.equal(*((self._own, best) if untied else (at_best.argmax(axis=0), self.labels)))
+        return np.equal(self.predicted, self.labels)
 
     @lazy
     def frequency(self) -> FloatArray | BoolArray:
@@ -270,7 +269,7 @@ class ClassRows:
 
     @lazy
     def reverse_kl_divergence(self) -> FloatArray:
-        return divergences.kl_divergence(self.clipped_probabilities, self.log_probabilities, np.log(self.targets))
+        return divergences.kl_divergence(self.clipped_probabilities, self.log_probabilities, kernels.log(self.targets))
 
     @lazy
     def js_divergence(self) -> FloatArray:

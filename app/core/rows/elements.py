@@ -1,11 +1,12 @@
 """Rows of independent yes-or-no elements: the tasks binary (one a row) and multilabel (l a row), arrays (l, n)."""
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core import losses
+from app.core import kernels, losses
 from app.core.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.lazy import lazy
@@ -104,7 +105,7 @@ class ElementRows:
     def _exact_logs(self) -> tuple[FloatArray, FloatArray]:
         if self._logits:
             return -losses.softplus(-self._scores), -losses.softplus(self._scores)
-        return np.log(self._scores), np.log1p(-self._scores)
+        return kernels.log(self._scores), kernels.log1p(-self._scores)
 
     @lazy
     def _logs(self) -> tuple[FloatArray, FloatArray]:
@@ -113,7 +114,7 @@ class ElementRows:
         if not epsilon:
             return log_p, log_not_p
         # the logarithms are clipped, not the probabilities: 1 - (1 - epsilon) is not epsilon
-        bounds = np.log(epsilon), np.log1p(-epsilon)
+        bounds = math.log(epsilon), math.log1p(-epsilon)
         return np.clip(log_p, *bounds), np.clip(log_not_p, *bounds)
 
     @property
@@ -180,15 +181,15 @@ class ElementRows:
         if self.hard:
             return None
         t = self._smoothed
-        return self._row_sum(losses.binary_cross_entropy(t, np.log(t), np.log1p(-t), self._pos_weight))
+        return self._row_sum(losses.binary_cross_entropy(t, kernels.log(t), kernels.log1p(-t), self._pos_weight))
 
     @lazy
     def kl_divergence(self) -> FloatArray:
         if self.hard:
             return self.cross_entropy
         t, (log_p, log_not_p) = self._smoothed, self._logs
-        positive = losses.product(self._pos_weight * t, np.where(t > 0.0, np.log(t) - log_p, 0.0))
-        negative = losses.product(1.0 - t, np.where(t < 1.0, np.log1p(-t) - log_not_p, 0.0))
+        positive = losses.product(self._pos_weight * t, np.where(t > 0.0, kernels.log(t) - log_p, 0.0))
+        negative = losses.product(1.0 - t, np.where(t < 1.0, kernels.log1p(-t) - log_not_p, 0.0))
         return self._row_sum(positive + negative)
 
     @lazy

@@ -1,7 +1,10 @@
 """Rows of the task tokens: one document each, a list of natural log-probabilities of observed tokens."""
 
+import math
+
 import numpy as np
 
+from app.core import kernels
 from app.core.batches import Batch
 from app.core.columns import FloatArray, IntArray, Ragged
 from app.core.lazy import lazy
@@ -43,19 +46,19 @@ class TokenRows:
         """Summed over the tokens of each document."""
         tokens = self._values.astype(np.float64, copy=False)
         if self.options.epsilon:
-            tokens = np.clip(tokens, np.log(self.options.epsilon), np.log1p(-self.options.epsilon))
+            tokens = np.clip(tokens, math.log(self.options.epsilon), math.log1p(-self.options.epsilon))
         return 0.0 - np.add.reduceat(tokens, self._starts)
 
     @lazy
     def clipped(self) -> FloatArray:
         """Documents in which epsilon moved a probability."""
-        outside = (self._values < np.log(self.options.epsilon)) | (self._values > np.log1p(-self.options.epsilon))
+        outside = (self._values < math.log(self.options.epsilon)) | (self._values > math.log1p(-self.options.epsilon))
         return np.logical_or.reduceat(outside, self._starts)
 
     @lazy
     def macro_perplexity(self) -> FloatArray:
         """exp of the mean loss of each document."""
-        return np.exp(self.cross_entropy / self.size)
+        return kernels.exp(self.cross_entropy / self.size)
 
     @property
     def n_bytes(self) -> FloatArray:

@@ -1,0 +1,79 @@
+"""The inner loops of the core, compiled from C: elementary functions and sums over rows, in the same bits everywhere.
+
+NumPy's own logarithm and its sums differ in their last bits between processors; these do not.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+try:
+    from app.core.kernels import compiled
+except ImportError as error:
+    raise ImportError("app.core.kernels.compiled is missing: `make serve` and `make test` build it, with cc") from error
+
+FloatArray = NDArray[np.float64]
+
+
+def log(x: ArrayLike) -> FloatArray:
+    """The natural logarithm, element by element, to less than one unit in the last place."""
+    return _elementwise(compiled.log, x)
+
+
+def log1p(x: ArrayLike) -> FloatArray:
+    """log(1 + x), element by element, to less than two units in the last place."""
+    return _elementwise(compiled.log1p, x)
+
+
+def exp(x: ArrayLike) -> FloatArray:
+    """e**x, element by element, to about one unit in the last place."""
+    return _elementwise(compiled.exp, x)
+
+
+def _elementwise(loop: Callable[[Any, Any], None], x: ArrayLike) -> FloatArray:
+    values = np.asarray(x, np.float64)
+    out = np.empty_like(values)
+    loop(values.ravel("K"), out.ravel("K"))
+    return out
+
+
+def row_sums(x: FloatArray) -> FloatArray:
+    """Sums (n,) of rows (n, k)."""
+    return _of_rows(compiled.row_sums, x)
+
+
+def row_products(weights: FloatArray, x: FloatArray) -> FloatArray:
+    """sum_c w_c x_c of rows (n, k), where 0 times anything is 0."""
+    return _of_rows(compiled.row_products, weights, x)
+
+
+def row_errors(x: FloatArray, labels: NDArray[np.int64]) -> FloatArray:
+    """sum_c (x_c - [c is the label])**2 of rows (n, k)."""
+    return _of_rows(compiled.row_errors, x, labels)
+
+
+def row_others(exponentials: FloatArray) -> FloatArray:
+    """The sum of each row (n, k) less its largest number, which is 1."""
+    return _of_rows(compiled.row_others, exponentials)
+
+
+def _of_rows(loop: Callable[..., None], first: NDArray[Any], *others: NDArray[Any]) -> FloatArray:
+    out = np.empty(len(first))
+    loop(*map(np.ascontiguousarray, (first, *others)), out)
+    return out
+
+
+def row_maxima(x: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
+    """The largest number of each row (n, k), and the first class that has it; no NaN among them."""
+    best, place = np.empty(len(x)), np.empty(len(x), np.int64)
+    compiled.row_maxima(np.ascontiguousarray(x), best, place)
+    return best, place
+
+
+def row_exponentials(x: FloatArray, best: FloatArray) -> FloatArray:
+    """e**(x - best) of rows (n, k), given the largest number (n,) of each."""
+    out = np.empty_like(x, order="C")
+    compiled.row_exponentials(np.ascontiguousarray(x), best, out)
+    return out

@@ -1,0 +1,197 @@
+/* The inner loops of the core, over NumPy arrays that come in through the buffer protocol.
+
+   Two promises rest on them. The numbers of a row are the same bits on every processor: only operations that IEEE 754
+   defines, fused multiply-add among them, in an order that is written down, and no function of a C library but fma.
+   And sums are exact: integers. Loops over more than a few numbers let other threads of Python run. */
+
+#define Py_LIMITED_API 0x030B0000
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+#define EVERY_PROCESSOR __attribute__((target_clones("default", "arch=x86-64-v3")))
+#else
+#define EVERY_PROCESSOR
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+#include "elementary.h"
+#include "exact.h"
+#include "rows.h"
+
+#define MOST_ARGUMENTS 4
+#define FEW 8192 /* so few numbers take less time than it takes to wait for the interpreter's lock again */
+
+typedef struct {
+    Py_buffer view[MOST_ARGUMENTS];
+    Py_ssize_t n[MOST_ARGUMENTS];
+    int n_taken;
+} Arrays;
+
+#define DOUBLES(arrays, i) ((double *)(arrays)->view[i].buf)
+#define WHOLES(arrays, i) ((int64_t *)(arrays)->view[i].buf)
+
+static void give_back(Arrays *arrays) {
+    while (arrays->n_taken) PyBuffer_Release(&arrays->view[--arrays->n_taken]);
+}
+
+/* Takes an array for each letter: d doubles, i integers of 64 bits; capitals are written to. */
+static int take(Arrays *arrays, PyObject *const *arguments, Py_ssize_t n, const char *kinds) {
+    arrays->n_taken = 0;
+    if (n != (Py_ssize_t)strlen(kinds)) {
+        PyErr_Format(PyExc_TypeError, "takes %d arguments, found %zd", (int)strlen(kinds), n);
+        return 0;
+    }
+    for (int i = 0; kinds[i]; i++) {
+        int written = kinds[i] < 'a', flags = PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (written ? PyBUF_WRITABLE : 0);
+        if (PyObject_GetBuffer(arguments[i], &arrays->view[i], flags)) return give_back(arrays), 0;
+        arrays->n_taken++;
+        Py_buffer *view = &arrays->view[i];
+        if (view->itemsize != 8 || !strchr((kinds[i] | 32) == 'd' ? "d" : "lq", view->format[0])) {
+            PyErr_Format(PyExc_TypeError, "argument %d holds another type", i);
+            return give_back(arrays), 0;
+        }
+        arrays->n[i] = view->len / 8;
+    }
+    return 1;
+}
+
+static int refuse(Arrays *arrays, const char *rule) {
+    PyErr_SetString(PyExc_ValueError, rule);
+    give_back(arrays);
+    return 0;
+}
+
+/* Runs a statement, without the lock where it takes long. */
+#define RUN(size, statement)                                                                                           \
+    do {                                                                                                               \
+        if ((size) <= FEW) {                                                                                           \
+            statement;                                                                                                 \
+        } else {                                                                                                       \
+            Py_BEGIN_ALLOW_THREADS statement;                                                                          \
+            Py_END_ALLOW_THREADS                                                                                       \
+        }                                                                                                              \
+    } while (0)
+
+#define FUNCTION(name) static PyObject *name(PyObject *self, PyObject *const *arguments, Py_ssize_t n_arguments)
+
+#define ELEMENTWISE(name, loop)                                                                                        \
+    FUNCTION(name) {                                                                                                   \
+        Arrays a;                                                                                                      \
+        (void)self;                                                                                                    \
+        if (!take(&a, arguments, n_arguments, "dD")) return NULL;                                                      \
+        if (a.n[0] != a.n[1] && !refuse(&a, "arrays must be of one length")) return NULL;                              \
+        RUN(a.n[0], loop(DOUBLES(&a, 0), a.n[0], DOUBLES(&a, 1)));                                                     \
+        give_back(&a);                                                                                                 \
+        Py_RETURN_NONE;                                                                                                \
+    }
+
+ELEMENTWISE(py_log, logs)
+ELEMENTWISE(py_log1p, log1ps)
+ELEMENTWISE(py_exp, exps)
+
+/* Whether `array` holds as many numbers for each of the rows of `rows` (one a row); sets k. */
+static int in_rows(Arrays *a, int array, int rows, Py_ssize_t *k) {
+    Py_ssize_t n = a->n[rows];
+    *k = n ? a->n[array] / n : 0;
+    return *k * n == a->n[array] || refuse(a, "numbers must come in rows of equal length");
+}
+
+#define OF_ROWS(name, kinds, rows, checks, loop)                                                                       \
+    FUNCTION(name) {                                                                                                   \
+        Arrays a;                                                                                                      \
+        Py_ssize_t k;                                                                                                  \
+        (void)self;                                                                                                    \
+        if (!take(&a, arguments, n_arguments, kinds) || !in_rows(&a, 0, rows, &k)) return NULL;                        \
+        if (!(checks) && !refuse(&a, "arrays must fit each other")) return NULL;                                       \
+        RUN(a.n[0], loop);                                                                                             \
+        give_back(&a);                                                                                                 \
+        Py_RETURN_NONE;                                                                                                \
+    }
+
+OF_ROWS(py_row_sums, "dD", 1, 1, row_sums(DOUBLES(&a, 0), a.n[1], k, DOUBLES(&a, 1)))
+OF_ROWS(py_row_others, "dD", 1, 1, row_others(DOUBLES(&a, 0), a.n[1], k, DOUBLES(&a, 1)))
+OF_ROWS(py_row_products, "ddD", 2, a.n[0] == a.n[1],
+        row_products(DOUBLES(&a, 0), DOUBLES(&a, 1), a.n[2], k, DOUBLES(&a, 2)))
+OF_ROWS(py_row_errors, "diD", 2, a.n[1] == a.n[2],
+        row_errors(DOUBLES(&a, 0), WHOLES(&a, 1), a.n[2], k, DOUBLES(&a, 2)))
+OF_ROWS(py_row_maxima, "dDI", 1, a.n[1] == a.n[2] && (k || !a.n[1]),
+        row_maxima(DOUBLES(&a, 0), a.n[1], k, DOUBLES(&a, 1), WHOLES(&a, 2)))
+OF_ROWS(py_row_exponentials, "ddD", 1, a.n[0] == a.n[2],
+        row_exponentials(DOUBLES(&a, 0), DOUBLES(&a, 1), a.n[1], k, DOUBLES(&a, 2)))
+
+/* (numbers, classes of a row, tolerance) */
+FUNCTION(py_first_unsound) {
+    Arrays a;
+    Py_ssize_t k, row;
+    double tolerance;
+    (void)self;
+    if (!take(&a, arguments, n_arguments < 1 ? n_arguments : 1, "d")) return NULL;
+    k = n_arguments == 3 ? PyLong_AsSsize_t(arguments[1]) : 0;
+    tolerance = n_arguments == 3 ? PyFloat_AsDouble(arguments[2]) : 0.0;
+    if ((k < 1 || a.n[0] % k || PyErr_Occurred()) && !refuse(&a, "numbers must come in rows of k, with a tolerance")) return NULL;
+    RUN(a.n[0], row = first_unsound(DOUBLES(&a, 0), a.n[0] / k, k, tolerance));
+    give_back(&a);
+    return PyLong_FromSsize_t(row);
+}
+
+static PyObject *sum_object(const Total *total) {
+    return Py_BuildValue("(y#i)", (const char *)total->limb, (Py_ssize_t)total->n_limbs * 8, total->places);
+}
+
+FUNCTION(py_power_sums) {
+    Arrays a;
+    Total sum, squares;
+    int finite;
+    (void)self;
+    if (!take(&a, arguments, n_arguments, "d")) return NULL;
+    if (a.n[0] > MOST_ADDENDS && !refuse(&a, "too many numbers for one call")) return NULL;
+    RUN(a.n[0], finite = power_sums(DOUBLES(&a, 0), a.n[0], &sum, &squares));
+    give_back(&a);
+    if (!finite) Py_RETURN_NONE;
+    return Py_BuildValue("(NN)", sum_object(&sum), sum_object(&squares));
+}
+
+FUNCTION(py_dot) {
+    Arrays a;
+    Total total;
+    int finite;
+    (void)self;
+    if (!take(&a, arguments, n_arguments, "dd")) return NULL;
+    if ((a.n[0] != a.n[1] || a.n[0] > MOST_ADDENDS) && !refuse(&a, "arrays must be of one length, and short")) return NULL;
+    RUN(a.n[0], finite = dot(DOUBLES(&a, 0), DOUBLES(&a, 1), a.n[0], &total));
+    give_back(&a);
+    if (!finite) Py_RETURN_NONE;
+    return sum_object(&total);
+}
+
+/* (values, groups, top, sums): the sums are pairs of integers of 64 bits, the lower half first */
+FUNCTION(py_window_sums) {
+    Arrays a, sums;
+    int next, top;
+    (void)self;
+    if (!take(&a, arguments, n_arguments < 2 ? n_arguments : 2, "di")) return NULL;
+    top = n_arguments == 4 ? (int)PyLong_AsLong(arguments[2]) : 0;
+    if ((top < 1 || a.n[0] != a.n[1] || a.n[0] > MOST_ADDENDS) && !refuse(&a, "arrays must be of one length, and short")) return NULL;
+    if (!take(&sums, arguments + 3, 1, "I")) return give_back(&a), NULL;
+    RUN(a.n[0], next = window_sums(DOUBLES(&a, 0), WHOLES(&a, 1), a.n[0], top, sums.view[0].buf, sums.n[0] / 2));
+    give_back(&sums);
+    if (next < 0 && !refuse(&a, "groups must be numbered from 0, each below the number of sums")) return NULL;
+    give_back(&a);
+    return PyLong_FromLong(next);
+}
+
+#define METHOD(name) {#name, (PyCFunction)(void (*)(void))py_##name, METH_FASTCALL, NULL}
+
+static PyMethodDef methods[] = {
+    METHOD(log), METHOD(log1p), METHOD(exp), METHOD(row_sums), METHOD(row_products), METHOD(row_errors),
+    METHOD(row_maxima), METHOD(row_others), METHOD(row_exponentials), METHOD(first_unsound), METHOD(power_sums),
+    METHOD(dot), METHOD(window_sums), {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "app.core.kernels.compiled", NULL, 0, methods, NULL, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit_compiled(void) { return PyModuleDef_Init(&module); }
