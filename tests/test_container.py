@@ -56,6 +56,10 @@ def services() -> dict[str, dict[str, Any]]:
     return dict(compose["services"])
 
 
+def by_apt(script: str) -> bool:
+    return script.startswith("apt-get ")
+
+
 def output(*command: str | Path) -> str:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -87,6 +91,16 @@ def test_the_image_takes_only_the_environment_and_the_app() -> None:
     copied = [argument.split() for name, argument in stages()[-1] if name == "COPY"]
     assert [argument[1:] for argument in copied] == [["/venv", "/venv"], ["/build/app", "app"]]
     assert (ROOT / ".dockerignore").read_text().split("\n")[1] == "*"
+
+
+def test_the_compiler_comes_from_debian_and_stays_in_its_stage() -> None:
+    (script,) = (argument for name, argument in stages()[0] if name == "RUN" and by_apt(argument))
+    assert re.search(r"install .*--no-install-recommends gcc libc6-dev +&& rm -rf /var/lib/apt/lists/\*$", script)
+    assert not any(by_apt(argument) for _, argument in stages()[-1])
+
+
+def test_nothing_compiled_elsewhere_reaches_the_image() -> None:
+    assert {"**/*.so", "**/__pycache__"} <= set((ROOT / ".dockerignore").read_text().splitlines())
 
 
 def test_the_image_stops_on_sigterm_and_exposes_the_port_it_serves() -> None:
@@ -138,13 +152,13 @@ class Image:
         for name, argument in stages()[0]:
             if name == "COPY":
                 self.copy(*argument.split())
-            elif name == "RUN":
+            elif name == "RUN" and not by_apt(argument):  # the compiler is this machine's
                 self.run(argument)
 
     def copy(self, source: str, target: str) -> None:
         (self.root / target).parent.mkdir(exist_ok=True)
         if (ROOT / source).is_dir():
-            shutil.copytree(ROOT / source, self.root / target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / source, self.root / target, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
         else:
             shutil.copy(ROOT / source, self.root / target)
 
@@ -181,8 +195,11 @@ class Image:
 
 
 def python_for_nobody() -> str:
-    """An interpreter that the user without rights may start; one under a private home is out of its reach."""
-    enough = "import sys, venv; sys.exit(sys.version_info < (3, 11))"
+    """An interpreter with its headers that the user without rights may start: one in a private home is out of reach."""
+    enough = (
+        "import os, sys, sysconfig, venv\n"
+        "sys.exit(sys.version_info < (3, 11) or not os.path.exists(sysconfig.get_path('include') + '/Python.h'))"
+    )
     candidates = [os.path.realpath(sys.executable), *map(shutil.which, ["python3", "/usr/bin/python3"])]
     for python in filter(None, candidates):
         try:
@@ -190,7 +207,7 @@ def python_for_nobody() -> str:
                 return python
         except PermissionError:
             continue
-    pytest.skip("no Python >= 3.11 that a non-root user may start")
+    pytest.skip("no Python >= 3.11 with headers that a non-root user may start")
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +234,13 @@ def test_the_environment_is_small_and_has_no_installer(image: Image) -> None:
     assert "numpy" in packages
     assert not packages & {"pip", "setuptools", "pytest", "tests"}
     assert not list(image.venv.glob("bin/pip*"))
+
+
+@pytest.mark.slow
+def test_the_image_has_what_was_compiled_and_none_of_its_source(image: Image) -> None:
+    kernels = image.root / "app/core/kernels"
+    assert [path.name for path in kernels.glob("*.so")] == ["compiled.abi3.so"]
+    assert not list(image.root.glob("app/**/*.[ch]"))
 
 
 @pytest.mark.slow

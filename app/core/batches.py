@@ -13,7 +13,7 @@ from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged, so
 from app.core.findings import Finding
 from app.core.grouping import Grouping, grouping_of
 from app.core.options import MAX_WEIGHT, Options
-from app.core.predictions import check_prediction, check_tokens, is_lookalike, noted_row_sums
+from app.core.predictions import check_prediction, check_tokens, is_lookalike, is_plainly_sound, noted_row_sums
 from app.core.tasks import COLUMN_NAMES, TASKS, TaskName
 from app.core.truth import labels_of, mask_of, refuse_booleans, shaped, targets_of
 from app.errors import FieldError, InvalidInput
@@ -195,7 +195,9 @@ def _classes_batch(task: TaskName, form: str, columns: Mapping[str, Column], opt
         labels, scored = labels_of(columns["labels"], scored, truth_shape, n_classes, options)
     else:
         targets = targets_of(task, columns["targets"], scored, shape, options)
-    check_prediction(task, form, prediction, scored)
+    is_sound = is_plainly_sound(task, form, prediction, scored, options)
+    if not is_sound:
+        check_prediction(task, form, prediction, scored)
     return Batch(
         task=task,
         options=options,
@@ -207,7 +209,7 @@ def _classes_batch(task: TaskName, form: str, columns: Mapping[str, Column], opt
         targets=targets,
         sample_weight=_sample_weight(columns, scored),
         clusters=_clusters(columns),
-        not_normalized=noted_row_sums(task, form, prediction, scored, options),
+        not_normalized=Finding() if is_sound else noted_row_sums(task, form, prediction, scored, options),
         looks_like_probabilities=form == "logits" and is_lookalike(task, prediction, scored, options),
     )
 

@@ -8,12 +8,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from scipy.special import ndtri
 
+from app.core import kernels
 from app.core.columns import FloatArray, IntArray
 from app.core.state import GroupSums
 from app.core.sums import to_float
 from app.core.values import Value
-
-_ABOVE = 1.0 + 2.0**-50
 
 Gap: TypeAlias = tuple[float, float]
 """The share of the weight that lies in a bin, and |confidence - frequency| there."""
@@ -26,10 +25,8 @@ def bin_edges(n_bins: int) -> FloatArray:
 
 @lru_cache(maxsize=16)
 def _lower_edges(n_bins: int) -> FloatArray:
-    """Where bins begin; nothing lies below the first one."""
-    edges = bin_edges(n_bins)
-    edges[0] = -1.0
-    return edges
+    """Where bins begin."""
+    return bin_edges(n_bins)[:-1]
 
 
 def bin_index(confidence: FloatArray, n_bins: int, edge: str) -> IntArray:
@@ -38,12 +35,7 @@ def bin_index(confidence: FloatArray, n_bins: int, edge: str) -> IntArray:
     Args:
         edge: `left` for bins [a, b), the last one closed; `right` for (a, b], the first one closed.
     """
-    # a product that is a little too large is never below its bin, and where it is above, comparing with the edge tells
-    bins = (confidence * (n_bins * _ABOVE)).astype(np.int64)
-    np.minimum(bins, n_bins - 1, out=bins)
-    lower = _lower_edges(n_bins).take(bins)
-    bins -= confidence < lower if edge == "left" else confidence <= lower
-    return bins
+    return kernels.bin_numbers(confidence, _lower_edges(n_bins), holds_lower=edge == "left")
 
 
 def expected_gap(of: Iterable[Gap]) -> Value:

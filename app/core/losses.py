@@ -27,15 +27,9 @@ def class_major(values: NDArray[Any]) -> FloatArray:
     return np.ascontiguousarray(values, dtype=np.float64).T
 
 
-def flat_index(labels: IntArray, values: FloatArray) -> IntArray:
-    """Where each sample's label (n,) stands among the numbers of (k, n) as they lie in memory."""
-    down, across = (stride // values.itemsize for stride in values.strides)
-    return labels * down + np.arange(0, len(labels) * across, across)
-
-
 def at_labels(labels: IntArray, values: FloatArray) -> FloatArray:
     """The number of each sample's label (n,) in (k, n)."""
-    return values.ravel(order="K").take(flat_index(labels, values))
+    return kernels.row_picks(values.T, labels)
 
 
 def one_hot(labels: IntArray, n_classes: int) -> FloatArray:
@@ -87,6 +81,16 @@ def smoothed(targets: FloatArray, amount: float, n_classes: int) -> FloatArray:
     return targets * (1.0 - amount) + amount / n_classes if amount else targets
 
 
+def quotients(values: FloatArray, divisor: FloatArray) -> FloatArray:
+    """Values (n,) or (k, n), those of each sample divided by a number of its own (n,)."""
+    return values / divisor if values.ndim == 1 else kernels.row_quotients(values.T, divisor).T
+
+
+def differences(values: FloatArray, subtrahend: FloatArray) -> FloatArray:
+    """Values (n,) or (k, n), those of each sample less a number of its own (n,)."""
+    return values - subtrahend if values.ndim == 1 else kernels.row_differences(values.T, subtrahend).T
+
+
 def clipped(probabilities: FloatArray, epsilon: float) -> FloatArray:
     """Probabilities as they enter expectations of logarithms: none nearer than epsilon to 0 and to 1."""
     return np.clip(probabilities, epsilon, 1.0 - epsilon) if epsilon else probabilities
@@ -114,8 +118,14 @@ def cross_entropy(targets: FloatArray, log_probabilities: FloatArray) -> FloatAr
     return 0.0 - kernels.row_products(targets.T, log_probabilities.T)
 
 
-def entropy(probabilities: FloatArray, log_probabilities: FloatArray) -> FloatArray:
-    """-sum_c p_c log p_c over (k, n), (n,); in nats, with 0 log 0 = 0."""
+def entropy(probabilities: FloatArray, log_probabilities: FloatArray | None = None) -> FloatArray:
+    """-sum_c p_c log p_c over (k, n), (n,); in nats, with 0 log 0 = 0.
+
+    Args:
+        log_probabilities: Where they are known better than as the logarithms of the probabilities.
+    """
+    if log_probabilities is None:
+        return 0.0 - kernels.row_negentropies(probabilities.T)
     return 0.0 - kernels.row_products(probabilities.T, log_probabilities.T)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core import kernels
 from app.core.checks import (
     check_interval,
     check_logits,
@@ -31,6 +32,15 @@ def is_lookalike(task: TaskName, logits: NDArray[Any], scored: BoolArray | None,
         return looks_like_probabilities(logits, scored, options.tolerance)
     chosen = logits if scored is None else logits[scored]
     return len(chosen) >= MIN_LOOKALIKES and bool(chosen.min() >= 0.0 and chosen.max() <= 1.0)
+
+
+def is_plainly_sound(
+    task: TaskName, form: str, prediction: NDArray[Any], scored: BoolArray | None, options: Options
+) -> bool:
+    """Whether all is well with a prediction (n, k), row sums included, as one pass tells; False where none can."""
+    if scored is not None or task not in NORMALIZED or form == "log_probabilities":
+        return False
+    return kernels.bounded(prediction) if form == "logits" else kernels.normalized(prediction, options.tolerance)
 
 
 def check_prediction(task: TaskName, form: str, prediction: NDArray[Any], scored: BoolArray | None) -> None:

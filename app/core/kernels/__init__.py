@@ -77,3 +77,51 @@ def row_exponentials(x: FloatArray, best: FloatArray) -> FloatArray:
     out = np.empty_like(x, order="C")
     compiled.row_exponentials(np.ascontiguousarray(x), best, out)
     return out
+
+
+def row_quotients(x: FloatArray, divisor: FloatArray) -> FloatArray:
+    """Rows (n, k), each divided by a number of its own (n,)."""
+    out = np.empty_like(x, order="C")
+    compiled.row_quotients(np.ascontiguousarray(x), divisor, out)
+    return out
+
+
+def row_differences(x: FloatArray, subtrahend: FloatArray) -> FloatArray:
+    """Rows (n, k), each less a number of its own (n,)."""
+    out = np.empty_like(x, order="C")
+    compiled.row_differences(np.ascontiguousarray(x), subtrahend, out)
+    return out
+
+
+def row_negentropies(x: FloatArray) -> FloatArray:
+    """sum_c x_c log x_c of rows (n, k), with 0 log 0 = 0: `row_products` of the numbers and their logarithms."""
+    out = np.empty(len(x))
+    compiled.row_negentropies(np.ascontiguousarray(x), out, np.empty(max(x.shape[1], 1024)))
+    return out
+
+
+def row_picks(x: FloatArray, labels: NDArray[np.int64]) -> FloatArray:
+    """x_label of rows (n, k)."""
+    return _of_rows(compiled.row_picks, x, labels)
+
+
+def bin_numbers(x: FloatArray, lower: FloatArray, *, holds_lower: bool) -> NDArray[np.int64]:
+    """Which of the equal bins of [0, 1] that begin at `lower` (n_bins,) each number lies in; x of any shape."""
+    values = np.ascontiguousarray(x)
+    out = np.empty(values.shape, np.int64)
+    compiled.bins(values.ravel(), lower, holds_lower, out.ravel())
+    return out
+
+
+def normalized(x: NDArray[Any], tolerance: float) -> bool:
+    """Whether all rows (n, k) hold numbers in [0, 1] whose sum is 1 within the tolerance; False if x is no doubles."""
+    return _are_doubles(x) and compiled.first_unsound(x, x.shape[1], tolerance) == len(x)
+
+
+def bounded(x: NDArray[Any]) -> bool:
+    """Whether all rows (n, k) are below infinity, somewhere above minus infinity, and doubles without NaN."""
+    return _are_doubles(x) and compiled.first_unbounded(x, x.shape[1]) == len(x)
+
+
+def _are_doubles(x: NDArray[Any]) -> bool:
+    return x.dtype == np.float64 and x.flags.c_contiguous and x.size > 0

@@ -120,8 +120,56 @@ OF_ROWS(py_row_errors, "diD", 2, a.n[1] == a.n[2],
         row_errors(DOUBLES(&a, 0), WHOLES(&a, 1), a.n[2], k, DOUBLES(&a, 2)))
 OF_ROWS(py_row_maxima, "dDI", 1, a.n[1] == a.n[2] && (k || !a.n[1]),
         row_maxima(DOUBLES(&a, 0), a.n[1], k, DOUBLES(&a, 1), WHOLES(&a, 2)))
+OF_ROWS(py_row_quotients, "ddD", 1, a.n[0] == a.n[2],
+        row_quotients(DOUBLES(&a, 0), DOUBLES(&a, 1), a.n[1], k, DOUBLES(&a, 2)))
+OF_ROWS(py_row_differences, "ddD", 1, a.n[0] == a.n[2],
+        row_differences(DOUBLES(&a, 0), DOUBLES(&a, 1), a.n[1], k, DOUBLES(&a, 2)))
+OF_ROWS(py_row_negentropies, "dDD", 1, (k || !a.n[1]) && a.n[2] >= (k > TILE ? k : TILE),
+        row_negentropies(DOUBLES(&a, 0), a.n[1], k, DOUBLES(&a, 1), DOUBLES(&a, 2)))
 OF_ROWS(py_row_exponentials, "ddD", 1, a.n[0] == a.n[2],
         row_exponentials(DOUBLES(&a, 0), DOUBLES(&a, 1), a.n[1], k, DOUBLES(&a, 2)))
+
+FUNCTION(py_row_picks) {
+    Arrays a;
+    Py_ssize_t k;
+    int known;
+    (void)self;
+    if (!take(&a, arguments, n_arguments, "diD") || !in_rows(&a, 0, 2, &k)) return NULL;
+    if (a.n[1] != a.n[2] && !refuse(&a, "arrays must fit each other")) return NULL;
+    RUN(a.n[2], known = row_picks(DOUBLES(&a, 0), WHOLES(&a, 1), a.n[2], k, DOUBLES(&a, 2)));
+    if (!known && !refuse(&a, "labels must be numbers of classes")) return NULL;
+    give_back(&a);
+    Py_RETURN_NONE;
+}
+
+/* (numbers, lower ends, whether bins hold them, bins) */
+FUNCTION(py_bins) {
+    Arrays a, out;
+    int holds_lower;
+    (void)self;
+    if (!take(&a, arguments, n_arguments < 2 ? n_arguments : 2, "dd")) return NULL;
+    holds_lower = n_arguments == 4 ? PyObject_IsTrue(arguments[2]) : -1;
+    if ((holds_lower < 0 || !a.n[1]) && !refuse(&a, "takes numbers, lower ends of bins, a flag and room")) return NULL;
+    if (!take(&out, arguments + 3, 1, "I")) return give_back(&a), NULL;
+    if (out.n[0] != a.n[0] && (give_back(&out), !refuse(&a, "arrays must fit each other"))) return NULL;
+    RUN(a.n[0], bins(DOUBLES(&a, 0), a.n[0], DOUBLES(&a, 1), a.n[1], holds_lower, WHOLES(&out, 0)));
+    give_back(&a);
+    give_back(&out);
+    Py_RETURN_NONE;
+}
+
+/* (numbers, classes of a row) */
+FUNCTION(py_first_unbounded) {
+    Arrays a;
+    Py_ssize_t k, row;
+    (void)self;
+    if (!take(&a, arguments, n_arguments < 1 ? n_arguments : 1, "d")) return NULL;
+    k = n_arguments == 2 ? PyLong_AsSsize_t(arguments[1]) : 0;
+    if ((k < 1 || a.n[0] % k || PyErr_Occurred()) && !refuse(&a, "numbers must come in rows of k")) return NULL;
+    RUN(a.n[0], row = first_unbounded(DOUBLES(&a, 0), a.n[0] / k, k));
+    give_back(&a);
+    return PyLong_FromSsize_t(row);
+}
 
 /* (numbers, classes of a row, tolerance) */
 FUNCTION(py_first_unsound) {
@@ -188,7 +236,8 @@ FUNCTION(py_window_sums) {
 
 static PyMethodDef methods[] = {
     METHOD(log), METHOD(log1p), METHOD(exp), METHOD(row_sums), METHOD(row_products), METHOD(row_errors),
-    METHOD(row_maxima), METHOD(row_others), METHOD(row_exponentials), METHOD(first_unsound), METHOD(power_sums),
+    METHOD(row_maxima), METHOD(row_others), METHOD(row_exponentials), METHOD(row_picks), METHOD(row_quotients),
+    METHOD(row_differences), METHOD(row_negentropies), METHOD(bins), METHOD(first_unbounded), METHOD(first_unsound), METHOD(power_sums),
     METHOD(dot), METHOD(window_sums), {NULL, NULL, 0, NULL},
 };
 

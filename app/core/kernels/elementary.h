@@ -9,19 +9,23 @@
 INLINE int64_t bits_of(double x) { int64_t bits; memcpy(&bits, &x, sizeof bits); return bits; }
 INLINE double double_of(int64_t bits) { double x; memcpy(&x, &bits, sizeof x); return x; }
 
-/* The natural logarithm: x = 2^k (1 + f) with 1 + f between the roots of 1/2 and 2, s = f / (2 + f), and
-   log(1 + f) = 2 atanh(s) = f - f^2/2 + s (f^2/2 + 2 s^2/3 + 2 s^4/5 + ...). */
-INLINE double log_of(double x) {
-    int tiny = x < 0x1p-1022;
-    int64_t bits = bits_of(tiny ? x * 0x1p54 : x) - HALF_BITS + (INT64_C(1023) << 52) + (INT64_C(1024) << 52);
+/* The logarithm of a normal number, which 2^54 may have made one: x = 2^k (1 + f) with 1 + f between the roots of 1/2
+   and 2, s = f / (2 + f), and log(1 + f) = 2 atanh(s) = f - f^2/2 + s (f^2/2 + 2 s^2/3 + 2 s^4/5 + ...). */
+INLINE double log_of_normal(double x, double scaled) {
+    int64_t bits = bits_of(x) - HALF_BITS + (INT64_C(2047) << 52);
     /* the exponent, made positive, becomes a double without a conversion, for which vectors have no instruction */
-    double k = double_of((int64_t)((uint64_t)bits >> 52) | bits_of(0x1p52)) - (0x1p52 + 2047.0) - (tiny ? 54.0 : 0.0);
+    double k = double_of((int64_t)((uint64_t)bits >> 52) | bits_of(0x1p52)) - (0x1p52 + 2047.0) - scaled;
     double f = double_of((bits & INT64_C(0xfffffffffffff)) + HALF_BITS) - 1.0;
     double s = f / (2.0 + f), z = s * s, z2 = z * z, z4 = z2 * z2, half = 0.5 * f * f;
     double a = fma(z, 2.0 / 5, 2.0 / 3), b = fma(z, 2.0 / 9, 2.0 / 7), c = fma(z, 2.0 / 13, 2.0 / 11);
     double d = fma(z, 2.0 / 17, 2.0 / 15), e = fma(z2, 2.0 / 23, fma(z, 2.0 / 21, 2.0 / 19));
     double series = z * fma(z4, fma(z4, e, fma(z2, d, c)), fma(z2, b, a));
-    double value = fma(k, LN2_HIGH, f - (half - fma(s, half + series, k * LN2_LOW)));
+    return fma(k, LN2_HIGH, f - (half - fma(s, half + series, k * LN2_LOW)));
+}
+
+INLINE double log_of(double x) {
+    int tiny = x < 0x1p-1022;
+    double value = log_of_normal(tiny ? x * 0x1p54 : x, tiny ? 54.0 : 0.0);
     value = x < INFINITY ? value : x;
     value = x > 0.0 ? value : -INFINITY;
     return x >= 0.0 ? value : NAN;

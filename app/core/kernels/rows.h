@@ -9,9 +9,9 @@ typedef int64_t marks __attribute__((vector_size(32)));
 INLINE lanes load(const double *x) { lanes v; memcpy(&v, x, sizeof v); return v; }
 INLINE double folded(lanes v) { return (v[0] + v[1]) + (v[2] + v[3]); }
 
-/* The last n < 4 numbers, and zeros. */
-INLINE lanes load_some(const double *x, Py_ssize_t n) {
-    lanes v = {n > 0 ? x[0] : 0.0, n > 1 ? x[1] : 0.0, n > 2 ? x[2] : 0.0, 0.0};
+/* The last n of a row, 1 to 3, and a filler behind them. */
+INLINE lanes load_some(const double *x, Py_ssize_t n, double filler) {
+    lanes v = {x[0], n > 1 ? x[1] : filler, n > 2 ? x[2] : filler, filler};
     return v;
 }
 
@@ -22,7 +22,7 @@ INLINE lanes load_some(const double *x, Py_ssize_t n) {
         for (; c + N_LANES <= (k); c += N_LANES) STEP(c, load);                                                        \
         if (c < (k)) STEP(c, TAIL);                                                                                    \
     } while (0)
-#define TAIL(x) load_some(x, k - c)
+#define TAIL(x) load_some(x, k - c, 0.0)
 
 /* sum_c x_c */
 EVERY_PROCESSOR static void row_sums(const double *x, Py_ssize_t n, Py_ssize_t k, double *out) {
@@ -67,31 +67,24 @@ EVERY_PROCESSOR static void row_errors(const double *x, const int64_t *labels, P
     }
 }
 
+/* Takes over of `other` what is larger, or as large and of an earlier class; no branch, for none could be predicted. */
+INLINE void take_larger(lanes *top, marks *where, lanes other, marks place) {
+    marks better = (other > *top) | ((other == *top) & (place < *where));
+    *top = (lanes)((better & (marks)other) | (~better & (marks)*top));
+    *where = (better & place) | (~better & *where);
+}
+
 /* The largest number of each row, and the first class that has it. */
 EVERY_PROCESSOR static void row_maxima(const double *x, Py_ssize_t n, Py_ssize_t k, double *best, int64_t *place) {
     for (Py_ssize_t i = 0; i < n; i++, x += k) {
         lanes top = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
-        marks where = {0, 0, 0, 0}, now = {0, 1, 2, 3};
+        marks now = {0, 1, 2, 3}, where = now;
         Py_ssize_t c = 0;
-        for (; c + N_LANES <= k; c += N_LANES, now += N_LANES) {
-            lanes v = load(x + c);
-            marks higher = v > top;
-            top = (lanes)((higher & (marks)v) | (~higher & (marks)top));
-            where = (higher & now) | (~higher & where);
-        }
-        double largest = top[0];
-        int64_t first = where[0];
-        for (int lane = 1; lane < N_LANES; lane++) {
-            int better = top[lane] > largest || (top[lane] == largest && where[lane] < first);
-            largest = better ? top[lane] : largest;
-            first = better ? where[lane] : first;
-        }
-        for (; c < k; c++) {
-            int better = x[c] > largest;
-            largest = better ? x[c] : largest;
-            first = better ? c : first;
-        }
-        best[i] = largest, place[i] = first;
+        for (; c + N_LANES <= k; c += N_LANES, now += N_LANES) take_larger(&top, &where, load(x + c), now);
+        if (c < k) take_larger(&top, &where, load_some(x + c, k - c, -INFINITY), now);
+        take_larger(&top, &where, __builtin_shufflevector(top, top, 2, 3, 0, 1), __builtin_shufflevector(where, where, 2, 3, 0, 1));
+        take_larger(&top, &where, __builtin_shufflevector(top, top, 1, 0, 3, 2), __builtin_shufflevector(where, where, 1, 0, 3, 2));
+        best[i] = top[0], place[i] = where[0];
     }
 }
 
@@ -113,8 +106,38 @@ EVERY_PROCESSOR static void row_others(const double *e, Py_ssize_t n, Py_ssize_t
     }
 }
 
+/* x_label; 0 where a label is no class */
+static int row_picks(const double *x, const int64_t *labels, Py_ssize_t n, Py_ssize_t k, double *out) {
+    for (Py_ssize_t i = 0; i < n; i++, x += k) {
+        if ((uint64_t)labels[i] >= (uint64_t)k) return 0;
+        out[i] = x[labels[i]];
+    }
+    return 1;
+}
+
+EVERY_PROCESSOR static void row_quotients(const double *x, const double *by, Py_ssize_t n, Py_ssize_t k, double *out) {
+    for (Py_ssize_t i = 0; i < n; i++, x += k, out += k)
+        for (Py_ssize_t c = 0; c < k; c++) out[c] = x[c] / by[i];
+}
+
+EVERY_PROCESSOR static void row_differences(const double *x, const double *less, Py_ssize_t n, Py_ssize_t k, double *out) {
+    for (Py_ssize_t i = 0; i < n; i++, x += k, out += k)
+        for (Py_ssize_t c = 0; c < k; c++) out[c] = x[c] - less[i];
+}
+
+#define TILE 1024 /* numbers: with their logarithms they stay in the first-level cache */
+
+/* Of normal numbers by a shorter way to the same bits. */
 EVERY_PROCESSOR static void logs(const double *x, Py_ssize_t n, double *out) {
-    for (Py_ssize_t i = 0; i < n; i++) out[i] = log_of(x[i]);
+    for (; n > 0; n -= TILE, x += TILE, out += TILE) {
+        Py_ssize_t now = n < TILE ? n : TILE;
+        int64_t other = 0;
+        for (Py_ssize_t i = 0; i < now; i++) other |= -(int64_t)(x[i] < 0x1p-1022) | -(int64_t)!(x[i] < INFINITY);
+        if (other)
+            for (Py_ssize_t i = 0; i < now; i++) out[i] = log_of(x[i]);
+        else
+            for (Py_ssize_t i = 0; i < now; i++) out[i] = log_of_normal(x[i], 0.0);
+    }
 }
 
 EVERY_PROCESSOR static void log1ps(const double *x, Py_ssize_t n, double *out) {
@@ -126,10 +149,50 @@ EVERY_PROCESSOR static void exps(const double *x, Py_ssize_t n, double *out) {
 }
 
 /* e^(x - largest of the row) */
-EVERY_PROCESSOR static void row_exponentials(const double *x, const double *best, Py_ssize_t n, Py_ssize_t k, double *out) {
-    for (Py_ssize_t i = 0; i < n; i++, x += k)
-        for (Py_ssize_t c = 0; c < k; c++) out[i * k + c] = x[c] - best[i];
+static void row_exponentials(const double *x, const double *best, Py_ssize_t n, Py_ssize_t k, double *out) {
+    row_differences(x, best, n, k, out);
     exps(out, n * k, out);
+}
+
+/* sum_c x_c log x_c, with 0 log 0 = 0: row_products of the numbers and their logarithms, a tile at a time */
+static void row_negentropies(const double *x, Py_ssize_t n, Py_ssize_t k, double *out, double *room) {
+    Py_ssize_t step = k < TILE ? TILE / k : 1;
+    for (Py_ssize_t i = 0; i < n; i += step) {
+        Py_ssize_t rows = n - i < step ? n - i : step;
+        logs(x + i * k, rows * k, room);
+        row_products(x + i * k, room, rows, k, out + i);
+    }
+}
+
+/* The bin of each number in [0, 1]: of those that begin at `lower` (n_bins, rising) the last one below it, or at it
+   where bins hold their lower end. A product that is a little too large is never below its bin; the edge tells. */
+static void bins(const double *x, Py_ssize_t n, const double *lower, Py_ssize_t n_bins, int holds_lower, int64_t *out) {
+    const double scale = (double)n_bins * (1.0 + 0x1p-50);
+    for (Py_ssize_t i = 0; i < n; i++) {
+        int64_t bin = x[i] > 0.0 ? (int64_t)(x[i] * scale) : 0;
+        bin = bin < n_bins - 1 ? bin : n_bins - 1;
+        out[i] = bin - (bin > 0 && (holds_lower ? x[i] < lower[bin] : x[i] <= lower[bin]));
+    }
+}
+
+/* The first row that breaks the rule: no NaN, below infinity, and not minus infinity throughout. n where none does. */
+EVERY_PROCESSOR static Py_ssize_t first_unbounded(const double *x, Py_ssize_t n, Py_ssize_t k) {
+    for (Py_ssize_t i = 0; i < n; i++, x += k) {
+        marks below = {-1, -1, -1, -1}, some = {0};
+#define STEP(c, READ)                                                                                                  \
+    {                                                                                                                  \
+        lanes v = READ(x + c);                                                                                         \
+        below &= v < INFINITY;                                                                                         \
+        some |= v > -INFINITY;                                                                                         \
+    }
+        Py_ssize_t c = 0;
+        for (; c + N_LANES <= k; c += N_LANES) STEP(c, load);
+        int64_t all = below[0] & below[1] & below[2] & below[3], any = some[0] | some[1] | some[2] | some[3];
+        for (; c < k; c++) all &= -(int64_t)(x[c] < INFINITY), any |= -(int64_t)(x[c] > -INFINITY);
+#undef STEP
+        if (!all || !any) return i;
+    }
+    return n;
 }
 
 /* The first row that breaks the rule: numbers in [0, 1] whose sum is 1 within the tolerance. n where none does. */

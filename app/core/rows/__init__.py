@@ -14,15 +14,13 @@ from app.core.rows.tokens import TokenRows
 
 Rows: TypeAlias = ClassRows | ElementRows | TokenRows
 
-_CHUNK_ROWS = 12_288  # summed at once: enough to hide NumPy's cost a call, few enough for the second-level cache
+_CHUNK_ROWS = 24_576  # summed at once: enough to hide what a call of a kernel costs
 
 _OF_LABELS = frozenset(
     ("cross_entropy", "kl_divergence", "target_entropy", "size", "share", "labels", "class_frequencies")
 )
 
-# Numbers over all classes: small blocks stay in that cache, large ones save calls.
-_MIN_BLOCK, _MAX_BLOCK = 24_576, 98_304
-_BLOCKS = 64  # of a large batch: what a block needs beside it is then a small part of it
+_BLOCK = 245_760  # numbers over all classes: small blocks stay in a cache, large ones save calls
 
 
 def rows_of(batch: Batch, rows: slice | IntArray) -> Rows:
@@ -84,9 +82,5 @@ def _of_labels_alone(batch: Batch, asked: Collection[str]) -> bool:
 
 
 def block_rows(batch: Batch) -> int:
-    """Rows of one block; probabilities need one array less than logarithms."""
-    n_classes = max(1, batch.n_classes)
-    elements = max(_MIN_BLOCK, min(_MAX_BLOCK, len(batch) * n_classes // _BLOCKS))
-    if batch.form != "probabilities":
-        elements = elements * 3 // 4
-    return max(1, min(_CHUNK_ROWS, elements // n_classes))
+    """Rows of one block."""
+    return max(1, min(_CHUNK_ROWS, _BLOCK // max(1, batch.n_classes)))

@@ -31,8 +31,7 @@ class ClassRows:
     @lazy
     def _own(self) -> FloatArray:
         """(n,) what was sent of the label."""
-        sent = np.ascontiguousarray(self._sent).T
-        return losses.at_labels(self.labels, sent).astype(np.float64, copy=False)
+        return losses.at_labels(self.labels, self._scores)
 
     size = None
     """One element a row."""
@@ -53,7 +52,7 @@ class ClassRows:
         if self._form == "probabilities":
             return self._unclipped(self._scores)
         if self._is_softmax:
-            return self._exponentials / (1.0 + self._others)
+            return losses.quotients(self._exponentials, 1.0 + self._others)
         return kernels.exp(self._scores)
 
     @property
@@ -70,16 +69,18 @@ class ClassRows:
         return losses.other_exponentials(self._exponentials)
 
     @lazy
+    def _log_others(self) -> FloatArray:
+        return kernels.log1p(self._others)
+
+    @lazy
     def _total(self) -> FloatArray:
         return losses.class_sum(self._scores)
 
     def _unclipped(self, scores: FloatArray) -> FloatArray:
         """What the loss takes the logarithm of, or that, of scores (k, n) or of those of the labels, (n,)."""
         if self._is_softmax:
-            shifted = scores - self._best
-            shifted -= kernels.log1p(self._others)
-            return shifted
-        return scores / self._total if self._renormalizes else scores
+            return losses.differences(losses.differences(scores, self._best), self._log_others)
+        return losses.quotients(scores, self._total) if self._renormalizes else scores
 
     def _logarithms(self, scores: FloatArray) -> FloatArray:
         """Logarithms of the clipped probabilities, of scores (k, n) or of those of the labels, (n,)."""
@@ -213,6 +214,8 @@ class ClassRows:
 
     @lazy
     def predictive_entropy(self) -> FloatArray:
+        if self._form == "probabilities":
+            return self._shared(losses.entropy(self.clipped_probabilities))
         return self._shared(losses.entropy(self.clipped_probabilities, self.log_probabilities))
 
     @lazy
