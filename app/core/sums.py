@@ -4,11 +4,8 @@ An exact sum is a Python integer that counts units of 2**-1074, the smallest dou
 2**-2148. Sums of such counts are not rounded and depend on no order; `to_float` rounds once, at the end.
 """
 
-import math
-from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.core.columns import FloatArray, IntArray
 from app.core.kernels import compiled
@@ -19,6 +16,7 @@ SQUARE_ONE = ONE * ONE
 
 _MOST = 1 << 20  # numbers that a call of the kernels adds up
 _WINDOW = 48  # powers of two that sums by group span at once
+_NOT_FINITE = 2047  # the exponent of infinity and NaN
 
 
 class NotFinite(ValueError):
@@ -39,31 +37,23 @@ def exact_sum(values: FloatArray) -> int:
 
 def exact_power_sums(values: FloatArray) -> tuple[int, int]:
     """The sum of finite doubles (n,), and that of their squares."""
-    total = squares = 0
-    for (part,) in _parts(values):
-        sums = compiled.power_sums(part)
-        if sums is None:
-            raise NotFinite
-        total += _integer(*sums[0])
-        squares += _integer(*sums[1])
-    return total, squares
+    if len(values) > _MOST:
+        first, second = exact_power_sums(values[:_MOST]), exact_power_sums(values[_MOST:])
+        return first[0] + second[0], first[1] + second[1]
+    sums = compiled.power_sums(np.ascontiguousarray(values))
+    if sums is None:
+        raise NotFinite
+    return _integer(*sums[0]), _integer(*sums[1])
 
 
 def exact_dot(x: FloatArray, y: FloatArray) -> int:
     """The sum of the products x_i y_i of finite doubles (n,)."""
-    total = 0
-    for parts in _parts(x, y):
-        found = compiled.dot(*parts)
-        if found is None:
-            raise NotFinite
-        total += _integer(*found)
-    return total
-
-
-def _parts(*columns: NDArray[np.float64]) -> Iterator[list[FloatArray]]:
-    """As many numbers of each column (n,) as one call takes."""
-    for start in range(0, len(columns[0]), _MOST):
-        yield [np.ascontiguousarray(column[start : start + _MOST]) for column in columns]
+    if len(x) > _MOST:
+        return exact_dot(x[:_MOST], y[:_MOST]) + exact_dot(x[_MOST:], y[_MOST:])
+    total = compiled.dot(np.ascontiguousarray(x), np.ascontiguousarray(y))
+    if total is None:
+        raise NotFinite
+    return _integer(*total)
 
 
 def _integer(digits: bytes, places: int) -> int:
@@ -74,31 +64,23 @@ def exact_group_sums(values: FloatArray, groups: IntArray, n_groups: int) -> lis
     """Exact sums of `values` (n,) by group: sum g adds the values whose entry in `groups` (n,) is g."""
     totals = [0] * n_groups
     for start in range(0, len(values), _MOST):
-        part = np.ascontiguousarray(values[start : start + _MOST])
-        own = np.ascontiguousarray(groups[start : start + _MOST], np.int64)
-        top = _exponent(part)
-        while top:
-            sums = np.zeros((n_groups, 2), np.int64)
-            next_top = compiled.window_sums(part, own, top, sums.ravel())
-            for group, count in _counts(sums):
-                totals[group] += count << top - 1 >> _WINDOW
-            top = next_top
+        part = slice(start, start + _MOST)
+        _add_group_sums(np.ascontiguousarray(values[part]), np.ascontiguousarray(groups[part], np.int64), totals)
     return totals
 
 
-def _exponent(values: FloatArray) -> int:
-    """The exponent field of the largest of some doubles, 0 where all are 0."""
-    largest = max(float(values.max()), -float(values.min()))
-    if not math.isfinite(largest):
+def _add_group_sums(values: FloatArray, groups: IntArray, totals: list[int]) -> None:
+    """Each window of powers of two leaves a pair of 64 bits a group, the lower half first."""
+    top = compiled.largest_exponent(values)
+    if top == _NOT_FINITE:
         raise NotFinite
-    return max(1, math.frexp(largest)[1] + 1022) if largest else 0
-
-
-def _counts(sums: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """The groups (m, 2) that count anything, and what: pairs of 64 bits, the lower first."""
-    some = np.flatnonzero(sums.any(axis=1))
-    for group, (low, high) in zip(some.tolist(), sums[some].tolist(), strict=True):
-        yield group, (high << 64) + (low & 0xFFFFFFFFFFFFFFFF)
+    while top:
+        halves = np.zeros(2 * len(totals), np.int64)
+        below = compiled.window_sums(values, groups, top, halves)
+        for group in dict.fromkeys((np.flatnonzero(halves) >> 1).tolist()):
+            low, high = halves[2 * group : 2 * group + 2].tolist()
+            totals[group] += (high << 64) + (low & 0xFFFFFFFFFFFFFFFF) << top - 1 >> _WINDOW
+        top = below
 
 
 def exact(value: float) -> int:

@@ -216,6 +216,17 @@ FUNCTION(py_dot) {
     return sum_object(&total);
 }
 
+/* (values) */
+FUNCTION(py_largest_exponent) {
+    Arrays a;
+    int low, high;
+    (void)self;
+    if (!take(&a, arguments, n_arguments, "d")) return NULL;
+    RUN(a.n[0], exponent_range(DOUBLES(&a, 0), a.n[0], &low, &high));
+    give_back(&a);
+    return PyLong_FromLong(low > high ? 0 : high);
+}
+
 /* (values, groups, top, sums): the sums are pairs of integers of 64 bits, the lower half first */
 FUNCTION(py_window_sums) {
     Arrays a, sums;
@@ -225,6 +236,7 @@ FUNCTION(py_window_sums) {
     top = n_arguments == 4 ? (int)PyLong_AsLong(arguments[2]) : 0;
     if ((top < 1 || a.n[0] != a.n[1] || a.n[0] > MOST_ADDENDS) && !refuse(&a, "arrays must be of one length, and short")) return NULL;
     if (!take(&sums, arguments + 3, 1, "I")) return give_back(&a), NULL;
+    if ((uintptr_t)sums.view[0].buf % sizeof(wide) && (give_back(&sums), !refuse(&a, "sums must be aligned"))) return NULL;
     RUN(a.n[0], next = window_sums(DOUBLES(&a, 0), WHOLES(&a, 1), a.n[0], top, sums.view[0].buf, sums.n[0] / 2));
     give_back(&sums);
     if (next < 0 && !refuse(&a, "groups must be numbered from 0, each below the number of sums")) return NULL;
@@ -238,7 +250,7 @@ static PyMethodDef methods[] = {
     METHOD(log), METHOD(log1p), METHOD(exp), METHOD(row_sums), METHOD(row_products), METHOD(row_errors),
     METHOD(row_maxima), METHOD(row_others), METHOD(row_exponentials), METHOD(row_picks), METHOD(row_quotients),
     METHOD(row_differences), METHOD(row_negentropies), METHOD(bins), METHOD(first_unbounded), METHOD(first_unsound), METHOD(power_sums),
-    METHOD(dot), METHOD(window_sums), {NULL, NULL, 0, NULL},
+    METHOD(dot), METHOD(largest_exponent), METHOD(window_sums), {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "app.core.kernels.compiled", NULL, 0, methods, NULL, NULL, NULL, NULL};

@@ -14,13 +14,15 @@ from app.core.rows.tokens import TokenRows
 
 Rows: TypeAlias = ClassRows | ElementRows | TokenRows
 
-_CHUNK_ROWS = 24_576  # summed at once: enough to hide what a call of a kernel costs
+# Rows summed at once, and numbers over all classes at once: many hide what a call costs, few stay in a cache, and
+# what they need beside a batch is to be a small part of it.
+_CHUNK_ROWS = (12_288, 24_576)
+_BLOCK = (24_576, 245_760)
+_PARTS = 32
 
 _OF_LABELS = frozenset(
     ("cross_entropy", "kl_divergence", "target_entropy", "size", "share", "labels", "class_frequencies")
 )
-
-_BLOCK = 245_760  # numbers over all classes: small blocks stay in a cache, large ones save calls
 
 
 def rows_of(batch: Batch, rows: slice | IntArray) -> Rows:
@@ -41,7 +43,7 @@ def chunks(batch: Batch) -> Iterator[slice | IntArray]:
     kept = None if scored is None else np.flatnonzero(scored)
     n_rows = len(batch) if kept is None else len(kept)
     block = block_rows(batch)
-    step = block * (_CHUNK_ROWS // block)
+    step = block * (_chunk_rows(batch) // block)
     for start in range(0, n_rows, step):
         part = slice(start, min(start + step, n_rows))
         yield part if kept is None else kept[part]
@@ -54,7 +56,7 @@ def _whole_clusters(batch: Batch, clusters: Grouping) -> Iterator[IntArray]:
     ends = np.flatnonzero(np.diff(clusters.codes[order], append=-1)) + 1
     start = 0
     while start < len(order):
-        stop = int(ends[np.searchsorted(ends, min(start + _CHUNK_ROWS, len(order)))])
+        stop = int(ends[np.searchsorted(ends, min(start + _chunk_rows(batch), len(order)))])
         yield order[start:stop]
         start = stop
 
@@ -65,7 +67,7 @@ def blocks(batch: Batch, chunk: slice | IntArray, asked: Collection[str] | None 
     Args:
         asked: The names of the only quantities that will be asked for; None for any.
     """
-    step = _CHUNK_ROWS if asked is not None and _of_labels_alone(batch, asked) else block_rows(batch)
+    step = _chunk_rows(batch) if asked is not None and _of_labels_alone(batch, asked) else block_rows(batch)
     if isinstance(chunk, slice):
         for start in range(chunk.start, chunk.stop, step):
             yield rows_of(batch, slice(start, min(start + step, chunk.stop)))
@@ -82,5 +84,17 @@ def _of_labels_alone(batch: Batch, asked: Collection[str]) -> bool:
 
 
 def block_rows(batch: Batch) -> int:
-    """Rows of one block."""
-    return max(1, min(_CHUNK_ROWS, _BLOCK // max(1, batch.n_classes)))
+    """Rows of one block; probabilities need fewer arrays than logarithms."""
+    n_classes = max(1, batch.n_classes)
+    elements = _within(_BLOCK, len(batch) * n_classes // _PARTS)
+    if batch.form != "probabilities":
+        elements //= 2
+    return max(1, min(_chunk_rows(batch), elements // n_classes))
+
+
+def _chunk_rows(batch: Batch) -> int:
+    return _within(_CHUNK_ROWS, len(batch) // _PARTS)
+
+
+def _within(bounds: tuple[int, int], number: int) -> int:
+    return min(max(number, bounds[0]), bounds[1])
