@@ -1,4 +1,4 @@
-"""The core in memory, beside the libraries a user would pick instead; one thread."""
+"""The core in memory, beside the libraries a user would pick instead; one thread but where two are said."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -11,7 +11,7 @@ from sklearn.metrics import log_loss
 
 from benchmarks import predictions
 from benchmarks.figures import Figure, compared, milliseconds, turns
-from benchmarks.scoring import ALL, LOSS, works
+from benchmarks.scoring import ALL, LOSS, TWO_THREADS, works
 from benchmarks.trial import Findings, Trial
 
 PROBABILITIES = {
@@ -20,14 +20,13 @@ PROBABILITIES = {
         (LOSS, "sklearn log_loss"): ">= 12",
         (ALL, "np.sum"): "<= 18",
         (ALL, "sklearn log_loss"): ">= 2",
+        (TWO_THREADS, ALL): ">= 1.6",
     },
     (10_000, 1_000): {
         (LOSS, "sklearn log_loss"): "",
         (ALL, "sklearn log_loss"): ">= 4",
     },
 }
-THREADS_TARGET = ">= 1.6"
-NO_THREADS = "taken out: two threads were no faster than one (docs/decisions/0020-parts.md)"
 
 
 def measure(trial: Trial) -> Findings:
@@ -38,9 +37,6 @@ def measure(trial: Trial) -> Findings:
         columns = predictions.columns(n, shape[1])
         figures += _of_probabilities(trial, columns, targets)
         figures += _of_logits(trial, columns)
-        if shape[1] == 10:
-            work = f"{shape} probabilities: {ALL}, two threads"
-            figures.append(Figure(work, "one thread", "ms", target=THREADS_TARGET, missing=NO_THREADS))
     return Findings(figures)
 
 

@@ -12,12 +12,13 @@ from app.core.uncertainty import mean
 from app.service import ScoreRequest, score
 
 LOSS, ALL = "validation and cross-entropy", "all default metrics"
+TWO_THREADS = "all default metrics, two threads"
 
 
 def works(columns: Mapping[str, Any]) -> dict[str, Callable[[], object]]:
-    """The loss alone, and everything that is answered by default."""
+    """The loss alone, and everything that is answered by default, by one thread and by two."""
     request = ScoreRequest("multiclass", columns, Options(), frozenset())
-    return {LOSS: partial(_loss, columns), ALL: partial(score, request)}
+    return {LOSS: partial(_loss, columns), ALL: partial(score, request), TWO_THREADS: partial(score, request, 2)}
 
 
 def _loss(columns: Mapping[str, Any]) -> object:

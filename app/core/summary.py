@@ -1,12 +1,15 @@
 """From a batch to its state: one pass over the scored rows, a chunk at a time. Summaries of parts add up."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 
 import numpy as np
 
 from app.core.batches import Batch
-from app.core.columns import FloatArray
+from app.core.columns import FloatArray, IntArray
 from app.core.findings import Finding
 from app.core.gather import Chunk, Mean
 from app.core.lint import NO_ROWS, Sample
@@ -55,45 +58,72 @@ class Summary:
         )
 
 
-_NO_STATE = State("", 0)
+MIN_SHARED_CHUNKS = 4
 
 
-def summarize(batch: Batch, means: Sequence[Mean], tables: Sequence[str], *, per_sample: bool = False) -> Summary:
+def summarize(
+    batch: Batch, means: Sequence[Mean], tables: Sequence[str], *, per_sample: bool = False, n_threads: int = 1
+) -> Summary:
     """Add up everything that `means` and `tables` ask for.
 
     Args:
         means: Among them the cross-entropy, from which the findings come.
         tables: Of `calibration`, `class_frequencies`, `per_class`, `confusion`.
         per_sample: Also keep the loss of every row.
+        n_threads: How many threads share the rows of a large batch, for an answer of the same bits.
     """
-    not_normalized = batch.not_normalized.further(batch.first_row)
-    summary = Summary(batch.task, batch.options, _NO_STATE, not_normalized, batch.looks_like_probabilities)
-    if per_sample:
-        summary.losses.append(np.full(len(batch), np.nan))
-    sums: _Sums | None = None
-    for rows in chunks(batch):
-        own = _noted(summary, Chunk(batch, rows, means, tables), batch.first_row)
-        sums = own if sums is None else sums + own
+    losses = np.full(len(batch), np.nan) if per_sample else None
+
+    def summed(rows: Iterable[slice | IntArray]) -> _Sums | None:
+        parts = (_sums_of(Chunk(batch, some, means, tables), batch.first_row, losses) for some in rows)
+        return reduce(add, parts, next(parts, None))
+
+    sums = _shared_out(summed, list(chunks(batch)), n_threads)
     if sums is None:
         sums = _Sums(0, {mean.name: Moments() for mean in means}, {name: empty_table(name, batch) for name in tables})
-    summary.state = _state(batch, sums)
-    return summary
+    return Summary(
+        batch.task,
+        batch.options,
+        _state(batch, sums),
+        batch.not_normalized.further(batch.first_row),
+        batch.looks_like_probabilities,
+        zero_probability=sums.zero_probability,
+        clipped=sums.clipped,
+        losses=[] if losses is None else [losses],
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """What chunks of one batch add to its state."""
+    """What chunks of one batch add to its state, and what was noticed in them."""
 
     weight_sum: int
     moments: dict[str, Moments]
     groups: dict[str, GroupSums]
+    zero_probability: Finding = field(default_factory=Finding)
+    clipped: Finding = field(default_factory=Finding)
 
     def __add__(self, other: "_Sums") -> "_Sums":
         return _Sums(
             self.weight_sum + other.weight_sum,
             {name: sums + other.moments[name] for name, sums in self.moments.items()},
             {name: sums + other.groups[name] for name, sums in self.groups.items()},
+            self.zero_probability + other.zero_probability,
+            self.clipped + other.clipped,
         )
+
+
+def _shared_out(
+    summed: Callable[[Iterable[slice | IntArray]], _Sums | None], rows: Sequence[slice | IntArray], n_threads: int
+) -> _Sums | None:
+    """The sums of chunks; of many by several threads, each of which takes the next one when it is free."""
+    if n_threads == 1 or len(rows) < MIN_SHARED_CHUNKS:
+        return summed(rows)
+    left = iter(rows)
+    with ThreadPoolExecutor(n_threads - 1) as others:
+        running = [others.submit(summed, left) for _ in range(n_threads - 1)]
+        sums = [summed(left), *(thread.result() for thread in running)]
+    return reduce(add, filter(None, sums))
 
 
 def _state(batch: Batch, sums: _Sums) -> State:
@@ -109,14 +139,15 @@ def _state(batch: Batch, sums: _Sums) -> State:
     )
 
 
-def _noted(summary: Summary, chunk: Chunk, first_row: int) -> _Sums:
-    """The sums of a chunk; what else there is to notice is left in the summary."""
+def _sums_of(chunk: Chunk, first_row: int, losses: FloatArray | None) -> _Sums:
+    """The sums of a chunk and its findings; its losses are left in those of all rows."""
+    sums = _Sums(chunk.weight_sum, chunk.moments, chunk.tables)
     loss = chunk.columns["cross_entropy"]
     if chunk.moments["cross_entropy"].n_infinite:
-        summary.zero_probability.add(chunk.numbers[np.isinf(loss) & chunk.weighs] + first_row)
+        sums.zero_probability.add(chunk.numbers[np.isinf(loss) & chunk.weighs] + first_row)
     if "clipped" in chunk.columns:
-        summary.clipped.add(chunk.numbers[chunk.columns["clipped"]] + first_row)
-    for losses in summary.losses:
+        sums.clipped.add(chunk.numbers[chunk.columns["clipped"]] + first_row)
+    if losses is not None:
         size = chunk.columns.get("size")
         losses[chunk.numbers] = loss if size is None else loss / size
-    return _Sums(chunk.weight_sum, chunk.moments, chunk.tables)
+    return sums

@@ -34,8 +34,11 @@ class ScoreRequest:
     bootstrap: Bootstrap | None = None
 
 
-def score(request: ScoreRequest) -> dict[str, Any]:
+def score(request: ScoreRequest, n_threads: int = 1) -> dict[str, Any]:
     """Score one batch.
+
+    Args:
+        n_threads: How many threads share the rows of a large one.
 
     Returns:
         The answer of the contract, ready for JSON but for NumPy arrays in it, whose NaN stands for null.
@@ -45,17 +48,17 @@ def score(request: ScoreRequest) -> dict[str, Any]:
     """
     batch = batch_of(request.task, request.columns, request.options, request.slices)
     metrics = metrics_for(batch, request.metrics)
-    part = part_of(batch, metrics, request.include)
+    part = part_of(batch, metrics, request.include, n_threads)
     answer = answer_of(request, metrics, part, batch)
     if "gradient" in request.include:
         answer["gradient"] = {batch.form: gradient(batch, part.summary.state)}
     return answer
 
 
-def part_of(batch: Batch, metrics: Sequence[Metric], include: frozenset[Include]) -> Part:
+def part_of(batch: Batch, metrics: Sequence[Metric], include: frozenset[Include], n_threads: int = 1) -> Part:
     """Sum up one part of a body, for metrics and sections."""
     check_sections(batch, include)
-    summary = _summary(batch, metrics, include)
+    summary = _summary(batch, metrics, include, n_threads)
     summary.sample = sample_of(batch)
     worst = worst_rows(batch, summary.losses[0]) if "worst" in include else []
     if "per_sample" not in include:
@@ -67,12 +70,15 @@ def part_of(batch: Batch, metrics: Sequence[Metric], include: frozenset[Include]
     return Part(batch.form, summary, worst, slices)
 
 
-def _summary(batch: Batch, metrics: Sequence[Metric], include: frozenset[Include] = frozenset()) -> Summary:
+def _summary(
+    batch: Batch, metrics: Sequence[Metric], include: frozenset[Include] = frozenset(), n_threads: int = 1
+) -> Summary:
     means = {of.name: of for metric in metrics for of in metric.means}
     tables = {table for metric in metrics for table in metric.tables} | {
         TABLES[name] for name in TABLES if name in include
     }
-    return summarize(batch, list(means.values()), sorted(tables), per_sample=bool(include & {"per_sample", "worst"}))
+    per_sample = bool(include & {"per_sample", "worst"})
+    return summarize(batch, list(means.values()), sorted(tables), per_sample=per_sample, n_threads=n_threads)
 
 
 def answer_of(

@@ -34,6 +34,8 @@ def exp(x: ArrayLike) -> FloatArray:
 
 def _elementwise(loop: Callable[[Any, Any], None], x: ArrayLike) -> FloatArray:
     values = np.asarray(x, np.float64)
+    if not (values.flags.forc and values.flags.aligned):
+        values = values.copy()
     out = np.empty_like(values)
     loop(values.ravel("K"), out.ravel("K"))
     return out
@@ -124,4 +126,4 @@ def bounded(x: NDArray[Any]) -> bool:
 
 
 def _are_doubles(x: NDArray[Any]) -> bool:
-    return x.dtype == np.float64 and x.flags.c_contiguous and x.size > 0
+    return x.dtype == np.float64 and x.flags.c_contiguous and x.flags.aligned and x.size > 0

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+#if defined(__x86_64__) && defined(__GLIBC__) && __GNUC__ >= 12 && !defined(__clang__)
 #define EVERY_PROCESSOR __attribute__((target_clones("default", "arch=x86-64-v3")))
 #else
 #define EVERY_PROCESSOR
@@ -179,8 +179,9 @@ FUNCTION(py_first_unsound) {
     (void)self;
     if (!take(&a, arguments, n_arguments < 1 ? n_arguments : 1, "d")) return NULL;
     k = n_arguments == 3 ? PyLong_AsSsize_t(arguments[1]) : 0;
-    tolerance = n_arguments == 3 ? PyFloat_AsDouble(arguments[2]) : 0.0;
-    if ((k < 1 || a.n[0] % k || PyErr_Occurred()) && !refuse(&a, "numbers must come in rows of k, with a tolerance")) return NULL;
+    tolerance = k > 0 ? PyFloat_AsDouble(arguments[2]) : 0.0;
+    if ((k < 1 || a.n[0] % k || PyErr_Occurred()) && !refuse(&a, "numbers must come in rows of k, with a tolerance"))
+        return NULL;
     RUN(a.n[0], row = first_unsound(DOUBLES(&a, 0), a.n[0] / k, k, tolerance));
     give_back(&a);
     return PyLong_FromSsize_t(row);
@@ -209,7 +210,8 @@ FUNCTION(py_dot) {
     int finite;
     (void)self;
     if (!take(&a, arguments, n_arguments, "dd")) return NULL;
-    if ((a.n[0] != a.n[1] || a.n[0] > MOST_ADDENDS) && !refuse(&a, "arrays must be of one length, and short")) return NULL;
+    if ((a.n[0] != a.n[1] || a.n[0] > MOST_ADDENDS) && !refuse(&a, "arrays must be of one length, and short"))
+        return NULL;
     RUN(a.n[0], finite = dot(DOUBLES(&a, 0), DOUBLES(&a, 1), a.n[0], &total));
     give_back(&a);
     if (!finite) Py_RETURN_NONE;
@@ -234,9 +236,11 @@ FUNCTION(py_window_sums) {
     (void)self;
     if (!take(&a, arguments, n_arguments < 2 ? n_arguments : 2, "di")) return NULL;
     top = n_arguments == 4 ? (int)PyLong_AsLong(arguments[2]) : 0;
-    if ((top < 1 || a.n[0] != a.n[1] || a.n[0] > MOST_ADDENDS) && !refuse(&a, "arrays must be of one length, and short")) return NULL;
+    if ((top < 1 || a.n[0] != a.n[1] || a.n[0] > MOST_ADDENDS) && !refuse(&a, "arrays must be of one length, and short"))
+        return NULL;
     if (!take(&sums, arguments + 3, 1, "I")) return give_back(&a), NULL;
-    if ((uintptr_t)sums.view[0].buf % sizeof(wide) && (give_back(&sums), !refuse(&a, "sums must be aligned"))) return NULL;
+    if ((uintptr_t)sums.view[0].buf % sizeof(wide) && (give_back(&sums), !refuse(&a, "sums must be aligned")))
+        return NULL;
     RUN(a.n[0], next = window_sums(DOUBLES(&a, 0), WHOLES(&a, 1), a.n[0], top, sums.view[0].buf, sums.n[0] / 2));
     give_back(&sums);
     if (next < 0 && !refuse(&a, "groups must be numbered from 0, each below the number of sums")) return NULL;
@@ -249,10 +253,12 @@ FUNCTION(py_window_sums) {
 static PyMethodDef methods[] = {
     METHOD(log), METHOD(log1p), METHOD(exp), METHOD(row_sums), METHOD(row_products), METHOD(row_errors),
     METHOD(row_maxima), METHOD(row_others), METHOD(row_exponentials), METHOD(row_picks), METHOD(row_quotients),
-    METHOD(row_differences), METHOD(row_negentropies), METHOD(bins), METHOD(first_unbounded), METHOD(first_unsound), METHOD(power_sums),
-    METHOD(dot), METHOD(largest_exponent), METHOD(window_sums), {NULL, NULL, 0, NULL},
+    METHOD(row_differences), METHOD(row_negentropies), METHOD(bins), METHOD(first_unbounded), METHOD(first_unsound),
+    METHOD(power_sums), METHOD(dot), METHOD(largest_exponent), METHOD(window_sums), {NULL, NULL, 0, NULL},
 };
 
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "app.core.kernels.compiled", NULL, 0, methods, NULL, NULL, NULL, NULL};
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "app.core.kernels.compiled", NULL, 0, methods, NULL, NULL, NULL, NULL,
+};
 
 PyMODINIT_FUNC PyInit_compiled(void) { return PyModuleDef_Init(&module); }

@@ -1,10 +1,15 @@
 /* log, log1p and exp without branches, so that compilers turn loops over them into vector code. Errors stay below one
-   unit in the last place (log1p: two); infinities, zeros, subnormals and NaN come out as IEEE 754 asks. */
+   unit in the last place (log1p: two); infinities, zeros, subnormals and NaN come out as IEEE 754 asks, but for the
+   sign of log1p(-0). */
 
-#define ROUNDER 0x1.8p52              /* added and taken away again, it rounds to a whole number */
-#define LN2_HIGH 0x1.62e42fefap-1     /* the first 33 bits: times a small whole number it is exact */
+#ifdef __FAST_MATH__
+#error "the order of operations is the promise: build without -ffast-math"
+#endif
+
+#define ROUNDER 0x1.8p52               /* added and taken away again, it rounds to a whole number */
+#define LN2_HIGH 0x1.62e42fefap-1      /* 36 bits: times a small whole number it is exact */
 #define LN2_LOW 0x1.cf79abc9e3b398p-40 /* the rest */
-#define HALF_BITS INT64_C(0x3fe6a09e667f3bcd) /* of the square root of 1/2 */
+#define HALF_BITS UINT64_C(0x3fe6a09e667f3bcd) /* of the square root of 1/2 */
 
 INLINE int64_t bits_of(double x) { int64_t bits; memcpy(&bits, &x, sizeof bits); return bits; }
 INLINE double double_of(int64_t bits) { double x; memcpy(&x, &bits, sizeof x); return x; }
@@ -12,10 +17,10 @@ INLINE double double_of(int64_t bits) { double x; memcpy(&x, &bits, sizeof x); r
 /* The logarithm of a normal number, which 2^54 may have made one: x = 2^k (1 + f) with 1 + f between the roots of 1/2
    and 2, s = f / (2 + f), and log(1 + f) = 2 atanh(s) = f - f^2/2 + s (f^2/2 + 2 s^2/3 + 2 s^4/5 + ...). */
 INLINE double log_of_normal(double x, double scaled) {
-    int64_t bits = bits_of(x) - HALF_BITS + (INT64_C(2047) << 52);
+    uint64_t bits = (uint64_t)bits_of(x) - HALF_BITS + (UINT64_C(2047) << 52);
     /* the exponent, made positive, becomes a double without a conversion, for which vectors have no instruction */
-    double k = double_of((int64_t)((uint64_t)bits >> 52) | bits_of(0x1p52)) - (0x1p52 + 2047.0) - scaled;
-    double f = double_of((bits & INT64_C(0xfffffffffffff)) + HALF_BITS) - 1.0;
+    double k = double_of((int64_t)(bits >> 52) | bits_of(0x1p52)) - (0x1p52 + 2047.0) - scaled;
+    double f = double_of((int64_t)((bits & UINT64_C(0xfffffffffffff)) + HALF_BITS)) - 1.0;
     double s = f / (2.0 + f), z = s * s, z2 = z * z, z4 = z2 * z2, half = 0.5 * f * f;
     double a = fma(z, 2.0 / 5, 2.0 / 3), b = fma(z, 2.0 / 9, 2.0 / 7), c = fma(z, 2.0 / 13, 2.0 / 11);
     double d = fma(z, 2.0 / 17, 2.0 / 15), e = fma(z2, 2.0 / 23, fma(z, 2.0 / 21, 2.0 / 19));
@@ -34,7 +39,7 @@ INLINE double log_of(double x) {
 /* log(1 + x): what 1 + x loses to rounding is put back to first order. */
 INLINE double log1p_of(double x) {
     double u = 1.0 + x;
-    double lost = x < 1.0 ? x - (u - 1.0) : 1.0 - (u - x);
+    double lost = x - (u - 1.0);
     double value = log_of(u);
     int plain = u > 0.0 && u < INFINITY;
     return plain ? value + lost / u : value;
@@ -45,7 +50,8 @@ INLINE double exp_of(double x) {
     double inside = x > 710.0 ? 710.0 : x;
     inside = inside < -746.0 ? -746.0 : inside;
     double shifted = inside * 0x1.71547652b82fep0 + ROUNDER, k = shifted - ROUNDER;
-    double r = fma(-k, LN2_LOW, fma(-k, LN2_HIGH, inside)), r2 = r * r, r4 = r2 * r2;
+    double near = fma(-k, LN2_HIGH, inside), r = fma(-k, LN2_LOW, near), lost = fma(-k, LN2_LOW, near - r);
+    double r2 = r * r, r4 = r2 * r2;
     double a = fma(r, 1.0 / 6, 0.5), b = fma(r, 1.0 / 120, 1.0 / 24), c = fma(r, 1.0 / 5040, 1.0 / 720);
     double d = fma(r, 1.0 / 362880, 1.0 / 40320), e = fma(r, 1.0 / 39916800, 1.0 / 3628800);
     double g = fma(r, 1.0 / 6227020800, 1.0 / 479001600);
@@ -53,5 +59,5 @@ INLINE double exp_of(double x) {
     /* two factors, for 2^k itself may lie beyond the doubles where the result does not */
     uint64_t power = (uint64_t)(bits_of(shifted) - bits_of(ROUNDER)) + 2048, first = power >> 1;
     double low = double_of((int64_t)((first - 1) << 52)), high = double_of((int64_t)((power - first - 1) << 52));
-    return (1.0 + fma(r2, series, r)) * low * high;
+    return (1.0 + (r + fma(r2, series, lost))) * low * high;
 }

@@ -8,7 +8,7 @@ typedef __int128 wide;
 #define EXPONENTS 2048
 #define NOT_FINITE 2047
 #define MOST_LIMBS 72
-#define WINDOW 48 /* exponents a sum by group spans at once: 53 + 48 + 20 bits and a sign */
+#define WINDOW 48 /* how far a sum by group reaches below its top: 53 + 48 + 20 bits and a sign */
 
 typedef struct { uint64_t limb[MOST_LIMBS]; int n_limbs, places; } Total;
 

@@ -51,14 +51,15 @@ EVERY_PROCESSOR static void row_products(const double *w, const double *x, Py_ss
 }
 
 /* sum_c (x_c - [c is the label])^2 */
-EVERY_PROCESSOR static void row_errors(const double *x, const int64_t *labels, Py_ssize_t n, Py_ssize_t k, double *out) {
+EVERY_PROCESSOR static void
+row_errors(const double *x, const int64_t *labels, Py_ssize_t n, Py_ssize_t k, double *out) {
     const lanes one = {1.0, 1.0, 1.0, 1.0};
     const marks order = {0, 1, 2, 3};
     for (Py_ssize_t i = 0; i < n; i++, x += k) {
         lanes sum = {0.0};
 #define STEP(c, READ)                                                                                                  \
     {                                                                                                                  \
-        lanes miss = READ(x + c) - (lanes)((order == labels[i] - c) & (marks)one);                                     \
+        lanes miss = READ(x + c) - (lanes)((order + c == labels[i]) & (marks)one);                                     \
         sum += miss * miss;                                                                                            \
     }
         OVER_ROW(k, STEP);
@@ -82,8 +83,10 @@ EVERY_PROCESSOR static void row_maxima(const double *x, Py_ssize_t n, Py_ssize_t
         Py_ssize_t c = 0;
         for (; c + N_LANES <= k; c += N_LANES, now += N_LANES) take_larger(&top, &where, load(x + c), now);
         if (c < k) take_larger(&top, &where, load_some(x + c, k - c, -INFINITY), now);
-        take_larger(&top, &where, __builtin_shufflevector(top, top, 2, 3, 0, 1), __builtin_shufflevector(where, where, 2, 3, 0, 1));
-        take_larger(&top, &where, __builtin_shufflevector(top, top, 1, 0, 3, 2), __builtin_shufflevector(where, where, 1, 0, 3, 2));
+        lanes t = {top[2], top[3], top[0], top[1]};
+        take_larger(&top, &where, t, (marks){where[2], where[3], where[0], where[1]});
+        t = (lanes){top[1], top[0], top[3], top[2]};
+        take_larger(&top, &where, t, (marks){where[1], where[0], where[3], where[2]});
         best[i] = top[0], place[i] = where[0];
     }
 }
@@ -120,7 +123,8 @@ EVERY_PROCESSOR static void row_quotients(const double *x, const double *by, Py_
         for (Py_ssize_t c = 0; c < k; c++) out[c] = x[c] / by[i];
 }
 
-EVERY_PROCESSOR static void row_differences(const double *x, const double *less, Py_ssize_t n, Py_ssize_t k, double *out) {
+EVERY_PROCESSOR static void
+row_differences(const double *x, const double *less, Py_ssize_t n, Py_ssize_t k, double *out) {
     for (Py_ssize_t i = 0; i < n; i++, x += k, out += k)
         for (Py_ssize_t c = 0; c < k; c++) out[c] = x[c] - less[i];
 }
@@ -156,7 +160,7 @@ static void row_exponentials(const double *x, const double *best, Py_ssize_t n, 
 
 /* sum_c x_c log x_c, with 0 log 0 = 0: row_products of the numbers and their logarithms, a tile at a time */
 static void row_negentropies(const double *x, Py_ssize_t n, Py_ssize_t k, double *out, double *room) {
-    Py_ssize_t step = k < TILE ? TILE / k : 1;
+    Py_ssize_t step = k && k < TILE ? TILE / k : 1;
     for (Py_ssize_t i = 0; i < n; i += step) {
         Py_ssize_t rows = n - i < step ? n - i : step;
         logs(x + i * k, rows * k, room);

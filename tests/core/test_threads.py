@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+
+from app.api.accept import dumps
+from app.core.columns import Column
+from app.core.options import Options
+from app.core.summary import MIN_SHARED_CHUNKS
+from app.service import Include, ScoreRequest, score
+
+N_ROWS = MIN_SHARED_CHUNKS * 24_576  # at least so many chunks
+
+
+def columns() -> dict[str, Column]:
+    rng = np.random.default_rng(0)
+    prediction = rng.dirichlet(np.ones(3), N_ROWS)
+    labels = rng.integers(0, 3, N_ROWS)
+    prediction[::1_000] = np.eye(3)[(labels[::1_000] + 1) % 3]
+    return {"probabilities": prediction, "labels": labels, "sample_weight": rng.random(N_ROWS)}
+
+
+@pytest.mark.parametrize(
+    ("options", "include"),
+    [(Options(), {"per_sample", "per_class", "calibration", "confusion", "worst"}), (Options(epsilon=1e-3), set())],
+)
+@pytest.mark.parametrize("n_threads", [2, 3])
+def test_threads_share_rows_and_change_no_bit(options: Options, include: set[Include], n_threads: int) -> None:
+    request = ScoreRequest("multiclass", columns(), options, frozenset(include))
+    alone, shared = score(request), score(request, n_threads)
+    assert dumps(alone) == dumps(shared)
+    codes = {warning["code"] for warning in shared["warnings"]}
+    assert ("clipped" if options.epsilon else "zero_probability") in codes
