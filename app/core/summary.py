@@ -58,7 +58,8 @@ class Summary:
         )
 
 
-MIN_SHARED_CHUNKS = 4
+MIN_SHARED_CHUNKS = 12
+"""Of fewer, threads cost more than they save."""
 
 
 def summarize(

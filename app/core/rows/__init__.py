@@ -14,11 +14,11 @@ from app.core.rows.tokens import TokenRows
 
 Rows: TypeAlias = ClassRows | ElementRows | TokenRows
 
-# Rows summed at once, and numbers over all classes at once: many hide what a call costs, few stay in a cache, and
-# what they need beside a batch is to be a small part of it.
-_CHUNK_ROWS = (12_288, 24_576)
-_BLOCK = (24_576, 245_760)
-_PARTS = 32
+# Rows summed at once, and numbers over all classes at once, at least and at most: many hide what calls cost, and what
+# threads lose in handing the interpreter's lock over; but they are to be a small part of a batch.
+_CHUNK_ROWS = (12_288, 98_304)
+_BLOCK = (24_576, 983_040)
+_PARTS = 16
 
 _OF_LABELS = frozenset(
     ("cross_entropy", "kl_divergence", "target_entropy", "size", "share", "labels", "class_frequencies")
@@ -86,9 +86,8 @@ def _of_labels_alone(batch: Batch, asked: Collection[str]) -> bool:
 def block_rows(batch: Batch) -> int:
     """Rows of one block; probabilities need fewer arrays than logarithms."""
     n_classes = max(1, batch.n_classes)
-    elements = _within(_BLOCK, len(batch) * n_classes // _PARTS)
-    if batch.form != "probabilities":
-        elements //= 2
+    parts = _PARTS if batch.form == "probabilities" else 3 * _PARTS
+    elements = _within(_BLOCK, len(batch) * n_classes // parts)
     return max(1, min(_chunk_rows(batch), elements // n_classes))
 
 
