@@ -22,6 +22,9 @@ from app.settings import Settings
 
 UPGRADE = re.compile(rb"\r\n(upgrade:)", re.IGNORECASE)
 MAX_HEAD_BYTES = 64 * 2**10
+# How long a thread that waits for the interpreter lets another go on (by default ten times as long): a small request
+# waits that long, now and then, for one that scores.
+SWITCH_SECONDS = 0.000_5
 # Longer than clients and proxies keep an idle connection (httpx 5 seconds, load balancers 60): the server
 # must not be the first to close it, or it closes on a request that is already under way.
 KEEP_ALIVE_SECONDS = 75
@@ -194,6 +197,7 @@ def server(settings: Settings, host: str, port: int) -> uvicorn.Server:
     # What is imported by now stays: the collector need not look at it while a body is read.
     gc.collect()
     gc.freeze()
+    sys.setswitchinterval(SWITCH_SECONDS)
     config = uvicorn.Config(
         app,
         host,

@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from app import __version__
 from app.api import openapi
 from app.api.application import Application
-from app.api.bodies import Resources
 from app.api.load import Load
+from app.api.resources import Resources
 from app.api.routes import ROUTERS
 from app.api.telemetry import Telemetry
 from app.settings import Settings

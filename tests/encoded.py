@@ -10,20 +10,12 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-MEDIA_TYPES = {
-    "npz": "application/x-npz",
-    "arrow": "application/vnd.apache.arrow.stream",
-    "parquet": "application/vnd.apache.parquet",
-    "ndjson": "application/x-ndjson",
-    "csv": "text/csv",
-}
+from app.api.formats import FORMATS
 
 
 def encoded(format_: str, columns: dict[str, list[Any]], rows_at_once: int = 7) -> bytes:
     """The columns, lists of values or of lists; where the format has batches, of so many rows."""
-    return {"npz": _npz, "arrow": _arrow, "parquet": _parquet, "ndjson": _ndjson, "csv": _csv}[format_](
-        columns, rows_at_once
-    )
+    return ENCODERS[format_](columns, rows_at_once)
 
 
 def compressed(encoding: str, body: bytes) -> bytes:
@@ -73,3 +65,7 @@ def _csv(columns: dict[str, list[Any]], _: int) -> bytes:
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+ENCODERS = {"npz": _npz, "arrow": _arrow, "parquet": _parquet, "ndjson": _ndjson, "csv": _csv}
+MEDIA_TYPES = {name: FORMATS[name].media_type for name in ENCODERS}

@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 
 from app.core.tasks import TASKS
 from app.settings import Settings
-from tests.api.test_server import running
+from tests.api.servers import running
 from tests.asking import WORKED, near
 from tests.documents import ROOT, Document, differences, shown
 from tests.test_oracles import CASES_PER_TASK

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from copy import copy
-from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO, TypeVar
 
@@ -13,10 +12,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app.api.attended import Check, attended, departure
-from app.api.load import Hold, Load
+from app.api.load import Hold
 from app.api.pipe import Pipe
+from app.api.resources import resources_of
 from app.api.spool import Spool
-from app.api.telemetry import Telemetry
 from app.errors import SurprisalError, TooLarge
 from app.settings import Settings
 from app.wire.sources import Pieces, Source
@@ -29,21 +28,6 @@ START_BYTES = 2**20
 
 FILE_BYTES = 2**20
 """What is written to a file at once: each time takes a thread for a moment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resources:
-    """What one application owns; opened in its lifespan."""
-
-    settings: Settings
-    load: Load
-    telemetry: Telemetry
-
-
-def resources_of(request: Request) -> Resources:
-    """The resources of the application that answers a request."""
-    resources: Resources = request.app.state.resources
-    return resources
 
 
 @asynccontextmanager

@@ -5,7 +5,6 @@ from typing import Any
 
 import orjson
 
-from app.api.media import Format
 from app.core.tasks import COLUMN_NAMES
 
 
@@ -35,5 +34,5 @@ def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
     return cells
 
 
-ROWS_AS_TEXT: dict[Format, Callable[[Mapping[str, Any]], str]] = {"ndjson": ndjson_rows, "csv": csv_rows}
+ROWS_AS_TEXT: dict[str, Callable[[Mapping[str, Any]], str]] = {"ndjson": ndjson_rows, "csv": csv_rows}
 """The formats that a person can read."""

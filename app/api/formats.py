@@ -1,127 +1,58 @@
-"""From the bytes of a body, in any format, to the answer of scoring."""
+"""What a body may be: one table of formats, and how each is read."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from io import BufferedIOBase
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal, TypeAlias, cast
 
-from starlette.requests import Request
-
-from app import service
-from app.api.attended import Check
-from app.api.media import Format, encoding_of, format_of
-from app.api.query import query_options, refuse_query
-from app.api.schemas import score_request
 from app.api.spool import Spool
-from app.api.validation import check_width
-from app.core.tasks import TaskName
-from app.errors import TooLarge
-from app.service import ScoreRequest
 from app.settings import Settings
-from app.wire import arrow, compression, csv, json, ndjson, npz, parquet
+from app.wire import arrow, csv, ndjson, npz, parquet
 from app.wire.limits import Limits
-from app.wire.sources import Pieces, Source
+from app.wire.sources import Source
 
-Parts = Iterator[dict[str, Any]]
+Parts: TypeAlias = Iterator[dict[str, Any]]
+Options: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
-    """What was sent, before it is read.
+class Format:
+    """One way to write a body.
 
     Attributes:
-        encoding: How it is compressed; empty if it is not.
-        options: Those of the query; of JSON, which has them in itself, none.
+        media_type: The one to tell of.
+        arrival: Whether a body is held in memory until it is complete, or in a file, or scored while it arrives.
+        parts: Its columns, some rows at a time, with the options of the query known; None of JSON.
+        aliases: Other media types that mean the same.
     """
 
-    task: TaskName
-    format: Format
-    encoding: str
-    options: Mapping[str, Any]
+    name: str
+    media_type: str
+    arrival: Literal["held", "spooled", "streamed"]
+    parts: Callable[[Source, Limits, Options], Parts] | None
+    aliases: tuple[str, ...] = ()
 
-
-def announced(task: TaskName, request: Request) -> Body:
-    """The body that the head of a request tells of; what the head gets wrong is refused before any of it is read.
-
-    Raises:
-        UnsupportedMediaType: In a format, or compressed in a way, that nobody reads here.
-        InvalidInput: A query parameter is no option, or an option is wrong.
-    """
-    format_, encoding = format_of(request.headers), encoding_of(request.headers)
-    if format_ == "json":
-        refuse_query(request.query_params)
-        return Body(task, format_, encoding, {})
-    return Body(task, format_, encoding, query_options(task, request.query_params))
-
-
-def scored(body: Body, source: Source, settings: Settings, check: Check) -> dict[str, Any]:
-    """Read and score a body.
-
-    Args:
-        source: Of formats that are not streamed, and are not compressed, a file.
-        check: Called between parts; what it raises ends the work.
-
-    Raises:
-        SurprisalError: What is wrong with the body, or what the source raises.
-    """
-    limits = limits_of(body.format, settings)
-    if body.encoding:
-        source = compression.decoded(Pieces(_checked(source, check)), body.encoding, limits)
-    if body.format == "json":
-        request = json_request(body.task, json.decode(_all_of(source, limits)), settings)
-        check()
-        return service.score(request)
-    reader = READERS[body.format]
-    if body.format == "csv":
-        reader = partial(csv.parts, has_classes="classes" in body.options)
-    parts = reader(source, limits)
-    return service.score_parts(_requests(body, parts, settings, check), settings.max_held_bytes)
-
-
-def json_request(task: TaskName, fields: Mapping[str, Any], settings: Settings) -> ScoreRequest:
-    """The request that a decoded JSON body makes."""
-    check_width(fields, settings.max_columns)
-    return score_request(task, fields)
+    @property
+    def is_json(self) -> bool:
+        """Whether a body is one object, with the options in it."""
+        return self.parts is None
 
 
 def limits_of(format_: Format, settings: Settings) -> Limits:
     """The bounds on a body of a format."""
-    most = {"json": settings.max_body_bytes, "npz": settings.max_spooled_bytes, "parquet": settings.max_spooled_bytes}
+    most = {
+        "held": settings.max_body_bytes,
+        "spooled": settings.max_spooled_bytes,
+        "streamed": settings.max_streamed_bytes,
+    }
     return Limits(
-        max_decoded_bytes=most.get(format_, settings.max_streamed_bytes),
+        max_decoded_bytes=most[format_.arrival],
         max_ratio=settings.max_ratio,
         max_part_bytes=settings.max_part_bytes,
         max_columns=settings.max_columns,
         max_line_bytes=settings.max_line_bytes,
     )
-
-
-def _requests(body: Body, parts: Parts, settings: Settings, check: Check) -> Iterator[ScoreRequest]:
-    """A request for each part, with the options of the query."""
-    n_rows = 0
-    for part in parts:
-        check()
-        check_width(part, settings.max_columns)
-        request = score_request(body.task, {**part, **body.options})
-        n_rows += max(map(len, request.columns.values()))
-        if n_rows > settings.max_rows:
-            raise TooLarge(f"the body must hold at most {settings.max_rows} rows")
-        yield request
-
-
-def _checked(source: Source, check: Check) -> Iterator[bytes | bytearray]:
-    while piece := source.read(compression.PIECE):
-        check()
-        yield piece
-
-
-def _all_of(source: Source, limits: Limits) -> bytearray:
-    whole = bytearray()
-    while piece := source.read(limits.max_part_bytes):
-        whole += piece
-    return whole
 
 
 @contextmanager
@@ -140,21 +71,43 @@ def _seekable(source: Source, limits: Limits) -> Iterator[BinaryIO]:
         yield spool.rewound()
 
 
-def _npz_parts(source: Source, limits: Limits) -> Parts:
+def _npz_parts(source: Source, limits: Limits, _: Options) -> Parts:
     with _seekable(source, limits) as file:
         yield npz.columns(file, limits)
 
 
-def _parquet_parts(source: Source, limits: Limits) -> Parts:
+def _arrow_parts(source: Source, limits: Limits, _: Options) -> Parts:
+    return arrow.parts(source, limits)
+
+
+def _parquet_parts(source: Source, limits: Limits, _: Options) -> Parts:
     with _seekable(source, limits) as file:
         yield from parquet.parts(file, limits)
 
 
-READERS: dict[Format, Callable[[Source, Limits], Parts]] = {
-    "npz": _npz_parts,
-    "arrow": arrow.parts,
-    "parquet": _parquet_parts,
-    "ndjson": ndjson.parts,
-    "csv": csv.parts,
+def _ndjson_parts(source: Source, limits: Limits, _: Options) -> Parts:
+    return ndjson.parts(source, limits)
+
+
+def _csv_parts(source: Source, limits: Limits, options: Options) -> Parts:
+    return csv.parts(source, limits, has_classes="classes" in options)
+
+
+FORMATS = {
+    format_.name: format_
+    for format_ in (
+        Format("json", "application/json", "held", None),
+        Format("npz", "application/x-npz", "spooled", _npz_parts),
+        Format("arrow", "application/vnd.apache.arrow.stream", "streamed", _arrow_parts),
+        Format("parquet", "application/vnd.apache.parquet", "spooled", _parquet_parts),
+        Format(
+            "ndjson",
+            "application/x-ndjson",
+            "streamed",
+            _ndjson_parts,
+            ("application/ndjson", "application/jsonl", "application/x-jsonlines"),
+        ),
+        Format("csv", "text/csv", "streamed", _csv_parts),
+    )
 }
-"""How each format but JSON is read: some rows at a time."""
+"""By name, in the order in which they are told of."""

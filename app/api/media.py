@@ -2,34 +2,33 @@
 
 from email.message import Message
 from functools import lru_cache
-from typing import Literal, TypeAlias
 
 from starlette.datastructures import Headers
 
+from app.api.formats import FORMATS, Format
 from app.errors import UnsupportedMediaType
 from app.wire.compression import DECODERS, ENCODINGS
 
-Format: TypeAlias = Literal["json", "npz", "arrow", "parquet", "ndjson", "csv"]
+JSON = FORMATS["json"].media_type
+ARROW = FORMATS["arrow"].media_type
+MEDIA_TYPES = {format_.media_type: format_.name for format_ in FORMATS.values()}
+"""Those to tell of, without their aliases."""
+BY_MEDIA_TYPE = {name: format_ for format_ in FORMATS.values() for name in (format_.media_type, *format_.aliases)}
 
-JSON = "application/json"
-ARROW = "application/vnd.apache.arrow.stream"
-MEDIA_TYPES: dict[str, Format] = {
-    JSON: "json",
-    "application/x-npz": "npz",
-    ARROW: "arrow",
-    "application/vnd.apache.parquet": "parquet",
-    "application/x-ndjson": "ndjson",
-    "text/csv": "csv",
-}
-STREAMED: frozenset[Format] = frozenset({"arrow", "ndjson", "csv"})
-"""Formats that are scored while they arrive; the others must be complete before."""
+
+class Unsupported(UnsupportedMediaType):
+    """A body of a kind that a route does not read, and the headers that tell which kinds it does."""
+
+    def __init__(self, detail: str, headers: dict[str, str]) -> None:
+        super().__init__(detail)
+        self.headers = headers
 
 
 def format_of(headers: Headers) -> Format:
     """The format of a body; one that no header describes is taken for JSON.
 
     Raises:
-        UnsupportedMediaType: A format, or an encoding of characters, that nobody reads here.
+        Unsupported: A format, or an encoding of characters, that nobody reads here.
     """
     return _format(headers.get("content-type", JSON))
 
@@ -41,24 +40,46 @@ def _format(sent: str) -> Format:
     kind, charset = message.get_content_type(), message.get_content_charset("utf-8")
     if kind.startswith("application/") and kind.endswith("+json"):
         kind = JSON
-    if kind not in MEDIA_TYPES or charset not in {"utf-8", "utf8", "us-ascii"}:
+    if kind not in BY_MEDIA_TYPE or charset not in {"utf-8", "utf8", "us-ascii"}:
         known = ", ".join(MEDIA_TYPES)
-        raise UnsupportedMediaType(f'Content-Type must be one of {known}, in UTF-8, found "{sent[:80]}"')
-    return MEDIA_TYPES[kind]
+        rule = f"Content-Type must be one of {known}, in UTF-8"
+        raise Unsupported(f'{rule}, found "{sent[:80]}"', {"accept-post": known})
+    return BY_MEDIA_TYPE[kind]
 
 
 def encoding_of(headers: Headers) -> str:
     """How a body is compressed; empty if it is not.
 
     Raises:
-        UnsupportedMediaType: In a way that nobody undoes here, or in several.
+        Unsupported: In a way that nobody undoes here, or in several.
     """
-    sent = headers.get("content-encoding", "").strip().lower()
-    if sent in {"", "identity"}:
-        return ""
-    if sent not in DECODERS:
-        raise UnsupportedMediaType(f'Content-Encoding must be one of {", ".join(ENCODINGS)}, found "{sent[:80]}"')
+    sent = _encoding(headers)
+    if sent and sent not in DECODERS:
+        known = ", ".join(ENCODINGS)
+        raise Unsupported(f'Content-Encoding must be one of {known}, found "{sent[:80]}"', {"accept-encoding": known})
     return sent
+
+
+def refuse_all_but_json(headers: Headers) -> None:
+    """Refuse what some routes do not read, though others do.
+
+    Raises:
+        Unsupported: The body is not JSON, or it is compressed.
+    """
+    try:
+        is_json = format_of(headers).is_json
+    except Unsupported:
+        is_json = False
+    if not is_json:
+        raise Unsupported("Content-Type must be application/json in UTF-8", {"accept-post": JSON})
+    if _encoding(headers):
+        rule = "Content-Encoding must be absent: this takes JSON that is not compressed"
+        raise Unsupported(rule, {"accept-encoding": "identity"})
+
+
+def _encoding(headers: Headers) -> str:
+    sent = headers.get("content-encoding", "").strip().lower()
+    return "" if sent == "identity" else sent
 
 
 def quality(accept: str, media_type: str) -> float:

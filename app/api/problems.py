@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
 
+from app.api.media import Unsupported
 from app.errors import InvalidInput, SurprisalError, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -75,7 +76,8 @@ CATALOGUE = {
         "Text must be UTF-8. Scoring takes `application/json`, which is also what a body without `Content-Type` is "
         "taken for, `application/x-npz`, `application/vnd.apache.arrow.stream`, `application/vnd.apache.parquet`, "
         "`application/x-ndjson` and `text/csv`, each with `Content-Encoding` `gzip`, `zstd` or none; comparing and "
-        "calibrating take JSON that is not compressed.",
+        "calibrating take JSON that is not compressed. `Accept-Post` or `Accept-Encoding` of the answer names what is "
+        "read at its path.",
     ),
     "invalid_input": Problem(
         422,
@@ -153,7 +155,7 @@ def _facts(scope: Scope, error: Exception) -> tuple[str, str, dict[str, str]]:
         case Unavailable():
             return error.code, error.detail, {"retry-after": "1"}
         case SurprisalError():
-            return error.code, error.detail, {}
+            return error.code, error.detail, error.headers if isinstance(error, Unsupported) else {}
         case HTTPException(status_code=404):
             return "not_found", f"nothing is served at {_instance(scope)}", {}
         case HTTPException(status_code=405, headers={"Allow": methods}):

@@ -9,6 +9,8 @@ import numpy as np
 from pydantic_core import ErrorDetails
 
 from app.errors import FieldError, TooLarge
+from app.settings import Settings
+from app.wire import json
 from app.wire.json import clipped, found
 
 Location: TypeAlias = tuple[int | str, ...]
@@ -38,6 +40,19 @@ def pointer(*parts: int | str) -> str:
     '/a~1b/3'
     """
     return "".join("/" + clipped(str(part)).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def json_fields(body: bytes | bytearray, settings: Settings) -> dict[str, Any]:
+    """The fields of a JSON body.
+
+    Raises:
+        MalformedBody: It is no JSON object.
+        InvalidInput: A column holds what it may not.
+        TooLarge: A table has more than `max_columns` columns.
+    """
+    fields = json.decode(body)
+    check_width(fields, settings.max_columns)
+    return fields
 
 
 def check_width(fields: Mapping[str, Any], max_columns: int) -> None:

@@ -4,7 +4,6 @@ An exact sum is a Python integer that counts units of 2**-1074, the smallest dou
 2**-2148. Sums of such counts are not rounded and depend on no order; `to_float` rounds once, at the end.
 """
 
-
 import numpy as np
 
 from app.core.columns import FloatArray, IntArray

@@ -12,6 +12,12 @@ from app.core.options import Options
 from app.core.tasks import TaskName
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
 
+TWO_COLUMNS = {
+    "probabilities": "; send one probability a row, of the positive class, or use multiclass",
+    "logits": "; send one logit a row, the second less the first, or use multiclass",
+}
+"""What to do about a prediction of two classes that has a column for each."""
+
 
 def shaped(field: str, values: Column, n_dimensions: int) -> NDArray[Any]:
     """`values` if they have as many dimensions as the field must have.
@@ -26,7 +32,8 @@ def shaped(field: str, values: Column, n_dimensions: int) -> NDArray[Any]:
     if values.ndim != n_dimensions:
         wanted = "single values" if n_dimensions == 1 else "lists of equal length, one a row"
         given = "single values" if values.ndim == 1 else "lists"
-        raise InvalidInput.at(f"/{field}", "wrong_shape", f"must hold {wanted}, found {given}")
+        hint = TWO_COLUMNS.get(field, "") if n_dimensions == 1 and values.shape[1:] == (2,) else ""
+        raise InvalidInput.at(f"/{field}", "wrong_shape", f"must hold {wanted}, found {given}{hint}")
     return values
 
 

@@ -12,10 +12,11 @@ from pyarrow import compute, types
 
 from app.core.columns import Column, IntArray, Ragged
 from app.errors import InvalidInput, MalformedBody, TooLarge
+from app.wire.columns import rows_of
 from app.wire.json import clipped
 from app.wire.limits import Limits
 from app.wire.numbered import Group, groups_of
-from app.wire.typed import SLICE, Field, Place, gathered, in_order, in_rows, rows_of
+from app.wire.typed import SLICE, Field, Place, gathered, in_order, in_rows
 
 MAX_STRING_BYTES = 1 << 26
 """Of the strings of one column of a part: views and dictionaries may name one long string again and again."""
@@ -142,7 +143,7 @@ def column_of_array(field: Field, array: pa.Array, first_row: int) -> Column:
     if types.is_list(array.type) or types.is_large_list(array.type) or _is_list_view(array.type):
         _refuse_nulls(field, array, in_order(first_row), "a list")
         offsets = _offsets(field, array)
-        return rows_of(_values(field, array.flatten(), in_rows(first_row, offsets)), offsets)
+        return rows_of(_values(field, array.flatten(), in_rows(first_row, offsets)), np.diff(offsets))
     return _values(field, array, in_order(first_row))
 
 

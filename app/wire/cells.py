@@ -12,7 +12,8 @@ from pyarrow import compute
 
 from app.core.columns import BoolArray
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
-from app.wire.json import BOOLEAN, INTEGER, LARGEST_INT, NUMBER, STRING, Kind, found
+from app.wire.columns import BOOLEAN, INTEGER, LARGEST_INT, NUMBER, STRING, Kind
+from app.wire.json import found
 
 WHOLE = Kind("an integer", NUMBER.types, INTEGER.dtype)
 """What must be an integer and may be written `1.0`, as pandas writes columns that had missing values."""
@@ -26,6 +27,8 @@ A_NUMBER = re.compile(
     r"[ \t]*[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan(\(\w*\))?)[ \t]*", re.ASCII | re.IGNORECASE
 )
 """What pyarrow reads as a number."""
+
+A_WORD = r"\A[ \t]*\p{L}"
 
 INT64 = range(-LARGEST_INT - 1, LARGEST_INT + 1)
 LONGEST_INT = len(str(INT64[0]))
@@ -75,6 +78,10 @@ class Cells:
             values = compute.match_substring_regex(values, "[tT]")
         array: NDArray[Any] = values.to_numpy(zero_copy_only=False)
         return array if self.width is None else np.ascontiguousarray(array.reshape(self.width, -1).T)
+
+    def are_words(self) -> bool:
+        """Whether each begins with a letter, as no number does and most names do."""
+        return bool(compute.all(compute.match_substring_regex(self.texts.fill_null(""), A_WORD)).as_py())
 
     def refusal(self, kind: Kind, hint: str = "") -> InvalidInput | None:
         """What is wrong with the texts that are not of a kind, if any is; none at all is the number NaN."""

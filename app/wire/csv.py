@@ -14,7 +14,8 @@ from pyarrow import csv as arrow_csv
 from app.core.columns import Column
 from app.errors import InvalidInput, MalformedBody
 from app.wire.cells import WHOLE, Cells
-from app.wire.json import BOOLEAN, INTEGER, NUMBER, STRING
+from app.wire.columns import BOOLEAN, INTEGER, NUMBER, STRING
+from app.wire.json import found
 from app.wire.limits import Limits
 from app.wire.numbered import Group, groups_of
 from app.wire.quotes import Quotes
@@ -174,5 +175,12 @@ def _settled(group: Group, cells: Cells) -> Group:
 
 def _column(group: Group, cells: Cells) -> Column:
     (kind,) = group.field.kinds
-    is_unnamed = group.field.name == "labels" and kind != STRING and not group.nested
-    return cells.values(kind, ", or a name where the query gives `classes`" if is_unnamed else "")
+    if group.field.name != "labels" or kind == STRING or group.nested:
+        return cells.values(kind)
+    try:
+        return cells.values(kind, ", or a name where the query gives `classes`")
+    except InvalidInput:
+        if kind == WHOLE and cells.first_row == 0 and cells.are_words():
+            rule = "must give the class names in column order when labels are names, as in ?classes=ham&classes=spam"
+            raise InvalidInput.at("/classes", "missing", f"{rule}, {found(cells.texts[0].as_py())}") from None
+        raise

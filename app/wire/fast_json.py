@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from app.core.columns import Column, Ragged
 from app.errors import InvalidInput
+from app.wire.columns import rows_of
 
 # There is none for Python 3.14 yet.
 simdjson: Any = import_module("simdjson") if find_spec("simdjson") else None
@@ -93,13 +94,6 @@ def lift(body: Text, exact: Exact) -> tuple[Text, dict[str, Column]]:
     return b"".join((*parts, body[kept:])), columns
 
 
-def shaped(values: NDArray[Any], lengths: list[int]) -> Column:
-    """Rows that stand end to end: (n, k) if all have one length that is not 0, else `Ragged`."""
-    if lengths[0] > 0 and len(set(lengths)) == 1:
-        return values.reshape(len(lengths), -1)
-    return Ragged(values, np.concatenate(([0], np.cumsum(lengths))))
-
-
 def _places(body: Text) -> Iterator[Place]:
     # A list of numbers holds no quote, so it ends with the last bracket before the next one.
     stop = 0
@@ -123,7 +117,7 @@ def _column(body: Text, place: Place, exact: Exact) -> Column | None:
             return None
         pieces.append(piece)
     values = np.concatenate([values for values, _ in pieces])
-    return shaped(values, [length for _, lengths in pieces for length in lengths]) if place.nested else values
+    return rows_of(values, [length for _, lengths in pieces for length in lengths]) if place.nested else values
 
 
 def _texts(body: Text, place: Place) -> Iterator[bytes]:
@@ -168,4 +162,4 @@ def _exact_piece(text: bytes, place: Place, exact: Exact) -> Piece | None:
 
 def _is_flat(text: bytes, lengths: list[int]) -> bool:
     """Whether the piece has no list but itself, the empty one and the rows; flattened numbers do not tell."""
-    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord("["))) == 2 + len(lengths)
+    return len(text) - len(text.replace(b"[", b"")) == 2 + len(lengths)

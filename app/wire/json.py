@@ -8,7 +8,6 @@ copied.
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -18,43 +17,13 @@ from numpy.typing import NDArray
 
 from app.core.columns import Column
 from app.errors import FieldError, InvalidInput, MalformedBody
-from app.wire.fast_json import lift, shaped
+from app.wire.columns import KINDS, LARGEST_INT, SLICE_KINDS, Kind, rows_of
+from app.wire.fast_json import lift
 
 MAX_ECHO = 80
 UNKNOWN_TO_JSON = re.compile(rb"\b(NaN|Infinity)\b")
-LARGEST_INT = int(np.iinfo(np.int64).max)
 
 Rows: TypeAlias = list[list[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One thing the values of a column may be: the word for it, its JSON types and its array type."""
-
-    word: str
-    types: frozenset[type]
-    dtype: np.dtype[Any]
-
-
-# null stands for NaN, which JSON lacks: rows that are not scored may hold it, the batch refuses it in others.
-NUMBER = Kind("a number", frozenset({int, float, type(None)}), np.dtype(np.float64))
-INTEGER = Kind("an integer", frozenset({int}), np.dtype(np.int64))
-BOOLEAN = Kind("a boolean", frozenset({bool}), np.dtype(np.bool_))
-STRING = Kind("a string", frozenset({str}), np.dtype(np.object_))
-
-KINDS: dict[str, tuple[Kind, ...]] = {
-    "labels": (INTEGER, BOOLEAN, STRING),
-    "targets": (NUMBER,),
-    "probabilities": (NUMBER,),
-    "log_probabilities": (NUMBER,),
-    "logits": (NUMBER,),
-    "sample_weight": (NUMBER,),
-    "mask": (BOOLEAN,),
-    "n_bytes": (INTEGER,),
-    "n_words": (INTEGER,),
-    "cluster_id": (INTEGER, STRING),
-}
-SLICE_KINDS = (INTEGER, STRING, BOOLEAN)
 
 
 def decode(body: bytes | bytearray) -> dict[str, Any]:
@@ -79,7 +48,7 @@ def column_of(pointer: str, kinds: tuple[Kind, ...], value: object) -> Column | 
     Raises:
         InvalidInput: Not a list, or the values at `pointer` are not all of one of the kinds.
 
-    >>> column_of("/logits", (NUMBER,), [[1, 2], [3, 4.5]])
+    >>> column_of("/logits", KINDS["logits"], [[1, 2], [3, 4.5]])
     array([[1. , 2. ], [3. , 4.5]])
     """
     if value is None:
@@ -91,7 +60,7 @@ def column_of(pointer: str, kinds: tuple[Kind, ...], value: object) -> Column | 
         return _values(pointer, kinds, [value], nested=False)
     if len(types) > 1:
         raise _uneven_depth(pointer, kinds, value)
-    return shaped(_values(pointer, kinds, value, nested=True), list(map(len, value)))
+    return rows_of(_values(pointer, kinds, value, nested=True), list(map(len, value)))
 
 
 def _lifted(body: bytes | bytearray) -> dict[str, Any] | None:

@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.columns import Column, IntArray, Ragged
+from app.core.columns import Column, IntArray
 from app.errors import FieldError, InvalidInput, TooLarge
-from app.wire.json import KINDS, LARGEST_INT, SLICE_KINDS, Kind, clipped, escaped
+from app.wire.columns import KINDS, LARGEST_INT, SLICE_KINDS, Kind
+from app.wire.json import clipped, escaped
 from app.wire.limits import Limits
 
 SLICE = "slices."
@@ -104,14 +105,6 @@ def gathered(fields: Iterable[Field], columns: Iterable[Column]) -> dict[str, An
         else:
             body[field.name] = column
     return body
-
-
-def rows_of(values: NDArray[Any], offsets: IntArray) -> Column:
-    """Rows of values that stand end to end: (n, k) where all have one length."""
-    lengths = np.diff(offsets)
-    if len(lengths) and lengths[0] > 0 and (lengths == lengths[0]).all():
-        return values.reshape(len(lengths), -1)
-    return Ragged(values, offsets)
 
 
 def in_order(first_row: int, width: int | None = None) -> Place:

@@ -9,11 +9,11 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from app.api import openapi
+from app.api import formats, openapi
 from app.api.media import ARROW
 from app.settings import Settings
 from tests.api.clients import client_of
-from tests.encoded import MEDIA_TYPES, compressed, encoded
+from tests.encoded import ENCODERS, MEDIA_TYPES, compressed, encoded
 
 pytestmark = pytest.mark.anyio
 
@@ -78,6 +78,17 @@ async def sent(  # noqa: PLR0913 what a request is made of
         params=query,
         headers={"content-type": MEDIA_TYPES[format_], **(headers or {})},
     )
+
+
+def test_every_format_is_tried() -> None:
+    assert {"json", *ENCODERS} == formats.FORMATS.keys()
+
+
+@pytest.mark.parametrize("alias", ["application/ndjson", "application/jsonl", "Application/x-JSONLines; charset=utf-8"])
+async def test_rows_of_json_have_many_names(alias: str, client: httpx.AsyncClient) -> None:
+    body = b'{"labels": 1, "probabilities": 0.5}\n{"labels": 0, "probabilities": 0.25}\n'
+    response = await client.post("/v1/score/binary", content=body, headers={"content-type": alias})
+    assert (response.status_code, response.json()["n_samples"]) == (200, 2)
 
 
 @every_format

@@ -9,6 +9,7 @@ import pytest
 from structlog.typing import EventDict
 
 from app import service
+from app.api.media import MEDIA_TYPES
 from app.api.problems import CATALOGUE, MAX_PROBLEM_BYTES, MEDIA_TYPE, content
 from app.settings import Settings
 from tests.api.clients import client_of
@@ -16,6 +17,7 @@ from tests.api.clients import client_of
 pytestmark = pytest.mark.anyio
 
 SCORE = "/v1/score/multiclass"
+COMPARE = "/v1/compare/multiclass"
 FIELDS = {"type", "title", "status", "code", "detail", "instance", "request_id"}
 
 
@@ -111,6 +113,26 @@ async def test_acceptable(accept: str, client: httpx.AsyncClient) -> None:
 async def test_unsupported_media_type(headers: dict[str, str], client: httpx.AsyncClient) -> None:
     problem = checked(await client.post(SCORE, content=b"{}", headers=headers), "unsupported_media_type")
     assert "must be one of" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "told"),
+    [
+        (SCORE, {"content-encoding": "br"}, {"accept-encoding": "gzip, zstd"}),
+        (SCORE, {"content-type": "text/plain"}, {"accept-post": ", ".join(MEDIA_TYPES)}),
+        (COMPARE, {"content-encoding": "br"}, {"accept-encoding": "identity"}),
+        (COMPARE, {"content-encoding": "gzip"}, {"accept-encoding": "identity"}),
+        (COMPARE, {"content-type": "text/plain"}, {"accept-post": "application/json"}),
+        (COMPARE, {"content-type": "text/csv"}, {"accept-post": "application/json"}),
+    ],
+)
+async def test_what_would_have_been_read_is_told(
+    path: str, sent: dict[str, str], told: dict[str, str], client: httpx.AsyncClient
+) -> None:
+    response = await client.post(path, content=b"{}", headers=sent)
+    checked(response, "unsupported_media_type")
+    found = {name: value for name, value in response.headers.items() if name.startswith("accept-")}
+    assert found == told
 
 
 @pytest.mark.parametrize(

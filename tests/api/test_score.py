@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Callable
 from typing import Any, get_args
 
 import httpx
@@ -8,13 +9,16 @@ import pytest
 from structlog.typing import EventDict
 
 from app.api.answers import ScoreAnswer
+from app.api.routes import calibrate, compare, score
 from app.api.routes.score import INLINE_BYTES
 from app.core.options import Options
 from app.core.tasks import TASKS, TaskName
+from app.errors import TooLarge
 from app.service import INCLUDES, Include
 
 pytestmark = pytest.mark.anyio
 
+WIDE = [[0] * 100_001]
 BODIES: dict[TaskName, dict[str, Any]] = {
     "binary": {"labels": ["a", "b", "b"], "classes": ["a", "b"], "probabilities": [0.0, 0.5, 0.75]},
     "multiclass": {
@@ -100,3 +104,34 @@ async def test_many_at_once_do_not_mix(client: httpx.AsyncClient, log_lines: lis
         (await scored(client, "multiclass", body))["metrics"] for body in bodies
     ]
     assert sorted(line["n_scored"] for line in log_lines[: len(sizes)]) == sorted(sizes)
+
+
+@pytest.mark.parametrize(
+    ("form", "hint"),
+    [
+        ("probabilities", "; send one probability a row, of the positive class, or use multiclass"),
+        ("logits", "; send one logit a row, the second less the first, or use multiclass"),
+    ],
+)
+async def test_two_columns_are_not_binary_and_what_to_do_is_told(
+    form: str, hint: str, client: httpx.AsyncClient
+) -> None:
+    for row, told in (([0.25, 0.75], hint), ([0.75], "")):
+        response = await client.post("/v1/score/binary", json={"labels": [1, 0], form: [row, row]})
+        (error,) = response.json()["errors"]
+        assert (error["pointer"], error["detail"]) == (f"/{form}", f"must hold single values, found lists{told}")
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (score.answer, {"labels": [0], "logits": WIDE}),
+        (calibrate.answer, {"labels": [0], "logits": WIDE}),
+        (compare.answer, {"labels": [0], "candidates": {"a": {"logits": WIDE}, "b": {"logits": WIDE}}}),
+    ],
+)
+def test_documented_answers_keep_the_limit_of_columns(
+    answer: Callable[[TaskName, bytes], dict[str, Any]], body: dict[str, Any]
+) -> None:
+    with pytest.raises(TooLarge, match="logits must have at most 100000 columns, found 100001"):
+        answer("multiclass", orjson.dumps(body))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.test_server import Process, running
+from tests.api.servers import Process, running
 from tests.encoded import MEDIA_TYPES, encoded
 
 ROW = b'{"labels": 1, "probabilities": 0.25}\n'

@@ -14,6 +14,7 @@ from app.wire import arrow
 from app.wire.ipc import CONTINUATION
 from app.wire.limits import Limits
 from tests.wire.streams import stream
+from tests.wire.trickle import Trickle
 
 LIMITS = Limits(max_decoded_bytes=1 << 28, max_ratio=1000, max_part_bytes=1 << 24, max_columns=40)
 END = CONTINUATION + bytes(4)
@@ -354,12 +355,7 @@ def test_what_is_no_stream_is_refused(body: bytes) -> None:
 
 def test_a_source_may_give_a_few_bytes_at_a_time_and_is_read_no_further_than_the_part() -> None:
     body = stream(*(batch(labels=[i] * 1000) for i in range(4)))
-
-    class Trickle(io.BytesIO):
-        def read(self, n: int | None = -1) -> bytes:
-            return super().read(min(7, n or 0))
-
-    source = Trickle(body)
+    source = Trickle(body, 7)
     for i, part in enumerate(arrow.parts(source, LIMITS)):
         assert part["labels"].tolist() == [i] * 1000
         assert source.tell() == places(body)[i + 2]

@@ -13,6 +13,7 @@ from app.errors import MalformedBody, SurprisalError, TooLarge
 from app.wire.compression import decoded
 from app.wire.limits import Limits
 from app.wire.sources import Source
+from tests.wire.trickle import Trickle
 
 LIMITS = Limits(max_decoded_bytes=1 << 26, max_ratio=1e6, max_part_bytes=1 << 22, max_columns=100)
 TEXT = b"".join(b"%d,%d\n" % (i, i * i) for i in range(60_000))
@@ -27,16 +28,6 @@ def zstd(text: bytes) -> bytes:
 def window_descriptor(exponent: int, mantissa: int = 0) -> bytes:
     """A frame with nothing in it that asks for a window of (8 + mantissa) * 2 ** (exponent + 7) bytes."""
     return struct.pack("<IBB", 0xFD2FB528, 0, exponent << 3 | mantissa) + b"\x01\x00\x00"
-
-
-class Trickle:
-    """A source that gives a few bytes at a time."""
-
-    def __init__(self, body: bytes, step: int) -> None:
-        self._body, self._step = io.BytesIO(body), step
-
-    def read(self, n: int) -> bytes:
-        return self._body.read(min(n, self._step))
 
 
 def drained(source: Source, n: int = 1 << 16) -> bytes:

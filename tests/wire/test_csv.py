@@ -65,7 +65,17 @@ def test_other_labels_without_classes_are_located_in_the_first_block_and_later(t
     for n in (1, N):
         (error,) = told("labels,logits\n" + "1,2\n" * n + f'"{text}",2\n' + "1.0,2\n")
         assert error == (f"/labels/{n}", "wrong_type", f'{rule}, found the string "{text}"')
-    assert told(f'labels,logits\n"{text}",2\n')[0][0] == "/labels/0"
+    assert told(f'labels,logits\n"{text}",2\n1,2\n')[0][0] == "/labels/0"
+
+
+def test_names_without_classes_are_told_once() -> None:
+    rule = "must give the class names in column order when labels are names, as in ?classes=ham&classes=spam"
+    rows = "".join(f"{name},1\n" for name in ["spam", "true", " ham"] * 9)
+    assert told("labels,logits\n" + rows) == [("/classes", "missing", f'{rule}, found the string "spam"')]
+    for other in ("1", "1.5", '""', ""):
+        errors = told(f"labels,logits\n{rows}{other},1\n")
+        assert errors[0][:2] == ("/labels/0", "wrong_type")
+        assert len(errors) == 20
 
 
 def test_the_first_label_says_which_kind_all_must_be() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from app.core.columns import Ragged
 from app.errors import SurprisalError
 from app.wire import fast_json, json
+from app.wire.columns import KINDS
 
 needs_simdjson = pytest.mark.skipif(fast_json.simdjson is None, reason="simdjson is not installed: no fast reader")
 READERS = [pytest.param(True, id="simdjson", marks=needs_simdjson), pytest.param(False, id="orjson alone")]
@@ -247,7 +248,7 @@ def test_these_are_lifted(name: str, with_simdjson: bool) -> None:
 
 
 def test_forms_are_those_of_the_kinds() -> None:
-    numbers = {name: kinds[0].dtype for name, kinds in json.KINDS.items() if kinds[0].dtype.kind in "if"}
+    numbers = {name: kinds[0].dtype for name, kinds in KINDS.items() if kinds[0].dtype.kind in "if"}
     assert numbers == {name: fast_json.DTYPES[form] for name, form in fast_json.FORMS.items()}
 
 

@@ -16,10 +16,13 @@ from pyarrow import parquet as arrow_parquet
 from app.core.columns import Column, Ragged
 from app.wire import arrow, compression, csv, json, ndjson, npz, parquet
 from app.wire.limits import Limits
+from tests.wire.trickle import Trickle
 
 LIMITS = Limits(max_decoded_bytes=1 << 30, max_ratio=1000, max_part_bytes=1 << 24, max_columns=40)
 N = 12_000
 """Rows: more than one block of text."""
+MOST = 1 << 15
+"""Bytes that trickle at once."""
 
 Rows = dict[str, Any]
 
@@ -148,17 +151,6 @@ def csv_body(rows: Rows) -> bytes:
     return out.getvalue().encode()
 
 
-class Trickle:
-    """A source that gives as few bytes as it pleases."""
-
-    def __init__(self, body: bytes, seed: int) -> None:
-        self._body = io.BytesIO(body)
-        self._sizes = np.random.default_rng(seed)
-
-    def read(self, n: int) -> bytes:
-        return self._body.read(min(n, int(self._sizes.integers(1, 1 << 15))))
-
-
 def bits(column: Column) -> tuple[Any, ...]:
     if isinstance(column, Ragged):
         return ("ragged", bits(column.values), column.offsets.dtype, column.offsets.tolist())
@@ -189,18 +181,18 @@ def ways(rows: Rows, task: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     lists, tensors = table_of(rows, as_lists), table_of(rows, as_tensors)
     lines = ndjson_body(rows)
     yield "ndjson", list(ndjson.parts(io.BytesIO(lines), LIMITS))
-    yield "ndjson, trickling", list(ndjson.parts(Trickle(lines, 1), LIMITS))
-    packed = compression.decoded(Trickle(gzip.compress(lines, 1), 2), "gzip", LIMITS)
+    yield "ndjson, trickling", list(ndjson.parts(Trickle(lines, MOST, 1), LIMITS))
+    packed = compression.decoded(Trickle(gzip.compress(lines, 1), MOST, 2), "gzip", LIMITS)
     yield "ndjson, gzip", list(ndjson.parts(packed, LIMITS))
     for size in (N, 5000, 333):
         yield f"arrow lists by {size}", list(arrow.parts(io.BytesIO(arrow_body(lists, size)), LIMITS))
-        yield f"arrow tensors by {size}", list(arrow.parts(Trickle(arrow_body(tensors, size, "zstd"), 3), LIMITS))
+        yield f"arrow tensors by {size}", list(arrow.parts(Trickle(arrow_body(tensors, size, "zstd"), MOST, 3), LIMITS))
         yield f"parquet by {size}", list(parquet.parts(io.BytesIO(parquet_body(lists, size)), LIMITS))
     if task != "tokens":
         yield "npz", [npz.columns(npz_body(rows), LIMITS)]
         has_classes = task == "multiclass"
         yield "csv", list(csv.parts(io.BytesIO(csv_body(rows)), LIMITS, has_classes=has_classes))
-        yield "csv, trickling", list(csv.parts(Trickle(csv_body(rows), 4), LIMITS, has_classes=has_classes))
+        yield "csv, trickling", list(csv.parts(Trickle(csv_body(rows), MOST, 4), LIMITS, has_classes=has_classes))
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -11,6 +11,7 @@ from app.core.columns import Ragged
 from app.errors import InvalidInput, MalformedBody, SurprisalError, TooLarge
 from app.wire import ndjson
 from app.wire.limits import Limits
+from tests.wire.trickle import Trickle
 
 LIMITS = Limits(max_decoded_bytes=1 << 28, max_ratio=1000, max_part_bytes=1 << 22, max_columns=8)
 
@@ -73,16 +74,11 @@ def test_a_body_without_rows_has_no_parts(body: bytes) -> None:
 
 def test_blocks_hold_about_a_mebibyte_and_do_not_depend_on_how_bytes_arrive() -> None:
     body = lines(*({"labels": i} for i in range(200_000)))
-
-    class Trickle(io.BytesIO):
-        def read(self, n: int | None = -1) -> bytes:
-            return super().read(min(1009, n or 0))
-
     parts = read(body)
     sizes = [len(part["labels"]) for part in parts]
     assert len(sizes) == -(-len(body) // (1 << 20))
     np.testing.assert_array_equal(np.concatenate([part["labels"] for part in parts]), np.arange(200_000))
-    assert [len(part["labels"]) for part in ndjson.parts(Trickle(body), LIMITS)] == sizes
+    assert [len(part["labels"]) for part in ndjson.parts(Trickle(body, 1009), LIMITS)] == sizes
 
 
 @pytest.mark.parametrize(

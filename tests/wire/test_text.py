@@ -12,6 +12,7 @@ from app.wire import csv, ndjson
 from app.wire.limits import Limits
 from app.wire.sources import Source
 from app.wire.text import BLOCK, blocks
+from tests.wire.trickle import Trickle
 
 Parts = Callable[[Source, Limits], Iterator[dict[str, Any]]]
 
@@ -108,14 +109,10 @@ def test_rows_of_any_length_are_the_same_however_they_arrive() -> None:
     rng = np.random.default_rng(5)
     rows = [f'"{"x" * int(n)}\n",{i}\n' for i, n in enumerate(rng.geometric(1e-5, 40))]
     text = ("slices.a,logits\n" + "".join(rows)).encode()
-
-    class Trickle(Repeated):
-        def read(self, n: int) -> bytes:
-            return super().read(min(n, int(rng.integers(1, 5000))))
-
+    sources: list[Source] = [Repeated(text, b"", 0), Trickle(text, 5000, 5)]
     whole, trickled = (
         [(len(part["logits"]), part["slices"]["a"].tolist()) for part in csv.parts(source, limits(8 * BLOCK))]
-        for source in (Repeated(text, b"", 0), Trickle(text, b"", 0))
+        for source in sources
     )
     assert whole == trickled
     assert len(whole) > 3

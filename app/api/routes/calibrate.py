@@ -8,9 +8,10 @@ from fastapi import APIRouter
 from app import service
 from app.api.application import BareRoute
 from app.api.calibrate_schemas import CalibrateAnswer, calibrate_request
+from app.api.resources import DEFAULTS
 from app.api.routes.json_route import add_json_route
+from app.api.validation import json_fields
 from app.core.tasks import TASKS, TaskName
-from app.wire import json
 
 router = APIRouter(tags=["calibrate"], route_class=BareRoute)
 
@@ -21,7 +22,7 @@ def answer(task: TaskName, body: bytes) -> dict[str, Any]:
     Raises:
         SurprisalError: What is wrong with the request.
     """
-    return _calibrated(task, json.decode(body))
+    return _calibrated(task, json_fields(body, DEFAULTS))
 
 
 def _calibrated(task: TaskName, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,14 +10,13 @@ from starlette.responses import Response
 from app.api import problems
 from app.api.accept import Accepted
 from app.api.attended import Check, attended
-from app.api.bodies import resources_of, whole_body
-from app.api.media import encoding_of, format_of
+from app.api.bodies import whole_body
+from app.api.media import refuse_all_but_json
 from app.api.query import refuse_query
-from app.api.validation import check_width
+from app.api.resources import resources_of
+from app.api.validation import json_fields
 from app.core.tasks import TaskName
-from app.errors import UnsupportedMediaType
 from app.settings import Settings
-from app.wire import json
 
 Work = Callable[[TaskName, Mapping[str, Any]], dict[str, Any]]
 
@@ -28,10 +27,7 @@ def add_json_route(
     """Add `POST path`, which answers what `work` makes of the fields of a body."""
 
     async def answer(request: Request) -> Response:
-        if format_of(request.headers) != "json":
-            raise UnsupportedMediaType("Content-Type must be application/json in UTF-8")
-        if encoding_of(request.headers):
-            raise UnsupportedMediaType("Content-Encoding must be absent: this takes JSON that is not compressed")
+        refuse_all_but_json(request.headers)
         refuse_query(request.query_params)
         accepted, resources = Accepted(request), resources_of(request)
         async with whole_body(request) as body:
@@ -55,8 +51,7 @@ def add_json_route(
 def _answered(  # noqa: PLR0913 what a request is made of
     check: Check, work: Work, task: TaskName, body: bytearray, accepted: Accepted, settings: Settings
 ) -> tuple[Response, int]:
-    fields = json.decode(body)
-    check_width(fields, settings.max_columns)
+    fields = json_fields(body, settings)
     check()
     content = work(task, fields)
     return accepted.answer(content), content["n_scored"]

@@ -5,9 +5,8 @@ from fastapi import APIRouter, Request
 from app.api import problems
 from app.api.answers import LimitsAnswer, MediaTypeLimit
 from app.api.application import BareRoute
-from app.api.bodies import resources_of
-from app.api.formats import limits_of
-from app.api.media import MEDIA_TYPES, STREAMED
+from app.api.formats import FORMATS, limits_of
+from app.api.resources import resources_of
 from app.wire.compression import ENCODINGS, MAX_WINDOW
 
 router = APIRouter(tags=["limits"], route_class=BareRoute)
@@ -24,11 +23,11 @@ async def limits(request: Request) -> LimitsAnswer:
     settings = resources_of(request).settings
     return LimitsAnswer(
         media_types={
-            media_type: MediaTypeLimit(
+            format_.media_type: MediaTypeLimit(
                 max_bytes=limits_of(format_, settings).max_decoded_bytes,
-                scored_while_arriving=format_ in STREAMED,
+                scored_while_arriving=format_.arrival == "streamed",
             )
-            for media_type, format_ in MEDIA_TYPES.items()
+            for format_ in FORMATS.values()
         },
         content_encodings=list(ENCODINGS),
         max_zstd_window_bytes=MAX_WINDOW,

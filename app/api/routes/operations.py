@@ -9,7 +9,7 @@ from starlette.responses import Response
 from app.api import problems
 from app.api.answers import Health
 from app.api.application import BareRoute
-from app.api.bodies import resources_of
+from app.api.resources import resources_of
 from app.errors import Unavailable
 
 router = APIRouter(tags=["operations"], route_class=BareRoute)

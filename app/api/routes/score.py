@@ -11,12 +11,13 @@ from app.api.accept import Accepted
 from app.api.answers import ScoreAnswer
 from app.api.application import BareRoute
 from app.api.attended import Check, attended
-from app.api.bodies import Resources, resources_of, spooled, while_arriving, whole_body
-from app.api.formats import Body, announced, json_request, limits_of, scored
-from app.api.media import STREAMED
+from app.api.bodies import spooled, while_arriving, whole_body
+from app.api.formats import limits_of
+from app.api.resources import DEFAULTS, Resources, resources_of
 from app.api.schemas import score_request
+from app.api.scoring import Body, announced, scored
+from app.api.validation import json_fields
 from app.core.tasks import TASKS, Task, TaskName
-from app.wire import json
 from app.wire.sources import Source
 
 INLINE_BYTES = 8_192
@@ -32,15 +33,15 @@ def answer(task: TaskName, body: bytes) -> dict[str, Any]:
     Raises:
         SurprisalError: What is wrong with the request.
     """
-    return service.score(score_request(task, json.decode(body)))
+    return service.score(score_request(task, json_fields(body, DEFAULTS)))
 
 
 def _add_route(task: Task) -> None:
     async def score(request: Request) -> Response:
         body, accepted, resources = announced(task.name, request), Accepted(request), resources_of(request)
-        if body.format == "json" and not body.encoding:
+        if body.format.is_json and not body.encoding:
             return await _at_once(request, body, accepted)
-        if body.format != "json":
+        if not body.format.is_json:
             accepted.check(body.options.get("include", ()))
         return _noted(request, *await _by_parts(request, body, accepted, resources))
 
@@ -65,10 +66,10 @@ async def _at_once(request: Request, body: Body, accepted: Accepted) -> Response
         if len(whole) > INLINE_BYTES:
             return _noted(request, *await attended(request, lane, _whole, whole, body, accepted, resources))
         # Plain rows of this size take less than a millisecond, most of which any request takes: not worth a thread.
-        fields = json.decode(whole)
+        fields = json_fields(whole, resources.settings)
         if fields.keys() & SLOW_FIELDS:
-            return _noted(request, *await attended(request, lane, _decoded, fields, body, accepted, resources))
-        return _noted(request, *_decoded(unchecked, fields, body, accepted, resources))
+            return _noted(request, *await attended(request, lane, _decoded, fields, body, accepted))
+        return _noted(request, *_decoded(unchecked, fields, body, accepted))
 
 
 def unchecked() -> None:
@@ -78,14 +79,12 @@ def unchecked() -> None:
 def _whole(
     check: Check, whole: bytearray, body: Body, accepted: Accepted, resources: Resources
 ) -> tuple[Response, int]:
-    return _decoded(check, json.decode(whole), body, accepted, resources)
+    return _decoded(check, json_fields(whole, resources.settings), body, accepted)
 
 
-def _decoded(
-    check: Check, fields: dict[str, Any], body: Body, accepted: Accepted, resources: Resources
-) -> tuple[Response, int]:
+def _decoded(check: Check, fields: dict[str, Any], body: Body, accepted: Accepted) -> tuple[Response, int]:
     check()
-    content = service.score(json_request(body.task, fields, resources.settings))
+    content = service.score(score_request(body.task, fields))
     return accepted.answer(content), content["n_scored"]
 
 
@@ -95,7 +94,7 @@ async def _by_parts(request: Request, body: Body, accepted: Accepted, resources:
         return accepted.answer(content), content["n_scored"]
 
     max_bytes = limits_of(body.format, resources.settings).max_decoded_bytes
-    if body.format in STREAMED:
+    if body.format.arrival == "streamed":
         return await while_arriving(request, max_bytes, work)
     async with spooled(request, max_bytes) as file:
         return await attended(request, resources.load.whole, work, file)
