@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import Self, TypeVar, TypeVarTuple
 
 from app.errors import Unavailable
@@ -133,6 +134,8 @@ class Load:
     Attributes:
         whole: For bodies that have arrived.
         arriving: For bodies that are still arriving: a thread each, which mostly waits for the client.
+        turn: Held by the thread that scores plain rows of JSON: several would only keep the interpreter from each other
+            and from the event loop.
         memory: For bodies that are held in memory.
         files: For those that are too large for that.
     """
@@ -140,6 +143,7 @@ class Load:
     def __init__(self, settings: Settings) -> None:
         self.whole = Lane("score", settings.max_threads, settings)
         self.arriving = Lane("stream", settings.max_streams, settings)
+        self.turn = Lock()
         self.memory = Budget(settings.max_buffered_bytes, "in memory")
         self.files = Budget(settings.max_filed_bytes, "in files")
 

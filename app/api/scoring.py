@@ -69,7 +69,8 @@ def scored(body: Body, source: Source, settings: Settings, check: Check) -> dict
         check()
         return service.score(request)
     parts = body.format.parts(source, limits, body.options)
-    return service.score_parts(_requests(body, parts, settings, check), settings.max_held_bytes)
+    requests = _requests(body, parts, settings, check)
+    return service.score_parts(requests, settings.max_held_bytes, settings.threads_per_request)
 
 
 def _requests(body: Body, parts: Parts, settings: Settings, check: Check) -> Iterator[ScoreRequest]:

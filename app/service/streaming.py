@@ -19,13 +19,14 @@ MIN_PART_BYTES = 1 << 20
 _BYTES_PER_LOSS = 8
 
 
-def score_parts(parts: Iterable[ScoreRequest], max_held_bytes: int) -> dict[str, Any]:
+def score_parts(parts: Iterable[ScoreRequest], max_held_bytes: int, n_threads: int = 1) -> dict[str, Any]:
     """Score the rows of all parts as one batch: the same numbers, to the last bit, as of all rows at once.
 
     Args:
         parts: Requests that differ in their rows only.
         max_held_bytes: What may be kept of rows where the answer needs them: columns for clusters, gradients, the
             bootstrap and metrics on request, a loss a row for `per_sample`.
+        n_threads: How many threads share the rows of a large part.
 
     Raises:
         InvalidInput: As for `score`; pointers count rows from the first part. Or the parts hold no row at all.
@@ -37,8 +38,8 @@ def score_parts(parts: Iterable[ScoreRequest], max_held_bytes: int) -> dict[str,
         raise InvalidInput.at("", "empty", "must hold at least one sample, found none")
     alike = chain([first], _alike(first, parts))
     if _needs_all_rows(first):
-        return score(_together(alike, max_held_bytes))
-    return _added_up(_gathered(alike), max_held_bytes)
+        return score(_together(alike, max_held_bytes), n_threads)
+    return _added_up(_gathered(alike), max_held_bytes, n_threads)
 
 
 def _needs_all_rows(request: ScoreRequest) -> bool:
@@ -80,21 +81,21 @@ def _gathered(parts: Iterator[ScoreRequest]) -> Iterator[ScoreRequest]:
         yield _joined(kept)
 
 
-def _added_up(parts: Iterator[ScoreRequest], max_held_bytes: int) -> dict[str, Any]:
+def _added_up(parts: Iterator[ScoreRequest], max_held_bytes: int, n_threads: int) -> dict[str, Any]:
     first = next(parts)
-    metrics, total = _scored(first, 0)
+    metrics, total = _scored(first, 0, n_threads)
     for request in parts:
-        _, part = _scored(request, total.summary.state.n_samples)
+        _, part = _scored(request, total.summary.state.n_samples, n_threads)
         _check_width(total, part)
         total += part
         _check_held(total, max_held_bytes)
     return answer_of(first, metrics, total)
 
 
-def _scored(request: ScoreRequest, first_row: int) -> tuple[list[Metric], Part]:
+def _scored(request: ScoreRequest, first_row: int, n_threads: int) -> tuple[list[Metric], Part]:
     batch = batch_of(request.task, request.columns, request.options, request.slices, first_row)
     metrics = metrics_for(batch, request.metrics)
-    return metrics, part_of(batch, metrics, request.include)
+    return metrics, part_of(batch, metrics, request.include, n_threads)
 
 
 def _check_width(total: Part, part: Part) -> None:

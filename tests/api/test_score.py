@@ -10,7 +10,7 @@ from structlog.typing import EventDict
 
 from app.api.answers import ScoreAnswer
 from app.api.routes import calibrate, compare, score
-from app.api.routes.score import INLINE_BYTES
+from app.api.routes.score import MAX_INLINE_NUMBERS
 from app.core.options import Options
 from app.core.tasks import TASKS, TaskName
 from app.errors import TooLarge
@@ -86,13 +86,23 @@ def large(n_rows: int) -> dict[str, Any]:
 
 
 async def test_a_large_body_is_scored_as_its_rows_are(client: httpx.AsyncClient) -> None:
-    body = large(2000)
-    assert len(orjson.dumps(body)) > INLINE_BYTES
+    body = large(6000)
+    assert orjson.dumps(body).count(b",") > MAX_INLINE_NUMBERS
     whole = await scored(client, "multiclass", body)
     small = body | {name: body[name][:80] for name in ("labels", "probabilities")}
-    assert len(orjson.dumps(small)) <= INLINE_BYTES
+    assert len(orjson.dumps(small)) <= MAX_INLINE_NUMBERS
     part = await scored(client, "multiclass", small)
     assert whole["per_sample"]["cross_entropy"][:80] == part["per_sample"]["cross_entropy"]
+
+
+@pytest.mark.parametrize("n_rows", [10, 1_000, 4_000, 8_000])
+async def test_plain_rows_are_scored_alike_wherever_the_work_is_done(client: httpx.AsyncClient, n_rows: int) -> None:
+    """On the event loop by length or by count of numbers, in a thread by count or by length."""
+    body = large(n_rows)
+    del body["include"]
+    answers = await asyncio.gather(*(scored(client, "multiclass", body) for _ in range(3)))
+    per_sample = await scored(client, "multiclass", body | {"include": ["per_sample"]})
+    assert [answer["metrics"] for answer in answers] == [per_sample["metrics"]] * 3
 
 
 async def test_many_at_once_do_not_mix(client: httpx.AsyncClient, log_lines: list[EventDict]) -> None:
