@@ -71,7 +71,9 @@ class Settings(BaseSettings):
         10.0, gt=0, description="How long a client may take to send request line and headers; beyond it 408."
     )
     max_threads: int = Field(4, ge=1, description="Requests scored at once.")
-    threads_per_request: int = Field(2, ge=1, description="Threads that share the rows of a large npz or Parquet body.")
+    threads_per_request: int = Field(
+        2, ge=1, description="Threads that share the rows of an npz body of some hundred thousand."
+    )
     max_streams: int = Field(16, ge=1, description="Bodies scored at once while they arrive.")
     max_waiting: int = Field(
         256, ge=0, description="Requests waiting to be scored, and again as many waiting as streams; beyond it 503."

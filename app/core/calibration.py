@@ -26,7 +26,9 @@ def bin_edges(n_bins: int) -> FloatArray:
 @lru_cache(maxsize=16)
 def _lower_edges(n_bins: int) -> FloatArray:
     """Where bins begin."""
-    return bin_edges(n_bins)[:-1]
+    edges = bin_edges(n_bins)[:-1]
+    edges.flags.writeable = False
+    return edges
 
 
 def bin_index(confidence: FloatArray, n_bins: int, edge: str) -> IntArray:

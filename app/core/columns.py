@@ -112,5 +112,7 @@ def sound(field: str, column: Column, pointer: str) -> Column:
 
 def _cast(values: NDArray[Any], kind: str, allowed: str) -> NDArray[Any]:
     if allowed == _NUMBERS:
-        return values if values.dtype.char in "df" else values.astype(np.float64)
-    return values.astype(_DTYPES[kind], copy=False)
+        dtype: DTypeLike = values.dtype.newbyteorder("=") if values.dtype.char in "df" else np.float64
+    else:
+        dtype = _DTYPES[kind]
+    return np.require(values, dtype, "A")

@@ -29,7 +29,7 @@ from app.errors import InvalidInput
 
 # Once freed, glibc serves arrays of this size and less from memory it keeps: fresh pages for every temporary of every
 # block cost up to a third of the time of scoring.
-np.empty(1 << 19)
+np.empty(1 << 20)
 
 Family: TypeAlias = Literal["loss", "score", "row", "n_bytes", "n_words"]
 

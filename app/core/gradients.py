@@ -1,13 +1,12 @@
 """The derivative of the reported cross-entropy by the prediction that was sent, element by element."""
 
-import math
 from typing import Any, TypeVar
 
 import numpy as np
 
 from app.core.batches import Batch
 from app.core.columns import FloatArray, Ragged
-from app.core.losses import NATS_PER_UNIT
+from app.core.losses import NATS_PER_UNIT, log_bounds
 from app.core.rows import blocks, chunks
 from app.core.rows.tokens import TokenRows
 from app.core.state import State
@@ -66,7 +65,7 @@ def _weighted(slopes: FloatArray, batch: Batch, rows: Any) -> FloatArray:
 def _token_gradient(batch: Batch, documents: Ragged, scale: float) -> FloatArray:
     low, high = -np.inf, 0.0
     if batch.options.epsilon:
-        low, high = math.log(batch.options.epsilon), math.log1p(-batch.options.epsilon)
+        low, high = log_bounds(batch.options.epsilon)
     slopes = np.where((documents.values < low) | (documents.values > high), 0.0, -scale)
     if batch.sample_weight is not None:
         slopes = slopes * np.repeat(batch.sample_weight, np.diff(documents.offsets))

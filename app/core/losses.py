@@ -42,7 +42,9 @@ def one_hot(labels: IntArray, n_classes: int) -> FloatArray:
 def log_sum_exp(values: FloatArray) -> FloatArray:
     """log of the sum over classes of e**x, of (k, n), (n,): max + log(1 + the other exponentials over the largest)."""
     top, _ = largest(values)
-    floor = np.where(np.isneginf(top), 0.0, top)
+    floor = np.where(
+        np.isneginf(top), 0.0, top
+    )  # nothing but minus infinity: no exponential is 1, and the log is that of 0
     return top + kernels.log1p(other_exponentials(exponentials(values, floor)))
 
 
@@ -89,6 +91,11 @@ def quotients(values: FloatArray, divisor: FloatArray) -> FloatArray:
 def differences(values: FloatArray, subtrahend: FloatArray) -> FloatArray:
     """Values (n,) or (k, n), those of each sample less a number of its own (n,)."""
     return values - subtrahend if values.ndim == 1 else kernels.row_differences(values.T, subtrahend).T
+
+
+def log_bounds(epsilon: float) -> tuple[float, float]:
+    """What logarithms are clipped to: those of epsilon and of 1 - epsilon."""
+    return float(kernels.log(epsilon)), float(kernels.log1p(-epsilon))
 
 
 def clipped(probabilities: FloatArray, epsilon: float) -> FloatArray:

@@ -40,7 +40,7 @@ def is_plainly_sound(
     """Whether all is well with a prediction (n, k), row sums included, as one pass tells; False where none can."""
     if scored is not None or task not in NORMALIZED or form == "log_probabilities":
         return False
-    return kernels.bounded(prediction) if form == "logits" else kernels.normalized(prediction, options.tolerance)
+    return kernels.is_bounded(prediction) if form == "logits" else kernels.is_normalized(prediction, options.tolerance)
 
 
 def check_prediction(task: TaskName, form: str, prediction: NDArray[Any], scored: BoolArray | None) -> None:

@@ -2,6 +2,9 @@
 
 import math
 
+import numpy as np
+
+from app.core import kernels
 from app.core.calibration import Gap, gaps
 from app.core.lazy import lazy
 from app.core.state import State
@@ -44,5 +47,5 @@ class Reading:
         total = sum(weights)
         if not total:
             return undefined("no scored row has positive weight")
-        shares = [weight / total for weight in weights if weight]
-        return Value(value=math.fsum([-share * math.log(share) for share in shares if share]) + 0.0)
+        shares = np.array([share for share in (weight / total for weight in weights) if share])
+        return Value(value=math.fsum((-shares * kernels.log(shares)).tolist()) + 0.0)

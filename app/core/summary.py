@@ -18,6 +18,7 @@ from app.core.rows import chunks
 from app.core.state import GroupSums, Moments, State
 from app.core.tables import empty_table
 from app.core.tasks import TaskName
+from app.errors import InvalidInput
 
 
 @dataclass(slots=True)
@@ -123,7 +124,10 @@ def _shared_out(
     left = iter(rows)
     with ThreadPoolExecutor(n_threads - 1) as others:
         running = [others.submit(summed, left) for _ in range(n_threads - 1)]
-        sums = [summed(left), *(thread.result() for thread in running)]
+        try:
+            sums = [summed(left), *(thread.result() for thread in running)]
+        except InvalidInput:
+            return summed(rows)  # for the error of the first row at fault
     return reduce(add, filter(None, sums))
 
 

@@ -82,12 +82,6 @@ def _add_group_sums(values: FloatArray, groups: IntArray, totals: list[int]) -> 
         top = below
 
 
-def exact(value: float) -> int:
-    """One finite double as an exact sum."""
-    numerator, denominator = value.as_integer_ratio()
-    return numerator * (ONE // denominator)
-
-
 def to_float(total: int) -> float:
     """The double nearest to an exact sum.
 

@@ -29,7 +29,6 @@ LOG_BOUND = 10.0
 _TOLERANCE = 1e-10  # of log T: what is left after a Newton step of that size is below its last bit
 _NARROW = 1e-14  # a bracket of some ulps
 _MAX_STEPS = 200  # far more than halving 10 down to the tolerance takes
-_CACHED = 8_192  # summed at once, which is twice as fast as numbers that leave the cache
 
 Slope: TypeAlias = Callable[[float], tuple[int, int]]
 
@@ -123,7 +122,7 @@ def weighted_sum(weight: FloatArray | None, values: FloatArray) -> int:
         products = weighted(weight, values)
     if not np.isfinite(products).all():
         raise InvalidInput.at("", "out_of_range", "must leave weights times losses finite, found an overflow")
-    return sum(exact_sum(products[start : start + _CACHED]) for start in range(0, len(products), _CACHED))
+    return exact_sum(products)
 
 
 class _Block(NamedTuple):
@@ -138,9 +137,9 @@ class _Block(NamedTuple):
         """Sums of a (E_p[x] - x_c) and of a Var_p(x) over rows and classes, x = scores / temperature, p its softmax."""
         x = self.scores / temperature
         p = kernels.exp(x)
-        p /= losses.class_sum(p)
+        p = losses.quotients(p, losses.class_sum(p))
         mean = losses.class_sum(p * x)
-        p *= (x - mean) ** 2
+        p *= losses.differences(x, mean) ** 2
         first, second = self.level * mean - self.pull / temperature, self.level * losses.class_sum(p)
         return weighted_sum(self.weight, first), weighted_sum(self.weight, second)
 
@@ -148,7 +147,7 @@ class _Block(NamedTuple):
 def _block(batch: Batch, rows: IntArray) -> _Block:
     found = scores(batch, rows)
     classes = losses.class_major(np.stack([np.zeros_like(found), found], axis=1) if found.ndim == 1 else found)
-    classes = classes - losses.largest(classes)[0]
+    classes = losses.differences(classes, losses.largest(classes)[0])
     shares = class_shares(batch, smoothed_targets(batch, rows))
     weight = None if batch.sample_weight is None else batch.sample_weight[rows]
     return _Block(classes, losses.class_sum(shares), losses.class_sum(shares * classes), weight)

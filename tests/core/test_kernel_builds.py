@@ -89,8 +89,12 @@ def of_exact_sums(module: ModuleType, x: FloatArray) -> bytes:
     sums = np.zeros(6, np.int64)
     below = module.window_sums(finite, np.arange(finite.size) % 3, 1040, sums)
     exact = module.power_sums(finite), module.dot(finite, finite[::-1].copy()), below, sums.tolist()
-    n_classes = x.shape[1]
-    return repr((exact, module.first_unsound(abs(x), n_classes, 1.0), module.first_unbounded(x, n_classes))).encode()
+    n_classes, numbers = x.shape[1], np.empty(finite.size, np.int64)
+    module.bins(finite, np.arange(7) / 7, True, numbers)
+    return (
+        bits(numbers)
+        + repr((exact, module.first_unsound(abs(x), n_classes, 1.0), module.first_unbounded(x, n_classes))).encode()
+    )
 
 
 @pytest.mark.parametrize("options", [[], ["-O0"]], ids=["another processor", "no optimization"])

@@ -115,8 +115,8 @@ def test_a_tolerance_is_kept_to_the_last_bit() -> None:
     assert compiled.first_unsound(x, 2, 2**-40) == 2
     assert compiled.first_unsound(x, 2, np.nextafter(2**-40, 0.0)) == 0
     assert compiled.first_unsound(x, 2, math.nan) == 0
-    assert kernels.normalized(x, 2**-40)
-    assert not kernels.normalized(x[:, ::-1], 2**-40)  # not in the order of C: no answer is no
+    assert kernels.is_normalized(x, 2**-40)
+    assert not kernels.is_normalized(x[:, ::-1], 2**-40)  # not in the order of C: no answer is no
 
 
 @pytest.mark.parametrize("k", [*range(1, 10), 100])
@@ -130,7 +130,7 @@ def test_the_first_row_without_bounds_is_found(k: int) -> None:
         assert compiled.first_unbounded(one, k) == 3
     x[1:, k - 1] = -math.inf
     assert compiled.first_unbounded(x, k) == 1
-    assert not kernels.bounded(x)
+    assert not kernels.is_bounded(x)
 
 
 def test_there_may_be_no_rows_and_sums_of_no_classes() -> None:

@@ -7,10 +7,13 @@ import pytest
 
 from app.core.batches import batch_of
 from app.core.calibration import bin_index
+from app.core.columns import Column
 from app.core.options import Options
 from app.core.registry import CROSS_ENTROPY, KL_DIVERGENCE
 from app.core.state import State
 from app.core.summary import summarize
+from app.core.tasks import TaskName
+from app.service import INCLUDES, CalibrateRequest, ScoreRequest, calibrate, score
 from tests.core.parts import state_of
 
 OPTIONS: tuple[dict[str, Any], ...] = (
@@ -56,12 +59,37 @@ def test_the_order_in_memory_leaves_no_trace(form: str, n_classes: int) -> None:
         assert state_of(batch_of("multiclass", {**columns, form: other}, Options())) == wanted
 
 
+@pytest.mark.parametrize("task", ["multiclass", "binary", "multilabel", "distributions"])
 @pytest.mark.parametrize("form", ["probabilities", "logits"])
-def test_what_is_sent_stays_as_it_was(form: str) -> None:
-    columns = columns_of(form, 300)
-    before = columns[form].copy()
-    state_of(batch_of("multiclass", columns, Options(epsilon=1e-3)))
-    assert np.array_equal(columns[form], before)
+def test_nothing_writes_into_what_is_sent(task: TaskName, form: str) -> None:
+    rng = np.random.default_rng(0)
+    prediction = rng.dirichlet(np.ones(4), 60)
+    truths: dict[TaskName, Column] = {
+        "multiclass": rng.integers(0, 4, 60),
+        "binary": rng.integers(0, 2, 60),
+        "multilabel": rng.integers(0, 2, (60, 4)),
+        "distributions": rng.dirichlet(np.ones(4), 60),
+    }
+    columns: dict[str, Column] = {
+        form: np.ascontiguousarray(prediction[:, 0]) if task == "binary" else prediction,
+        "targets" if task == "distributions" else "labels": truths[task],
+    }
+    for column in columns.values():
+        column.setflags(write=False)  # type: ignore[union-attr]
+    for options in (Options(), Options(epsilon=1e-3), Options(normalization="renormalize")):
+        score(ScoreRequest(task, columns, options, frozenset(INCLUDES[task]) - {"slices"}))
+    if task in ("binary", "multiclass"):
+        calibrate(CalibrateRequest(task, columns, Options(), "temperature"))
+
+
+def test_a_clipped_loss_is_the_same_bits_in_every_form() -> None:
+    p = np.array([[0.001, 0.999], [0.002, 0.998]])
+    found = {
+        form: state_of(batch_of("multiclass", {form: sent, "labels": np.array([0, 0])}, Options(epsilon=0.01)))
+        for form, sent in {"probabilities": p, "log_probabilities": np.log(p), "logits": np.log(p)}.items()
+    }
+    sums = {form: state.moments["cross_entropy"].z for form, state in found.items()}
+    assert len(set(sums.values())) == 1, sums
 
 
 @pytest.mark.parametrize("n_bins", [1, 2, 3, 7, 10, 15, 49, 100, 1_000])

@@ -1,9 +1,10 @@
 import json
 
+import numpy as np
 import pytest
 
 from app.core.state import VERSION, GroupSums, Moments, State
-from app.core.sums import ONE, exact
+from app.core.sums import ONE, exact_sum
 from app.errors import InvalidState, StateMismatch
 from tests.core.parts import Body, rows, state
 
@@ -29,7 +30,8 @@ def test_equal_states_have_equal_bytes_however_they_came_about() -> None:
 
 
 def test_negative_and_tiny_sums_survive() -> None:
-    moments = Moments(1, 0, exact(-0.3), exact(5e-324), exact(1e300), 0, 1)
+    z, v, zz = (exact_sum(np.array([value])) for value in (-0.3, 5e-324, 1e300))
+    moments = Moments(1, 0, z, v, zz, 0, 1)
     sums = State("f", 2, 1, 1, ONE, {"m": moments}, {"g": GroupSums({"weight": [0, -ONE]})})
     assert State.from_bytes(sums.to_bytes()) == sums
 

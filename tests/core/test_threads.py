@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 
 from app.api.accept import dumps
+from app.core.batches import batch_of
 from app.core.columns import Column
 from app.core.options import Options
+from app.core.rows import chunks
 from app.core.summary import MIN_SHARED_CHUNKS
 from app.service import Include, ScoreRequest, score
 
-N_ROWS = MIN_SHARED_CHUNKS * 24_576  # at least so many chunks
+N_ROWS = 300_000
 
 
 def columns() -> dict[str, Column]:
@@ -25,6 +27,8 @@ def columns() -> dict[str, Column]:
 @pytest.mark.parametrize("n_threads", [2, 3])
 def test_threads_share_rows_and_change_no_bit(options: Options, include: set[Include], n_threads: int) -> None:
     request = ScoreRequest("multiclass", columns(), options, frozenset(include))
+    batch = batch_of("multiclass", request.columns, options)
+    assert len(list(chunks(batch))) >= MIN_SHARED_CHUNKS
     alone, shared = score(request), score(request, n_threads)
     assert dumps(alone) == dumps(shared)
     codes = {warning["code"] for warning in shared["warnings"]}

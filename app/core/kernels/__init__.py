@@ -1,6 +1,6 @@
 """The inner loops of the core, compiled from C: elementary functions and sums over rows, in the same bits everywhere.
 
-NumPy's own logarithm and its sums differ in their last bits between processors; these do not.
+NumPy's own logarithm and exponential differ in their last bits between processors; these do not.
 """
 
 from collections.abc import Callable
@@ -12,9 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 try:
     from app.core.kernels import compiled
 except ImportError as error:
-    raise ImportError("app.core.kernels.compiled is missing: `make serve` and `make test` build it, with cc") from error
+    raise ImportError("app.core.kernels.compiled cannot be imported: `make env` builds it, with cc") from error
 
 FloatArray = NDArray[np.float64]
+
+_TILE = 1024  # numbers whose logarithms are kept at once, as in rows.h
 
 
 def log(x: ArrayLike) -> FloatArray:
@@ -28,7 +30,7 @@ def log1p(x: ArrayLike) -> FloatArray:
 
 
 def exp(x: ArrayLike) -> FloatArray:
-    """e**x, element by element, to about one unit in the last place."""
+    """e**x, element by element, to less than one unit in the last place."""
     return _elementwise(compiled.exp, x)
 
 
@@ -76,29 +78,29 @@ def row_maxima(x: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
 
 def row_exponentials(x: FloatArray, best: FloatArray) -> FloatArray:
     """e**(x - best) of rows (n, k), given the largest number (n,) of each."""
-    out = np.empty_like(x, order="C")
-    compiled.row_exponentials(np.ascontiguousarray(x), best, out)
-    return out
+    return _rowwise(compiled.row_exponentials, x, best)
 
 
 def row_quotients(x: FloatArray, divisor: FloatArray) -> FloatArray:
     """Rows (n, k), each divided by a number of its own (n,)."""
-    out = np.empty_like(x, order="C")
-    compiled.row_quotients(np.ascontiguousarray(x), divisor, out)
-    return out
+    return _rowwise(compiled.row_quotients, x, divisor)
 
 
 def row_differences(x: FloatArray, subtrahend: FloatArray) -> FloatArray:
     """Rows (n, k), each less a number of its own (n,)."""
-    out = np.empty_like(x, order="C")
-    compiled.row_differences(np.ascontiguousarray(x), subtrahend, out)
+    return _rowwise(compiled.row_differences, x, subtrahend)
+
+
+def _rowwise(loop: Callable[..., None], x: FloatArray, by: FloatArray) -> FloatArray:
+    out = np.empty(x.shape)
+    loop(np.ascontiguousarray(x), np.ascontiguousarray(by), out)
     return out
 
 
 def row_negentropies(x: FloatArray) -> FloatArray:
     """sum_c x_c log x_c of rows (n, k), with 0 log 0 = 0: `row_products` of the numbers and their logarithms."""
     out = np.empty(len(x))
-    compiled.row_negentropies(np.ascontiguousarray(x), out, np.empty(max(x.shape[1], 1024)))
+    compiled.row_negentropies(np.ascontiguousarray(x), out, np.empty(max(x.shape[1], _TILE)))
     return out
 
 
@@ -115,13 +117,16 @@ def bin_numbers(x: FloatArray, lower: FloatArray, *, holds_lower: bool) -> NDArr
     return out
 
 
-def normalized(x: NDArray[Any], tolerance: float) -> bool:
-    """Whether all rows (n, k) hold numbers in [0, 1] whose sum is 1 within the tolerance; False if x is no doubles."""
+def is_normalized(x: NDArray[Any], tolerance: float) -> bool:
+    """Whether all rows (n, k) hold numbers in [0, 1] whose sum is 1 within the tolerance.
+
+    Also False where x is not made of doubles that stand one behind the other: one that is sound may be told it is not.
+    """
     return _are_doubles(x) and compiled.first_unsound(x, x.shape[1], tolerance) == len(x)
 
 
-def bounded(x: NDArray[Any]) -> bool:
-    """Whether all rows (n, k) are below infinity, somewhere above minus infinity, and doubles without NaN."""
+def is_bounded(x: NDArray[Any]) -> bool:
+    """Whether all rows (n, k) are below infinity and somewhere above minus infinity; as `is_normalized`."""
     return _are_doubles(x) and compiled.first_unbounded(x, x.shape[1]) == len(x)
 
 

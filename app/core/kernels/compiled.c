@@ -15,6 +15,9 @@
 #define EVERY_PROCESSOR __attribute__((target_clones("default", "arch=x86-64-v3")))
 #else
 #define EVERY_PROCESSOR
+#if defined(__x86_64__) && !defined(__FMA__)
+#warning "no versions for newer processors, so logarithms take ten times as long: GCC 12 or newer with glibc makes them"
+#endif
 #endif
 #define INLINE static inline __attribute__((always_inline))
 

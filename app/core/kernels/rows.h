@@ -173,7 +173,8 @@ static void row_negentropies(const double *x, Py_ssize_t n, Py_ssize_t k, double
 static void bins(const double *x, Py_ssize_t n, const double *lower, Py_ssize_t n_bins, int holds_lower, int64_t *out) {
     const double scale = (double)n_bins * (1.0 + 0x1p-50);
     for (Py_ssize_t i = 0; i < n; i++) {
-        int64_t bin = x[i] > 0.0 ? (int64_t)(x[i] * scale) : 0;
+        double inside = x[i] > 0.0 ? (x[i] < 1.0 ? x[i] : 1.0) : 0.0;
+        int64_t bin = (int64_t)(inside * scale);
         bin = bin < n_bins - 1 ? bin : n_bins - 1;
         out[i] = bin - (bin > 0 && (holds_lower ? x[i] < lower[bin] : x[i] <= lower[bin]));
     }

@@ -62,7 +62,7 @@ def _whole_clusters(batch: Batch, clusters: Grouping) -> Iterator[IntArray]:
 
 
 def blocks(batch: Batch, chunk: slice | IntArray, asked: Collection[str] | None = None) -> Iterator[Rows]:
-    """A chunk in blocks whose numbers over all classes stay in the cache.
+    """A chunk in blocks of a bounded number of numbers over all classes.
 
     Args:
         asked: The names of the only quantities that will be asked for; None for any.

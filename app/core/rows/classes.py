@@ -1,7 +1,5 @@
 """Rows over k classes: the tasks multiclass and distributions. Arrays are class-major, (k, n)."""
 
-import math
-
 import numpy as np
 
 from app.core import divergences, kernels, losses
@@ -87,7 +85,7 @@ class ClassRows:
         epsilon, unclipped = self.options.epsilon, self._unclipped(scores)
         if self._form == "probabilities":
             return kernels.log(losses.clipped(unclipped, epsilon))
-        return np.clip(unclipped, math.log(epsilon), math.log1p(-epsilon)) if epsilon else unclipped
+        return np.clip(unclipped, *losses.log_bounds(epsilon)) if epsilon else unclipped
 
     @lazy
     def log_probabilities(self) -> FloatArray:

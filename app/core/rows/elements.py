@@ -1,6 +1,5 @@
 """Rows of independent yes-or-no elements: the tasks binary (one a row) and multilabel (l a row), arrays (l, n)."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -114,7 +113,7 @@ class ElementRows:
         if not epsilon:
             return log_p, log_not_p
         # the logarithms are clipped, not the probabilities: 1 - (1 - epsilon) is not epsilon
-        bounds = math.log(epsilon), math.log1p(-epsilon)
+        bounds = losses.log_bounds(epsilon)
         return np.clip(log_p, *bounds), np.clip(log_not_p, *bounds)
 
     @property

@@ -1,13 +1,12 @@
 """Rows of the task tokens: one document each, a list of natural log-probabilities of observed tokens."""
 
-import math
-
 import numpy as np
 
 from app.core import kernels
 from app.core.batches import Batch
 from app.core.columns import FloatArray, IntArray, Ragged
 from app.core.lazy import lazy
+from app.core.losses import log_bounds
 
 
 class TokenRows:
@@ -46,13 +45,14 @@ class TokenRows:
         """Summed over the tokens of each document."""
         tokens = self._values.astype(np.float64, copy=False)
         if self.options.epsilon:
-            tokens = np.clip(tokens, math.log(self.options.epsilon), math.log1p(-self.options.epsilon))
+            tokens = np.clip(tokens, *log_bounds(self.options.epsilon))
         return 0.0 - np.add.reduceat(tokens, self._starts)
 
     @lazy
     def clipped(self) -> FloatArray:
         """Documents in which epsilon moved a probability."""
-        outside = (self._values < math.log(self.options.epsilon)) | (self._values > math.log1p(-self.options.epsilon))
+        low, high = log_bounds(self.options.epsilon)
+        outside = (self._values < low) | (self._values > high)
         return np.logical_or.reduceat(outside, self._starts)
 
     @lazy
