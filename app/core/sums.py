@@ -39,7 +39,7 @@ def exact_power_sums(values: FloatArray) -> tuple[int, int]:
     if len(values) > _MOST:
         first, second = exact_power_sums(values[:_MOST]), exact_power_sums(values[_MOST:])
         return first[0] + second[0], first[1] + second[1]
-    sums = compiled.power_sums(np.ascontiguousarray(values))
+    sums = compiled.power_sums(np.ascontiguousarray(values, np.float64))
     if sums is None:
         raise NotFinite
     return _integer(*sums[0]), _integer(*sums[1])
@@ -49,7 +49,7 @@ def exact_dot(x: FloatArray, y: FloatArray) -> int:
     """The sum of the products x_i y_i of finite doubles (n,)."""
     if len(x) > _MOST:
         return exact_dot(x[:_MOST], y[:_MOST]) + exact_dot(x[_MOST:], y[_MOST:])
-    total = compiled.dot(np.ascontiguousarray(x), np.ascontiguousarray(y))
+    total = compiled.dot(np.ascontiguousarray(x, np.float64), np.ascontiguousarray(y, np.float64))
     if total is None:
         raise NotFinite
     return _integer(*total)
@@ -64,7 +64,9 @@ def exact_group_sums(values: FloatArray, groups: IntArray, n_groups: int) -> lis
     totals = [0] * n_groups
     for start in range(0, len(values), _MOST):
         part = slice(start, start + _MOST)
-        _add_group_sums(np.ascontiguousarray(values[part]), np.ascontiguousarray(groups[part], np.int64), totals)
+        _add_group_sums(
+            np.ascontiguousarray(values[part], np.float64), np.ascontiguousarray(groups[part], np.int64), totals
+        )
     return totals
 
 

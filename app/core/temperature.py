@@ -109,7 +109,7 @@ def class_shares(batch: Batch, targets: FloatArray) -> FloatArray:
     if batch.task == "binary":
         pos_weight = 1.0 if options.pos_weight is None else options.pos_weight
         return np.concatenate([1.0 - targets, targets * pos_weight])
-    return targets if options.class_weight is None else targets * np.array(options.class_weight)[:, None]
+    return targets if options.class_weight is None else targets * np.array(options.class_weight, np.float64)[:, None]
 
 
 def weighted_sum(weight: FloatArray | None, values: FloatArray) -> int:

@@ -137,7 +137,7 @@ class ClassRows:
     @lazy
     def _class_weight(self) -> FloatArray | None:
         weight = self.options.class_weight
-        return None if weight is None else np.array(weight)[:, None]
+        return None if weight is None else np.array(weight, np.float64)[:, None]
 
     @lazy
     def weighted_targets(self) -> FloatArray:

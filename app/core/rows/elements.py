@@ -129,7 +129,7 @@ class ElementRows:
     def _pos_weight(self) -> FloatArray | float:
         weight = self.options.pos_weight
         if isinstance(weight, tuple):
-            return np.array(weight)[:, None]
+            return np.array(weight, np.float64)[:, None]
         return 1.0 if weight is None else weight
 
     @lazy
