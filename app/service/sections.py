@@ -122,8 +122,9 @@ def _masked(rows: list[Any], shown: list[list[bool]]) -> list[Any]:
 
 
 def _per_sample(part: Part) -> dict[str, Any]:
-    losses = np.concatenate(part.summary.losses)
-    return {"cross_entropy": np.where(np.isinf(losses), np.nan, losses) / NATS_PER_UNIT[part.summary.options.unit]}
+    with np.errstate(over="ignore"):  # the largest losses are infinite in units smaller than nats
+        losses = np.concatenate(part.summary.losses) / NATS_PER_UNIT[part.summary.options.unit]
+    return {"cross_entropy": np.where(np.isinf(losses), np.nan, losses)}
 
 
 def _per_class(part: Part) -> list[dict[str, Any]]:

@@ -193,3 +193,10 @@ def test_bins_of_all_slices_are_bounded() -> None:
     body = {"labels": [1] * 200, "probabilities": [0.5] * 200, "slices": {"s": list(range(200))}, "n_bins": 501}
     with pytest.raises(InvalidInput, match="at most 100000 bins"):
         answer("binary", body)
+
+
+def test_losses_that_only_nats_can_hold_are_not_told_in_bits() -> None:
+    body = {"labels": [1, 1], "logits": [-1.79e308, 1.0], "unit": "bits", "include": ["per_sample"]}
+    losses = answer("binary", body)["per_sample"]["cross_entropy"]
+    assert np.isnan(losses[0])
+    assert losses[1] == pytest.approx(np.log1p(np.exp(-1.0)) / np.log(2.0))
