@@ -42,9 +42,7 @@ def one_hot(labels: IntArray, n_classes: int) -> FloatArray:
 def log_sum_exp(values: FloatArray) -> FloatArray:
     """log of the sum over classes of e**x, of (k, n), (n,): max + log(1 + the other exponentials over the largest)."""
     top, _ = largest(values)
-    floor = np.where(
-        np.isneginf(top), 0.0, top
-    )  # nothing but minus infinity: no exponential is 1, and the log is that of 0
+    floor = np.where(np.isneginf(top), 0.0, top)  # of nothing but minus infinity no exponential is 1: the sum is 0
     return top + kernels.log1p(other_exponentials(exponentials(values, floor)))
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from app.core.columns import FloatArray, IntArray
+
 try:
     from app.core.kernels import compiled
 except ImportError as error:
     raise ImportError("app.core.kernels.compiled cannot be imported: `make env` builds it, with cc") from error
-
-FloatArray = NDArray[np.float64]
 
 _TILE = 1024  # numbers whose logarithms are kept at once, as in rows.h
 
@@ -53,7 +53,7 @@ def row_products(weights: FloatArray, x: FloatArray) -> FloatArray:
     return _of_rows(compiled.row_products, weights, x)
 
 
-def row_errors(x: FloatArray, labels: NDArray[np.int64]) -> FloatArray:
+def row_errors(x: FloatArray, labels: IntArray) -> FloatArray:
     """sum_c (x_c - [c is the label])**2 of rows (n, k)."""
     return _of_rows(compiled.row_errors, x, labels)
 
@@ -69,7 +69,7 @@ def _of_rows(loop: Callable[..., None], first: NDArray[Any], *others: NDArray[An
     return out
 
 
-def row_maxima(x: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
+def row_maxima(x: FloatArray) -> tuple[FloatArray, IntArray]:
     """The largest number of each row (n, k), and the first class that has it; no NaN among them."""
     best, place = np.empty(len(x)), np.empty(len(x), np.int64)
     compiled.row_maxima(np.ascontiguousarray(x), best, place)
@@ -104,12 +104,12 @@ def row_negentropies(x: FloatArray) -> FloatArray:
     return out
 
 
-def row_picks(x: FloatArray, labels: NDArray[np.int64]) -> FloatArray:
+def row_picks(x: FloatArray, labels: IntArray) -> FloatArray:
     """x_label of rows (n, k)."""
     return _of_rows(compiled.row_picks, x, labels)
 
 
-def bin_numbers(x: FloatArray, lower: FloatArray, *, holds_lower: bool) -> NDArray[np.int64]:
+def bin_numbers(x: FloatArray, lower: FloatArray, *, holds_lower: bool) -> IntArray:
     """Which of the equal bins of [0, 1] that begin at `lower` (n_bins,) each number lies in; x of any shape."""
     values = np.ascontiguousarray(x)
     out = np.empty(values.shape, np.int64)
