@@ -9,14 +9,58 @@
     ├── InvalidState            serialised sums that cannot be read
     └── StateMismatch           sums shaped by different options do not add
 
-HTTP statuses belong to `app.api.problems`, not here.
+HTTP statuses belong to `app.api.problems`, not here. The words of errors are here: `pointer` says where,
+`describe` what was found, `clip` cuts a client's text.
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
 MAX_LISTED_ERRORS = 20
+MAX_ECHO = 80
+"""Characters of a client's text that an error repeats, of each name in a pointer too."""
+
+
+def pointer(*parts: int | str) -> str:
+    """The JSON pointer (RFC 6901) of a place in a body; of a long name it holds the first `MAX_ECHO` characters.
+
+    >>> pointer("slices", "a/b", 3)
+    '/slices/a~1b/3'
+    """
+    return "".join(f"/{_escaped(part) if isinstance(part, str) else part}" for part in parts)
+
+
+def _escaped(name: str) -> str:
+    # An escape is a tilde and a digit: one that the cut halves goes whole.
+    return clip(name.replace("~", "~0").replace("/", "~1")).replace("~…", "…")
+
+
+def describe(value: object) -> str:
+    """A value of a client in words, to end an error with: at most one number or `MAX_ECHO` characters of it.
+
+    >>> describe(True), describe("0.5"), describe([1, 2]), describe(1.5), describe(float("nan"))
+    ('true', 'the string "0.5"', 'a list', '1.5', 'no number (null or NaN)')
+    """
+    match value:
+        case None | bool():
+            return json.dumps(value)
+        case str():
+            return f'the string "{clip(value)}"'
+        case Mapping():
+            return "an object"
+        case list() | tuple():
+            return "a list"
+        case float() if value != value:  # noqa: PLR0124 NaN differs from itself
+            return "no number (null or NaN)"
+        case _:
+            return clip(repr(value))
+
+
+def clip(text: str) -> str:
+    """The first `MAX_ECHO` characters of a client's text, the last of them … where there are more."""
+    return text if len(text) <= MAX_ECHO else text[: MAX_ECHO - 1] + "…"
 
 
 class SurprisalError(Exception):

@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, cr
 
 from app.api import answers, schemas
 from app.api.answers import Answer, MetricValue
-from app.api.validation import field_errors, pointer
+from app.api.validation import field_errors
 from app.core.options import Unit
 from app.core.recalibration import Method
 from app.core.tasks import TASKS, TaskName
-from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
+from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, pointer
 from app.service import CALIBRATED, CALIBRATING_OPTIONS, CalibrateRequest
 
 MAX_FOLDS = 20

@@ -8,13 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSche
 
 from app.api import answers, schemas
 from app.api.answers import Answer, MetricValue
-from app.api.validation import field_errors, pointer
+from app.api.validation import field_errors
 from app.core.comparison import Verdict
 from app.core.options import NonNegative, Unit
 from app.core.tasks import TASKS, TaskName
-from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
+from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, describe, pointer
 from app.service import COMPARED, CompareRequest
-from app.wire.json import found
 
 MIN_CANDIDATES, MAX_CANDIDATES = 2, 50
 MAX_NAME = 80
@@ -59,7 +58,7 @@ def _prediction(task: TaskName, fields: Mapping[str, Any]) -> tuple[str, Any]:
 def _candidates_errors(task: TaskName, body: Mapping[str, Any]) -> Iterator[FieldError]:
     candidates = body.get("candidates", {})
     if not isinstance(candidates, dict):
-        yield FieldError("/candidates", "wrong_type", f"must be an object, {found(candidates)}")
+        yield FieldError("/candidates", "wrong_type", f"must be an object, found {describe(candidates)}")
     elif not MIN_CANDIDATES <= len(candidates) <= MAX_CANDIDATES:
         rule = f"must hold {MIN_CANDIDATES} to {MAX_CANDIDATES} candidates, found {len(candidates)}"
         yield FieldError("/candidates", "out_of_range", rule)
@@ -74,7 +73,7 @@ def _candidate_errors(task: TaskName, name: str, fields: object) -> Iterator[Fie
     if not 1 <= len(name) <= MAX_NAME:
         yield FieldError(place, "out_of_range", f"must have a name of 1 to {MAX_NAME} characters, found {len(name)}")
     if not isinstance(fields, dict):
-        yield FieldError(place, "wrong_type", f"must be an object, {found(fields)}")
+        yield FieldError(place, "wrong_type", f"must be an object, found {describe(fields)}")
         return
     sent = [form for form in forms if fields.get(form) is not None]
     if len(sent) != 1:
@@ -90,9 +89,9 @@ def _baseline_errors(body: Mapping[str, Any]) -> Iterator[FieldError]:
     if "baseline" not in body:
         yield FieldError("/baseline", "missing", "must be the name of a candidate, found none")
     elif not isinstance(baseline, str):
-        yield FieldError("/baseline", "wrong_type", f"must be the name of a candidate, {found(baseline)}")
+        yield FieldError("/baseline", "wrong_type", f"must be the name of a candidate, found {describe(baseline)}")
     elif isinstance(candidates, dict) and baseline not in candidates:
-        yield FieldError("/baseline", "out_of_range", f"must be the name of a candidate, {found(baseline)}")
+        yield FieldError("/baseline", "out_of_range", f"must be the name of a candidate, found {describe(baseline)}")
 
 
 def _margin_errors(body: Mapping[str, Any]) -> list[FieldError]:

@@ -9,10 +9,9 @@ import orjson
 from starlette.datastructures import QueryParams
 
 from app.api.schemas import MODELS, score_request, unknown_field
-from app.api.validation import pointer
 from app.core.options import option_names
 from app.core.tasks import COLUMN_NAMES, TASKS, TaskName
-from app.errors import FieldError, InvalidInput
+from app.errors import FieldError, InvalidInput, pointer
 
 FURTHER = ("include", "metrics", "bootstrap")
 NUMBER = re.compile(r"(?:(-)|\+)?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d+)?", re.ASCII)

@@ -13,15 +13,14 @@ from typing import Annotated, Any, Literal
 from annotated_types import MaxLen
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, create_model
 
-from app.api.validation import field_errors, pointer
+from app.api.validation import field_errors
 from app.core.bootstrap import Bootstrap
 from app.core.columns import Column
 from app.core.options import Options, option_names, option_types
 from app.core.registry import on_request
 from app.core.tasks import TASKS, Task, TaskName
-from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
+from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, describe, pointer
 from app.service import INCLUDES, ScoreRequest
-from app.wire.json import found
 
 MAX_LIST_OPTION = 100_000
 
@@ -127,7 +126,7 @@ def _bootstrap(plan: Any) -> Bootstrap | None:
     if plan is None:
         return None
     if not isinstance(plan, dict):
-        raise InvalidInput.at("/bootstrap", "wrong_type", f"must be an object, {found(plan)}")
+        raise InvalidInput.at("/bootstrap", "wrong_type", f"must be an object, found {describe(plan)}")
     for name in plan.keys() - BootstrapRequest.model_fields.keys():
         raise InvalidInput.at(pointer("bootstrap", name), "unknown_field", "must be n_resamples or seed")
     try:

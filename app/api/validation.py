@@ -8,10 +8,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from pydantic_core import ErrorDetails
 
-from app.errors import FieldError, TooLarge
+from app.errors import FieldError, TooLarge, describe, pointer
 from app.settings import Settings
 from app.wire import json
-from app.wire.json import clipped, found
 
 Location: TypeAlias = tuple[int | str, ...]
 
@@ -31,15 +30,6 @@ BOUND_WORDS = {
     "too_long": "at most {max_length} long",
     "literal_error": "{expected}",
 }
-
-
-def pointer(*parts: int | str) -> str:
-    """The JSON pointer (RFC 6901) of a place in a body; names a client invented are cut.
-
-    >>> pointer("a/b", 3)
-    '/a~1b/3'
-    """
-    return "".join("/" + clipped(str(part)).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 def json_fields(body: bytes | bytearray, settings: Settings) -> dict[str, Any]:
@@ -103,11 +93,11 @@ def _error(detail: ErrorDetails) -> FieldError:
     if words := TYPE_WORDS.get(detail["type"]):
         return _wrong_type(detail["loc"], words, detail["input"])
     words = BOUND_WORDS[detail["type"]].format(**detail["ctx"])
-    return FieldError(_place(detail["loc"]), "out_of_range", f"must be {words}, {found(detail['input'])}")
+    return FieldError(_place(detail["loc"]), "out_of_range", f"must be {words}, found {describe(detail['input'])}")
 
 
 def _wrong_type(location: Location, words: str, value: Any) -> FieldError:
-    return FieldError(_place(location), "wrong_type", f"must be {words}, {found(value)}")
+    return FieldError(_place(location), "wrong_type", f"must be {words}, found {describe(value)}")
 
 
 def _place(location: Location) -> str:

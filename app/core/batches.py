@@ -16,7 +16,7 @@ from app.core.options import MAX_WEIGHT, Options
 from app.core.predictions import check_prediction, check_tokens, is_lookalike, is_plainly_sound, noted_row_sums
 from app.core.tasks import COLUMN_NAMES, TASKS, TaskName
 from app.core.truth import labels_of, mask_of, refuse_booleans, shaped, targets_of
-from app.errors import FieldError, InvalidInput
+from app.errors import FieldError, InvalidInput, pointer
 
 MAX_SLICES = 1_000
 
@@ -166,11 +166,11 @@ def _checked(
 def _slices(slices: Mapping[str, Column], n_rows: int) -> dict[str, Grouping]:
     groupings = {}
     for name, values in slices.items():
-        pointer = "slices/" + name.replace("~", "~0").replace("/", "~1")
+        place = pointer("slices", name)
         if len(values) != n_rows:
             rule = f"must hold as many values as there are samples, {n_rows}, found {len(values)}"
-            raise InvalidInput.at(f"/{pointer}", "wrong_length", rule)
-        groupings[name] = grouping_of(shaped(pointer, sound("slices", values, f"/{pointer}"), 1))
+            raise InvalidInput.at(place, "wrong_length", rule)
+        groupings[name] = grouping_of(shaped(place[1:], sound("slices", values, place), 1))
     n_slices = sum(len(grouping.names) for grouping in groupings.values())
     if n_slices > MAX_SLICES:
         rule = f"must have at most {MAX_SLICES} different values in all, found {n_slices}"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.losses import class_major, class_sum, log_sum_exp
-from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
+from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, describe
 
 Piece: TypeAlias = NDArray[Any]
 
@@ -77,10 +77,7 @@ def _element_error(field: str, values: NDArray[Any], place: list[int], rule: str
 def found(rule: str, value: object) -> str:
     """A rule and what was found in its place; a rule may carry a hint behind a semicolon."""
     must, separator, hint = rule.partition(";")
-    shown = f'"{value}"' if isinstance(value, str) else repr(value)
-    if value != value:  # noqa: PLR0124 NaN differs from itself
-        shown = "no number (null or NaN)"
-    return f"{must}, found {shown}{separator}{hint}"
+    return f"{must}, found {describe(value)}{separator}{hint}"
 
 
 def check_interval(

@@ -108,7 +108,7 @@ def _named(names: NDArray[Any], scored: BoolArray | None, classes: tuple[str, ..
     if unknown.any():
         raise InvalidInput(
             (
-                FieldError(f"/labels/{row}", "out_of_range", found("must be one of `classes`", names[row][:60]))
+                FieldError(f"/labels/{row}", "out_of_range", found("must be one of `classes`", names[row]))
                 for row in np.flatnonzero(unknown).tolist()
             ),
             int(unknown.sum()),

@@ -15,9 +15,8 @@ from app.core.losses import NATS_PER_UNIT
 from app.core.pairing import Sample, row_order, sample_of
 from app.core.registry import metrics_for
 from app.core.tasks import TASKS, TaskName
-from app.errors import InvalidInput
+from app.errors import InvalidInput, pointer
 from app.service.scoring import ScoreRequest, answer_of, part_of
-from app.wire.json import escaped
 
 COMPARED: tuple[TaskName, ...] = ("binary", "multiclass", "tokens")
 """The tasks whose candidates can be compared."""
@@ -44,7 +43,7 @@ class CompareRequest:
 
     def place(self, name: str) -> str:
         """The JSON pointer of a candidate."""
-        return f"/candidates/{escaped(name)}"
+        return pointer("candidates", name)
 
 
 def compare(request: CompareRequest) -> dict[str, Any]:

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from pyarrow import compute, types
 
 from app.core.columns import Column, IntArray, Ragged
-from app.errors import InvalidInput, MalformedBody, TooLarge
+from app.errors import InvalidInput, MalformedBody, TooLarge, clip
 from app.wire.columns import rows_of
-from app.wire.json import clipped
 from app.wire.limits import Limits
 from app.wire.numbered import Group, groups_of
 from app.wire.typed import SLICE, Field, Place, gathered, in_order, in_rows
@@ -34,7 +33,7 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError, StopIteration) as error:
-        raise MalformedBody(f"must be {what}: {clipped(str(error))}") from error
+        raise MalformedBody(f"must be {what}: {clip(str(error))}") from error
 
 
 @contextmanager
@@ -43,7 +42,7 @@ def readable(field: Field) -> Iterator[None]:
     try:
         yield
     except pa.ArrowException as error:
-        rule = f"must hold values that can be read: {clipped(str(error))}"
+        rule = f"must hold values that can be read: {clip(str(error))}"
         raise InvalidInput.at(field.pointer, "wrong_type", rule) from error
 
 
@@ -154,7 +153,7 @@ def _storage(field: Field, array: pa.Array) -> pa.Array:
         InvalidInput: Of tensors that are no lists.
     """
     if isinstance(array.type, pa.FixedShapeTensorType) and len(array.type.shape) != 1:
-        rule = f"must hold a list a row, found tensors of shape {clipped(str(array.type.shape))}"
+        rule = f"must hold a list a row, found tensors of shape {clip(str(array.type.shape))}"
         raise InvalidInput.at(field.pointer, "wrong_shape", rule)
     if isinstance(array.type, pa.Bool8Type):
         return compute.not_equal(array.storage, 0)

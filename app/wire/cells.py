@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from pyarrow import compute
 
 from app.core.columns import BoolArray
-from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
+from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, describe
 from app.wire.columns import BOOLEAN, INTEGER, LARGEST_INT, NUMBER, STRING, Kind
-from app.wire.json import found
 
 WHOLE = Kind("an integer", NUMBER.types, INTEGER.dtype)
 """What must be an integer and may be written `1.0`, as pandas writes columns that had missing values."""
@@ -127,4 +126,4 @@ def _found(cell: pa.StringScalar) -> str:
     text = cell.as_py()
     if text is None:
         return "found an empty field"
-    return found(text) + (NO_LISTS if text.startswith("[") else "")
+    return f"found {describe(text)}" + (NO_LISTS if text.startswith("[") else "")

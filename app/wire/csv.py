@@ -12,10 +12,9 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from app.core.columns import Column
-from app.errors import InvalidInput, MalformedBody
+from app.errors import InvalidInput, MalformedBody, describe
 from app.wire.cells import WHOLE, Cells
 from app.wire.columns import BOOLEAN, INTEGER, NUMBER, STRING
-from app.wire.json import found
 from app.wire.limits import Limits
 from app.wire.numbered import Group, groups_of
 from app.wire.quotes import Quotes
@@ -182,5 +181,5 @@ def _column(group: Group, cells: Cells) -> Column:
     except InvalidInput:
         if kind == WHOLE and cells.first_row == 0 and cells.are_words():
             rule = "must give the class names in column order when labels are names, as in ?classes=ham&classes=spam"
-            raise InvalidInput.at("/classes", "missing", f"{rule}, {found(cells.texts[0].as_py())}") from None
+            raise InvalidInput.at("/classes", "missing", f"{rule}, found {describe(cells.texts[0].as_py())}") from None
         raise

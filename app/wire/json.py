@@ -16,11 +16,10 @@ import orjson
 from numpy.typing import NDArray
 
 from app.core.columns import Column
-from app.errors import FieldError, InvalidInput, MalformedBody
+from app.errors import FieldError, InvalidInput, MalformedBody, describe, pointer
 from app.wire.columns import KINDS, LARGEST_INT, SLICE_KINDS, Kind, rows_of
 from app.wire.fast_json import lift
 
-MAX_ECHO = 80
 UNKNOWN_TO_JSON = re.compile(rb"\b(NaN|Infinity)\b")
 
 Rows: TypeAlias = list[list[Any]]
@@ -54,7 +53,7 @@ def column_of(pointer: str, kinds: tuple[Kind, ...], value: object) -> Column | 
     if value is None:
         return None
     if not isinstance(value, list):
-        raise InvalidInput.at(pointer, "wrong_type", f"must be a list, {found(value)}")
+        raise InvalidInput.at(pointer, "wrong_type", f"must be a list, found {describe(value)}")
     types = set(map(type, value))
     if list not in types:
         return _values(pointer, kinds, [value], nested=False)
@@ -78,11 +77,11 @@ def _lifted(body: bytes | bytearray) -> dict[str, Any] | None:
 def _filled(fields: dict[str, Any], lifted: dict[str, Column]) -> dict[str, Any]:
     """The fields with their columns; those of `lifted` that are found are taken out of it."""
     refusals = []
-    for holder, name, pointer, kinds in _columns(fields):
+    for holder, name, place, kinds in _columns(fields):
         value = holder[name]
         known = isinstance(value, str) and value in lifted and kinds is KINDS.get(name)
         try:
-            holder[name] = lifted.pop(value) if known else column_of(pointer, kinds, value)
+            holder[name] = lifted.pop(value) if known else column_of(place, kinds, value)
         except InvalidInput as refusal:
             refusals.append(refusal)
     if refusals:
@@ -95,40 +94,13 @@ def _columns(fields: dict[str, Any]) -> list[tuple[dict[str, Any], str, str, tup
     columns = [(fields, name, f"/{name}", KINDS[name]) for name in fields if name in KINDS]
     slices = fields.get("slices")
     if isinstance(slices, dict):
-        columns += [(slices, name, f"/slices/{escaped(name)}", SLICE_KINDS) for name in slices]
+        columns += [(slices, name, pointer("slices", name), SLICE_KINDS) for name in slices]
     candidates = fields.get("candidates")
     for name, candidate in candidates.items() if isinstance(candidates, dict) else ():
         if isinstance(candidate, dict):
-            place = f"/candidates/{escaped(name)}"
-            columns += [(candidate, form, f"{place}/{form}", KINDS[form]) for form in candidate if form in KINDS]
+            forms = [form for form in candidate if form in KINDS]
+            columns += [(candidate, form, pointer("candidates", name, form), KINDS[form]) for form in forms]
     return columns
-
-
-def escaped(name: str) -> str:
-    """A name as a part of a JSON pointer (RFC 6901), clipped."""
-    return clipped(name).replace("~", "~0").replace("/", "~1")
-
-
-def found(value: object) -> str:
-    """What a JSON value is, to end an error with: at most one number or `MAX_ECHO` characters of it.
-
-    >>> found(True), found("0.5"), found([1, 2]), found(1.5)
-    ('found true', 'found the string "0.5"', 'found a list', 'found 1.5')
-    """
-    match value:
-        case str():
-            return f'found the string "{clipped(value)}"'
-        case dict():
-            return "found an object"
-        case list() | tuple():
-            return "found a list"
-        case _:
-            return f"found {orjson.dumps(value).decode()}"
-
-
-def clipped(text: str) -> str:
-    """At most `MAX_ECHO` characters of a client's text."""
-    return text if len(text) <= MAX_ECHO else text[: MAX_ECHO - 1] + "…"
 
 
 def _object(body: bytes | bytearray) -> dict[str, Any]:
@@ -138,7 +110,7 @@ def _object(body: bytes | bytearray) -> dict[str, Any]:
         hint = "; JSON has no NaN and no Infinity" if UNKNOWN_TO_JSON.search(body) else ""
         raise MalformedBody(f"must be JSON: {error}{hint}") from error
     if not isinstance(value, dict):
-        raise MalformedBody(f"must be a JSON object, {found(value)}")
+        raise MalformedBody(f"must be a JSON object, found {describe(value)}")
     return value
 
 
@@ -172,7 +144,7 @@ def _wrong_types(pointer: str, kinds: tuple[Kind, ...], rows: Rows, *, nested: b
 
 def _refusal(pointer: str, word: str, types: frozenset[type], rows: Rows, *, nested: bool) -> InvalidInput:
     errors = (
-        FieldError(_element(pointer, at), "wrong_type", f"must be {word}, {found(value)}")
+        FieldError(_element(pointer, at), "wrong_type", f"must be {word}, found {describe(value)}")
         for at, value in _elements(rows, nested=nested)
         if type(value) not in types
     )
@@ -182,7 +154,7 @@ def _refusal(pointer: str, word: str, types: frozenset[type], rows: Rows, *, nes
 
 def _too_large(pointer: str, rows: Rows, *, nested: bool) -> InvalidInput:
     errors = (
-        FieldError(_element(pointer, at), "out_of_range", f"must be at most {LARGEST_INT}, {found(value)}")
+        FieldError(_element(pointer, at), "out_of_range", f"must be at most {LARGEST_INT}, found {describe(value)}")
         for at, value in _elements(rows, nested=nested)
         if value > LARGEST_INT
     )

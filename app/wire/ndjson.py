@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 import orjson
 
 from app.core.columns import Column, Ragged
-from app.errors import FieldError, InvalidInput, MalformedBody
-from app.wire.json import UNKNOWN_TO_JSON, column_of, escaped, found
+from app.errors import FieldError, InvalidInput, MalformedBody, describe, pointer
+from app.wire.json import UNKNOWN_TO_JSON, column_of
 from app.wire.limits import Limits
 from app.wire.sources import Source
 from app.wire.text import blocks
@@ -70,7 +70,7 @@ def _rows(block: bytes, first_row: int) -> Rows:
         raise MalformedBody(f"{rule}: {error.msg} at character {error.pos}{hint}") from None
     for i, row in enumerate(rows):
         if type(row) is not dict:
-            raise MalformedBody(f"row {first_row + i} must be a JSON object, {found(row)}")
+            raise MalformedBody(f"row {first_row + i} must be a JSON object, found {describe(row)}")
     return rows
 
 
@@ -80,25 +80,26 @@ def _names(row: dict[str, Any]) -> list[str]:
 
 
 def _check_names(rows: Rows, first: dict[str, Any], first_row: int) -> None:
-    _check_keys("", rows, first, first_row)
+    _check_keys((), rows, first, first_row)
     if "slices" not in first:
         return
     slices = list(map(itemgetter("slices"), rows))
     for i, value in enumerate(slices):
         if type(value) is not dict:
-            raise InvalidInput.at(f"/slices/{first_row + i}", "wrong_type", f"must be an object, {found(value)}")
-    _check_keys("/slices", slices, first["slices"], first_row)
+            rule = f"must be an object, found {describe(value)}"
+            raise InvalidInput.at(f"/slices/{first_row + i}", "wrong_type", rule)
+    _check_keys(("slices",), slices, first["slices"], first_row)
 
 
-def _check_keys(pointer: str, rows: Rows, first: dict[str, Any], first_row: int) -> None:
+def _check_keys(holder: tuple[str, ...], rows: Rows, first: dict[str, Any], first_row: int) -> None:
     keys = first.keys()
     for i, row in enumerate(rows):
         if row.keys() != keys:
             place = first_row + i
             absent, rule = keys - row.keys(), "must be a field of every row or of none, found"
-            errors = [FieldError(f"{pointer}/{escaped(n)}/{place}", "missing", f"{rule} none") for n in sorted(absent)]
+            errors = [FieldError(pointer(*holder, n, place), "missing", f"{rule} none") for n in sorted(absent)]
             errors += [
-                FieldError(f"{pointer}/{escaped(n)}/{place}", "unknown_field", f"{rule} one that the first row lacks")
+                FieldError(pointer(*holder, n, place), "unknown_field", f"{rule} one that the first row lacks")
                 for n in sorted(row.keys() - keys)
             ]
             raise InvalidInput(errors, len(errors))
@@ -114,7 +115,7 @@ def _column(field: Field, values: list[Any], first: dict[str, Any], first_row: i
     is_list = isinstance(_values(field, [first])[0], list)
     if isinstance(values[0], list) != is_list:
         rule = "must be a list like the first row" if is_list else "must be a single value like the first row"
-        raise InvalidInput.at(f"{field.pointer}/{first_row}", "wrong_type", f"{rule}, {found(values[0])}")
+        raise InvalidInput.at(f"{field.pointer}/{first_row}", "wrong_type", f"{rule}, found {describe(values[0])}")
     try:
         column = column_of(field.pointer, field.kinds, values)
     except InvalidInput as refusal:

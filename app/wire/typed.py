@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.columns import Column, IntArray
-from app.errors import FieldError, InvalidInput, TooLarge
+from app.errors import FieldError, InvalidInput, TooLarge, clip, pointer
 from app.wire.columns import KINDS, LARGEST_INT, SLICE_KINDS, Kind
-from app.wire.json import clipped, escaped
 from app.wire.limits import Limits
 
 SLICE = "slices."
@@ -47,7 +46,7 @@ class Field:
                 return kind
         words = [kind.word.partition(" ")[2] + "s" for kind in self.kinds]
         rule = " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-        raise InvalidInput.at(self.pointer, "wrong_type", f"must be {rule}, found {clipped(type_name)}")
+        raise InvalidInput.at(self.pointer, "wrong_type", f"must be {rule}, found {clip(type_name)}")
 
     def refusal(self, positions: Sequence[int], place: Place, code: str, detail: Callable[[int], str]) -> InvalidInput:
         """An error for each of some positions, about which `detail` says what must hold and what was found."""
@@ -125,7 +124,7 @@ def in_rows(first_row: int, offsets: IntArray) -> Place:
 
 
 def _pointer(name: str) -> str:
-    return f"/slices/{escaped(name.removeprefix(SLICE))}" if name.startswith(SLICE) else f"/{escaped(name)}"
+    return pointer("slices", name.removeprefix(SLICE)) if name.startswith(SLICE) else pointer(name)
 
 
 def _repeated(name: str) -> FieldError:

@@ -384,3 +384,24 @@ async def test_every_code_has_a_page(code: str, client: httpx.AsyncClient) -> No
 
 async def test_an_unknown_code_has_none(client: httpx.AsyncClient) -> None:
     checked(await client.get("/problems/nothing"), "not_found")
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 5000, "/" * 5000, "~" * 5000, "\u2028" * 5000, "\U0001f600" * 5000, "\x00" * 5000]
+)
+async def test_long_names_make_short_errors(name: str, client: httpx.AsyncClient) -> None:
+    sound: dict[str, Any] = {"labels": [1, 0], "probabilities": [[0.1, 0.9], [0.5, 0.5]]}
+    places: list[tuple[dict[str, Any], str]] = [
+        ({"slices": {name: [1]}}, "/slices/"),
+        ({"slices": {name: [1, None]}}, "/slices/"),
+        ({"slices": {name + str(i): [1] for i in range(30)}}, "/slices/"),
+        ({name + str(i): 1 for i in range(30)}, "/"),
+        ({"labels": [name] * 2, "classes": ["a", "b"]}, "/labels/"),
+        ({"unit": name}, "/unit"),
+    ]
+    for fields, start in places:
+        problem = checked(await client.post(SCORE, json=sound | fields), "invalid_input")
+        for error in problem["errors"]:
+            assert error["pointer"].startswith(start)
+            assert len(error["pointer"]) <= len(start) + 80 + len("/1")
+            assert len(error["detail"]) <= 200

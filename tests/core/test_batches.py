@@ -38,7 +38,12 @@ def refusal(task: TaskName, body: dict[str, Any]) -> InvalidInput:
         ("multiclass", {"labels": [0], "probabilities": [[]]}, "/probabilities", "at least one value"),
         ("multiclass", {"labels": [True, False], "probabilities": TWO}, "/labels", "found booleans"),
         ("multiclass", {"labels": ["a", "b"], "probabilities": TWO}, "/classes", "must give the class names"),
-        ("multiclass", {"labels": ["a", "x"], "classes": ["a", "b"], "probabilities": TWO}, "/labels/1", 'found "x"'),
+        (
+            "multiclass",
+            {"labels": ["a", "x"], "classes": ["a", "b"], "probabilities": TWO},
+            "/labels/1",
+            'found the string "x"',
+        ),
         ("multiclass", {"labels": [0, 1], "classes": ["a", "b"], "probabilities": TWO}, "/labels", "must be names"),
         ("multiclass", {"labels": ["a"], "classes": ["a", "a"], "probabilities": TWO[:1]}, "/classes/1", "once"),
         ("multiclass", {"labels": [0], "probabilities": TWO[:1], "class_weight": [1.0]}, "/class_weight", "2 columns"),

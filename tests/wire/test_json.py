@@ -6,7 +6,7 @@ import pytest
 
 from app.core.columns import Ragged
 from app.errors import InvalidInput, MalformedBody
-from app.wire.json import decode, found
+from app.wire.json import decode
 
 
 def refusal(body: object) -> InvalidInput:
@@ -125,10 +125,6 @@ def test_errors_of_all_columns_are_counted_but_not_all_listed() -> None:
     error = refusal(body)
     assert (len(error.errors), error.n_errors) == (20, 35)
     assert {entry.pointer for entry in error.errors} == {f"/probabilities/{i}" for i in range(20)}
-
-
-def test_no_more_than_80_characters_are_echoed() -> None:
-    assert found("x" * 1000) == f'found the string "{"x" * 79}…"'
 
 
 @pytest.mark.parametrize(
