@@ -56,7 +56,8 @@ def _decoded(body: bytes) -> object:
 
 
 def _request(server: Server, contestant: Contestant, kind: str, body: bytes) -> Callable[[], float]:
-    return lambda: 1e3 * _accepted(post(server.port, contestant.path, kind, body)).seconds
+    path = contestant.path if kind == formats.JSON else contestant.rows_path
+    return lambda: 1e3 * _accepted(post(server.port, path, kind, body)).seconds
 
 
 def _accepted(answer: Answer) -> Answer:
@@ -108,7 +109,7 @@ def _stream(server: Server, contestant: Contestant, n_bytes: int) -> Callable[[]
         yield end + chunk(b"")
 
     def rate() -> float:
-        answer = post(server.port, contestant.path, formats.ARROW, chunks())
+        answer = post(server.port, contestant.rows_path, formats.ARROW, chunks())
         return n_batches * n_batch_bytes / 1e6 / _accepted(answer).seconds
 
     return rate

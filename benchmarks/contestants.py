@@ -21,6 +21,7 @@ class Contestant:
         peer: The name of its own environment; empty for that of the service.
         environ: Variables it wants to find; `{free}` is a port it may have besides.
         body: Columns in its own form of JSON.
+        rows_path: Where it takes rows that are not JSON.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Contestant:
     peer: str = ""
     environ: Mapping[str, str] = field(default_factory=dict)
     body: Callable[[Mapping[str, Any]], bytes] = field(default=columns_json)
+    rows_path: str = "/"
 
     def command(self, port: int, directory: Path) -> list[str]:
         """The command that starts it; makes its environment."""
@@ -42,7 +44,12 @@ UVICORN = ("-m", "uvicorn", "--port", "{port}", "--loop", "uvloop", "--http", "h
 PEERS_HOME = str(HERE / "peers")
 
 RAW = Contestant("raw ASGI app", "/", (*UVICORN, "benchmarks.peers.raw:app"))
-SURPRISAL = Contestant("Surprisal", "/v1/score/multiclass", ("-m", "app", "--port", "{port}"))
+SURPRISAL = Contestant(
+    "Surprisal",
+    "/v1/score/multiclass",
+    ("-m", "app", "--port", "{port}"),
+    rows_path="/v1/score/multiclass/rows",
+)
 SKLEARN = Contestant("FastAPI, lists, scikit-learn", "/sklearn", (*UVICORN, "benchmarks.peers.idioms:app"))
 NUMPY = Contestant("FastAPI, lists, NumPy", "/numpy", (*UVICORN, "benchmarks.peers.idioms:app"))
 MLSERVER = Contestant(

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, Literal, TypeAlias, cast
 
 from app.api.spool import Spool
 from app.settings import Settings
-from app.wire import arrow, csv, ndjson, npz, parquet
+from app.wire import arrow, csv, json, ndjson, npz, parquet
 from app.wire.limits import Limits
 from app.wire.sources import Source
 
@@ -23,20 +23,20 @@ class Format:
     Attributes:
         media_type: The one to tell of.
         arrival: Whether a body is held in memory until it is complete, or in a file, or scored while it arrives.
-        parts: Its columns, some rows at a time, with the options of the query known; None of JSON.
+        parts: Reads its columns, some rows at a time, with the options of the query known; of JSON all fields at once.
         aliases: Other media types that mean the same.
     """
 
     name: str
     media_type: str
     arrival: Literal["held", "spooled", "streamed"]
-    parts: Callable[[Source, Limits, Options], Parts] | None
+    parts: Callable[[Source, Limits, Options], Parts]
     aliases: tuple[str, ...] = ()
 
     @property
     def is_json(self) -> bool:
         """Whether a body is one object, with the options in it."""
-        return self.parts is None
+        return self.parts is _json_parts
 
 
 def limits_of(format_: Format, settings: Settings) -> Limits:
@@ -71,6 +71,13 @@ def _seekable(source: Source, limits: Limits) -> Iterator[BinaryIO]:
         yield spool.rewound()
 
 
+def _json_parts(source: Source, limits: Limits, _: Options) -> Parts:
+    whole = bytearray()
+    while piece := source.read(limits.max_part_bytes):
+        whole += piece
+    yield json.decode(whole)
+
+
 def _npz_parts(source: Source, limits: Limits, _: Options) -> Parts:
     with _seekable(source, limits) as file:
         yield npz.columns(file, limits)
@@ -96,7 +103,7 @@ def _csv_parts(source: Source, limits: Limits, options: Options) -> Parts:
 FORMATS = {
     format_.name: format_
     for format_ in (
-        Format("json", "application/json", "held", None),
+        Format("json", "application/json", "held", _json_parts),
         Format("npz", "application/x-npz", "spooled", _npz_parts),
         Format("arrow", "application/vnd.apache.arrow.stream", "streamed", _arrow_parts),
         Format("parquet", "application/vnd.apache.parquet", "spooled", _parquet_parts),

@@ -11,8 +11,8 @@ from app.wire.compression import DECODERS, ENCODINGS
 
 JSON = FORMATS["json"].media_type
 ARROW = FORMATS["arrow"].media_type
-MEDIA_TYPES = {format_.media_type: format_.name for format_ in FORMATS.values()}
-"""Those to tell of, without their aliases."""
+ROWS_TYPES = {format_.media_type: format_.name for format_ in FORMATS.values() if not format_.is_json}
+"""Canonical media types of rows, without their aliases, and the names of their formats."""
 BY_MEDIA_TYPE = {name: format_ for format_ in FORMATS.values() for name in (format_.media_type, *format_.aliases)}
 
 
@@ -24,27 +24,53 @@ class Unsupported(UnsupportedMediaType):
         self.headers = headers
 
 
-def format_of(headers: Headers) -> Format:
-    """The format of a body; one that no header describes is taken for JSON.
+def check_json(headers: Headers, rows_path: str = "") -> None:
+    """Refuse a body that is not JSON; one that no header describes is taken for JSON.
+
+    Args:
+        rows_path: Where rows in other formats go, if anywhere.
 
     Raises:
-        Unsupported: A format, or an encoding of characters, that nobody reads here.
+        Unsupported: Another format, or an encoding of characters that nobody reads here.
     """
-    return _format(headers.get("content-type", JSON))
+    sent = headers.get("content-type", JSON)
+    format_ = _format(sent)
+    if format_ is None or not format_.is_json:
+        hint = f"; rows as {', '.join(ROWS_TYPES)} go to {rows_path}" if rows_path else ""
+        raise Unsupported(f"Content-Type must be {JSON} in UTF-8, {_found(sent)}{hint}", {"accept-post": JSON})
+
+
+def rows_format(headers: Headers, json_path: str) -> Format:
+    """The format of a body of rows.
+
+    Args:
+        json_path: Where JSON goes.
+
+    Raises:
+        Unsupported: JSON, no format at all, or an encoding of characters that nobody reads here.
+    """
+    sent = headers.get("content-type", "")
+    format_ = _format(sent) if sent else None
+    if format_ is None or format_.is_json:
+        known = ", ".join(ROWS_TYPES)
+        rule = f"Content-Type must be one of {known}, in UTF-8, {_found(sent)}; {JSON} goes to {json_path}"
+        raise Unsupported(rule, {"accept-post": known})
+    return format_
+
+
+def _found(sent: str) -> str:
+    return f'found "{sent[:80]}"' if sent else "found none"
 
 
 @lru_cache(maxsize=64)  # clients send few different ones
-def _format(sent: str) -> Format:
+def _format(sent: str) -> Format | None:
+    """The format that a `Content-Type` names; None where nobody reads it here."""
     message = Message()
     message["content-type"] = sent
     kind, charset = message.get_content_type(), message.get_content_charset("utf-8")
     if kind.startswith("application/") and kind.endswith("+json"):
         kind = JSON
-    if kind not in BY_MEDIA_TYPE or charset not in {"utf-8", "utf8", "us-ascii"}:
-        known = ", ".join(MEDIA_TYPES)
-        rule = f"Content-Type must be one of {known}, in UTF-8"
-        raise Unsupported(f'{rule}, found "{sent[:80]}"', {"accept-post": known})
-    return BY_MEDIA_TYPE[kind]
+    return BY_MEDIA_TYPE.get(kind) if charset in {"utf-8", "utf8", "us-ascii"} else None
 
 
 def encoding_of(headers: Headers) -> str:
@@ -60,18 +86,12 @@ def encoding_of(headers: Headers) -> str:
     return sent
 
 
-def refuse_all_but_json(headers: Headers) -> None:
-    """Refuse what some routes do not read, though others do.
+def refuse_encoding(headers: Headers) -> None:
+    """Refuse a compressed body, which some routes do not read, though others do.
 
     Raises:
-        Unsupported: The body is not JSON, or it is compressed.
+        Unsupported: The body is compressed.
     """
-    try:
-        is_json = format_of(headers).is_json
-    except Unsupported:
-        is_json = False
-    if not is_json:
-        raise Unsupported("Content-Type must be application/json in UTF-8", {"accept-post": JSON})
     if _encoding(headers):
         rule = "Content-Encoding must be absent: this takes JSON that is not compressed"
         raise Unsupported(rule, {"accept-encoding": "identity"})

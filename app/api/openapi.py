@@ -27,7 +27,7 @@ from app.api.accept import dumps
 from app.api.answers import ProblemDetails
 from app.api.example_rows import ROWS_AS_TEXT
 from app.api.examples import CALIBRATE_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, Example
-from app.api.media import ARROW, MEDIA_TYPES
+from app.api.media import ARROW, ROWS_TYPES
 from app.api.query import query_names
 from app.api.routes import ROUTERS, calibrate, compare, score
 from app.api.telemetry import Exchange
@@ -88,7 +88,7 @@ def document() -> dict[str, Any]:
             path = f"/v1/{name}/{task}"
             _add_examples(found["paths"][path]["post"], path, noun, task)
     for task in schemas.MODELS:
-        _add_formats(found["paths"][f"/v1/score/{task}"]["post"], task)
+        _add_formats(found["paths"][f"/v1/score/{task}/rows"]["post"], task)
     for operation in chain.from_iterable(methods.values() for methods in found["paths"].values()):
         for response in operation["responses"].values():
             response["headers"] = HEADERS
@@ -110,12 +110,13 @@ def _add_examples(operation: dict[str, Any], path: str, noun: Noun, task: TaskNa
 
 def _add_formats(operation: dict[str, Any], task: TaskName) -> None:
     """What may be sent and answered besides JSON, and the options that then stand in the query."""
-    content = operation["requestBody"]["content"]
-    for media_type, format_ in MEDIA_TYPES.items():
+    content: dict[str, Any] = {}
+    operation["requestBody"] = {"required": True, "content": content}
+    for media_type, format_ in ROWS_TYPES.items():
         if format_ in ROWS_AS_TEXT:
             text = ROWS_AS_TEXT[format_](next(iter(EXAMPLES[task].values())).body)
             content[media_type] = {"schema": {"type": "string"}} | ({"example": text} if text else {})
-        elif format_ != "json":
+        else:
             content[media_type] = {"schema": {"type": "string", "format": "binary"}}
     operation["responses"]["200"]["content"][ARROW] = {"schema": {"type": "string", "format": "binary"}}
     fields = schemas.MODELS[task].model_json_schema(ref_template=REFERENCE)["properties"]
@@ -123,9 +124,7 @@ def _add_formats(operation: dict[str, Any], task: TaskName) -> None:
 
 
 def _parameter(name: str, field: dict[str, Any]) -> dict[str, Any]:
-    text = (
-        f"{field['description']} Only for bodies that are not JSON{'; a JSON object' if name == 'bootstrap' else ''}."
-    )
+    text = f"{field['description']}{' A JSON object.' if name == 'bootstrap' else ''}"
     shape = {key: value for key, value in field.items() if key not in ("description", "title", "default")}
     parameter = {"name": name, "in": "query", "required": False, "description": text}
     return parameter | {"schema": {"type": "string"} if name == "bootstrap" else shape}

@@ -73,11 +73,12 @@ CATALOGUE = {
     "unsupported_media_type": Problem(
         415,
         "The body is of a kind nobody reads here",
-        "Text must be UTF-8. Scoring takes `application/json`, which is also what a body without `Content-Type` is "
-        "taken for, `application/x-npz`, `application/vnd.apache.arrow.stream`, `application/vnd.apache.parquet`, "
-        "`application/x-ndjson` and `text/csv`, each with `Content-Encoding` `gzip`, `zstd` or none; comparing and "
-        "calibrating take JSON that is not compressed. `Accept-Post` or `Accept-Encoding` of the answer names what is "
-        "read at its path.",
+        "Text must be UTF-8. Every path takes `application/json`, which is also what a body without `Content-Type` is "
+        "taken for, but those that end in `/rows`: they take `application/x-npz`, "
+        "`application/vnd.apache.arrow.stream`, `application/vnd.apache.parquet`, `application/x-ndjson` and "
+        "`text/csv`.\n\n"
+        "Scoring takes `Content-Encoding` `gzip`, `zstd` or none; comparing and calibrating take bodies that are not "
+        "compressed. `Accept-Post` or `Accept-Encoding` of the answer names what is read at its path.",
     ),
     "invalid_input": Problem(
         422,

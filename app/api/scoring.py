@@ -1,4 +1,4 @@
-"""From the bytes of a body, in any format, to the answer of scoring."""
+"""Rows in any format, and compressed JSON: from the bytes of a body to what is scored."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,27 +8,26 @@ from starlette.requests import Request
 
 from app import service
 from app.api.attended import Check
-from app.api.formats import Format, Parts, limits_of
-from app.api.media import encoding_of, format_of
-from app.api.query import query_options, refuse_query
+from app.api.formats import FORMATS, Format, Parts, limits_of
+from app.api.media import encoding_of, rows_format
+from app.api.query import query_options
 from app.api.schemas import score_request
-from app.api.validation import check_width, json_fields
+from app.api.validation import check_width
 from app.core.tasks import TaskName
 from app.errors import TooLarge
 from app.service import ScoreRequest
 from app.settings import Settings
 from app.wire import compression
-from app.wire.limits import Limits
 from app.wire.sources import Pieces, Source
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
-    """What was sent, before it is read.
+class Rows:
+    """A body of rows as its head announces it, before it is read.
 
     Attributes:
         encoding: How it is compressed; empty if it is not.
-        options: Those of the query; of JSON, which has them in itself, none.
+        options: The options of the query.
     """
 
     task: TaskName
@@ -37,22 +36,19 @@ class Body:
     options: Mapping[str, Any]
 
 
-def announced(task: TaskName, request: Request) -> Body:
-    """The body that the head of a request tells of; what the head gets wrong is refused before any of it is read.
+def announced(task: TaskName, json_path: str, request: Request) -> Rows:
+    """Read the head of a request, and refuse what it gets wrong before any of the body is read.
 
     Raises:
-        UnsupportedMediaType: In a format, or compressed in a way, that nobody reads here.
+        UnsupportedMediaType: The format or the compression is none that is read here.
         InvalidInput: A query parameter is no option, or an option is wrong.
     """
-    format_, encoding = format_of(request.headers), encoding_of(request.headers)
-    if format_.is_json:
-        refuse_query(request.query_params)
-        return Body(task, format_, encoding, {})
-    return Body(task, format_, encoding, query_options(task, request.query_params))
+    format_, encoding = rows_format(request.headers, json_path), encoding_of(request.headers)
+    return Rows(task, format_, encoding, query_options(task, request.query_params))
 
 
-def scored(body: Body, source: Source, settings: Settings, check: Check) -> dict[str, Any]:
-    """Read and score a body.
+def scored_rows(rows: Rows, source: Source, settings: Settings, check: Check) -> dict[str, Any]:
+    """Read and score rows.
 
     Args:
         source: Of formats that are not streamed, and are not compressed, a file.
@@ -61,25 +57,34 @@ def scored(body: Body, source: Source, settings: Settings, check: Check) -> dict
     Raises:
         SurprisalError: What is wrong with the body, or what the source raises.
     """
-    limits = limits_of(body.format, settings)
-    if body.encoding:
-        source = compression.decoded(Pieces(_checked(source, check)), body.encoding, limits)
-    if body.format.parts is None:
-        request = score_request(body.task, json_fields(_all_of(source, limits), settings))
-        check()
-        return service.score(request)
-    parts = body.format.parts(source, limits, body.options)
-    requests = _requests(body, parts, settings, check)
+    limits = limits_of(rows.format, settings)
+    if rows.encoding:
+        source = compression.decoded(Pieces(_checked(source, check)), rows.encoding, limits)
+    parts = rows.format.parts(source, limits, rows.options)
+    requests = _requests(rows, parts, settings, check)
     return service.score_parts(requests, settings.max_held_bytes, settings.threads_per_request)
 
 
-def _requests(body: Body, parts: Parts, settings: Settings, check: Check) -> Iterator[ScoreRequest]:
-    """A request for each part, with the options of the query."""
+def decompressed_json(encoding: str, source: Source, settings: Settings, check: Check) -> dict[str, Any]:
+    """The fields of a JSON body that was sent compressed.
+
+    Raises:
+        SurprisalError: What is wrong with the body.
+    """
+    limits = limits_of(FORMATS["json"], settings)
+    decoded = compression.decoded(Pieces(_checked(source, check)), encoding, limits)
+    (fields,) = FORMATS["json"].parts(decoded, limits, {})
+    check_width(fields, settings.max_columns)
+    return fields
+
+
+def _requests(rows: Rows, parts: Parts, settings: Settings, check: Check) -> Iterator[ScoreRequest]:
+    """Make a request of each part, with the options of the query."""
     n_rows = 0
     for part in parts:
         check()
         check_width(part, settings.max_columns)
-        request = score_request(body.task, {**part, **body.options})
+        request = score_request(rows.task, {**part, **rows.options})
         n_rows += max(map(len, request.columns.values()))
         if n_rows > settings.max_rows:
             raise TooLarge(f"the body must hold at most {settings.max_rows} rows")
@@ -90,10 +95,3 @@ def _checked(source: Source, check: Check) -> Iterator[bytes | bytearray]:
     while piece := source.read(compression.PIECE):
         check()
         yield piece
-
-
-def _all_of(source: Source, limits: Limits) -> bytearray:
-    whole = bytearray()
-    while piece := source.read(limits.max_part_bytes):
-        whole += piece
-    return whole

@@ -20,7 +20,7 @@ from tests.encoded import compressed, encoded
 
 pytestmark = pytest.mark.anyio
 
-SCORE = "/v1/score/binary"
+ROWS = "/v1/score/binary/rows"
 NPZ = {"content-type": "application/x-npz"}
 NDJSON = {"content-type": "application/x-ndjson"}
 ROW = b'{"labels": 1, "probabilities": 0.25}\n'
@@ -46,11 +46,11 @@ async def test_what_is_too_large_for_memory_is_read_from_a_file(
     headers |= {"content-encoding": encoding} if encoding else {}
     n_bytes = len(body) - 1
     async with client_of(Settings(max_buffered_bytes=n_bytes, max_body_bytes=n_bytes)) as client:
-        refused = await client.post(SCORE, content=in_pieces(body), headers=headers)
+        refused = await client.post(ROWS, content=in_pieces(body), headers=headers)
         assert (refused.status_code, "in memory" in refused.json()["detail"]) == (503, True)
         monkeypatch.setattr(spool, "IN_MEMORY_BYTES", n_bytes // 2)
         for _ in range(5):  # all that was taken of memory and files is given back
-            response = await client.post(SCORE, content=in_pieces(body), headers=headers)
+            response = await client.post(ROWS, content=in_pieces(body), headers=headers)
             assert response.json()["n_samples"] == 1200
         assert (await client.get("/readyz")).status_code == 200
 
@@ -68,14 +68,14 @@ async def test_files_have_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
         yield body[-1:]
 
     async with client_of(Settings(max_spooled_bytes=len(body), max_filed_bytes=len(body))) as client:
-        slow = asyncio.create_task(client.post(SCORE, content=slow_body(), headers=NPZ))
+        slow = asyncio.create_task(client.post(ROWS, content=slow_body(), headers=NPZ))
         await begun.wait()
-        refused = await client.post(SCORE, content=body, headers=NPZ)
+        refused = await client.post(ROWS, content=body, headers=NPZ)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert "in files" in refused.json()["detail"]
         release.set()
         assert (await slow).json()["n_samples"] == 1200
-        assert (await client.post(SCORE, content=body, headers=NPZ)).status_code == 200
+        assert (await client.post(ROWS, content=body, headers=NPZ)).status_code == 200
 
 
 async def test_the_time_in_which_a_body_waits_for_its_thread_is_not_the_clients() -> None:
@@ -88,7 +88,7 @@ async def test_the_time_in_which_a_body_waits_for_its_thread_is_not_the_clients(
         load: Load = app.state.resources.load
         busy = asyncio.create_task(load.arriving.run(go.wait, 60.0))
         body = ROW * (3 * START_BYTES // len(ROW))
-        stream = asyncio.create_task(client.post(SCORE, content=body, headers=NDJSON))
+        stream = asyncio.create_task(client.post(ROWS, content=body, headers=NDJSON))
         done, _ = await asyncio.wait([stream], timeout=0.3)
         assert not done
         go.set()
@@ -99,7 +99,7 @@ async def test_the_time_in_which_a_body_waits_for_its_thread_is_not_the_clients(
 async def test_a_stream_may_be_no_longer_than_its_limit() -> None:
     async with client_of(Settings(max_streamed_bytes=2 * START_BYTES)) as client:
         body = ROW * (3 * START_BYTES // len(ROW))
-        response = await client.post(SCORE, content=in_pieces(body), headers=NDJSON)
+        response = await client.post(ROWS, content=in_pieces(body), headers=NDJSON)
     assert (response.status_code, response.json()["code"]) == (413, "too_large")
 
 
@@ -116,7 +116,7 @@ async def test_an_error_while_a_body_arrives_ends_the_request(
     async with client_of(Settings(max_streams=1)) as client:
         for _ in range(2):  # the one thread is free again
             async with asyncio.timeout(30):
-                response = await client.post(SCORE, content=in_pieces(body), headers=NDJSON)
+                response = await client.post(ROWS, content=in_pieces(body), headers=NDJSON)
             assert response.status_code == (422 if isinstance(error, InvalidInput) else 500)
 
 
@@ -134,7 +134,7 @@ async def test_a_file_is_not_closed_under_the_thread_that_writes_it(monkeypatch:
     monkeypatch.setattr(spool, "IN_MEMORY_BYTES", 0)
     monkeypatch.setattr(spool.Spool, "write", held)
     async with client_of(Settings()) as client:
-        sending = asyncio.create_task(client.post(SCORE, content=in_pieces(encoded("npz", MANY)), headers=NPZ))
+        sending = asyncio.create_task(client.post(ROWS, content=in_pieces(encoded("npz", MANY)), headers=NPZ))
         await asyncio.to_thread(begun.wait, 30)
         sending.cancel()
         done, _ = await asyncio.wait([sending], timeout=0.1)

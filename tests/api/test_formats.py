@@ -73,7 +73,7 @@ async def sent(  # noqa: PLR0913 what a request is made of
             yield body[start : start + 1_000]
 
     return await client.post(
-        f"/v1/score/{task}",
+        f"/v1/score/{task}/rows",
         content=pieces(),
         params=query,
         headers={"content-type": MEDIA_TYPES[format_], **(headers or {})},
@@ -87,7 +87,7 @@ def test_every_format_is_tried() -> None:
 @pytest.mark.parametrize("alias", ["application/ndjson", "application/jsonl", "Application/x-JSONLines; charset=utf-8"])
 async def test_rows_of_json_have_many_names(alias: str, client: httpx.AsyncClient) -> None:
     body = b'{"labels": 1, "probabilities": 0.5}\n{"labels": 0, "probabilities": 0.25}\n'
-    response = await client.post("/v1/score/binary", content=body, headers={"content-type": alias})
+    response = await client.post("/v1/score/binary/rows", content=body, headers={"content-type": alias})
     assert (response.status_code, response.json()["n_samples"]) == (200, 2)
 
 
@@ -189,7 +189,7 @@ async def test_options_of_compressed_json_stand_in_it_too(client: httpx.AsyncCli
 )
 async def test_numbers_in_the_query(text: str, value: float, client: httpx.AsyncClient) -> None:
     response = await client.post(
-        f"/v1/score/binary?epsilon={text}",
+        f"/v1/score/binary/rows?epsilon={text}",
         content=b"labels,probabilities\n1,0.5\n",
         headers={"content-type": "text/csv"},
     )
@@ -220,7 +220,7 @@ async def test_numbers_in_the_query(text: str, value: float, client: httpx.Async
 )
 async def test_what_is_no_number_in_the_query(text: str, client: httpx.AsyncClient) -> None:
     response = await client.post(
-        "/v1/score/binary",
+        "/v1/score/binary/rows",
         params={"focal_gamma": text},
         content=b"labels,probabilities\n1,0.5\n",
         headers={"content-type": "text/csv"},
@@ -344,11 +344,14 @@ async def test_limits_are_told() -> None:
 @pytest.mark.parametrize("task", COLUMNS)
 @pytest.mark.parametrize("media_type", ["application/x-ndjson", "text/csv"])
 async def test_documented_rows_of_text_are_scored(task: str, media_type: str, client: httpx.AsyncClient) -> None:
-    content = openapi.document()["paths"][f"/v1/score/{task}"]["post"]["requestBody"]["content"]
+    paths = openapi.document()["paths"]
+    bodies, content = (
+        paths[path]["post"]["requestBody"]["content"] for path in (f"/v1/score/{task}", f"/v1/score/{task}/rows")
+    )
     if (text := content[media_type].get("example")) is None:
         assert (task, media_type) == ("tokens", "text/csv")
         return
-    first = next(iter(content["application/json"]["examples"].values()))["value"]
+    first = next(iter(bodies["application/json"]["examples"].values()))["value"]
     expected = (await client.post(f"/v1/score/{task}", json=first)).json()
-    response = await client.post(f"/v1/score/{task}", content=text, headers={"content-type": media_type})
+    response = await client.post(f"/v1/score/{task}/rows", content=text, headers={"content-type": media_type})
     assert response.json()["metrics"] == expected["metrics"]

@@ -9,14 +9,16 @@ import pytest
 from structlog.typing import EventDict
 
 from app import service
-from app.api.media import MEDIA_TYPES
+from app.api.media import ROWS_TYPES
 from app.api.problems import CATALOGUE, MAX_PROBLEM_BYTES, MEDIA_TYPE, content
+from app.core.tasks import TASKS
 from app.settings import Settings
 from tests.api.clients import client_of
 
 pytestmark = pytest.mark.anyio
 
 SCORE = "/v1/score/multiclass"
+ROWS = f"{SCORE}/rows"
 COMPARE = "/v1/compare/multiclass"
 FIELDS = {"type", "title", "status", "code", "detail", "instance", "request_id"}
 
@@ -111,15 +113,38 @@ async def test_acceptable(accept: str, client: httpx.AsyncClient) -> None:
     ],
 )
 async def test_unsupported_media_type(headers: dict[str, str], client: httpx.AsyncClient) -> None:
-    problem = checked(await client.post(SCORE, content=b"{}", headers=headers), "unsupported_media_type")
-    assert "must be one of" in problem["detail"]
+    for path in (SCORE, ROWS):
+        problem = checked(await client.post(path, content=b"{}", headers=headers), "unsupported_media_type")
+        assert "must be" in problem["detail"]
+        assert "found" in problem["detail"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+async def test_each_format_has_one_path_and_the_other_names_it(task: str, client: httpx.AsyncClient) -> None:
+    json_path, rows_path = f"/v1/score/{task}", f"/v1/score/{task}/rows"
+    cases = [(json_path, media_type, rows_path) for media_type in ROWS_TYPES]
+    cases += [(rows_path, media_type, json_path) for media_type in ("application/json", "application/problem+json", "")]
+    for path, media_type, other in cases:
+        headers = {"content-type": media_type} if media_type else {}
+        problem = checked(await client.post(path, content=b"{}", headers=headers), "unsupported_media_type")
+        assert problem["detail"].endswith(
+            f" go to {other}" if path == json_path else f"application/json goes to {other}"
+        )
+        assert (f'found "{media_type}"' if media_type else "found none") in problem["detail"]
+
+
+@pytest.mark.parametrize("path", ["/v1/compare/binary/rows", "/v1/calibrate/binary/rows"])
+async def test_rows_are_scored_only(path: str, client: httpx.AsyncClient) -> None:
+    checked(await client.post(path, content=b"", headers={"content-type": "text/csv"}), "not_found")
 
 
 @pytest.mark.parametrize(
     ("path", "sent", "told"),
     [
         (SCORE, {"content-encoding": "br"}, {"accept-encoding": "gzip, zstd"}),
-        (SCORE, {"content-type": "text/plain"}, {"accept-post": ", ".join(MEDIA_TYPES)}),
+        (SCORE, {"content-type": "text/plain"}, {"accept-post": "application/json"}),
+        (ROWS, {"content-type": "text/plain"}, {"accept-post": ", ".join(ROWS_TYPES)}),
+        (ROWS, {"content-type": "application/json"}, {"accept-post": ", ".join(ROWS_TYPES)}),
         (COMPARE, {"content-encoding": "br"}, {"accept-encoding": "identity"}),
         (COMPARE, {"content-encoding": "gzip"}, {"accept-encoding": "identity"}),
         (COMPARE, {"content-type": "text/plain"}, {"accept-post": "application/json"}),

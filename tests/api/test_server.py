@@ -21,6 +21,7 @@ from tests.api.servers import ROOT, Process, running
 from tests.encoded import MEDIA_TYPES, encoded
 
 SCORE = "/v1/score/binary"
+ROWS = f"{SCORE}/rows"
 BODY = b'{"labels": [1, 0, 1], "probabilities": [0.9, 0.2, 0.6]}'
 SHORT = {
     "SURPRISAL_MAX_BODY_BYTES": "1000000",
@@ -213,14 +214,17 @@ EXPECT = "expect: 100-continue"
 @pytest.mark.parametrize(
     ("path", "headers", "status"),
     [
-        (f"{SCORE}?epsilonn=1", ["content-type: text/csv"], 422),
-        (f"{SCORE}?epsilon=1", ["content-type: application/x-npz"], 422),
+        (f"{ROWS}?epsilonn=1", ["content-type: text/csv"], 422),
+        (f"{ROWS}?epsilon=1", ["content-type: application/x-npz"], 422),
         (f"{SCORE}?epsilon=0.1", [], 422),
         ("/v1/compare/binary?margin=0.1", [], 422),
         (SCORE, ["content-type: text/plain"], 415),
+        (SCORE, ["content-type: text/csv"], 415),
+        (ROWS, ["content-type: application/json"], 415),
+        (ROWS, [], 415),
         (SCORE, ["content-encoding: br"], 415),
         (SCORE, ["accept: text/html"], 406),
-        (SCORE, ["content-type: text/csv", "accept: application/vnd.apache.arrow.stream"], 406),
+        (ROWS, ["content-type: text/csv", "accept: application/vnd.apache.arrow.stream"], 406),
         ("/nothing", [], 404),
         ("/healthz", [], 405),
     ],
@@ -237,7 +241,8 @@ def test_what_the_head_gets_wrong_is_refused_before_the_body_is_asked_for(
 @pytest.mark.parametrize("media_type", ["application/json", "application/x-npz", "text/csv"])
 def test_a_length_beyond_the_limit_is_refused_before_the_body_is_asked_for(media_type: str, server: Process) -> None:
     length = f"content-length: {2**50}"
-    head = request(SCORE, b"", f"content-type: {media_type}", EXPECT).replace(b"content-length: 0", length.encode())
+    path = SCORE if media_type == "application/json" else ROWS
+    head = request(path, b"", f"content-type: {media_type}", EXPECT).replace(b"content-length: 0", length.encode())
     with server.socket() as connection:
         connection.sendall(head)
         assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
@@ -257,7 +262,7 @@ def test_options_that_are_too_long_for_a_head_are_told_so(n_bytes: int, server: 
     weights = ",".join(["0.5"] * (n_bytes // 4))
     connection = server.connection()
     connection.request(
-        "POST", f"/v1/score/multiclass?class_weight={weights}", b"labels\n1\n", {"Content-Type": "text/csv"}
+        "POST", f"/v1/score/multiclass/rows?class_weight={weights}", b"labels\n1\n", {"Content-Type": "text/csv"}
     )
     response = connection.getresponse()
     problem = json.load(response)
@@ -310,7 +315,7 @@ def test_who_does_not_read_its_answer_is_cut_off(server: Process) -> None:
     sink = io.BytesIO()
     n_rows = 400_000  # with an answer that is longer than what two sockets hold
     np.savez(sink, labels=np.ones(n_rows, int), probabilities=np.random.default_rng(1).uniform(0.1, 1.0, n_rows))
-    path = f"{SCORE}?include=per_sample,gradient"
+    path = f"{ROWS}?include=per_sample,gradient"
     before = open_files(server)
     with server.socket() as connection:
         connection.sendall(request(path, sink.getvalue(), "content-type: application/x-npz", last=True))
@@ -333,7 +338,7 @@ def test_a_hundred_at_once_are_all_answered(format_: str, is_chunked: bool) -> N
     columns: dict[str, list[Any]] = {"labels": [1, 0], "probabilities": [0.75, 0.5]}
     body = json.dumps(columns).encode() if format_ == "json" else encoded(format_, columns)
     media_type = MEDIA_TYPES.get(format_, "application/json")
-    whole = request(SCORE, body, f"content-type: {media_type}", last=True)
+    whole = request(SCORE if format_ == "json" else ROWS, body, f"content-type: {media_type}", last=True)
     if is_chunked:
         length = f"content-length: {len(body)}".encode()
         head = whole[: -len(body)].replace(length, b"transfer-encoding: chunked")

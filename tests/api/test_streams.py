@@ -14,7 +14,7 @@ from tests.encoded import MEDIA_TYPES, encoded
 
 ROW = b'{"labels": 1, "probabilities": 0.25}\n'
 HEAD = (
-    b"POST /v1/score/binary HTTP/1.1\r\nhost: surprisal\r\ncontent-type: application/x-ndjson\r\n"
+    b"POST /v1/score/binary/rows HTTP/1.1\r\nhost: surprisal\r\ncontent-type: application/x-ndjson\r\n"
     b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
 )
 END = b"0\r\n\r\n"
@@ -89,7 +89,9 @@ def body_of(format_: str, columns: dict[str, list[Any]]) -> bytes:
 
 
 def head_of(format_: str) -> bytes:
-    return HEAD.replace(b"application/x-ndjson", MEDIA_TYPES.get(format_, "application/json").encode())
+    if format_ == "json":
+        return HEAD.replace(b"/rows", b"").replace(b"application/x-ndjson", b"application/json")
+    return HEAD.replace(b"application/x-ndjson", MEDIA_TYPES[format_].encode())
 
 
 @pytest.mark.parametrize("format_", ["json", *MEDIA_TYPES])

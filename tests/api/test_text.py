@@ -17,7 +17,7 @@ async def sent(
     client: httpx.AsyncClient, format_: str, body: str | AsyncIterator[bytes], query: dict[str, Any] | None = None
 ) -> httpx.Response:
     headers = {"content-type": MEDIA_TYPES[format_]}
-    return await client.post("/v1/score/binary", content=body, params=query, headers=headers)
+    return await client.post("/v1/score/binary/rows", content=body, params=query, headers=headers)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 """The routes, one file a noun: each parses, calls and answers."""
 
-from app.api.routes import calibrate, compare, limits, metrics, operations, pages, score
+from app.api.routes import calibrate, compare, limits, metrics, operations, pages, rows, score
 
 ROUTERS = (
     score.router,
+    rows.router,
     compare.router,
     calibrate.router,
     metrics.router,

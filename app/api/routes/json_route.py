@@ -11,7 +11,7 @@ from app.api import problems
 from app.api.accept import Accepted
 from app.api.attended import Check, attended
 from app.api.bodies import whole_body
-from app.api.media import refuse_all_but_json
+from app.api.media import check_json, refuse_encoding
 from app.api.query import refuse_query
 from app.api.resources import resources_of
 from app.api.validation import json_fields
@@ -27,7 +27,8 @@ def add_json_route(
     """Add `POST path`, which answers what `work` makes of the fields of a body."""
 
     async def answer(request: Request) -> Response:
-        refuse_all_but_json(request.headers)
+        check_json(request.headers)
+        refuse_encoding(request.headers)
         refuse_query(request.query_params)
         accepted, resources = Accepted(request), resources_of(request)
         async with whole_body(request) as body:

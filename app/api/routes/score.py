@@ -1,4 +1,7 @@
-"""`POST /v1/score/{task}`: one route a task, for each has a body and examples of its own."""
+"""`POST /v1/score/{task}`: one route a task, for each has a body and examples of its own.
+
+Bodies are JSON; rows in other formats go to `app.api.routes.rows`.
+"""
 
 from typing import Any
 
@@ -12,11 +15,12 @@ from app.api.accept import Accepted
 from app.api.answers import ScoreAnswer
 from app.api.application import BareRoute
 from app.api.attended import Check, attended
-from app.api.bodies import spooled, while_arriving, whole_body
-from app.api.formats import limits_of
+from app.api.bodies import spooled, whole_body
+from app.api.media import check_json, encoding_of
+from app.api.query import refuse_query
 from app.api.resources import DEFAULTS, Resources, resources_of
 from app.api.schemas import score_request
-from app.api.scoring import Body, announced, scored
+from app.api.scoring import decompressed_json
 from app.api.validation import json_fields
 from app.core.tasks import TASKS, Task, TaskName
 from app.wire.sources import Source
@@ -41,15 +45,16 @@ def answer(task: TaskName, body: bytes) -> dict[str, Any]:
 
 
 def _add_route(task: Task) -> None:
-    async def score(request: Request) -> Response:
-        body, accepted, resources = announced(task.name, request), Accepted(request), resources_of(request)
-        if body.format.is_json and not body.encoding:
-            return await _at_once(request, body, accepted)
-        if not body.format.is_json:
-            accepted.check(body.options.get("include", ()))
-        return _noted(request, *await _by_parts(request, body, accepted, resources))
-
     path = f"/v1/score/{task.name}"
+
+    async def score(request: Request) -> Response:
+        check_json(request.headers, f"{path}/rows")
+        refuse_query(request.query_params)
+        encoding, accepted = encoding_of(request.headers), Accepted(request)
+        if encoding:
+            return _noted(request, *await _compressed(request, task.name, encoding, accepted))
+        return await _at_once(request, task.name, accepted)
+
     router.add_api_route(
         path,
         score,
@@ -63,16 +68,16 @@ def _add_route(task: Task) -> None:
     )
 
 
-async def _at_once(request: Request, body: Body, accepted: Accepted) -> Response:
+async def _at_once(request: Request, task: TaskName, accepted: Accepted) -> Response:
     resources = resources_of(request)
     lane = resources.load.whole
     async with whole_body(request) as whole:
         if not _is_short(whole):
-            return _noted(request, *await attended(request, lane, _whole, whole, body, accepted, resources))
+            return _noted(request, *await attended(request, lane, _whole, whole, task, accepted, resources))
         fields = json_fields(whole, resources.settings)
         if fields.keys() & SLOW_FIELDS:
-            return _noted(request, *await attended(request, lane, _decoded, fields, body, accepted))
-        return _noted(request, *_decoded(unchecked, fields, body, accepted))
+            return _noted(request, *await attended(request, lane, _decoded, fields, task, accepted))
+        return _noted(request, *_decoded(unchecked, fields, task, accepted))
 
 
 def _is_short(body: bytearray) -> bool:
@@ -86,31 +91,30 @@ def unchecked() -> None:
 
 
 def _whole(
-    check: Check, whole: bytearray, body: Body, accepted: Accepted, resources: Resources
+    check: Check, whole: bytearray, task: TaskName, accepted: Accepted, resources: Resources
 ) -> tuple[Response, int]:
     with resources.load.turn:
         check()
         fields = json_fields(whole, resources.settings)
         if not fields.keys() & SLOW_FIELDS:
-            return _decoded(check, fields, body, accepted)
-    return _decoded(check, fields, body, accepted)
+            return _decoded(check, fields, task, accepted)
+    return _decoded(check, fields, task, accepted)
 
 
-def _decoded(check: Check, fields: dict[str, Any], body: Body, accepted: Accepted) -> tuple[Response, int]:
+def _decoded(check: Check, fields: dict[str, Any], task: TaskName, accepted: Accepted) -> tuple[Response, int]:
     check()
-    content = service.score(score_request(body.task, fields))
+    content = service.score(score_request(task, fields))
     return accepted.answer(content), content["n_scored"]
 
 
-async def _by_parts(request: Request, body: Body, accepted: Accepted, resources: Resources) -> tuple[Response, int]:
-    def work(check: Check, source: Source) -> tuple[Response, int]:
-        content = scored(body, source, resources.settings, check)
-        return accepted.answer(content), content["n_scored"]
+async def _compressed(request: Request, task: TaskName, encoding: str, accepted: Accepted) -> tuple[Response, int]:
+    resources = resources_of(request)
 
-    max_bytes = limits_of(body.format, resources.settings).max_decoded_bytes
-    if body.format.arrival == "streamed":
-        return await while_arriving(request, max_bytes, work)
-    async with spooled(request, max_bytes) as file:
+    def work(check: Check, source: Source) -> tuple[Response, int]:
+        fields = decompressed_json(encoding, source, resources.settings, check)
+        return _decoded(check, fields, task, accepted)
+
+    async with spooled(request, resources.settings.max_body_bytes) as file:
         return await attended(request, resources.load.whole, work, file)
 
 

@@ -1,0 +1,60 @@
+"""`POST /v1/score/{task}/rows`: rows in a file or a stream, with the options in the query."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.api import problems
+from app.api.accept import Accepted
+from app.api.answers import ScoreAnswer
+from app.api.application import BareRoute
+from app.api.attended import Check, attended
+from app.api.bodies import spooled, while_arriving
+from app.api.formats import limits_of
+from app.api.resources import resources_of
+from app.api.scoring import Rows, announced, scored_rows
+from app.core.tasks import TASKS, Task
+from app.wire.sources import Source
+
+router = APIRouter(tags=["score"], route_class=BareRoute)
+
+
+def _add_route(task: Task) -> None:
+    json_path = f"/v1/score/{task.name}"
+    path = f"{json_path}/rows"
+
+    async def score_rows(request: Request) -> Response:
+        rows, accepted = announced(task.name, json_path, request), Accepted(request)
+        accepted.check(rows.options.get("include", ()))
+        response, n_scored = await _scored(request, rows, accepted)
+        request.state.exchange.n_scored = n_scored
+        return response
+
+    router.add_api_route(
+        path,
+        score_rows,
+        methods=["POST"],
+        operation_id=f"score_{task.name}_rows",
+        summary=f"Score {task.name} rows",
+        description=task.summary,
+        response_model=ScoreAnswer,
+        response_description="The scores.",
+        responses=problems.responses(path, 400, 406, 408, 413, 415, 422, 431, 500, 503),
+    )
+
+
+async def _scored(request: Request, rows: Rows, accepted: Accepted) -> tuple[Response, int]:
+    resources = resources_of(request)
+
+    def work(check: Check, source: Source) -> tuple[Response, int]:
+        content = scored_rows(rows, source, resources.settings, check)
+        return accepted.answer(content), content["n_scored"]
+
+    max_bytes = limits_of(rows.format, resources.settings).max_decoded_bytes
+    if rows.format.arrival == "streamed":
+        return await while_arriving(request, max_bytes, work)
+    async with spooled(request, max_bytes) as file:
+        return await attended(request, resources.load.whole, work, file)
+
+
+for _task in TASKS.values():
+    _add_route(_task)
