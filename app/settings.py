@@ -9,7 +9,7 @@ LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
 
 class Settings(BaseSettings):
-    """One field a setting: the README's table and the tests are made from the descriptions.
+    """One field a setting: the table of docs/operating.md and the tests are made from the descriptions.
 
     Variables with the prefix that are not settings are left alone: Kubernetes injects `SURPRISAL_PORT` and
     the like beside a service of that name.

@@ -12,14 +12,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 MORE = "..."
 RELATIVE = 1e-13  # logarithms differ in their last bit from processor to processor
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Block:
-    """Something in a fence, by the word after the fence."""
+    """The text in a fence, with the language after the fence and the name of the file that it is to be saved as."""
 
     language: str
+    file: str
     code: str
 
 
@@ -40,7 +41,7 @@ class Document:
         return self.text[start : None if end < 0 else end]
 
     def blocks(self) -> list[Block]:
-        return [Block(language, code) for language, code in _BLOCK.findall(self.text)]
+        return [Block(language, file, code) for language, file, code in _BLOCK.findall(self.text)]
 
     def table(self, heading: str, number: int = 0) -> str:
         """A table of a section, as it is written."""
@@ -54,8 +55,19 @@ class Document:
     def commands(self) -> list[str]:
         """What is to be typed, one entry a command."""
         shells = (block.code for block in self.blocks() if block.language == "sh")
-        lines = (re.sub(r"\\\n\s*", " ", code).splitlines() for code in shells)
-        return [line.partition("  #")[0].strip() for group in lines for line in group if line.strip()]
+        return [command for code in shells for command in typed(code)]
+
+
+DOCUMENTS = [
+    Document(str(path.relative_to(ROOT)))
+    for path in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
+]
+
+
+def typed(code: str) -> list[str]:
+    """The commands of a block; one in quotes may go over several lines."""
+    code = re.sub(r"\\\n\s*", " ", code)
+    return [command.strip() for command in re.findall(r"(?:'[^']*'|[^'\n])+", code) if command.strip()]
 
 
 def cells(line: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Every choice that README.md tells is kept: each has a function named for it."""
+"""Every choice of docs/conventions.md is kept: each has a function named for it."""
 
 import json
 import math
@@ -18,7 +18,7 @@ from tests.asking import WORKED, Body, ask, near, values
 from tests.documents import Document
 from tests.requests import request_of
 
-README = Document("README.md")
+CONVENTIONS = Document("docs/conventions.md")
 
 THREE: Body = {
     "labels": [0, 2, 2],
@@ -207,11 +207,11 @@ CHOICES: dict[str, Callable[[], None]] = {
 }
 
 
-@pytest.mark.parametrize("choice", re.findall(r"^- \*\*(.*?)\.\*\*", README.section("Choices"), re.MULTILINE))
+@pytest.mark.parametrize("choice", re.findall(r"^- \*\*(.*?)\.\*\*", CONVENTIONS.section("Choices"), re.MULTILINE))
 def test_a_choice_is_kept(choice: str) -> None:
     CHOICES[choice.lower()]()
 
 
 def test_every_checked_choice_is_told() -> None:
-    told = re.findall(r"^- \*\*(.*?)\.\*\*", README.section("Choices"), re.MULTILINE)
+    told = re.findall(r"^- \*\*(.*?)\.\*\*", CONVENTIONS.section("Choices"), re.MULTILINE)
     assert [choice.lower() for choice in told] == list(CHOICES)

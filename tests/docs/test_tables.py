@@ -1,8 +1,9 @@
-"""The tables of README.md are made from the code. A failure shows the table that belongs there."""
+"""The tables of the documents are made from the code. A failure shows the table that belongs there."""
 
 import ast
 import json
 import re
+import shlex
 from dataclasses import fields
 from itertools import chain
 from types import NoneType
@@ -18,10 +19,12 @@ from app.core.tasks import TASKS, TaskName
 from app.service import INCLUDES
 from app.service.sections import MAX_LISTED_CLASSES
 from app.settings import Settings
-from tests.asking import WORKED, Body, ask, values
-from tests.documents import ROOT, Document, markdown
+from tests.asking import WORKED, Body, ask, near, values
+from tests.docs.test_examples import requests_and_answers
+from tests.documents import ROOT, Document, markdown, shown
 
-README = Document("README.md")
+REFERENCE = Document("docs/reference.md")
+OPERATING = Document("docs/operating.md")
 
 
 def quoted(names: Any) -> str:
@@ -111,23 +114,49 @@ def settings_table() -> str:
 
 
 TABLES = {
-    "Tasks": tasks_table,
-    "Options": options_table,
-    "Metrics": metrics_table,
-    "Errors": problems_table,
-    "Settings": settings_table,
+    "Tasks": (REFERENCE, tasks_table),
+    "Options": (REFERENCE, options_table),
+    "Metrics": (REFERENCE, metrics_table),
+    "Errors": (REFERENCE, problems_table),
+    "Settings": (OPERATING, settings_table),
 }
 
 
 @pytest.mark.parametrize("heading", TABLES)
 def test_a_table_is_that_of_the_code(heading: str) -> None:
-    assert README.table(heading) == TABLES[heading]()
+    document, table = TABLES[heading]
+    assert document.table(heading) == table()
+
+
+@pytest.mark.parametrize("row", REFERENCE.rows("Tasks", 1), ids=lambda row: str(row[0]))
+def test_a_body_of_each_task(row: list[str]) -> None:
+    task, body, value = (cell.strip("`") for cell in row)
+    assert values(task, json.loads(body))["cross_entropy"] == ("ok", near(float(value)))
+
+
+def test_there_is_a_body_of_each_task() -> None:
+    assert [row[0].strip("`") for row in REFERENCE.rows("Tasks", 1)] == list(TASKS)
+
+
+def test_the_worked_example_is_shown() -> None:
+    command, answer = requests_and_answers(REFERENCE)[0]
+    assert json.loads(shlex.split(command)[-1]) == WORKED
+    told = shown(answer)
+    assert told["metrics"]["cross_entropy"]["value"] == 0.7135581778200729
+    assert [warning["code"] for warning in told["warnings"]] == ["not_normalized", "single_class"]
+
+
+def test_every_path_is_in_the_table() -> None:
+    described = re.findall(r"`(?:GET|POST) ([^`]+)`", REFERENCE.table("Paths"))
+    served = json.loads((ROOT / "openapi/openapi.json").read_text())["paths"]
+    known = {re.sub(r"/(score|compare|calibrate)/\w+", r"/\1/{task}", path) for path in served}
+    assert known <= set(described)
 
 
 def test_sections() -> None:
-    told = {row[0].strip("`"): row[1].split(", ") for row in README.rows("Sections")}
+    told = {row[0].strip("`"): row[1].split(", ") for row in REFERENCE.rows("Sections")}
     sections = dict.fromkeys(chain.from_iterable(INCLUDES.values()))
-    assert f"at most {MAX_LISTED_CLASSES:,} of them" in README.section("Sections")
+    assert f"at most {MAX_LISTED_CLASSES:,} of them" in REFERENCE.section("Sections")
     assert told == {section: [task for task in TASKS if section in INCLUDES[task]] for section in sections}
 
 
@@ -147,7 +176,7 @@ WARNED: dict[str, Body] = {
 
 
 def test_warnings() -> None:
-    told = {code.strip("`"): re.findall(r"\w+", evidence) for code, _, evidence in README.rows("Warnings")}
+    told = {code.strip("`"): re.findall(r"\w+", evidence) for code, _, evidence in REFERENCE.rows("Warnings")}
     assert set(told) == codes_in_the_source()
     for code, evidence in told.items():
         raised = [warning for warning in ask("multiclass", WARNED[code])["warnings"] if warning["code"] == code]

@@ -1,4 +1,4 @@
-"""What README.md says that Surprisal, scikit-learn, PyTorch and Keras answer is what they answer."""
+"""What docs/conventions.md says that Surprisal, scikit-learn, PyTorch and Keras answer is what they answer."""
 
 import math
 import re
@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss
 from tests.asking import WORKED, Body, near, values
 from tests.documents import Document
 
-README = Document("README.md")
+CONVENTIONS = Document("docs/conventions.md")
 HEADING = "Beside scikit-learn, PyTorch and Keras"
 
 MISS: Body = {"labels": [1], "probabilities": [[1.0, 0.0]]}
@@ -29,9 +29,9 @@ ROWS = [
 
 def numbers(library: str) -> dict[str, list[float]]:
     """What the table tells of a library, row by row."""
-    head = [cell.strip() for cell in README.table(HEADING).split("\n")[0].split("|")]
+    head = [cell.strip() for cell in CONVENTIONS.table(HEADING).split("\n")[0].split("|")]
     (column,) = [at - 1 for at, cell in enumerate(head) if cell.startswith(library)]
-    found = {row[0]: row[column] for row in README.rows(HEADING)}
+    found = {row[0]: row[column] for row in CONVENTIONS.rows(HEADING)}
     assert list(found)[: len(ROWS)] == ROWS
     return {name: [float(text) for text in re.findall(r"\d+\.\d+(?:e-\d+)?", found[name])] for name in ROWS}
 
@@ -55,7 +55,7 @@ def test_what_surprisal_answers() -> None:
 
 @pytest.mark.filterwarnings("ignore:The y_prob values do not sum to one")
 def test_what_scikit_learn_answers() -> None:
-    assert f"| scikit-learn {'.'.join(sklearn.__version__.split('.')[:2])} |" in README.text
+    assert f"| scikit-learn {'.'.join(sklearn.__version__.split('.')[:2])} |" in CONVENTIONS.text
 
     def theirs(body: Body) -> float:
         rows = np.array(body["probabilities"])
@@ -69,7 +69,7 @@ def test_what_scikit_learn_answers() -> None:
 
 def test_what_torch_answers() -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed: its column is not checked")
-    assert f"| PyTorch {'.'.join(torch.__version__.split('.')[:2])} |" in README.text
+    assert f"| PyTorch {'.'.join(torch.__version__.split('.')[:2])} |" in CONVENTIONS.text
     functional = torch.nn.functional
 
     def theirs(function: Any, body: Body, of: Any = torch.log) -> float:

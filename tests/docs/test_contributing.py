@@ -5,7 +5,6 @@ import asyncio
 import doctest
 import importlib
 import re
-import shlex
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -23,15 +22,12 @@ from app.service import score
 from tests import reference
 from tests.bodies import random_body
 from tests.core.parts import rows, state, values
-from tests.documents import ROOT, Document
+from tests.documents import DOCUMENTS, ROOT, Document
 from tests.requests import request_of
 
 GUIDE = Document("CONTRIBUTING.md")
 CODE = [block.code for block in GUIDE.blocks() if block.language == "python"]
 FUNCTION, MEAN, ENTRY, REFERENCE, HAND, OPTION, ANSWER, ROUTE, TEST = CODE
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] + [
-    str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs/decisions").glob("*.md"))
-]
 
 
 def run(code: str, names: dict[str, Any]) -> dict[str, Any]:
@@ -112,21 +108,10 @@ def test_the_endpoint_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(drive())
 
 
-@pytest.mark.parametrize("command", GUIDE.commands())
-def test_a_command_names_what_exists(command: str) -> None:
-    program, *words = shlex.split(command)
-    if program == "make":
-        assert re.search(rf"^{words[0]}: .*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    else:
-        assert program == ".venv-dev/bin/pytest"
-        assert all((ROOT / word).exists() for word in words if "/" in word)
-
-
-@pytest.mark.parametrize("name", DOCUMENTS)
-def test_what_a_document_names_exists(name: str) -> None:
-    text = Document(name).text
-    assert missing_paths(name, text) == []
-    assert missing_symbols(text) == []
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.name))
+def test_what_a_document_names_exists(document: Document) -> None:
+    assert missing_paths(document.name, document.text) == []
+    assert missing_symbols(document.text) == []
 
 
 def missing_paths(name: str, text: str) -> list[str]:
