@@ -1,9 +1,12 @@
 """Every decision has its date and status, and the index lists them all."""
 
 import re
+import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.documents import ROOT, Document
 
@@ -34,5 +37,17 @@ def test_a_page_has_its_date_and_status(page: Path) -> None:
 def test_the_index_lists_every_page() -> None:
     told = Document("docs/decisions/README.md").text
     rows = re.findall(r"^\| \[(\d{4})\]\((\S+)\) \| (.+?) \| .+? \| (\S+) \| (.+) \|$", told, re.MULTILINE)
-    expected = [(found[1], page.name, found[2], found[3], found[4]) for page in PAGES for found in [head(page)]]
+    expected = [
+        (found[1], page.name, found[2], found[3], found[4] + (f", corrected {found[6]}" if found[6] else ""))
+        for page in PAGES
+        for found in [head(page)]
+    ]
     assert rows == expected
+
+
+def test_every_dependency_is_explained() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    asked = [project["project"]["dependencies"], *project["dependency-groups"].values()]
+    text = Document("docs/decisions/0001-dependencies.md").text
+    names = [Requirement(requirement).name for requirement in chain(*asked)]
+    assert [name for name in names if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)] == []
