@@ -64,9 +64,12 @@ def clip(text: str) -> str:
 
 
 class SurprisalError(Exception):
-    """The root: `code` is what a program reads, `detail` what a person reads."""
+    """The root: `code` is what a program reads, `detail` what a person reads.
 
-    code = "error"
+    It is not raised itself; if it were, that would be a fault of the service.
+    """
+
+    code = "internal"
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)

@@ -14,12 +14,12 @@ from app.api.load import Load
 from app.api.resources import Resources
 from app.api.routes import ROUTERS
 from app.api.telemetry import Telemetry
-from app.settings import Settings
+from app.settings import Settings, read
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None) -> Application:
     """The application, by default with the settings of the environment; its threads live in its lifespan."""
-    settings = settings or Settings()
+    settings = settings or read()
     telemetry = Telemetry()
 
     @asynccontextmanager
@@ -39,6 +39,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         openapi_url=None,
         redirect_slashes=False,
+        root_path=settings.root_path,
     )
     app.openapi = openapi.document  # type: ignore[method-assign]
     for router in ROUTERS:

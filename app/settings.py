@@ -1,23 +1,50 @@
-"""Everything an operator may turn, read from `SURPRISAL_*` once, in `app.main`, and passed down."""
+"""Everything an operator may turn, read from `SURPRISAL_*` once, at the start, and passed down."""
 
+import os
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Literal, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
+PREFIX = "SURPRISAL_"
+
+KUBERNETES = re.compile(
+    r"SURPRISAL_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=.*"
+    r"|SURPRISAL_([A-Z0-9_]+_)?(PORT|PORT_\d+_(TCP|UDP|SCTP))=(tcp|udp|sctp)://.*",
+    re.DOTALL,
+)
+"""A variable and its value as Kubernetes adds them to every container beside a service called `surprisal`, or
+`surprisal-` and more: no settings, and nobody's mistake."""
+
+ROOT_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
+OWN_SEGMENTS = ["v1"], ["docs"], ["problems"]
+"""First segments of paths of the service that have more than one."""
+
+
+ARGUMENTS = {"host": "the address is an argument: --host", "port": "the port is an argument: --port"}
+
+
+class WrongSettings(Exception):
+    """Variables that the service cannot start with: a line for each, which says what to do."""
+
 
 class Settings(BaseSettings):
-    """One field a setting: the table of docs/operating.md and the tests are made from the descriptions.
+    """One field a setting: the table of docs/operating.md and the tests are made from the descriptions."""
 
-    Variables with the prefix that are not settings are left alone: Kubernetes injects `SURPRISAL_PORT` and
-    the like beside a service of that name.
-    """
-
-    model_config = SettingsConfigDict(env_prefix="SURPRISAL_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
     log_level: LogLevel = Field("info", description="Least severe log line written.")
+    root_path: str = Field(
+        "",
+        description="Path under which a proxy serves all this, such as `/scoring`, whether the proxy takes it off or "
+        "not; links in answers and `servers` of the OpenAPI document begin with it.",
+    )
     max_body_bytes: int = Field(
         16 * 2**20, ge=1, description="Largest JSON body accepted, as sent and as decoded; beyond it 413."
     )
@@ -83,10 +110,65 @@ class Settings(BaseSettings):
         8, ge=0, description="How long requests in flight may go on after SIGTERM or Ctrl-C."
     )
 
+    @field_validator("root_path")
+    @classmethod
+    def _is_a_path(cls, value: str) -> str:
+        path = value.rstrip("/")
+        if not ROOT_PATH.fullmatch(path):
+            raise ValueError("must be a path that begins with a slash, such as /scoring, of letters, digits and -._~")
+        if path.split("/")[1:2] in OWN_SEGMENTS:
+            raise ValueError("must not begin like a path of the service itself, or nobody could tell them apart")
+        return path
+
     @model_validator(mode="after")
     def _one_body_fits(self) -> Self:
-        if self.max_body_bytes > self.max_buffered_bytes:
-            raise ValueError("max_body_bytes must be at most max_buffered_bytes")
-        if self.max_spooled_bytes > self.max_filed_bytes:
-            raise ValueError("max_spooled_bytes must be at most max_filed_bytes")
+        for one, all_ in (("max_body_bytes", "max_buffered_bytes"), ("max_spooled_bytes", "max_filed_bytes")):
+            found, most = getattr(self, one), getattr(self, all_)
+            if found > most:
+                raise ValueError(f"{_variable(one)} must be at most {_variable(all_)}, found {found} and {most}")
         return self
+
+
+def read(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of the environment.
+
+    Raises:
+        WrongSettings: A variable with the prefix is no setting, or a value breaks a rule.
+    """
+    lines = [_unknown(name) for name, value in environment.items() if _is_mistake(name.upper(), value)]
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        lines += map(_wrong, error.errors())
+    else:
+        if not lines:
+            return settings
+    raise WrongSettings("\n".join(lines))
+
+
+def _is_mistake(name: str, value: str) -> bool:
+    if not name.startswith(PREFIX) or name.removeprefix(PREFIX).lower() in Settings.model_fields:
+        return False
+    return not KUBERNETES.fullmatch(f"{name}={value}")
+
+
+def _unknown(name: str) -> str:
+    known, asked = list(Settings.model_fields), name.upper().removeprefix(PREFIX).lower()
+    if asked in ARGUMENTS:
+        hint = ARGUMENTS[asked]
+    elif near := get_close_matches(asked, known, n=1):
+        hint = f"did you mean {_variable(near[0])}?"
+    else:
+        hint = f"the settings are {', '.join(map(_variable, known))}"
+    return f"{name[:80]} must be a setting, found none of that name; {hint}"
+
+
+def _wrong(error: ErrorDetails) -> str:
+    rule = re.sub("^Value error, |, unable to parse .*", "", error["msg"]).replace("Input should", "must", 1)
+    if not error["loc"]:
+        return rule
+    return f'{_variable(str(error["loc"][0]))} {rule}, found "{str(error["input"])[:80]}"'
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from app.settings import Settings
+from app.settings import Settings, WrongSettings, read
 
 
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -11,9 +11,88 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.max_body_bytes, settings.log_level) == (1000, "debug")
 
 
-def test_what_orchestrators_inject_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SURPRISAL_PORT", "tcp://10.0.0.1:80")
-    assert Settings().max_body_bytes == 16 * 2**20
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SURPRISAL_SERVICE_HOST", "10.0.0.1"),
+        ("SURPRISAL_SERVICE_PORT", "8000"),
+        ("SURPRISAL_SERVICE_PORT_HTTP", "8000"),
+        ("SURPRISAL_PORT", "tcp://10.0.0.1:8000"),
+        ("SURPRISAL_PORT_8000_TCP", "tcp://10.0.0.1:8000"),
+        ("SURPRISAL_PORT_8000_TCP_PROTO", "tcp"),
+        ("SURPRISAL_PORT_8000_TCP_PORT", "8000"),
+        ("SURPRISAL_PORT_8000_TCP_ADDR", "10.0.0.1"),
+        ("SURPRISAL_DB_PORT", "udp://10.0.0.1:53"),
+        ("SURPRISAL_DB_2_SERVICE_HOST", "10.0.0.1"),
+        ("OTHER_MAX_THREAD", "4"),
+    ],
+)
+def test_what_kubernetes_injects_does_no_harm(name: str, value: str) -> None:
+    assert read({name: value}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("SURPRISAL_MAX_THREAD", "did you mean SURPRISAL_MAX_THREADS?"),
+        ("surprisal_body_timeout", "did you mean SURPRISAL_BODY_TIMEOUT_SECONDS?"),
+        ("SURPRISAL_MAXBODYBYTES", "did you mean SURPRISAL_MAX_BODY_BYTES?"),
+        ("SURPRISAL_LOGLEVEL", "did you mean SURPRISAL_LOG_LEVEL?"),
+        ("SURPRISAL_ZZZ", "the settings are SURPRISAL_"),
+        ("SURPRISAL_", "the settings are SURPRISAL_"),
+        ("SURPRISAL_PORT", "the port is an argument: --port"),
+        ("SURPRISAL_HOST", "the address is an argument: --host"),
+        ("SURPRISAL_SERVICE_HOSTS", "found none of that name"),
+        ("SURPRISAL_PORT_HTTP_TCP", "found none of that name"),
+        ("SURPRISAL_PORT_8000_TCP_NAME", "found none of that name"),
+        ("SURPRISAL_SERVICE", "found none of that name"),
+    ],
+)
+def test_a_slip_stops_the_start_and_the_nearest_setting_is_named(name: str, told: str) -> None:
+    with pytest.raises(WrongSettings) as error:
+        read({name: "4"})
+    (line,) = str(error.value).splitlines()
+    assert line.startswith(f"{name} must be a setting")
+    assert told in line
+
+
+def test_every_mistake_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SURPRISAL_MAX_THREADS", "0")
+    monkeypatch.setenv("SURPRISAL_LOG_LEVEL", "loud" * 100)
+    monkeypatch.setenv("SURPRISAL_MAX_WAITING", "many")
+    with pytest.raises(WrongSettings) as error:
+        read({"SURPRISAL_MAX_THREAD": "4"})
+    slip, *wrong = str(error.value).splitlines()
+    assert "SURPRISAL_MAX_THREADS?" in slip
+    assert wrong == [
+        f"""SURPRISAL_LOG_LEVEL must be 'debug', 'info', 'warning' or 'error', found "{"loud" * 20}\"""",
+        'SURPRISAL_MAX_THREADS must be greater than or equal to 1, found "0"',
+        'SURPRISAL_MAX_WAITING must be a valid integer, found "many"',
+    ]
+
+
+def test_two_settings_that_do_not_go_together_are_both_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SURPRISAL_MAX_BODY_BYTES", "1000000000")
+    with pytest.raises(WrongSettings) as error:
+        read()
+    rule = "SURPRISAL_MAX_BODY_BYTES must be at most SURPRISAL_MAX_BUFFERED_BYTES, found 1000000000 and 268435456"
+    assert str(error.value) == rule
+
+
+def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SURPRISAL_MAX_THREADS", "")
+    assert read({"SURPRISAL_MAX_THREADS": ""}) == Settings.model_construct()
+
+
+@pytest.mark.parametrize(("value", "path"), [("", ""), ("/", ""), ("/a", "/a"), ("/a/b-c.d_e~1/", "/a/b-c.d_e~1")])
+def test_a_path_prefix_is_a_path(value: str, path: str) -> None:
+    assert Settings(root_path=value).root_path == path
+
+
+@pytest.mark.parametrize("value", ["a", "a/b", "//a", "/..", "/a/../b", "/a b", "/ä", "http://a/b", "/a?b", "/v1"])
+def test_a_path_prefix_is_nothing_else(value: str) -> None:
+    with pytest.raises(ValidationError, match="root_path"):
+        Settings(root_path=value)
 
 
 def test_settings_do_not_change() -> None:
@@ -35,7 +114,8 @@ def test_a_wrong_value_stops_the_start(name: str, value: str, monkeypatch: pytes
     ("one", "all_"), [("max_body_bytes", "max_buffered_bytes"), ("max_spooled_bytes", "max_filed_bytes")]
 )
 def test_no_body_fits_that_the_room_for_all_cannot_hold(one: str, all_: str) -> None:
-    with pytest.raises(ValidationError, match=f"{one} must be at most {all_}"):
+    rule = f"SURPRISAL_{one} must be at most SURPRISAL_{all_}"
+    with pytest.raises(ValidationError, match=f"(?i){rule}"):
         Settings.model_validate({one: 2000, all_: 1000})
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.middleware import Frame, Linger
+from app.api.query import refuse_unknown
 from app.api.telemetry import Telemetry
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response | BaseModel]]
@@ -21,29 +22,38 @@ class Application(FastAPI):
     """
 
     def __init__(self, telemetry: Telemetry, linger_seconds: float, **settings: Any) -> None:
-        self._layers = telemetry, linger_seconds
+        self.telemetry = telemetry
+        self._linger_seconds = linger_seconds
         super().__init__(**settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; the path prefix alone, without a slash after it, is the front page too."""
+        if self.root_path and scope.get("path") == self.root_path:
+            scope = {**scope, "path": f"{self.root_path}/"}
+        await super().__call__(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         """The whole stack, outermost first."""
-        telemetry, linger_seconds = self._layers
-        return Linger(Frame(self.router, telemetry), linger_seconds)
+        return Linger(Frame(self.router, self.telemetry), self._linger_seconds)
 
 
 class BareRoute(APIRoute):
     """A route whose endpoint takes the request and nothing else; FastAPI finds it, documents it, and adds no step.
 
-    The endpoint returns the response, or a model that becomes its JSON.
+    The endpoint returns the response, or a model that becomes its JSON. A GET has no query parameters.
     """
 
     def __init__(self, path: str, endpoint: Handler, **settings: Any) -> None:
         super().__init__(path, endpoint, **settings)
-        self.app = _answering(endpoint)
+        self.app = _answering(endpoint, reads_query="GET" not in (self.methods or ()))
 
 
-def _answering(endpoint: Handler) -> ASGIApp:
+def _answering(endpoint: Handler, *, reads_query: bool) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        content = await endpoint(Request(scope, receive, send))
+        request = Request(scope, receive, send)
+        if scope["query_string"] and not reads_query:
+            refuse_unknown(request.query_params)
+        content = await endpoint(request)
         if isinstance(content, BaseModel):
             content = Response(content.model_dump_json(exclude_none=False), media_type="application/json")
         await content(scope, receive, send)

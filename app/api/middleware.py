@@ -10,13 +10,12 @@ from contextlib import suppress
 from secrets import token_hex
 
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import problems
 from app.api.telemetry import NOT_BEGUN, Exchange, Telemetry
-from app.errors import SurprisalError, Unavailable
+from app.errors import Unavailable
 
 VISIBLE_ASCII = re.compile(r"[!-~]{1,128}")
 Header = tuple[bytes, bytes]
@@ -60,11 +59,12 @@ class Frame:
                 await problems.answer(scope, Unavailable("the service is ending"))(scope, receive, send)
             raise
         except Exception as error:
-            if not isinstance(error, SurprisalError | HTTPException):
+            answer = problems.answer(scope, error)
+            if exchange.code == "internal":
                 exchange.error = error
             if exchange.status != NOT_BEGUN:
                 raise  # half an answer is out: the server cuts the connection
-            await problems.answer(scope, error)(scope, receive, send)
+            await answer(scope, receive, send)
 
 
 def _counted(exchange: Exchange, receive: Receive, send: Send) -> tuple[Receive, Send]:

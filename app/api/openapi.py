@@ -79,6 +79,7 @@ def document() -> dict[str, Any]:
     for router in ROUTERS:
         api.include_router(router)
     found = api.openapi()
+    found["servers"] = [{"url": ".", "description": "Where this document is served."}]
     bodies = chain.from_iterable(noun.models.values() for noun in NOUNS.values())
     models = [(model, "validation") for model in (*bodies, ProblemDetails)]
     _, shapes = models_json_schema(models, ref_template=REFERENCE)  # type: ignore[arg-type]

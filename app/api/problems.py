@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from app.api.media import Unsupported
-from app.errors import InvalidInput, SurprisalError, Unavailable
+from app.errors import InvalidInput, SurprisalError, Unavailable, clip
 
 MEDIA_TYPE = "application/problem+json"
 MAX_PROBLEM_BYTES = 16 * 2**10
@@ -63,6 +63,12 @@ CATALOGUE = {
         "The request was not complete within the time that the service allows for sending it, or its body paused or "
         "came too slowly; `/v1/limits` tells how fast it must come. Try again, send less at once, or ask the operator.",
     ),
+    "state_mismatch": Problem(
+        409,
+        "The states do not add up",
+        "States add up to one answer only if they come from requests of the same task with the same options. `detail` "
+        "names the first option that differs. Score the rows anew with one set of options.",
+    ),
     "too_large": Problem(
         413,
         "The body is too large",
@@ -87,6 +93,11 @@ CATALOGUE = {
         "Each entry of `errors` points at one place by a JSON pointer, such as `/probabilities/3/1` for the "
         "second number of the fourth row, says what must hold there and what was found. At most 20 are "
         "listed; `n_errors` counts them all.",
+    ),
+    "invalid_state": Problem(
+        422,
+        "A state cannot be read",
+        "A state is what an answer holds when it was asked for, unchanged. Send it as it came, or score the rows anew.",
     ),
     "head_too_large": Problem(
         431,
@@ -121,28 +132,38 @@ def _documented(path: str, code: str) -> dict[str, Any]:
     return {"description": title, "content": {MEDIA_TYPE: described}}
 
 
+def address(code: str, root_path: str = "") -> str:
+    """Where a code is explained: the `type` of its problems."""
+    return f"{root_path}/problems/{code}"
+
+
 def answer(scope: Scope, error: Exception) -> Response:
     """The problem an error becomes; of an error nobody meant it says nothing but that there was one."""
     code, detail, headers = _facts(scope, error)
-    extras: dict[str, Any] = {}
+    further: dict[str, Any] = {"type": address(code, scope.get("root_path", ""))}
     if isinstance(error, InvalidInput):
-        extras = {"errors": [asdict(entry) for entry in error.errors], "n_errors": error.n_errors}
-    body = content(code, detail, _instance(scope), scope["state"]["exchange"].request_id, extras)
+        further |= {"errors": [asdict(entry) for entry in error.errors], "n_errors": error.n_errors}
+    exchange = scope["state"]["exchange"]
+    exchange.code = code
+    body = content(code, detail, _instance(scope), exchange.request_id, further)
     return Response(body, CATALOGUE[code].status, headers, MEDIA_TYPE)
 
 
-def content(code: str, detail: str, instance: str, request_id: str, extras: dict[str, Any] | None = None) -> bytes:
-    """The body of a problem, of at most `MAX_PROBLEM_BYTES`: errors that make it longer are not listed."""
+def content(code: str, detail: str, instance: str, request_id: str, further: dict[str, Any] | None = None) -> bytes:
+    """The body of a problem, of at most `MAX_PROBLEM_BYTES`: errors that make it longer are not listed.
+
+    `further` holds members beside those that every problem has, and those of these that differ.
+    """
     problem = CATALOGUE[code]
     members: dict[str, Any] = {
-        "type": f"/problems/{code}",
+        "type": address(code),
         "title": problem.title,
         "status": problem.status,
         "code": code,
         "detail": detail[:MAX_DETAIL],
         "instance": instance,
         "request_id": request_id,
-        **(extras or {}),
+        **(further or {}),
     }
     body = orjson.dumps(members)
     while len(body) > MAX_PROBLEM_BYTES:
@@ -155,18 +176,20 @@ def _facts(scope: Scope, error: Exception) -> tuple[str, str, dict[str, str]]:
     match error:
         case Unavailable():
             return error.code, error.detail, {"retry-after": "1"}
-        case SurprisalError():
+        case SurprisalError() if error.code != "internal":
             return error.code, error.detail, error.headers if isinstance(error, Unsupported) else {}
         case HTTPException(status_code=404):
-            return "not_found", f"nothing is served at {_instance(scope)}", {}
+            return "not_found", f"nothing is served at {clip(_instance(scope))}", {}
         case HTTPException(status_code=405, headers={"Allow": methods}):
             allowed = methods.replace("GET", "GET, HEAD")
             return "method_not_allowed", f"the method must be one of: {allowed}", {"allow": allowed}
-        case HTTPException():
+        case HTTPException() if error.status_code in CODES:
             return CODES[error.status_code], error.detail, dict(error.headers or {})
         case _:
             return "internal", "the service failed; its log tells why under the request id", {}
 
 
 def _instance(scope: Scope) -> str:
-    return quote(scope["path"])[:MAX_INSTANCE]
+    """The path that the client asked for; a proxy may have taken the prefix off."""
+    path, prefix = scope["path"], scope.get("root_path", "")
+    return quote(path if path.startswith(f"{prefix}/") else prefix + path)[:MAX_INSTANCE]

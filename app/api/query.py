@@ -49,9 +49,21 @@ def refuse_query(query: QueryParams) -> None:
     Raises:
         InvalidInput: There is a query parameter.
     """
+    _refuse_all(query, "misplaced", "must not stand in the query: a JSON body holds its options itself")
+
+
+def refuse_unknown(query: QueryParams) -> None:
+    """Refuse every parameter of a GET: it knows none, and an answer that heeded none would say that it did.
+
+    Raises:
+        InvalidInput: There is a query parameter.
+    """
+    _refuse_all(query, "unknown_field", "must be left out: this path has no query parameters")
+
+
+def _refuse_all(query: QueryParams, code: str, rule: str) -> None:
     if query:
-        rule = "must not stand in the query: a JSON body holds its options itself"
-        raise InvalidInput((FieldError(pointer(name), "misplaced", rule) for name in query), len(query))
+        raise InvalidInput((FieldError(pointer(name), code, rule) for name in query), len(query))
 
 
 def _unknown(name: str, known: Collection[str]) -> FieldError:

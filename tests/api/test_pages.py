@@ -10,7 +10,7 @@ async def test_the_front_page_is_the_documentation(client: httpx.AsyncClient) ->
     response = await client.get("/", follow_redirects=True)
     assert response.url.path == "/docs"
     assert response.headers["content-security-policy"] == web.DOCS_POLICY
-    assert response.text == web.docs_page("Surprisal", "/openapi.json", "/docs/assets")
+    assert response.text == web.docs_page("Surprisal", "openapi.json", "docs/assets")
 
 
 @pytest.mark.parametrize("path", sorted(web.ASSETS.iterdir()), ids=lambda path: str(path.name))

@@ -107,7 +107,11 @@ def problems_table() -> str:
 
 def settings_table() -> str:
     rows = [
-        [f"`SURPRISAL_{name.upper()}`", f"`{setting.default}`", setting.description or ""]
+        [
+            f"`SURPRISAL_{name.upper()}`",
+            f"`{setting.default}`" if setting.default != "" else "none",
+            setting.description or "",
+        ]
         for name, setting in Settings.model_fields.items()
     ]
     return markdown("| variable | default | what it does |", rows)

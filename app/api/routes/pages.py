@@ -1,12 +1,12 @@
 """For people with a browser: documentation, error codes, the icon. Nothing loads from another host."""
 
 from functools import cache
-from pathlib import Path
+from mimetypes import guess_type
 
 import orjson
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app import web
 from app.api.application import BareRoute
@@ -18,15 +18,16 @@ router = APIRouter(include_in_schema=False, route_class=BareRoute)
 
 
 @router.get("/")
-async def front(_: Request) -> Response:
+async def front(request: Request) -> Response:
     """The documentation is the front page."""
-    return RedirectResponse("/docs")
+    prefix = request.scope["root_path"]
+    return RedirectResponse(f"{prefix}/docs" if prefix else "docs")
 
 
 @router.get("/docs")
 async def docs(_: Request) -> Response:
     """Swagger UI."""
-    page = web.docs_page("Surprisal", "/openapi.json", "/docs/assets")
+    page = web.docs_page("Surprisal", "openapi.json", "docs/assets")
     return HTMLResponse(page, headers={"content-security-policy": web.DOCS_POLICY})
 
 
@@ -36,13 +37,16 @@ async def asset(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in _assets():
         raise HTTPException(404)
-    return FileResponse(_assets()[name], headers=CACHED)
+    return Response(_assets()[name], media_type=guess_type(name)[0], headers=CACHED)
 
 
 @router.get("/openapi.json")
 async def openapi(request: Request) -> Response:
-    """The contract, for machines."""
-    return Response(orjson.dumps(request.app.openapi()), media_type="application/json")
+    """The contract, for machines; paths are relative to where it is served, or to the path prefix if there is one."""
+    document = request.app.openapi()
+    if prefix := request.scope["root_path"]:
+        document = {**document, "servers": [{"url": prefix}]}
+    return Response(orjson.dumps(document), media_type="application/json")
 
 
 @router.get("/problems/{code}")
@@ -63,5 +67,5 @@ async def favicon(_: Request) -> Response:
 
 
 @cache
-def _assets() -> dict[str, Path]:
-    return {path.name: path for path in web.ASSETS.iterdir()}
+def _assets() -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in web.ASSETS.iterdir()}

@@ -25,7 +25,7 @@ window.addEventListener("DOMContentLoaded", () => {
   const element = document.getElementById("swagger-ui");
   SwaggerUIBundle({
     domNode: element,
-    url: element.dataset.openapiUrl,
+    url: new URL(element.dataset.openapiUrl, document.baseURI).href, // `servers` are relative to it
     layout: "BaseLayout",
     plugins: [PlainTextWhenLarge],
     validatorUrl: null, // the badge would send the document's address to a public server

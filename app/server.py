@@ -1,0 +1,235 @@
+"""uvicorn with what it lacks: deadlines, sizes of heads, answers that are problems, and offers to upgrade let be."""
+
+import asyncio
+import gc
+import sys
+from collections.abc import Callable
+from functools import partial
+from secrets import token_hex
+from typing import Any
+
+import httptools
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from app.api import problems
+from app.api.application import Application
+from app.api.telemetry import Telemetry
+from app.settings import Settings
+
+MAX_HEAD_BYTES = 64 * 2**10
+
+SWITCH_SECONDS = 0.000_5
+"""How long a thread that waits for the interpreter lets another go on, a tenth of Python's own: a small request waits
+that long, now and then, for one that scores."""
+
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients and proxies keep an idle connection (httpx 5 seconds, load balancers 60): the server must not be
+the first to close it, or it closes on a request that is already under way."""
+
+
+def server(app: Application, settings: Settings, host: str, port: int) -> uvicorn.Server:
+    """A server that is ready to run; the interpreter is tuned for it."""
+    # What is imported by now stays: the collector need not look at it while a body is read.
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    return uvicorn.Server(configuration(app, settings, host, port))
+
+
+def configuration(app: Application, settings: Settings, host: str, port: int) -> uvicorn.Config:
+    """The configuration of uvicorn."""
+    protocol: Callable[..., asyncio.Protocol] = partial(BoundedProtocol, settings, app.telemetry)
+    return uvicorn.Config(
+        app,
+        host,
+        port,
+        http=protocol,  # type: ignore[arg-type] # for uvicorn a class; it does no more than call it
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=settings.drain_timeout_seconds,
+    )
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """HTTP/1.1 of one connection.
+
+    A head is bounded in time and size, errors are problems, a client that does not read its answer is cut off, and a
+    request that offers another protocol is answered in this one.
+    """
+
+    def __init__(self, settings: Settings, telemetry: Telemetry, **connection: Any) -> None:
+        super().__init__(**connection)
+        self._settings = settings
+        self._telemetry = telemetry
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Callback of asyncio: a client has connected, and must send a head."""
+        super().connection_made(transport)
+        self._refused = False
+        # Bytes of the piece in hand; of the earlier pieces of this message; and of the piece in which it began.
+        self._n_read = self._head_bytes = self._first_bytes = 0
+        self._deadline = self._open_head()
+        self._stalled: asyncio.TimerHandle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Callback of asyncio: nothing more will come."""
+        self._deadline.cancel()
+        if self._stalled is not None:
+            self._stalled.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Callback of asyncio: a piece of what the client sends, cut anywhere."""
+        if self._refused:
+            return
+        self._unset_keepalive_if_required()
+        self._n_read = len(data)
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self._refuse("malformed_request", "what arrives must be a request in HTTP/1.1")
+        self._head_bytes += self._n_read
+        if self._head_bytes > MAX_HEAD_BYTES and not self._deadline.cancelled():
+            self._refuse_head()
+
+    def _parse(self, data: bytes) -> None:
+        """Feed the parser, which ends a message at a head that offers to upgrade, and leaves the body where it is.
+
+        Another parser reads that head again, without the offer, and goes on with what the first has left.
+        """
+        rest = memoryview(data)
+        while rest:
+            try:
+                self.parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as offer:
+                if self._refused:
+                    return
+                rest, head = rest[offer.args[0] :], self._head_without_offer()
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+                self.parser.feed_data(head)
+            else:
+                return
+
+    def _head_without_offer(self) -> bytes:
+        first = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        others = [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"\r\n".join([first, *others, b"", b""])
+
+    def on_message_begin(self) -> None:
+        """Callback of the parser: the first byte of a request."""
+        super().on_message_begin()
+        if not self._refused:
+            self._first_bytes = self._n_read
+            self._deadline.cancel()
+            self._deadline = self._open_head()
+
+    def on_headers_complete(self) -> None:
+        """Callback of the parser: the head is complete; deadlines and sizes of bodies belong to the application."""
+        if self._refused:
+            return
+        self._deadline.cancel()
+        if self._may_be_large() and self._head_size() > MAX_HEAD_BYTES:
+            self._refuse_head()
+        elif not self.parser.should_upgrade():
+            super().on_headers_complete()
+        elif self.parser.get_method() == b"CONNECT":
+            self._refuse("malformed_request", "the method must not be CONNECT: this service is no proxy")
+
+    def on_body(self, body: bytes) -> None:
+        """Callback of the parser: a piece of a body."""
+        if not self._refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Callback of the parser: the end of a request; what follows in the same piece is the next, and not counted."""
+        if self._refused or self.parser.should_upgrade():
+            return
+        self._head_bytes = -self._n_read
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """Callback of asyncio: the client reads more slowly than it is answered."""
+        super().pause_writing()
+        self._stalled = self._watch_reading()
+
+    def resume_writing(self) -> None:
+        """Callback of asyncio: the client has read nearly all."""
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.cancel()
+
+    def _open_head(self) -> asyncio.TimerHandle:
+        return self.loop.call_later(self._settings.head_timeout_seconds, self._head_timed_out)
+
+    def _head_timed_out(self) -> None:
+        if self._head_bytes == 0:
+            self.transport.close()
+        else:
+            limit = f"{self._settings.head_timeout_seconds:g} seconds"
+            self._refuse("request_timeout", f"request line and headers must arrive within {limit}")
+
+    def _may_be_large(self) -> bool:
+        """Whether the pieces that hold the head are larger than it may be."""
+        return self._first_bytes + self._head_bytes + self._n_read > MAX_HEAD_BYTES
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
+
+    def _refuse_head(self) -> None:
+        rule = f"request line and headers must fit in {MAX_HEAD_BYTES} bytes"
+        self._refuse("head_too_large", f"{rule}; longer options stand in a JSON body")
+
+    def _refuse(self, code: str, detail: str) -> None:
+        """Answer and close; what still comes is dropped for a while, or it would reset the connection and the answer.
+
+        While earlier requests of the connection wait for their answers there can be none.
+        """
+        if self._refused:
+            return
+        self._deadline.cancel()
+        self._refused = True
+        request_id = token_hex(16)
+        self._telemetry.refuse(request_id, problems.CATALOGUE[code].status, code)
+        if not self._may_answer():
+            self.cycle.keep_alive = False
+            return
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.write(self._problem(code, detail, request_id))
+        self.transport.write_eof()
+        self._deadline = self.loop.call_later(self._settings.head_timeout_seconds, self.transport.close)
+
+    def _problem(self, code: str, detail: str, request_id: str) -> bytes:
+        """A whole answer, to what never became a request."""
+        further = {"type": problems.address(code, self._settings.root_path)}
+        content = problems.content(code, detail, "", request_id, further)
+        head = (
+            f"content-type: {problems.MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\n"
+            f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
+        )
+        return STATUS_LINE[problems.CATALOGUE[code].status] + head.encode() + content
+
+    def _may_answer(self) -> bool:
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:  # type: ignore[redundant-expr]
+            return True
+        return cycle.more_body and not cycle.response_started and not self.pipeline
+
+    def _watch_reading(self) -> asyncio.TimerHandle:
+        seconds, unread = self._settings.body_timeout_seconds, self.transport.get_write_buffer_size()
+        most = unread - seconds * self._settings.min_bytes_per_second
+        return self.loop.call_later(seconds, self._check_reading, most)
+
+    def _check_reading(self, most: float) -> None:
+        if self.transport.get_write_buffer_size() > most:
+            self.transport.abort()
+        else:
+            self._stalled = self._watch_reading()
