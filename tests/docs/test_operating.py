@@ -37,7 +37,7 @@ def test_the_layout_is_as_described() -> None:
 
 
 def test_the_tests_are_as_described() -> None:
-    described = CONTRIBUTING.section("How it is tested")
+    described = CONTRIBUTING.section("Tests")
     assert f"- {CASES_PER_TASK * len(TASKS):,} random requests" in described
     bound = re.findall(r"at least (\d+) % of branches", described)
     assert bound == re.findall(r"^fail_under = (\d+)$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)

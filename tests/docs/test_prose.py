@@ -1,0 +1,42 @@
+"""The rule of plain English, as far as a test can hold it: how texts begin, and how long sentences are."""
+
+import re
+
+import pytest
+
+from tests.documents import DOCUMENTS, Document
+
+UNCLEAR = re.compile(r"(What|Whether|Those|Of|How|By|As|Whose|Who|That|Which|Something)\b(?!.*\?$)")
+"""First words that leave the reader without a subject; a question may begin with them."""
+LONGEST = 40
+"""Words of a sentence; the longest that reads well in one go, by trying."""
+HISTORY = re.compile(r"docs/decisions/\d|CHANGELOG")
+"""Pages that are not rewritten."""
+
+
+def prose(document: Document) -> list[str]:
+    """Headings, items and paragraphs, without code, tables and the marks of Markdown."""
+    text = re.sub(r"^```.*?^```$", "", document.text, flags=re.MULTILINE | re.DOTALL)
+    lines = [line for line in text.splitlines() if not line.startswith("|")]
+    blocks = re.split(r"\n\s*\n|\n(?=\s*- |#+ )|(?<=\n)(?=#)", "\n".join(lines))
+    return [re.sub(r"\s+", " ", re.sub(r"^\s*(?:- |#+ )", "", block)).strip() for block in blocks if block.strip()]
+
+
+def sentences(text: str) -> list[str]:
+    text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", re.sub(r"`[^`]*`", "x", text))
+    return re.split(r"(?<=[.?!:;])\s+(?=[A-Z*])", text)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.name))
+def test_no_text_begins_without_its_subject(document: Document) -> None:
+    assert [text[:80] for text in prose(document) if UNCLEAR.match(text)] == []
+
+
+@pytest.mark.parametrize(
+    "document",
+    [document for document in DOCUMENTS if not HISTORY.match(document.name)],
+    ids=lambda document: str(document.name),
+)
+def test_no_sentence_is_longer_than_a_breath(document: Document) -> None:
+    found = [sentence for text in prose(document) for sentence in sentences(text)]
+    assert [sentence for sentence in found if len(sentence.split()) > LONGEST] == []
