@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -31,6 +33,22 @@ http {{
 """
 
 
+@contextmanager
+def nginx(configuration: str, port: int, folder: Path) -> Iterator[httpx.Client]:
+    """A client of nginx, which listens on a socket file and hands on to the service."""
+    if not (program := shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")):
+        pytest.skip("nginx is not installed")
+    listening = configuration.replace("listen 8080", f"listen unix:{folder}/socket").replace(":8000", f":{port}")
+    (folder / "nginx.conf").write_text(FRAME.format(configuration=listening))
+    command = [program, "-p", str(folder), "-e", "error.log", "-c", "nginx.conf"]
+    subprocess.run(command, check=True)  # returns once the socket is there
+    try:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=f"{folder}/socket"), base_url="http://surprisal") as client:
+            yield client
+    finally:
+        subprocess.run([*command, "-s", "stop"], check=True)
+
+
 @pytest.fixture(scope="module")
 def service() -> Iterator[Process]:
     with running() as server:
@@ -39,20 +57,8 @@ def service() -> Iterator[Process]:
 
 @pytest.fixture(scope="module")
 def proxied(service: Process, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A client of nginx, which listens on a socket file and hands on to the service."""
-    if not (program := shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")):
-        pytest.skip("nginx is not installed")
-    folder = tmp_path_factory.mktemp("nginx")
-    listening = CONFIGURATION.replace("listen 8080", f"listen unix:{folder}/socket")
-    text = FRAME.format(configuration=listening.replace(":8000", f":{service.port}"))
-    (folder / "nginx.conf").write_text(text)
-    command = [program, "-p", str(folder), "-e", "error.log", "-c", "nginx.conf"]
-    subprocess.run(command, check=True)  # returns once the socket is there
-    try:
-        with httpx.Client(transport=httpx.HTTPTransport(uds=f"{folder}/socket"), base_url="http://surprisal") as client:
-            yield client
-    finally:
-        subprocess.run([*command, "-s", "stop"], check=True)
+    with nginx(CONFIGURATION, service.port, tmp_path_factory.mktemp("nginx")) as client:
+        yield client
 
 
 def test_an_answer_is_that_of_the_service(proxied: httpx.Client) -> None:
@@ -93,3 +99,18 @@ def test_pauses_end_in_the_service_first() -> None:
     seconds = {name: int(value) for name, value in re.findall(r"(\w+_timeout) (\d+)s;", CONFIGURATION)}
     assert min(seconds["client_body_timeout"], seconds["proxy_send_timeout"]) > settings.body_timeout_seconds
     assert seconds["proxy_read_timeout"] > settings.queue_timeout_seconds
+
+
+@pytest.mark.parametrize("upstream", [":8000;", ":8000/;"], ids=["path passed on", "path taken off"])
+def test_the_service_answers_under_a_path(upstream: str, tmp_path: Path) -> None:
+    below = re.findall(r"`(location /\w+/ \{)`", GUIDE.text)[0]
+    (setting,) = re.findall(r"^SURPRISAL_ROOT_PATH=(\S+)", GUIDE.text, re.MULTILINE)
+    configuration = CONFIGURATION.replace("location / {", below).replace(":8000;", upstream)
+    with running(SURPRISAL_ROOT_PATH=setting) as server, nginx(configuration, server.port, tmp_path) as client:
+        refused = client.post(f"{setting}/v1/score/binary", json={"labels": [1], "probabilities": [0.5, 2]})
+        assert refused.json()["type"] == f"{setting}/problems/invalid_input"
+        assert client.get(refused.json()["type"]).status_code == 200
+        page = client.get(f"{setting}/docs").text
+        script = re.findall(r'src="([^"]+bundle\.js)"', page)[0]
+        assert client.get(httpx.URL(f"http://surprisal{setting}/docs").join(script)).status_code == 200
+        assert client.get(f"{setting}/openapi.json").json()["servers"] == [{"url": setting}]
