@@ -14,7 +14,7 @@ MORE = "..."
 RELATIVE = 1e-13
 """How far numbers of other libraries (powers, exponentials, quantiles) differ from processor to processor."""
 _FOREIGN = re.compile(
-    r"/confidence_interval/|perplexity|p_value|/smooth_|/(temperature|cross_entropy_after|cross_fitted_gain)\b"
+    r"/confidence_interval/|/simultaneous_interval/|perplexity|p_value|/smooth_|/(temperature|cross_entropy_after|cross_fitted_gain)\b"
 )
 """The numbers that come from such a library; all others are the same bits everywhere."""
 _BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)

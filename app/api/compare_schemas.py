@@ -1,30 +1,25 @@
 """What may be asked of a comparison, and what it answers: models made from those of scoring."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from difflib import get_close_matches
+from itertools import islice
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, create_model
+from annotated_types import Ge, Le
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from app.api import answers, schemas
 from app.api.answers import Answer, MetricValue
-from app.api.validation import field_errors
-from app.core.comparison import Verdict
+from app.core.comparison import MIN_SAMPLES
 from app.core.options import NonNegative, Unit
 from app.core.tasks import TASKS, TaskName
-from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, describe, pointer
-from app.service import COMPARED, CompareRequest
+from app.core.verdicts import Family, Verdict
+from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, clip, describe, pointer
+from app.service import COMPARED, OWN_OPTIONS, CompareRequest
 
 MIN_CANDIDATES, MAX_CANDIDATES = 2, 50
 MAX_NAME = 80
-
-
-class Margin(BaseModel):
-    """The one option that scoring lacks."""
-
-    model_config = ConfigDict(strict=True)
-
-    margin: NonNegative = Field(0.0, description="The largest difference that does not matter, in `unit`.")
+MAX_SAMPLES = 1_000_000_000
 
 
 def compare_request(task: TaskName, body: Mapping[str, Any]) -> CompareRequest:
@@ -34,21 +29,21 @@ def compare_request(task: TaskName, body: Mapping[str, Any]) -> CompareRequest:
         InvalidInput: A field is unknown, an option is wrong, candidates are too few or too many, or one of them is
             anything but one prediction.
     """
-    known = {name: value for name, value in body.items() if name in MODELS[task].model_fields}
-    errors = [*_candidates_errors(task, body), *_baseline_errors(body), *_margin_errors(body)]
-    n_errors = len(errors) + len(body) - len(known)
-    errors += _unknown_errors(task, [name for name in body if name not in known][:MAX_LISTED_ERRORS])
-    form = TASKS[task].predictions[0]
-    shared = {name: value for name, value in known.items() if name not in OWN_FIELDS}
-    try:
-        scoring = schemas.score_request(task, {**shared, form: ()})  # in place of what the candidates hold
-    except InvalidInput as refusal:
-        raise InvalidInput((*refusal.errors, *errors), refusal.n_errors + n_errors) from None
-    if errors:
-        raise InvalidInput(errors, n_errors)
-    columns = {name: column for name, column in scoring.columns.items() if name != form}
-    candidates = {name: _prediction(task, fields) for name, fields in body["candidates"].items()}
-    return CompareRequest(replace(scoring, columns=columns), candidates, body["baseline"], float(body.get("margin", 0)))
+    sent = {name: value for name, value in body.items() if value is not None}
+    shared = {name: value for name, value in sent.items() if name in SHARED[task].model_fields}
+    checked, wrong = schemas.validated(SHARED[task], shared)
+    errors = [
+        *schemas.choice_errors((TASKS[task].truths,), shared),
+        *wrong,
+        *_candidates_errors(task, sent),
+        *_baseline_errors(sent),
+    ]
+    unknown = [name for name in body if name not in MODELS[task].model_fields]
+    if checked is None or errors or unknown:
+        raise InvalidInput((*errors, *_unknown_errors(task, unknown)), len(errors) + len(unknown))
+    candidates = {name: _prediction(task, fields) for name, fields in sent["candidates"].items()}
+    own = {name: getattr(checked, name) for name in OWN_OPTIONS}
+    return CompareRequest(schemas.request_of(task, checked), candidates, sent["baseline"], **own)
 
 
 def _prediction(task: TaskName, fields: Mapping[str, Any]) -> tuple[str, Any]:
@@ -85,26 +80,22 @@ def _candidate_errors(task: TaskName, name: str, fields: object) -> Iterator[Fie
 
 
 def _baseline_errors(body: Mapping[str, Any]) -> Iterator[FieldError]:
+    rule = "must be the name of a candidate"
     baseline, candidates = body.get("baseline"), body.get("candidates")
-    if "baseline" not in body:
-        yield FieldError("/baseline", "missing", "must be the name of a candidate, found none")
+    if baseline is None:
+        yield FieldError("/baseline", "missing", f"{rule}, found none")
     elif not isinstance(baseline, str):
-        yield FieldError("/baseline", "wrong_type", f"must be the name of a candidate, found {describe(baseline)}")
+        yield FieldError("/baseline", "wrong_type", f"{rule}, found {describe(baseline)}")
     elif isinstance(candidates, dict) and baseline not in candidates:
-        yield FieldError("/baseline", "out_of_range", f"must be the name of a candidate, found {describe(baseline)}")
-
-
-def _margin_errors(body: Mapping[str, Any]) -> list[FieldError]:
-    try:
-        Margin.model_validate({name: body[name] for name in Margin.model_fields if name in body})
-    except ValidationError as error:
-        return field_errors(error.errors(include_url=False))
-    return []
+        names = [clip(name) for name in islice(candidates, MAX_CANDIDATES)]
+        close = get_close_matches(clip(baseline), names, n=1, cutoff=0.5)
+        hint = f'; did you mean "{close[0]}"?' if close else ""
+        yield FieldError("/baseline", "out_of_range", f"{rule}, found {describe(baseline)}{hint}")
 
 
 def _unknown_errors(task: TaskName, names: list[str]) -> Iterator[FieldError]:
     rule = f"must be a field that comparing {task} knows"
-    for name in names:
+    for name in names[:MAX_LISTED_ERRORS]:
         if name in TASKS[task].predictions:
             yield FieldError(pointer(name), "unknown_field", f"{rule}; a prediction belongs into a candidate")
         elif name in schemas.MODELS[task].model_fields:
@@ -115,15 +106,23 @@ def _unknown_errors(task: TaskName, names: list[str]) -> Iterator[FieldError]:
             yield schemas.unknown_field(name, rule, MODELS[task].model_fields)
 
 
-def request_model(task: TaskName) -> type[BaseModel]:
-    """The schema of a task's body: that of scoring, with candidates where the prediction was."""
+def shared_model(task: TaskName) -> type[BaseModel]:
+    """All fields of a task's body but candidates and baseline: what pydantic checks."""
     scoring = schemas.MODELS[task].model_fields
     left_out = (*TASKS[task].predictions, *SCORING_ONLY)
     definitions: dict[str, Any] = {
+        **OPTIONS,
+        **{name: (field.annotation, field) for name, field in scoring.items() if name not in left_out},
+    }
+    return create_model(f"{task.capitalize()}Shared", __config__=ConfigDict(strict=True), **definitions)
+
+
+def request_model(task: TaskName) -> type[BaseModel]:
+    """The schema of a task's body: that of scoring, with candidates where the prediction was."""
+    definitions: dict[str, Any] = {
         "candidates": (Annotated[object, WithJsonSchema(_candidates_schema(task))], Field(description=CANDIDATES)),
         "baseline": (str, Field(description="The name of the candidate that the others are held against.")),
-        "margin": (Margin.model_fields["margin"].annotation, Margin.model_fields["margin"]),
-        **{name: (field.annotation, field) for name, field in scoring.items() if name not in left_out},
+        **{name: (field.annotation, field) for name, field in SHARED[task].model_fields.items()},
     }
     truths = [{"required": [name]} for name in TASKS[task].truths]
     exclusive: dict[str, Any] = {"oneOf": truths} if truths else {}
@@ -149,13 +148,36 @@ def _candidates_schema(task: TaskName) -> dict[str, Any]:
     }
 
 
-OWN_FIELDS = ("candidates", "baseline", "margin")
+OPTIONS: dict[str, Any] = {
+    "margin": (
+        NonNegative,
+        Field(0.0, description="The largest difference that does not matter, in `unit`."),
+    ),
+    "min_samples": (
+        Annotated[int, Ge(1), Le(MAX_SAMPLES)],
+        Field(
+            MIN_SAMPLES,
+            description="With fewer rows of positive weight, or clusters of such, every verdict is `inconclusive`.",
+        ),
+    ),
+    "family": (
+        Family,
+        Field(
+            "pairs",
+            description="The comparisons whose intervals hold together with `confidence_level`: `pairs` are all of "
+            "them (those within slices are a family of their own), by Bonferroni; with `none` each holds for itself.",
+        ),
+    ),
+}
+"""The options that scoring lacks."""
+
 SCORING_ONLY = (
     "include",
     "n_worst",
     "bootstrap",
 )  # resampling for each of fifty candidates is too much for one request
 CANDIDATES = "By name, what each predicted for the same rows; of tokens, for the same documents."
+SHARED = {task: shared_model(task) for task in COMPARED}
 MODELS = {task: request_model(task) for task in COMPARED}
 
 
@@ -170,14 +192,26 @@ class Comparison(Answer):
 
     candidate: str
     baseline: str
+    verdict: Verdict = Field(
+        description="What a gate reads. Where the interval of the difference lies (`simultaneous_interval` if it is "
+        "there): `better` below -margin, `worse` above margin, `equivalent` within both if margin > 0, else "
+        "`inconclusive`. An infinite loss of one decides; too few rows, infinite losses of both, or a difference that "
+        "is the same on every row are `inconclusive`."
+    )
+    reason: str | None = Field(None, description="Why the interval did not decide, where it did not.")
     difference: MetricValue = Field(
         description="Mean cross-entropy of the candidate minus that of the baseline, paired by row: below 0 the "
         "candidate is better. Infinite or undefined if a loss is infinite; `reason` says whose."
     )
+    simultaneous_interval: tuple[float, float] | None = Field(
+        None,
+        description="The interval of the difference that holds together with all others of the family; only if there "
+        "are several.",
+    )
     t_statistic: float | None = Field(None, description="The difference in standard errors.")
     p_value: float | None = Field(None, description="Two-sided, of no difference, by Student's t.")
     p_value_adjusted: float | None = Field(
-        None, description="By Holm's method for all comparisons beside it; only if there is more than one."
+        None, description="By Holm's method for all of its family; only if there are several."
     )
     correlation: float | None = Field(
         None,
@@ -187,11 +221,6 @@ class Comparison(Answer):
     wins: int = Field(description="Rows in which the candidate's loss is the smaller one.")
     losses: int = Field(description="Rows in which it is the larger one.")
     ties: int = Field(description="Rows in which both are equal, but for rounding.")
-    verdict: Verdict = Field(
-        description="Where the confidence interval of the difference lies, not adjusted for other comparisons: "
-        "`better` below -margin, `worse` above margin, `equivalent` within both if margin > 0; else, or without an "
-        "interval, `inconclusive`."
-    )
 
 
 class ComparedSlice(Answer):
@@ -204,11 +233,11 @@ class ComparedSlice(Answer):
 class CompareAnswer(Answer):
     """The scores of all candidates, and how each differs from the baseline."""
 
+    comparisons: list[Comparison] = Field(description="Every other candidate, in the order of the request.")
     task: TaskName
     unit: Unit
     n_scored: int
     candidates: dict[str, Candidate]
-    comparisons: list[Comparison] = Field(description="Every other candidate, in the order of the request.")
     slices: dict[str, dict[str, ComparedSlice]] | None = Field(None, description="By name and value, if sent.")
     warnings: list[answers.Warning] = Field(description="One about a prediction names its `candidate`.")
     options: dict[str, Any] = Field(description="Every option in force.")

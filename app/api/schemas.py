@@ -65,20 +65,23 @@ def score_request(task: TaskName, body: Mapping[str, Any]) -> ScoreRequest:
         InvalidInput: A field is unknown, there is not one truth and one prediction, or an option is wrong.
     """
     model = MODELS[task]
-    names = model.model_fields
-    known = {name: value for name, value in body.items() if name in names}
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
-    _check_lengths(values)
-    errors = list(_choice_errors(TASKS[task], values))
-    checked: BaseModel | None = None
-    try:
-        checked = model.model_validate(values)
-    except ValidationError as error:
-        errors += field_errors(error.errors(include_url=False))
+    known = {name: value for name, value in body.items() if name in model.model_fields}
+    checked, wrong = validated(model, known)
+    errors = [*choice_errors((TASKS[task].truths, TASKS[task].predictions), known), *wrong]
     unknown = [name for name in body if name not in known]
     if checked is None or errors or unknown:
         raise InvalidInput((*errors, *_unknown_errors(task, unknown)), len(errors) + len(unknown))
-    return _request(task, checked)
+    return request_of(task, checked)
+
+
+def validated(model: type[BaseModel], known: Mapping[str, Any]) -> tuple[BaseModel | None, list[FieldError]]:
+    """The fields of a body as their model takes them, or what is wrong with them."""
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
+    _check_lengths(values)
+    try:
+        return model.model_validate(values), []
+    except ValidationError as error:
+        return None, field_errors(error.errors(include_url=False))
 
 
 def request_model(task: Task) -> type[BaseModel]:
@@ -106,7 +109,8 @@ def request_model(task: Task) -> type[BaseModel]:
     return create_model(f"{task.name.capitalize()}Request", __config__=config, __doc__=task.summary, **definitions)
 
 
-def _request(task: TaskName, checked: BaseModel) -> ScoreRequest:
+def request_of(task: TaskName, checked: BaseModel) -> ScoreRequest:
+    """The request of a model that holds fields of scoring."""
     sent = {name: getattr(checked, name) for name in checked.model_fields_set}
     columns = {name: sent[name] for name in COLUMNS if sent.get(name) is not None and name != "slices"}
     given = {name: sent[name] for name in option_names(task) if name in sent}
@@ -176,8 +180,9 @@ def _exactly_one(names: tuple[str, ...]) -> dict[str, Any]:
     return choices[0] if len(choices) == 1 else {"oneOf": choices}
 
 
-def _choice_errors(task: Task, values: Mapping[str, Any]) -> Iterator[FieldError]:
-    for names in filter(None, (task.truths, task.predictions)):
+def choice_errors(choices: Iterable[tuple[str, ...]], values: Mapping[str, Any]) -> Iterator[FieldError]:
+    """Errors of fields of which exactly one must be there: one of each choice that is not empty."""
+    for names in filter(None, choices):
         sent = [name for name in names if values.get(name) is not None]
         if len(sent) != 1:
             words = f"exactly one of {', '.join(names)}" if len(names) > 1 else names[0]

@@ -9,7 +9,6 @@ import numpy as np
 from app.core.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.lazy import lazy
-from app.core.rows import blocks, chunks
 from app.core.segments import segment_sums
 from app.core.state import Moments
 from app.core.sums import exact_dot, exact_sum
@@ -66,6 +65,23 @@ class Sample:
             return int(np.count_nonzero(self.counted))
         return len(np.unique(self.clusters[self.counted]))
 
+    @lazy
+    def n_effective(self) -> float:
+        """Observations of equal size that would say as much (Kish, Survey Sampling, 1965, section 11.7)."""
+        return self._sum_of_counts**2 / self._squared_counts if self._squared_counts else 0.0
+
+    def shortage(self, min_samples: int) -> str | None:
+        """Why there are too few independent observations for a verdict; None where there are enough."""
+        unit = "rows" if self.clusters is None else "clusters"
+        if self.n < min_samples:
+            return f"fewer {unit} of positive weight than min_samples, {min_samples}: {self.n}"
+        if self.n_effective < min_samples / 2:
+            return (
+                f"{self.n} {unit} of so unequal weight or size say as much as {self.n_effective:.3g} equal ones, "
+                f"fewer than half of min_samples, {min_samples}"
+            )
+        return None
+
     def infinite(self, name: str) -> BoolArray:
         """(n,) rows of positive weight in which the loss of a candidate is infinite."""
         rows: BoolArray = np.isinf(self.losses[name]) & (self.weight > 0.0)
@@ -92,6 +108,12 @@ class Sample:
             alone = Moments(0, 0, exact_sum(weighted(self.weight, losses)), self._sum_of_counts)
             reason = "no standard error: the losses of a cluster add up to more than a double holds"
             return mean(alone, confidence_level)._replace(reason=reason)
+
+    def varies(self, values: FloatArray, mean_value: float, rounding: FloatArray) -> bool:
+        """Tell if a row, or cluster, departs from the mean of (n,) values by more than `rounding` (n,) can do."""
+        departures = np.abs(self._within_clusters(weighted(self.weight, values) - mean_value * self.counts))
+        bounds = self._within_clusters(weighted(self.weight, rounding))
+        return not bool(np.all(departures <= bounds))  # NaN varies
 
     def residuals(self, name: str) -> Residuals | None:
         """Those of a candidate's mean loss, where that is finite; None if one of them is beyond all doubles."""
@@ -132,32 +154,16 @@ def row_order(batch: Batch) -> IntArray:
     return scored if batch.clusters is None else scored[np.argsort(batch.clusters.codes[scored], kind="stable")]
 
 
-def sample_of(batches: Mapping[str, Batch]) -> Sample:
-    """The scored rows of batches, by candidate, that differ in their predictions only."""
-    first = next(iter(batches.values()))
-    order = row_order(first)
-    weight = np.ones(len(first)) if first.sample_weight is None else first.sample_weight
-    return Sample(
-        {name: _gathered(batch, "cross_entropy")[0, order] for name, batch in batches.items()},
-        weight[order],
-        _counts(first, weight)[order],
-        None if first.clusters is None else first.clusters.codes[order],
-    )
+def sample_of(batch: Batch, columns: Mapping[str, FloatArray], losses: Mapping[str, FloatArray]) -> Sample:
+    """The scored rows that candidates are compared on.
 
-
-def _counts(batch: Batch, weight: FloatArray) -> FloatArray:
-    size, share = _gathered(batch, "size", "share")
-    counts: FloatArray = size if batch.options.denominator == "count" else weight * size * share
-    return counts
-
-
-def _gathered(batch: Batch, *names: str) -> FloatArray:
-    """Quantities of rows, one (n,) each; 1 where there is none, and of rows that are not scored."""
-    columns = np.ones((len(names), len(batch)))
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-        for chunk in chunks(batch):
-            parts = [[getattr(block, name) for name in names] for block in blocks(batch, chunk)]
-            for column, values in zip(columns, zip(*parts, strict=True), strict=True):
-                if values[0] is not None:
-                    column[chunk] = np.concatenate(values)
-    return columns
+    Args:
+        batch: One of them; the others differ in their predictions only.
+        columns: (n,) what `summarize` kept of its rows: `size` and `share`.
+        losses: By candidate, of its rows in `row_order`.
+    """
+    order = row_order(batch)
+    weight = np.ones(len(order)) if batch.sample_weight is None else batch.sample_weight[order]
+    size, share = columns["size"][order], columns["share"][order]
+    counts = size if batch.options.denominator == "count" else weight * size * share
+    return Sample(losses, weight, counts, None if batch.clusters is None else batch.clusters.codes[order])

@@ -1,10 +1,11 @@
 """From a batch to its state: one pass over the scored rows, a chunk at a time. Summaries of parts add up."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
+from types import MappingProxyType
 
 import numpy as np
 
@@ -59,25 +60,37 @@ class Summary:
         )
 
 
+NOTHING_KEPT: Mapping[str, FloatArray] = MappingProxyType({})
+
+
+def places(batch: Batch, *names: str) -> dict[str, FloatArray]:
+    """(n,) places by name, for `summarize` to keep columns in; NaN stays where a row is not scored."""
+    return {name: np.full(len(batch), np.nan) for name in names}
+
+
 MIN_SHARED_CHUNKS = 12
 """Of fewer, threads cost more than they save."""
 
 
 def summarize(
-    batch: Batch, means: Sequence[Mean], tables: Sequence[str], *, per_sample: bool = False, n_threads: int = 1
+    batch: Batch,
+    means: Sequence[Mean],
+    tables: Sequence[str],
+    *,
+    kept: Mapping[str, FloatArray] = NOTHING_KEPT,
+    n_threads: int = 1,
 ) -> Summary:
     """Add up everything that `means` and `tables` ask for.
 
     Args:
         means: Among them the cross-entropy, from which the findings come.
         tables: Of `calibration`, `class_frequencies`, `per_class`, `confusion`.
-        per_sample: Also keep the loss of every row.
+        kept: By name of a column of chunks, (n,) places for what it holds of each scored row.
         n_threads: How many threads share the rows of a large batch, for an answer of the same bits.
     """
-    losses = np.full(len(batch), np.nan) if per_sample else None
 
     def summed(rows: Iterable[slice | IntArray]) -> _Sums | None:
-        parts = (_sums_of(Chunk(batch, some, means, tables), batch.first_row, losses) for some in rows)
+        parts = (_sums_of(Chunk(batch, some, means, tables), batch.first_row, kept) for some in rows)
         return reduce(add, parts, next(parts, None))
 
     sums = _shared_out(summed, list(chunks(batch)), n_threads)
@@ -91,7 +104,6 @@ def summarize(
         batch.looks_like_probabilities,
         zero_probability=sums.zero_probability,
         clipped=sums.clipped,
-        losses=[] if losses is None else [losses],
     )
 
 
@@ -144,15 +156,14 @@ def _state(batch: Batch, sums: _Sums) -> State:
     )
 
 
-def _sums_of(chunk: Chunk, first_row: int, losses: FloatArray | None) -> _Sums:
-    """The sums of a chunk and its findings; its losses are left in those of all rows."""
+def _sums_of(chunk: Chunk, first_row: int, kept: Mapping[str, FloatArray]) -> _Sums:
+    """The sums of a chunk and its findings; what is kept of its rows is left in its place."""
     sums = _Sums(chunk.weight_sum, chunk.moments, chunk.tables)
     loss = chunk.columns["cross_entropy"]
     if chunk.moments["cross_entropy"].n_infinite:
         sums.zero_probability.add(chunk.numbers[np.isinf(loss) & chunk.weighs] + first_row)
     if "clipped" in chunk.columns:
         sums.clipped.add(chunk.numbers[chunk.columns["clipped"]] + first_row)
-    if losses is not None:
-        size = chunk.columns.get("size")
-        losses[chunk.numbers] = loss if size is None else loss / size
+    for name, values in kept.items():
+        values[chunk.numbers] = chunk.columns.get(name, 1.0)
     return sums

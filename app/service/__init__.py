@@ -1,7 +1,7 @@
 """The use cases: what a caller asks for, without HTTP or SQL."""
 
 from app.service.calibrating import CALIBRATED, CALIBRATING_OPTIONS, CalibrateRequest, calibrate
-from app.service.comparing import COMPARED, CompareRequest, compare
+from app.service.comparing import COMPARED, OWN_OPTIONS, CompareRequest, compare
 from app.service.scoring import ScoreRequest, score
 from app.service.sections import INCLUDES, Include
 from app.service.streaming import score_parts
@@ -11,6 +11,7 @@ __all__ = [
     "CALIBRATING_OPTIONS",
     "COMPARED",
     "INCLUDES",
+    "OWN_OPTIONS",
     "CalibrateRequest",
     "CompareRequest",
     "Include",

@@ -3,27 +3,33 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from app.core.batches import Batch, batch_of
-from app.core.columns import Column, IntArray, Ragged
-from app.core.comparison import Terms, comparisons
-from app.core.grouping import Grouping
+from app.core.columns import Column, FloatArray, IntArray, Ragged
+from app.core.comparison import MIN_SAMPLES, Pair, Terms, comparisons, judged, pairs
+from app.core.findings import warning
 from app.core.losses import NATS_PER_UNIT
 from app.core.pairing import Sample, row_order, sample_of
 from app.core.registry import metrics_for
+from app.core.summary import places
 from app.core.tasks import TASKS, TaskName
+from app.core.verdicts import Family
 from app.errors import InvalidInput, pointer
-from app.service.scoring import ScoreRequest, answer_of, part_of
+from app.service.scoring import ScoreRequest, answer_of, inspected_summary
+from app.service.sections import Part
 
 COMPARED: tuple[TaskName, ...] = ("binary", "multiclass", "tokens")
 """The tasks whose candidates can be compared."""
 
+OWN_OPTIONS = ("margin", "min_samples", "family")
+"""The options that scoring lacks."""
+
 MAX_SLICED_COMPARISONS = 1_000
 
-_OF_THE_TRUTH = {"all_ignored", "single_class", "few_samples"}
+_OF_THE_TRUTH = {"all_ignored", "single_class"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +40,40 @@ class CompareRequest:
         shared: What all candidates have in common: a request of scoring without a prediction.
         candidates: By name, the field of the prediction and its column.
         margin: The largest difference that does not matter, in the unit of the options.
+        min_samples: Rows, or clusters, of positive weight below which nothing is decided.
+        family: The comparisons whose intervals hold together.
     """
 
     shared: ScoreRequest
     candidates: Mapping[str, tuple[str, Column]]
     baseline: str
     margin: float = 0.0
+    min_samples: int = MIN_SAMPLES
+    family: Family = "pairs"
 
     def place(self, name: str) -> str:
         """The JSON pointer of a candidate."""
         return pointer("candidates", name)
+
+
+class _Slice(NamedTuple):
+    """The rows of one slice, and the evidence of each pair in them."""
+
+    n_scored: int
+    pairs: list[Pair]
+
+
+Slices: TypeAlias = Mapping[str, Mapping[str, _Slice]]
+"""By name and value."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """A candidate: its batch, what was kept of the rows, and its answer to scoring."""
+
+    batch: Batch
+    columns: Mapping[str, FloatArray]
+    answer: dict[str, Any]
 
 
 def compare(request: CompareRequest) -> dict[str, Any]:
@@ -56,24 +86,25 @@ def compare(request: CompareRequest) -> dict[str, Any]:
         InvalidInput: A value breaks a rule, or candidates differ in their rows; the pointer names the place.
     """
     baseline = _scored(request, request.baseline)
-    _check_slices(baseline[0], len(request.candidates) - 1)
-    scored = {
-        name: baseline if name == request.baseline else _scored(request, name, baseline[0])
-        for name in request.candidates
-    }
-    batches = {name: batch for name, (batch, _) in scored.items()}
-    answers = {name: answer for name, (_, answer) in scored.items()}
-    sample, first, terms = sample_of(batches), answers[request.baseline], _terms(request)
+    _check_slices(baseline.batch, len(request.candidates) - 1)
+    order = row_order(baseline.batch)
+    losses, answers = {}, {}
+    for name in request.candidates:
+        scored = baseline if name == request.baseline else _scored(request, name, baseline.batch)
+        losses[name], answers[name] = scored.columns["cross_entropy"][order], scored.answer
+    sample = sample_of(baseline.batch, baseline.columns, losses)
+    terms, first = _terms(request), answers[request.baseline]
+    slices = _slices(baseline.batch, sample, terms)
     answer: dict[str, Any] = {
+        "comparisons": [entry.to_json() for entry in comparisons(sample, terms)],
         **{name: first[name] for name in ("task", "unit", "n_scored")},
         "candidates": {name: {"metrics": answers[name]["metrics"]} for name in answers},
-        "comparisons": [pair.to_json() for pair in comparisons(sample, terms)],
-        "warnings": list(_warnings(request.baseline, answers)),
-        "options": {**first["options"], "margin": request.margin},
+        "warnings": [*_few_samples(sample, slices, terms), *_warnings(request.baseline, answers)],
+        "options": {**first["options"], **{name: getattr(terms, name) for name in OWN_OPTIONS}},
     }
     del answer["options"]["n_worst"]  # of a section, and a comparison has none
-    if request.shared.slices:
-        answer["slices"] = _slices(batches[request.baseline], sample, terms)
+    if slices:
+        answer["slices"] = _judged(slices, terms)
     return answer
 
 
@@ -82,13 +113,15 @@ def _terms(request: CompareRequest) -> Terms:
     return Terms(
         baseline=request.baseline,
         margin=request.margin,
+        min_samples=request.min_samples,
+        family=request.family,
         confidence_level=options.confidence_level,
         nats_per_unit=NATS_PER_UNIT[options.unit],
     )
 
 
-def _scored(request: CompareRequest, name: str, baseline: Batch | None = None) -> tuple[Batch, dict[str, Any]]:
-    """A candidate's batch, in the clusters of the baseline where that is known, and its answer to scoring."""
+def _scored(request: CompareRequest, name: str, baseline: Batch | None = None) -> _Scored:
+    """A candidate, in the clusters of the baseline where that is known."""
     _check_rows(request, name)
     form, column = request.candidates[name]
     shared = request.shared
@@ -100,8 +133,9 @@ def _scored(request: CompareRequest, name: str, baseline: Batch | None = None) -
             columns.pop("cluster_id", None)
             batch = replace(batch_of(shared.task, columns, shared.options), clusters=baseline.clusters)
         metrics = metrics_for(batch)
-        part = part_of(replace(batch, slices={}), metrics, shared.include)
-        return batch, answer_of(shared, metrics, part)
+        kept = places(batch, *(("cross_entropy", "size", "share") if baseline is None else ("cross_entropy",)))
+        part = Part(form, inspected_summary(batch, metrics, kept=kept))
+        return _Scored(batch, kept, answer_of(shared, metrics, part))
 
 
 @contextmanager
@@ -152,12 +186,24 @@ def _row_lengths(column: Column) -> IntArray | None:
 
 
 def _warnings(baseline: str, answers: Mapping[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Those of the truth once, those of predictions with the name of the candidate."""
+    """Warnings of the truth once, those of predictions with the name of the candidate."""
     yield from (entry for entry in answers[baseline]["warnings"] if entry["code"] in _OF_THE_TRUTH)
     for name, answer in answers.items():
         for entry in answer["warnings"]:
-            if entry["code"] not in _OF_THE_TRUTH:
+            if entry["code"] not in {*_OF_THE_TRUTH, "few_samples"}:
                 yield {**entry, "candidate": name}
+
+
+def _few_samples(sample: Sample, slices: Slices, terms: Terms) -> Iterator[dict[str, Any]]:
+    """The warning in place of that of scoring, which asks for two rows only."""
+    shortage = sample.shortage(terms.min_samples)
+    if shortage is not None:
+        yield warning("few_samples", f"every verdict is inconclusive: {shortage}")
+        return
+    short = [part.pairs[0].shortage is not None for values in slices.values() for part in values.values()]
+    if any(short):
+        rule = f"the verdicts on {sum(short)} of {len(short)} slices are inconclusive"
+        yield warning("few_samples", f"{rule}: too few rows or clusters, as the reason in each says")
 
 
 def _check_slices(batch: Batch, n_pairs: int) -> None:
@@ -167,17 +213,22 @@ def _check_slices(batch: Batch, n_pairs: int) -> None:
         raise InvalidInput.at("/slices", "out_of_range", rule)
 
 
-def _slices(batch: Batch, sample: Sample, terms: Terms) -> dict[str, Any]:
-    """By name and value of each slice, the comparisons on its rows."""
+def _slices(batch: Batch, sample: Sample, terms: Terms) -> Slices:
     order = row_order(batch)
-    return {name: _slice(grouping.take(order), sample, terms) for name, grouping in batch.slices.items()}
-
-
-def _slice(grouping: Grouping, sample: Sample, terms: Terms) -> dict[str, Any]:
     return {
-        value: {
-            "n_scored": len(rows),
-            "comparisons": [pair.to_json() for pair in comparisons(sample.take(rows), terms)],
+        name: {value: _Slice(len(rows), pairs(sample.take(rows), terms)) for value, rows in grouping.take(order).rows()}
+        for name, grouping in batch.slices.items()
+    }
+
+
+def _judged(slices: Slices, terms: Terms) -> dict[str, Any]:
+    """By name and value of each slice, the comparisons on its rows: all of them are one family."""
+    parts = [part for values in slices.values() for part in values.values()]
+    entries = iter(judged([part.pairs for part in parts], terms))
+    return {
+        name: {
+            value: {"n_scored": part.n_scored, "comparisons": [entry.to_json() for entry in next(entries)]}
+            for value, part in values.items()
         }
-        for value, rows in grouping.rows()
+        for name, values in slices.items()
     }

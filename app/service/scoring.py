@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+
 from app.core.batches import Batch, batch_of
 from app.core.bootstrap import Bootstrap, with_interval
-from app.core.columns import Column
+from app.core.columns import Column, FloatArray
 from app.core.gradients import gradient
 from app.core.lint import sample_of
 from app.core.metric import Metric
@@ -14,7 +16,7 @@ from app.core.observed import Observed
 from app.core.options import Options
 from app.core.reading import Reading
 from app.core.registry import CROSS_ENTROPY, metrics_for
-from app.core.summary import Summary, summarize
+from app.core.summary import NOTHING_KEPT, Summary, places, summarize
 from app.core.sums import to_float
 from app.core.tasks import TaskName
 from app.core.warnings import warnings_of
@@ -58,11 +60,12 @@ def score(request: ScoreRequest, n_threads: int = 1) -> dict[str, Any]:
 def part_of(batch: Batch, metrics: Sequence[Metric], include: frozenset[Include], n_threads: int = 1) -> Part:
     """Sum up one part of a body, for metrics and sections."""
     check_sections(batch, include)
-    summary = _summary(batch, metrics, include, n_threads)
-    summary.sample = sample_of(batch)
-    worst = worst_rows(batch, summary.losses[0]) if "worst" in include else []
-    if "per_sample" not in include:
-        summary.losses.clear()
+    kept = places(batch, "cross_entropy", "size") if include & {"per_sample", "worst"} else {}
+    summary = inspected_summary(batch, metrics, include, kept, n_threads)
+    losses = kept["cross_entropy"] / kept["size"] if kept else np.empty(0)
+    worst = worst_rows(batch, losses) if "worst" in include else []
+    if "per_sample" in include:
+        summary.losses.append(losses)
     slices = {
         name: {value: _summary(batch.take(rows), metrics) for value, rows in grouping.rows()}
         for name, grouping in batch.slices.items()
@@ -70,15 +73,31 @@ def part_of(batch: Batch, metrics: Sequence[Metric], include: frozenset[Include]
     return Part(batch.form, summary, worst, slices)
 
 
+def inspected_summary(
+    batch: Batch,
+    metrics: Sequence[Metric],
+    include: frozenset[Include] = frozenset(),
+    kept: Mapping[str, FloatArray] = NOTHING_KEPT,
+    n_threads: int = 1,
+) -> Summary:
+    """The sums of a batch for metrics and sections, with the rows in which mistakes of a sender are looked for."""
+    summary = _summary(batch, metrics, include, kept, n_threads)
+    summary.sample = sample_of(batch)
+    return summary
+
+
 def _summary(
-    batch: Batch, metrics: Sequence[Metric], include: frozenset[Include] = frozenset(), n_threads: int = 1
+    batch: Batch,
+    metrics: Sequence[Metric],
+    include: frozenset[Include] = frozenset(),
+    kept: Mapping[str, FloatArray] = NOTHING_KEPT,
+    n_threads: int = 1,
 ) -> Summary:
     means = {of.name: of for metric in metrics for of in metric.means}
     tables = {table for metric in metrics for table in metric.tables} | {
         TABLES[name] for name in TABLES if name in include
     }
-    per_sample = bool(include & {"per_sample", "worst"})
-    return summarize(batch, list(means.values()), sorted(tables), per_sample=per_sample, n_threads=n_threads)
+    return summarize(batch, list(means.values()), sorted(tables), kept=kept, n_threads=n_threads)
 
 
 def answer_of(

@@ -1,5 +1,7 @@
 import math
+import sys
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -8,7 +10,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scipy.special import expit
+from scipy.special import expit, stdtrit
 from scipy.stats import ttest_rel
 from structlog.typing import EventDict
 
@@ -132,7 +134,13 @@ async def test_a_slice_is_the_request_about_its_rows(client: httpx.AsyncClient) 
         }
         alone = {name: value for name, value in body.items() if name != "slices"} | columns | {"candidates": candidates}
         found = await compared(client, "multiclass", alone)
-        assert part == {name: found[name] for name in ("n_scored", "comparisons")}
+        assert part["n_scored"] == found["n_scored"]
+        for here, there in zip(part["comparisons"], found["comparisons"], strict=True):
+            of_the_family = {"simultaneous_interval", "p_value_adjusted"}  # here also of the pairs in other slices
+            assert here.keys() == there.keys()
+            assert {name: here[name] for name in here.keys() - of_the_family} == {
+                name: there[name] for name in there.keys() - of_the_family
+            }
 
 
 @pytest.mark.parametrize("task", COMPARED)
@@ -149,7 +157,8 @@ async def test_the_order_of_rows_leaves_no_trace(task: TaskName, client: httpx.A
 
 async def test_equal_candidates_differ_by_nothing(client: httpx.AsyncClient) -> None:
     prediction = {"logits": [0.1, 0.7, -0.3]}
-    body = {"labels": [1, 0, 1], "candidates": {"a": prediction, "b": prediction}, "baseline": "b"}
+    candidates = {"a": prediction, "b": prediction}
+    body = {"labels": [1, 0, 1], "candidates": candidates, "baseline": "b", "min_samples": 3}
     (pair,) = (await compared(client, "binary", body))["comparisons"]
     assert pair["difference"] == {"value": 0, "status": "ok", "standard_error": 0, "confidence_interval": [0, 0]}
     assert (pair["p_value"], pair["ties"], pair["verdict"]) == (1, 3, "inconclusive")
@@ -162,11 +171,11 @@ async def test_one_model_in_two_forms_is_no_better(labels: list[int], client: ht
     logits = np.array([0.3, -0.9, 2.1][: len(labels)])
     forms = {"logits": {"logits": logits.tolist()}, "shares": {"probabilities": expit(logits).tolist()}}
     for baseline in forms:
-        fourfold = {name: {form: values * 4 for form, values in one.items()} for name, one in forms.items()}
-        body = {"labels": labels * 4, "baseline": baseline, "candidates": fourfold}
+        often = {name: {form: values * 20 for form, values in one.items()} for name, one in forms.items()}
+        body = {"labels": labels * 20, "baseline": baseline, "candidates": often}
         (pair,) = (await compared(client, "binary", body))["comparisons"]
         assert (pair["difference"]["value"], pair["p_value"], pair["verdict"]) == (0, 1, "inconclusive")
-        assert (pair["wins"], pair["losses"], pair["ties"]) == (0, 0, len(labels) * 4)
+        assert (pair["wins"], pair["losses"], pair["ties"]) == (0, 0, len(labels) * 20)
 
 
 async def test_an_infinite_loss_is_told_of_the_one_who_has_it(client: httpx.AsyncClient) -> None:
@@ -183,7 +192,7 @@ async def test_an_infinite_loss_is_told_of_the_one_who_has_it(client: httpx.Asyn
 async def test_clusters_whose_losses_no_double_holds_are_compared(client: httpx.AsyncClient) -> None:
     candidates = {"a": {"logits": [1e308, 1e308, 1, 2, 0.5]}, "b": {"logits": [1e308, 1e308, 1, 3, 0.25]}}
     body = {"labels": [0, 0, 1, 1, 1], "candidates": candidates, "baseline": "b", "cluster_id": [1, 1, 2, 3, 4]}
-    found = await compared(client, "binary", body)
+    found = await compared(client, "binary", body | {"min_samples": 2})
     (pair,) = found["comparisons"]
     assert pair["difference"]["standard_error"] > 0
     assert pair["p_value"] > 0.1
@@ -224,7 +233,102 @@ async def test_nothing_scored_is_undefined(client: httpx.AsyncClient) -> None:
     assert found["n_scored"] == 0
     pairs = [*found["comparisons"], *(part["comparisons"][0] for part in found["slices"]["s"].values())]
     assert [pair["difference"]["status"] for pair in pairs] == ["undefined"] * 3
-    assert [entry["code"] for entry in found["warnings"]] == ["all_ignored"]
+    assert [entry["code"] for entry in found["warnings"]] == ["few_samples", "all_ignored"]
+
+
+def gated(n: int = 24, **changes: Any) -> dict[str, Any]:
+    """A comparison of n rows in which `new` is better than `old`."""
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, n)
+    old = {"probabilities": np.where(labels, 0.6, 0.4).tolist()}
+    new = {"probabilities": np.where(labels, 0.8, 0.2 + 0.05 * rng.random(n)).tolist()}
+    return {"labels": labels.tolist(), "candidates": {"old": old, "new": new}, "baseline": "old"} | changes
+
+
+async def verdicts(client: httpx.AsyncClient, body: dict[str, Any]) -> list[str]:
+    return [pair["verdict"] for pair in (await compared(client, "binary", body))["comparisons"]]
+
+
+async def test_comparisons_stand_first(client: httpx.AsyncClient) -> None:
+    found = await compared(client, "binary", gated())
+    assert list(found) == ["comparisons", "task", "unit", "n_scored", "candidates", "warnings", "options"]
+    assert list(found["comparisons"][0])[:4] == ["candidate", "baseline", "verdict", "difference"]
+
+
+async def test_few_samples_are_told_and_decide_nothing(client: httpx.AsyncClient) -> None:
+    for body in (gated(19), gated(24, mask=[False] * 5 + [True] * 19), gated(24, cluster_id=[*range(19), *[0] * 5])):
+        found = await compared(client, "binary", body)
+        (pair,) = found["comparisons"]
+        unit = "clusters" if "cluster_id" in body else "rows"
+        reason = f"fewer {unit} of positive weight than min_samples, 20: 19"
+        assert (pair["verdict"], pair["reason"]) == ("inconclusive", reason)
+        (entry,) = [entry for entry in found["warnings"] if entry["code"] == "few_samples"]
+        assert entry["detail"] == f"every verdict is inconclusive: {reason}"
+        assert await verdicts(client, body | {"min_samples": 19}) == ["better"]
+    assert await verdicts(client, gated(20)) == ["better"]
+
+
+async def test_options_of_the_gate_are_echoed_and_null_is_not_set(client: httpx.AsyncClient) -> None:
+    plain = await compared(client, "binary", gated())
+    assert plain["options"].items() >= {"margin": 0.0, "min_samples": 20, "family": "pairs"}.items()
+    unset = gated(margin=None, min_samples=None, family=None)
+    assert await compared(client, "binary", unset) == plain
+    found = await compared(client, "binary", gated(margin=1, min_samples=7, family="none"))
+    assert found["options"].items() >= {"margin": 1.0, "min_samples": 7, "family": "none"}.items()
+
+
+async def test_slices_are_a_family_of_their_own(client: httpx.AsyncClient) -> None:
+    body = gated(60, slices={"half": [0, 1] * 30, "third": ["x", "y", "z"] * 20})
+    found = await compared(client, "binary", body)
+    assert "simultaneous_interval" not in found["comparisons"][0]
+    parts = [part for values in found["slices"].values() for part in values.values()]
+    assert len(parts) == 5
+    for part in parts:
+        (pair,) = part["comparisons"]
+        spread = stdtrit(part["n_scored"] - 1, 1 - 0.05 / 10) * pair["difference"]["standard_error"]
+        value = pair["difference"]["value"]
+        assert pair["simultaneous_interval"] == pytest.approx([value - spread, value + spread], rel=1e-9)
+    assert "few_samples" not in {entry["code"] for entry in found["warnings"]}
+    alone = await compared(client, "binary", body | {"family": "none"})
+    assert all("simultaneous_interval" not in part["comparisons"][0] for part in alone["slices"]["half"].values())
+
+
+async def test_slices_of_few_rows_are_told(client: httpx.AsyncClient) -> None:
+    found = await compared(client, "binary", gated(40, slices={"s": ["x"] * 21 + ["y"] * 19}))
+    assert [found["slices"]["s"][value]["comparisons"][0]["verdict"] for value in "xy"] == ["better", "inconclusive"]
+    (entry,) = [entry for entry in found["warnings"] if entry["code"] == "few_samples"]
+    assert entry["detail"].startswith("the verdicts on 1 of 2 slices are inconclusive")
+
+
+async def test_documents_without_tokens_do_not_count(client: httpx.AsyncClient) -> None:
+    rng = np.random.default_rng(5)
+    a = [(-rng.exponential(size=3)).tolist() for _ in range(20)]
+    b = [[value - 0.5 + 0.1 * rng.random() for value in document] for document in a]
+    one = {"candidates": {"a": {"log_probabilities": a}, "b": {"log_probabilities": b}}, "baseline": "a"}
+    (pair,) = (await compared(client, "tokens", one))["comparisons"]
+    assert pair["verdict"] == "worse"
+    a[3], b[3] = [], []
+    (pair,) = (await compared(client, "tokens", one))["comparisons"]
+    assert (pair["verdict"], pair["reason"]) == (
+        "inconclusive",
+        "fewer rows of positive weight than min_samples, 20: 19",
+    )
+
+
+def n_calls(name: str, work: Callable[[], object]) -> int:
+    """How often functions of that name are called."""
+    counted = Counter[str]()
+    sys.setprofile(lambda frame, event, _: counted.update([frame.f_code.co_name] if event == "call" else []))
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return counted[name]
+
+
+def test_a_loss_is_worked_out_once_for_scores_and_differences() -> None:
+    body = orjson.dumps(gated(24, candidates={f"{i}": {"logits": [0.5] * 24} for i in range(5)}, baseline="3"))
+    assert n_calls("element_losses", lambda: answer("binary", body)) == 5
 
 
 async def test_rows_are_counted(client: httpx.AsyncClient, log_lines: list[EventDict]) -> None:
@@ -256,8 +360,9 @@ A = BODIES["binary"]["candidates"]["a"]
     ("task", "body", "error"),
     [
         ("binary", binary(baseline="z"), ("/baseline", "out_of_range", 'found the string "z"')),
+        ("binary", binary(baseline="aa"), ("/baseline", "out_of_range", 'did you mean "a"?')),
         ("binary", binary(baseline=1), ("/baseline", "wrong_type", "name of a candidate, found 1")),
-        ("binary", binary(baseline=None), ("/baseline", "wrong_type", "found null")),
+        ("binary", binary(baseline=None), ("/baseline", "missing", "name of a candidate, found none")),
         ("binary", binary(candidates={"a": A}), ("/candidates", "out_of_range", "2 to 50 candidates, found 1")),
         (
             "binary",
@@ -267,7 +372,12 @@ A = BODIES["binary"]["candidates"]["a"]
         ("binary", binary(candidates=[A, A]), ("/candidates", "wrong_type", "must be an object, found a list")),
         ("binary", binary(margin=-0.5), ("/margin", "out_of_range", "must be at least 0, found -0.5")),
         ("binary", binary(margin=True), ("/margin", "wrong_type", "must be a number, found true")),
-        ("binary", binary(margin=None), ("/margin", "wrong_type", "must be a number, found null")),
+        ("binary", binary(min_samples=0), ("/min_samples", "out_of_range", "must be at least 1, found 0")),
+        ("binary", binary(min_samples=20.0), ("/min_samples", "wrong_type", "must be an integer, found 20.0")),
+        ("binary", binary(min_samples=2**63), ("/min_samples", "out_of_range", "must be at most 1e+09, found 9223372")),
+        ("binary", binary(family="slices"), ("/family", "out_of_range", "must be 'pairs' or 'none', found the string")),
+        ("binary", binary(family=1), ("/family", "out_of_range", "must be 'pairs' or 'none', found 1")),
+        ("binary", binary(minsamples=1), ("/minsamples", "unknown_field", 'did you mean "min_samples"?')),
         ("binary", binary(unit="nat"), ("/unit", "out_of_range", 'found the string "nat"')),
         ("binary", binary(labels=None), ("", "missing", "exactly one of labels, targets, found none")),
         ("binary", binary(targets=[1] * 4), ("", "exclusive", "found labels and targets")),
@@ -368,7 +478,7 @@ async def test_what_is_wrong_is_named_and_located(
 async def test_errors_of_all_places_come_together(client: httpx.AsyncClient) -> None:
     problem = await problem_of(client, "binary", {"unit": "x", "margin": -1, "zzz": 1})
     pointers = [error["pointer"] for error in problem["errors"]]
-    assert pointers == ["", "/unit", "/candidates", "/baseline", "/margin", "/zzz"]
+    assert pointers == ["", "/margin", "/unit", "/candidates", "/baseline", "/zzz"]
     assert problem["n_errors"] == len(pointers)
 
 
