@@ -70,6 +70,18 @@ def class_weights() -> None:
     assert weighted != plain
 
 
+def label_smoothing() -> None:
+    smoothed = {"label_smoothing": 0.1}
+    assert unmoved("multiclass", THREE, smoothed) == PLAIN | BASELINE | {"predictive_entropy"}
+    assert values("multiclass", THREE | smoothed)["target_entropy"] != values("multiclass", THREE)["target_entropy"]
+
+
+def distances() -> None:
+    body = {"targets": [[0.5, 0.5], [0.25, 0.75]], "probabilities": [[0.75, 0.25], [0.25, 0.75]]}
+    found = {name: value or 0.0 for name, (_, value) in values("distributions", body).items()}
+    assert found["js_distance"] == near(math.sqrt(found["js_divergence"]))
+
+
 def decompositions() -> None:
     names = ("miscalibration", "discrimination", "uncertainty")
     soft: Body = {"targets": [0.5, 0.25, 1.0], "probabilities": [0.5, 0.3, 0.7]}
@@ -190,6 +202,8 @@ CHOICES: dict[str, Callable[[], None]] = {
         clipping_and_zeros,
         soft_targets,
         class_weights,
+        label_smoothing,
+        distances,
         decompositions,
         baselines,
         denominator,
