@@ -1,8 +1,8 @@
 """What answers say: models that document them in OpenAPI, and that the tests hold real answers against."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from app.core.metric import Direction, MetricUnit
 from app.core.options import Unit
@@ -76,14 +76,20 @@ class Calibration(Answer):
     bins: list[Bin]
 
 
+LABEL: dict[str, Any] = {"type": ["integer", "string", "array", "null"], "items": {"type": ["integer", "null"]}}
+PROBABILITY: dict[str, Any] = {"type": ["number", "array", "null"], "items": {"type": ["number", "null"]}}
+
+
 class WorstRow(Answer):
     """One of the rows of largest loss."""
 
     index: int = Field(description="0-based row of the request.")
-    label: int | str | list[int | None] | None = Field(
+    label: Annotated[int | str | list[int | None] | None, WithJsonSchema(LABEL)] = Field(
         None, description="What was observed, where that is a label; null for single labels that are not scored."
     )
-    probability: float | list[float | None] | None = Field(None, description="How probable that was said to be.")
+    probability: Annotated[float | list[float | None] | None, WithJsonSchema(PROBABILITY)] = Field(
+        None, description="How probable that was said to be."
+    )
     cross_entropy: float | None = Field(description="null where it is infinite.")
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Ge, Le
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, WithJsonSchema, create_model
 
 from app.api import answers, schemas
 from app.api.answers import Answer, MetricValue
@@ -110,6 +110,11 @@ class Thresholds(Answer):
     )
 
 
+Calibrated: TypeAlias = list[float | None] | list[list[float] | None]
+ROW: dict[str, Any] = {"type": "array", "items": {"type": "number"}}
+PROBABILITIES: dict[str, Any] = {"type": "array", "items": {"anyOf": [{"type": "number"}, ROW, {"type": "null"}]}}
+
+
 class CalibrateAnswer(Answer):
     """What was fitted, and what it gains; losses are means in `unit`, weighted."""
 
@@ -143,6 +148,8 @@ class CalibrateAnswer(Answer):
     maximum_calibration_error_after: float
     warnings: list[answers.Warning]
     options: dict[str, Any] = Field(description="Every option in force.")
-    probabilities: list[float | None] | list[list[float] | None] | None = Field(
-        None, description="Calibrated, if included: in the shape of the prediction, null where a row is not scored."
+    probabilities: Annotated[list[float | None] | list[list[float] | None] | None, WithJsonSchema(PROBABILITIES)] = (
+        Field(
+            None, description="Calibrated, if included: in the shape of the prediction, null where a row is not scored."
+        )
     )

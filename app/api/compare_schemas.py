@@ -124,9 +124,7 @@ def request_model(task: TaskName) -> type[BaseModel]:
         "baseline": (str, Field(description="The name of the candidate that the others are held against.")),
         **{name: (field.annotation, field) for name, field in SHARED[task].model_fields.items()},
     }
-    truths = [{"required": [name]} for name in TASKS[task].truths]
-    exclusive: dict[str, Any] = {"oneOf": truths} if truths else {}
-    config = ConfigDict(extra="forbid", strict=True, json_schema_extra=exclusive)
+    config = ConfigDict(extra="forbid", strict=True, json_schema_extra=schemas.exactly_one(TASKS[task].truths))
     text = "What several candidates predicted for the same rows."
     return create_model(f"{task.capitalize()}CompareRequest", __config__=config, __doc__=text, **definitions)
 
@@ -134,12 +132,14 @@ def request_model(task: TaskName) -> type[BaseModel]:
 def _candidates_schema(task: TaskName) -> dict[str, Any]:
     forms = TASKS[task].predictions
     fields = schemas.MODELS[task].model_json_schema()["properties"]
-    candidate = {
+    candidate: dict[str, Any] = {
+        "title": f"{task.capitalize()}Candidate",
+        "description": "What one candidate predicted.",
         "type": "object",
         "properties": {form: fields[form] for form in forms},
-        "oneOf": [{"required": [form]} for form in forms],
         "additionalProperties": False,
     }
+    schemas.exactly_one(forms)(candidate)
     return {
         "type": "object",
         "additionalProperties": candidate,

@@ -3,51 +3,53 @@
     python -m app.api.openapi          # write openapi/openapi.json
     python -m app.api.openapi --check  # exit 1 if it differs from the code
 
-Answers in examples come from the service itself, so they cannot rot.
+Answers in examples come from the routes themselves, so they cannot rot.
 """
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import unified_diff
 from functools import cache
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import orjson
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 
 from app import __version__
 from app.api import calibrate_schemas, compare_schemas, problems, schemas
-from app.api.accept import dumps
 from app.api.answers import ProblemDetails
-from app.api.example_rows import ROWS_AS_TEXT
-from app.api.examples import CALIBRATE_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, Example
-from app.api.media import ARROW, ROWS_TYPES
+from app.api.contract import samples, texts
+from app.api.contract.asking import Asked, answers
+from app.api.contract.components import class_name, schemas_of
+from app.api.contract.examples import CALIBRATE_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, REFUSED, Example
+from app.api.formats import FORMATS
+from app.api.media import JSON
 from app.api.query import query_names
-from app.api.routes import ROUTERS, calibrate, compare, score
-from app.api.telemetry import Exchange
+from app.api.routes import ROUTERS
 from app.core.tasks import TaskName
-from app.errors import InvalidInput
 
 DOCUMENT = Path(__file__).parents[2] / "openapi" / "openapi.json"
-REFERENCE = "#/components/schemas/{model}"
 SIGNIFICANT_DIGITS = 12
-DESCRIPTION = (
-    "Scores predicted probabilities: cross-entropy and its relatives, with standard errors.\n\n"
-    "Errors are `application/problem+json` (RFC 9457); every code has a page at `/problems/{code}`. "
-    "Every answer carries `X-Request-ID`."
-)
-HEADERS = {
-    "X-Request-ID": {
-        "description": "The request's own if it sent one of 1 to 128 visible ASCII characters, else a new one.",
-        "schema": {"type": "string"},
+FROM_LIBRARIES = frozenset(
+    {
+        "confidence_interval",
+        "simultaneous_interval",
+        "p_value",
+        "p_value_adjusted",
+        "perplexity",
+        "macro_perplexity",
+        "byte_perplexity",
+        "word_perplexity",
+        "focal_loss",
     }
-}
+)
+"""Numbers that a library computes (Student's t, exponentials, powers): their last bit may differ between processors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,88 +58,153 @@ class Noun:
 
     Attributes:
         models: The schemas of their bodies, by task.
-        answer: From a task and a JSON body to the answer.
         examples: Bodies to try, by task and name.
     """
 
     models: Mapping[TaskName, type[BaseModel]]
-    answer: Callable[[TaskName, bytes], dict[str, Any]]
     examples: Mapping[TaskName, Mapping[str, Example]]
 
 
 NOUNS = {
-    "score": Noun(schemas.MODELS, score.answer, EXAMPLES),
-    "compare": Noun(compare_schemas.MODELS, compare.answer, COMPARE_EXAMPLES),
-    "calibrate": Noun(calibrate_schemas.MODELS, calibrate.answer, CALIBRATE_EXAMPLES),
+    "score": Noun(schemas.MODELS, EXAMPLES),
+    "compare": Noun(compare_schemas.MODELS, COMPARE_EXAMPLES),
+    "calibrate": Noun(calibrate_schemas.MODELS, CALIBRATE_EXAMPLES),
 }
 
 
 @cache
 def document() -> dict[str, Any]:
     """The whole document; the first call runs the examples."""
-    api = FastAPI(title="Surprisal", version=__version__, description=DESCRIPTION)
-    for router in ROUTERS:
-        api.include_router(router)
+    api = _application()
     found = api.openapi()
-    found["servers"] = [{"url": ".", "description": "Where this document is served."}]
-    bodies = chain.from_iterable(noun.models.values() for noun in NOUNS.values())
-    models = [(model, "validation") for model in (*bodies, ProblemDetails)]
-    _, shapes = models_json_schema(models, ref_template=REFERENCE)  # type: ignore[arg-type]
-    found["components"]["schemas"] |= shapes["$defs"]
-    for name, noun in NOUNS.items():
-        for task in noun.models:
-            path = f"/v1/{name}/{task}"
-            _add_examples(found["paths"][path]["post"], path, noun, task)
+    shapes = _schemas()
+    parameters, options = _parameters(shapes)
+    found |= {"security": [], "components": _components(api, shapes, parameters)}
+    for operation in _operations(found):
+        answer = operation["responses"]["200"] | {"headers": {"X-Request-ID": _ref("headers", "RequestId")}}
+        operation["responses"] = {"200": answer, "default": _ref("responses", "Problem")}
+    for noun, task, path in _paths():
+        _describe_json(found["paths"][path]["post"], noun, task)
     for task in schemas.MODELS:
-        _add_formats(found["paths"][f"/v1/score/{task}/rows"]["post"], task)
-    for operation in chain.from_iterable(methods.values() for methods in found["paths"].values()):
-        for response in operation["responses"].values():
-            response["headers"] = HEADERS
+        _describe_rows(found["paths"][f"/v1/score/{task}/rows"]["post"], task, options[task])
+    _add_answers(api, found)
     return found
 
 
-def _add_examples(operation: dict[str, Any], path: str, noun: Noun, task: TaskName) -> None:
-    reference = {"$ref": REFERENCE.format(model=noun.models[task].__name__)}
-    examples = noun.examples[task]
-    bodies = {name: {"summary": e.summary, "value": e.body} for name, e in examples.items()}
-    content = {"application/json": {"schema": reference, "examples": bodies}}
-    operation["requestBody"] = {"required": True, "content": content}
-    for name, example in examples.items():
-        status, media_type, value = _ask(path, noun, task, example.body)
-        answers = operation["responses"][status]["content"][media_type].setdefault("examples", {})
-        answers.pop("invalid_input", None)  # a true one takes its place
-        answers[name] = {"summary": example.summary, "value": value}
+def _application() -> FastAPI:
+    api = FastAPI(
+        title="Surprisal",
+        version=__version__,
+        summary="Log loss and its relatives, with their uncertainty.",
+        description=texts.DESCRIPTION,
+        contact={"name": "the Surprisal authors"},
+        license_info={"name": "MIT", "identifier": "MIT"},
+        servers=[{"url": ".", "description": "Where this document is served."}],
+        openapi_tags=[{"name": name, "description": text} for name, text in texts.TAGS.items()],
+    )
+    for router in ROUTERS:
+        api.router.routes += router.routes
+    return api
 
 
-def _add_formats(operation: dict[str, Any], task: TaskName) -> None:
-    """What may be sent and answered besides JSON, and the options that then stand in the query."""
+def _paths() -> Iterator[tuple[str, TaskName, str]]:
+    return ((name, task, f"/v1/{name}/{task}") for name, noun in NOUNS.items() for task in noun.models)
+
+
+def _operations(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    return (operation for methods in found["paths"].values() for operation in methods.values())
+
+
+def _ref(kind: str, name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def _schemas() -> dict[str, Any]:
+    bodies = [model for noun in NOUNS.values() for model in noun.models.values()]
+    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    models = [route.response_model for route in routes if route.include_in_schema and route.response_model]
+    return schemas_of(bodies, [*models, ProblemDetails])
+
+
+def _components(api: FastAPI, shapes: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
+    (refusal,) = answers(api, [Asked("/v1/score/binary", JSON, orjson.dumps(REFUSED))])
+    problem = {"schema": _ref("schemas", "ProblemDetails"), "example": orjson.loads(refusal.body)}
+    text = "The request's own if it sent one of 1 to 128 visible ASCII characters, else a new one."
+    return {
+        "schemas": shapes,
+        "parameters": parameters,
+        "headers": {"RequestId": {"description": text, "schema": {"type": "string"}}},
+        "responses": {"Problem": {"description": texts.errors(), "content": {problems.MEDIA_TYPE: problem}}},
+        "examples": {},
+    }
+
+
+def _parameters(shapes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[TaskName, list[dict[str, str]]]]:
+    """Options as query parameters by name, one for all tasks that know it in the same way, and references by task."""
+    named: dict[str, Any] = {}
+    references: dict[TaskName, list[dict[str, str]]] = {task: [] for task in schemas.MODELS}
+    for option in dict.fromkeys(option for task in schemas.MODELS for option in query_names(task)):
+        found = {
+            task: _parameter(option, shapes[model.__name__]["properties"][option])
+            for task, model in schemas.MODELS.items()
+            if option in query_names(task)
+        }
+        is_shared = all(parameter == next(iter(found.values())) for parameter in found.values())
+        for task, parameter in found.items():
+            name = class_name(option if is_shared else f"{task}_{option}")
+            named[name] = parameter
+            references[task].append(_ref("parameters", name))
+    return named, references
+
+
+def _parameter(name: str, field: Mapping[str, Any]) -> dict[str, Any]:
+    text, shape = field["description"], {key: value for key, value in field.items() if key != "description"}
+    if name == "bootstrap":
+        text, shape = f'{text} As JSON: `{{"n_resamples": 1000, "seed": 0}}`.', {"type": "string"}
+    return {"name": name, "in": "query", "description": text, "schema": shape}
+
+
+def _describe_json(operation: dict[str, Any], noun: str, task: TaskName) -> None:
+    model, examples = NOUNS[noun].models[task], NOUNS[noun].examples[task]
+    bodies = {name: {"summary": example.summary, "value": example.body} for name, example in examples.items()}
+    content = {"schema": _ref("schemas", model.__name__), "examples": bodies}
+    operation["requestBody"] = {"required": True, "content": {JSON: content}}
+
+
+def _describe_rows(operation: dict[str, Any], task: TaskName, options: list[dict[str, str]]) -> None:
     content: dict[str, Any] = {}
+    for format_ in samples.WRITERS:
+        rows = samples.sample(task, format_)
+        if rows is not None:
+            is_text = format_ in samples.TEXTS
+            shape = {"type": "string"} if is_text else {"type": "string", "format": "binary"}
+            content[FORMATS[format_].media_type] = {"schema": shape} | ({"example": rows.decode()} if is_text else {})
     operation["requestBody"] = {"required": True, "content": content}
-    for media_type, format_ in ROWS_TYPES.items():
-        if format_ in ROWS_AS_TEXT:
-            text = ROWS_AS_TEXT[format_](next(iter(EXAMPLES[task].values())).body)
-            content[media_type] = {"schema": {"type": "string"}} | ({"example": text} if text else {})
-        else:
-            content[media_type] = {"schema": {"type": "string", "format": "binary"}}
-    operation["responses"]["200"]["content"][ARROW] = {"schema": {"type": "string", "format": "binary"}}
-    fields = schemas.MODELS[task].model_json_schema(ref_template=REFERENCE)["properties"]
-    operation["parameters"] = [_parameter(name, fields[name]) for name in query_names(task)]
+    operation["parameters"] = options
 
 
-def _parameter(name: str, field: dict[str, Any]) -> dict[str, Any]:
-    text = f"{field['description']}{' A JSON object.' if name == 'bootstrap' else ''}"
-    shape = {key: value for key, value in field.items() if key not in ("description", "title", "default")}
-    parameter = {"name": name, "in": "query", "required": False, "description": text}
-    return parameter | {"schema": {"type": "string"} if name == "bootstrap" else shape}
+def _add_answers(api: FastAPI, found: dict[str, Any]) -> None:
+    """What the routes answer to the examples; the first one of scoring is also that of the same rows in a file."""
+    cases = [
+        (noun, task, path, name, example)
+        for noun, task, path in _paths()
+        for name, example in NOUNS[noun].examples[task].items()
+    ]
+    asked = [Asked(path, JSON, orjson.dumps(example.body)) for _, _, path, _, example in cases]
+    for (noun, task, path, name, example), answer in zip(cases, answers(api, asked), strict=True):
+        if answer.status != 200:
+            raise ValueError(f"the example {name} of {path} must be answered, found {answer.body.decode()}")
+        key = class_name(f"{noun}_{task}_{name}")
+        found["components"]["examples"][key] = {"summary": example.summary, "value": orjson.loads(answer.body)}
+        _examples_of(found, path)[name] = _ref("examples", key)
+        if noun == "score" and name == next(iter(EXAMPLES[task])):
+            _examples_of(found, f"{path}/rows")[name] = _ref("examples", key)
 
 
-def _ask(path: str, noun: Noun, task: TaskName, body: dict[str, Any]) -> tuple[str, str, Any]:
-    try:
-        return "200", "application/json", orjson.loads(dumps(noun.answer(task, orjson.dumps(body))))
-    except InvalidInput as error:
-        exchange = Exchange("5e0c6d9a1f0b4c7e8a3d2b1f6c5e4d3a", "POST")
-        scope = {"path": path, "state": {"exchange": exchange}}
-        return "422", problems.MEDIA_TYPE, orjson.loads(problems.answer(scope, error).body)
+def _examples_of(found: dict[str, Any], path: str) -> dict[str, Any]:
+    content = found["paths"][path]["post"]["responses"]["200"]["content"][JSON]
+    examples: dict[str, Any] = content.setdefault("examples", {})
+    return examples
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -150,7 +217,7 @@ def main(arguments: list[str] | None = None) -> int:
         DOCUMENT.write_text(text)
         return 0
     written = DOCUMENT.read_text() if DOCUMENT.exists() else "{}\n"
-    if _rounded(orjson.loads(written)) == _rounded(document()):
+    if _comparable(orjson.loads(written)) == _comparable(document()):
         return 0
     difference = unified_diff(written.splitlines(), text.splitlines(), "openapi.json", "the code", lineterm="")
     print("openapi/openapi.json differs from the code; to write it anew: python -m app.api.openapi")
@@ -164,17 +231,25 @@ def dump(content: dict[str, Any]) -> str:
     return orjson.dumps(content, option=options).decode()
 
 
-def _rounded(value: Any) -> Any:
-    """Logarithms differ in their last bit from processor to processor; the contract does not."""
+def _comparable(value: Any, *, is_exact: bool = True) -> Any:
+    """The document with what libraries compute, and fits, rounded; every other number is promised to the last bit."""
     match value:
-        case float():
+        case float() if not is_exact:
             return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
         case dict():
-            return {key: _rounded(item) for key, item in value.items()}
+            return {
+                key: _comparable(item, is_exact=is_exact and key not in FROM_LIBRARIES and not _is_fit(key))
+                for key, item in value.items()
+            }
         case list():
-            return [_rounded(item) for item in value]
+            return [_comparable(item, is_exact=is_exact) for item in value]
         case _:
             return value
+
+
+def _is_fit(key: str) -> bool:
+    """Tell answers of calibrating: an optimizer's steps, and sums in floating point."""
+    return key.startswith("Calibrate") and key.removeprefix("Calibrate") not in {"Answer", "Section"}
 
 
 if __name__ == "__main__":

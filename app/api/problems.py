@@ -120,18 +120,6 @@ CATALOGUE = {
 CODES = {problem.status: code for code, problem in reversed(CATALOGUE.items())}
 
 
-def responses(path: str, *statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The errors of a route, for OpenAPI: their schema, and what each looks like."""
-    return {status: _documented(path, CODES[status]) for status in statuses}
-
-
-def _documented(path: str, code: str) -> dict[str, Any]:
-    title = CATALOGUE[code].title
-    example = orjson.loads(content(code, title, path, "5e0c6d9a1f0b4c7e8a3d2b1f6c5e4d3a"))
-    described = {"schema": {"$ref": "#/components/schemas/ProblemDetails"}, "examples": {code: {"value": example}}}
-    return {"description": title, "content": {MEDIA_TYPE: described}}
-
-
 def address(code: str, root_path: str = "") -> str:
     """Where a code is explained: the `type` of its problems."""
     return f"{root_path}/problems/{code}"

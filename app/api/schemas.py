@@ -4,7 +4,7 @@ Columns arrive as the arrays that `app.wire` made, so pydantic looks at their na
 in OpenAPI, and the batch checks their numbers.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from types import GenericAlias, NoneType
@@ -27,8 +27,8 @@ MAX_LIST_OPTION = 100_000
 NUMBER: dict[str, Any] = {"type": "number"}
 INTEGER: dict[str, Any] = {"type": "integer"}
 BOOLEAN: dict[str, Any] = {"type": "boolean"}
-KEY: dict[str, Any] = {"anyOf": [INTEGER, {"type": "string"}]}
-LABEL: dict[str, Any] = {"anyOf": [INTEGER, BOOLEAN, {"type": "string"}]}
+KEY: dict[str, Any] = {"type": ["integer", "string"]}
+LABEL: dict[str, Any] = {"type": ["integer", "boolean", "string"]}
 
 COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
     "labels": (
@@ -101,11 +101,10 @@ def request_model(task: Task) -> type[BaseModel]:
             "Resample rows for the intervals of calibration errors, for which no formula is known: those of the whole "
             "batch, not of `slices`. More than some seconds of work is refused; the error says how many resamples fit."
         )
-        plan = Annotated[object, WithJsonSchema(BootstrapRequest.model_json_schema())]
+        plan = Annotated[object, WithJsonSchema(BootstrapRequest.model_json_schema() | {"title": "Bootstrap"})]
         definitions["bootstrap"] = (plan, Field(default_factory=NoneType, description=text))
     definitions["include"] = (sections, Field((), description="Further sections of the answer."))
-    exclusive: dict[str, Any] = {"allOf": [_exactly_one(names) for names in (task.truths, task.predictions) if names]}
-    config = ConfigDict(extra="forbid", strict=True, json_schema_extra=exclusive)
+    config = ConfigDict(extra="forbid", strict=True, json_schema_extra=exactly_one(task.truths, task.predictions))
     return create_model(f"{task.name.capitalize()}Request", __config__=config, __doc__=task.summary, **definitions)
 
 
@@ -175,9 +174,16 @@ def _shape(task: Task, name: str) -> str:
     return {"multilabel": "(n, l)", "tokens": "one list a document"}.get(task.name, "(n, k)")
 
 
-def _exactly_one(names: tuple[str, ...]) -> dict[str, Any]:
-    choices = [{"required": [name]} for name in names]
-    return choices[0] if len(choices) == 1 else {"oneOf": choices}
+def exactly_one(*groups: tuple[str, ...]) -> Callable[[dict[str, Any]], None]:
+    """A change to a schema of OpenAPI: of each group of fields exactly one is required."""
+
+    def require(schema: dict[str, Any]) -> None:
+        alone = [name for names in groups for name in names if len(names) == 1]
+        several = [{"oneOf": [{"required": [name]} for name in names]} for names in groups if len(names) > 1]
+        schema |= {"required": [*schema.get("required", ()), *alone]} if alone else {}
+        schema |= {"allOf": several} if several else {}
+
+    return require
 
 
 def choice_errors(choices: Iterable[tuple[str, ...]], values: Mapping[str, Any]) -> Iterator[FieldError]:

@@ -8,10 +8,11 @@ from fastapi import APIRouter
 from app import service
 from app.api.application import BareRoute
 from app.api.calibrate_schemas import CalibrateAnswer, calibrate_request
+from app.api.contract import texts
 from app.api.resources import DEFAULTS
 from app.api.routes.json_route import add_json_route
 from app.api.validation import json_fields
-from app.core.tasks import TASKS, TaskName
+from app.core.tasks import TaskName
 
 router = APIRouter(tags=["calibrate"], route_class=BareRoute)
 
@@ -37,7 +38,7 @@ for _task in service.CALIBRATED:
         _calibrated,
         CalibrateAnswer,
         operation_id=f"calibrate_{_task}",
-        summary=f"Calibrate {_task}",
-        description=f"Fits a temperature, or what `method` says, to what was observed. {TASKS[_task].summary}",
-        response_description="What was fitted, and what it gains.",
+        summary=texts.SUMMARIES["calibrate"][_task],
+        description=f"{texts.fields_of(_task)} `method` says what is fitted.",
+        response_description=texts.ANSWERS["calibrate"],
     )

@@ -8,10 +8,11 @@ from fastapi import APIRouter
 from app import service
 from app.api.application import BareRoute
 from app.api.compare_schemas import CompareAnswer, compare_request
+from app.api.contract import texts
 from app.api.resources import DEFAULTS
 from app.api.routes.json_route import add_json_route
 from app.api.validation import json_fields
-from app.core.tasks import TASKS, TaskName
+from app.core.tasks import TaskName
 
 router = APIRouter(tags=["compare"], route_class=BareRoute)
 
@@ -37,7 +38,7 @@ for _task in service.COMPARED:
         _compared,
         CompareAnswer,
         operation_id=f"compare_{_task}",
-        summary=f"Compare {_task}",
-        description=f"Candidates on the same rows, paired. {TASKS[_task].summary}",
-        response_description="The scores of all, and the differences.",
+        summary=texts.SUMMARIES["compare"][_task],
+        description=f"{texts.fields_of(_task)} Each candidate holds one prediction for the same rows.",
+        response_description=texts.ANSWERS["compare"],
     )

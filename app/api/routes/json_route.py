@@ -7,7 +7,6 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from app.api import problems
 from app.api.accept import Accepted
 from app.api.attended import Check, attended
 from app.api.bodies import whole_body
@@ -44,7 +43,6 @@ def add_json_route(
         answer,
         methods=["POST"],
         response_model=model,
-        responses=problems.responses(path, 400, 406, 408, 413, 415, 422, 431, 500, 503),
         **texts,  # type: ignore[arg-type]
     )
 

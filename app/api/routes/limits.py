@@ -2,21 +2,19 @@
 
 from fastapi import APIRouter, Request
 
-from app.api import problems
 from app.api.answers import LimitsAnswer, MediaTypeLimit
 from app.api.application import BareRoute
 from app.api.formats import FORMATS, limits_of
 from app.api.resources import resources_of
 from app.wire.compression import ENCODINGS, MAX_WINDOW
 
-router = APIRouter(tags=["limits"], route_class=BareRoute)
+router = APIRouter(tags=["catalogue"], route_class=BareRoute)
 
 
 @router.get(
     "/v1/limits",
     operation_id="limits",
     summary="What a request may hold",
-    responses=problems.responses("/v1/limits", 500),
 )
 async def limits(request: Request) -> LimitsAnswer:
     """Bytes, rows and columns beyond which a request is answered 413, and the formats and encodings that are read."""

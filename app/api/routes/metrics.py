@@ -2,7 +2,6 @@
 
 from fastapi import APIRouter, Request
 
-from app.api import problems
 from app.api.answers import MetricCatalogue, MetricEntry
 from app.api.application import BareRoute
 from app.core.registry import METRICS
@@ -13,14 +12,13 @@ UNCERTAINTY = (
     "there are independent units."
 )
 
-router = APIRouter(tags=["metrics"], route_class=BareRoute)
+router = APIRouter(tags=["catalogue"], route_class=BareRoute)
 
 
 @router.get(
     "/v1/metrics",
     operation_id="metrics",
     summary="Every metric, explained",
-    responses=problems.responses("/v1/metrics", 500),
 )
 async def catalogue(_: Request) -> MetricCatalogue:
     """Name, tasks, unit, formula, direction, whether parts of a batch add up to it, and a reference."""

@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from starlette.responses import Response
 
-from app.api import problems
 from app.api.answers import Health
 from app.api.application import BareRoute
 from app.api.resources import resources_of
@@ -21,7 +20,7 @@ async def health(_: Request) -> Health:
     return Health(status="alive")
 
 
-@router.get("/readyz", operation_id="readiness", summary="Has it room?", responses=problems.responses("/readyz", 503))
+@router.get("/readyz", operation_id="readiness", summary="Has it room?")
 async def readiness(request: Request) -> Health:
     """200 if one more request of any kind would find a thread or a place in the queue, and room for its body."""
     if not resources_of(request).load.has_room:

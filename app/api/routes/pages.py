@@ -1,5 +1,6 @@
 """For people with a browser: documentation, error codes, the icon. Nothing loads from another host."""
 
+import asyncio
 from functools import cache
 from mimetypes import guess_type
 
@@ -10,7 +11,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app import web
 from app.api.application import BareRoute
+from app.api.contract import samples
+from app.api.formats import FORMATS
 from app.api.problems import CATALOGUE
+from app.core.tasks import TASKS
 
 CACHED = {"cache-control": "public, max-age=3600"}
 
@@ -40,10 +44,22 @@ async def asset(request: Request) -> Response:
     return Response(_assets()[name], media_type=guess_type(name)[0], headers=CACHED)
 
 
+@router.get("/docs/samples/{name}")
+async def sample(request: Request) -> Response:
+    """The rows of an example, as a file to try."""
+    name = request.path_params["name"]
+    task, _, suffix = name.partition(".")
+    content = samples.sample(task, samples.FORMATS.get(suffix, "")) if task in TASKS else None
+    if content is None:
+        raise HTTPException(404)
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type=FORMATS[samples.FORMATS[suffix]].media_type, headers=headers)
+
+
 @router.get("/openapi.json")
 async def openapi(request: Request) -> Response:
     """The contract, for machines; paths are relative to where it is served, or to the path prefix if there is one."""
-    document = request.app.openapi()
+    document = await asyncio.to_thread(request.app.openapi)  # the first time, all examples are asked
     if prefix := request.scope["root_path"]:
         document = {**document, "servers": [{"url": prefix}]}
     return Response(orjson.dumps(document), media_type="application/json")

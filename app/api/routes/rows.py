@@ -3,19 +3,19 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.api import problems
 from app.api.accept import Accepted
 from app.api.answers import ScoreAnswer
 from app.api.application import BareRoute
 from app.api.attended import Check, attended
 from app.api.bodies import spooled, while_arriving
+from app.api.contract import texts
 from app.api.formats import limits_of
 from app.api.resources import resources_of
 from app.api.scoring import Rows, announced, scored_rows
 from app.core.tasks import TASKS, Task
 from app.wire.sources import Source
 
-router = APIRouter(tags=["score"], route_class=BareRoute)
+router = APIRouter(tags=["rows"], route_class=BareRoute)
 
 
 def _add_route(task: Task) -> None:
@@ -34,11 +34,10 @@ def _add_route(task: Task) -> None:
         score_rows,
         methods=["POST"],
         operation_id=f"score_{task.name}_rows",
-        summary=f"Score {task.name} rows",
-        description=task.summary,
+        summary=texts.SUMMARIES["rows"][task.name],
+        description=f"{texts.fields_of(task.name)} {texts.samples_of(task.name)}",
         response_model=ScoreAnswer,
-        response_description="The scores.",
-        responses=problems.responses(path, 400, 406, 408, 413, 415, 422, 431, 500, 503),
+        response_description=f"{texts.ANSWERS['rows']} {texts.AS_ARROW}",
     )
 
 

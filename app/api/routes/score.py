@@ -10,12 +10,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app import service
-from app.api import problems
 from app.api.accept import Accepted
 from app.api.answers import ScoreAnswer
 from app.api.application import BareRoute
 from app.api.attended import Check, attended
 from app.api.bodies import spooled, whole_body
+from app.api.contract import texts
 from app.api.media import check_json, encoding_of
 from app.api.query import refuse_query
 from app.api.resources import DEFAULTS, Resources, resources_of
@@ -60,11 +60,10 @@ def _add_route(task: Task) -> None:
         score,
         methods=["POST"],
         operation_id=f"score_{task.name}",
-        summary=f"Score {task.name}",
-        description=task.summary,
+        summary=texts.SUMMARIES["score"][task.name],
+        description=texts.fields_of(task.name),
         response_model=ScoreAnswer,
-        response_description="The scores.",
-        responses=problems.responses(path, 400, 406, 408, 413, 415, 422, 431, 500, 503),
+        response_description=f"{texts.ANSWERS['score']} {texts.AS_ARROW}",
     )
 
 

@@ -1,4 +1,4 @@
-"""Requests to try, by task and name; `app.api.openapi` asks the service for their answers."""
+"""Requests to try, by task and name; `app.api.openapi` asks the routes for their answers."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,9 @@ class Example:
     summary: str
     body: dict[str, Any]
 
+
+REFUSED: dict[str, Any] = {"labels": [2, 0], "probabilities": [0.75, 0.5]}
+"""A body for `binary` that is refused: a label is neither 0 nor 1."""
 
 WORKED_ROWS = [[0.25, 0.25, 0.25, 0.25], [0.01, 0.01, 0.01, 0.96]]
 
@@ -36,10 +39,6 @@ EXAMPLES: dict[TaskName, dict[str, Example]] = {
             "A certain miss: the loss is infinite, the other metrics stand",
             {"labels": [1, 0], "probabilities": [0.0, 0.5]},
         ),
-        "refused": Example(
-            "A label that is neither 0 nor 1 is refused",
-            {"labels": [2, 0], "probabilities": [0.75, 0.5]},
-        ),
     },
     "multiclass": {
         "worked_example": Example(
@@ -60,16 +59,11 @@ EXAMPLES: dict[TaskName, dict[str, Example]] = {
                 "include": ["per_sample"],
             },
         ),
-        "refused": Example("A probability above 1 is refused", {"labels": [0], "probabilities": [[1.5, -0.5]]}),
     },
     "multilabel": {
         "logits": Example(
             "Two labels that may hold at once",
             {"labels": [[1, 0], [0, 1]], "logits": [[2, -1], [0.5, 0]]},
-        ),
-        "refused": Example(
-            "Rows of uneven length are refused",
-            {"labels": [[1, 0], [0]], "logits": [[2, -1], [0.5, 0]]},
         ),
     },
     "distributions": {
@@ -80,10 +74,6 @@ EXAMPLES: dict[TaskName, dict[str, Example]] = {
                 "probabilities": [[0.25, 0.25, 0.5], [0.1, 0.6, 0.3]],
             },
         ),
-        "refused": Example(
-            "Without the true distribution nothing can be scored",
-            {"probabilities": [[0.25, 0.75]]},
-        ),
     },
     "tokens": {
         "two_documents": Example(
@@ -93,10 +83,6 @@ EXAMPLES: dict[TaskName, dict[str, Example]] = {
                 "n_bytes": [12, 21],
                 "n_words": [3, 4],
             },
-        ),
-        "refused": Example(
-            "The logarithm of a probability is at most 0",
-            {"log_probabilities": [[-0.1, 0.1]]},
         ),
     },
 }
@@ -117,7 +103,6 @@ COMPARE_EXAMPLES: dict[TaskName, dict[str, Example]] = {
             "A difference of at most half a bit does not matter, and rows of one cluster are dependent",
             {**_TWO_MODELS, "margin": 0.5, "unit": "bits", "cluster_id": ["u1", "u1", "u2", "u3", "u3", "u4"]},
         ),
-        "refused": Example("The baseline must be a candidate", {**_TWO_MODELS, "baseline": "yesterday"}),
     },
     "multiclass": {
         "three_models": Example(
@@ -146,16 +131,6 @@ COMPARE_EXAMPLES: dict[TaskName, dict[str, Example]] = {
                 "n_bytes": [12, 9, 4],
             },
         ),
-        "refused": Example(
-            "Documents must have the same tokens for all",
-            {
-                "candidates": {
-                    "a": {"log_probabilities": [[-0.5, -1.25], [-0.75]]},
-                    "b": {"log_probabilities": [[-0.5, -1.25], [-0.75, -0.25]]},
-                },
-                "baseline": "a",
-            },
-        ),
     },
 }
 
@@ -175,7 +150,6 @@ CALIBRATE_EXAMPLES: dict[TaskName, dict[str, Example]] = {
             "An isotonic fit holds ends for certain: on rows it has not seen its loss is infinite",
             {**_OVERCONFIDENT, "method": "isotonic"},
         ),
-        "refused": Example("What a fit has no use for is refused", {**_OVERCONFIDENT, "epsilon": 1e-6}),
     },
     "multiclass": {
         "overconfident": Example(

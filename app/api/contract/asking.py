@@ -1,0 +1,77 @@
+"""Requests to the routes in this process, for examples: the way of every request, but for the log and the counters."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from starlette.types import Message, Scope
+
+from app.api import problems
+from app.api.load import Load
+from app.api.resources import DEFAULTS, Resources
+from app.api.telemetry import Exchange, Telemetry
+
+REQUEST_ID = "5e0c6d9a1f0b4c7e8a3d2b1f6c5e4d3a"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request by POST, without options in a query."""
+
+    path: str
+    media_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer to a request."""
+
+    status: int
+    body: bytes
+
+
+def answers(app: FastAPI, requests: Iterable[Asked]) -> list[Answered]:
+    """What the routes of an application answer with default settings; in a thread, for an event loop may run here."""
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(asyncio.run, _all(app, list(requests))).result()
+
+
+async def _all(app: FastAPI, requests: Sequence[Asked]) -> list[Answered]:
+    with Load(DEFAULTS) as load:
+        app.state.resources = Resources(DEFAULTS, load, Telemetry())
+        return [await _one(app, request) for request in requests]
+
+
+async def _one(app: FastAPI, request: Asked) -> Answered:
+    sent: list[Message] = []
+    received = iter([{"type": "http.request", "body": request.body}])
+
+    async def receive() -> Message:
+        return next(received, None) or await asyncio.get_running_loop().create_future()
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = _scope(app, request)
+    try:
+        await app.router(scope, receive, send)
+    except Exception as error:  # noqa: BLE001 as every request's: each becomes a problem
+        await problems.answer(scope, error)(scope, receive, send)
+    return Answered(sent[0]["status"], b"".join(message.get("body", b"") for message in sent))
+
+
+def _scope(app: FastAPI, request: Asked) -> Scope:
+    headers = {"content-type": request.media_type, "content-length": str(len(request.body))}
+    return {
+        "type": "http",
+        "method": "POST",
+        "path": request.path,
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "app": app,
+        "state": {"exchange": Exchange(REQUEST_ID, "POST")},
+    }

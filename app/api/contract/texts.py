@@ -1,0 +1,81 @@
+"""The texts of the document: what each operation gives, and what its groups hold."""
+
+from app.api.contract import samples
+from app.api.problems import CATALOGUE
+from app.core.tasks import TASKS, TaskName
+
+DESCRIPTION = (
+    "Scores predicted probabilities: cross-entropy and its relatives, with standard errors.\n\n"
+    "Everything optional may be left out or `null`, and unknown fields are refused. Every answer carries "
+    "`X-Request-ID`. An error is `application/problem+json` (RFC 9457); each code has a page."
+)
+TAGS = {
+    "score": "Predictions against what was observed, as columns of one JSON object.",
+    "rows": "The same scores of rows in a file or a stream: CSV, NDJSON, Parquet, Arrow, npz; options in the query.",
+    "compare": "Candidates on the same rows, paired, with a verdict that a release can be gated on.",
+    "calibrate": "A fit that mends predicted probabilities, and what it gains on rows it has not seen.",
+    "catalogue": "What the service computes, and how much a request may hold.",
+    "operations": "For those who run the service: probes, and counters for Prometheus.",
+}
+SUMMARIES: dict[str, dict[TaskName, str]] = {
+    "score": {
+        "binary": "Log loss, Brier score and calibration of yes/no predictions",
+        "multiclass": "Log loss, Brier score and calibration of predictions over classes",
+        "multilabel": "Log loss and Brier score of labels that may hold at once",
+        "distributions": "Cross-entropy and divergences between two distributions a row",
+        "tokens": "Perplexity and bits per byte of a language model",
+    },
+    "rows": {
+        "binary": "The scores of yes/no predictions in a file or a stream",
+        "multiclass": "The scores of predictions over classes in a file or a stream",
+        "multilabel": "The scores of labels that may hold at once, in a file or a stream",
+        "distributions": "Divergences between the distributions in a file or a stream",
+        "tokens": "Perplexity of the documents in a file or a stream",
+    },
+    "compare": {
+        "binary": "Whether another yes/no model is better, paired by row",
+        "multiclass": "Whether another model over classes is better, paired by row",
+        "multilabel": "Whether another model of several labels is better, paired by row",
+        "distributions": "Whether another predicted distribution is nearer, paired by row",
+        "tokens": "Whether another language model is better, paired by document",
+    },
+    "calibrate": {
+        "binary": "The temperature, line or steps that mend yes/no predictions",
+        "multiclass": "The temperature that mends predictions over classes",
+    },
+}
+ANSWERS = {
+    "score": "The scores.",
+    "rows": "The scores.",
+    "compare": "The verdicts, and the scores of all candidates.",
+    "calibrate": "What was fitted, and what it gains.",
+}
+AS_ARROW = (
+    "With the header `Accept: application/vnd.apache.arrow.stream` and `per_sample` in `include`, the losses of rows "
+    "instead, as an Arrow stream."
+)
+
+
+def fields_of(task: TaskName) -> str:
+    """The rows of a task, and which fields carry them."""
+    found = TASKS[task]
+    parts = [_one_of(names) for names in (found.truths, found.predictions) if names]
+    return f"{found.summary} Sent are {' and '.join(parts)}."
+
+
+def samples_of(task: TaskName) -> str:
+    """Links to the rows of the first example as files."""
+    names = [name for name in samples.WRITERS if samples.sample(task, name) is not None]
+    links = [f"[{name}](docs/samples/{task}.{samples.SUFFIXES[name]})" for name in names]
+    return f"Files to try: {', '.join(links)}."
+
+
+def _one_of(names: tuple[str, ...]) -> str:
+    quoted = [f"`{name}`" for name in names]
+    return quoted[0] if len(quoted) == 1 else f"exactly one of {', '.join(quoted)}"
+
+
+def errors() -> str:
+    """The text of the one answer that stands for all errors, with a link to the page of each."""
+    links = [f"{entry.status} [{code}](problems/{code})" for code, entry in CATALOGUE.items()]
+    return f"An error, by status and code: {', '.join(links)}."
