@@ -285,11 +285,9 @@ def test_a_body_is_described_field_by_field(task: Any) -> None:
     assert schema["properties"].keys() <= scoring.keys() | own
     assert schema["properties"]["method"]["description"].endswith("Default: `temperature`.")
     assert schema["properties"]["n_folds"] == {
-        "default": 5,
-        "description": "Folds of the cross-fitted gain.",
+        "description": "Folds of the cross-fitted gain. Default: `5`.",
         "maximum": MAX_FOLDS,
         "minimum": 2,
-        "title": "N Folds",
         "type": "integer",
     }
     assert all(field["description"] for field in schema["properties"].values())
