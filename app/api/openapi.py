@@ -33,6 +33,7 @@ from app.api.media import JSON
 from app.api.query import query_names
 from app.api.routes import ROUTERS
 from app.core.tasks import TaskName
+from app.wire.writers import WRITERS
 
 DOCUMENT = Path(__file__).parents[2] / "openapi" / "openapi.json"
 SIGNIFICANT_DIGITS = 12
@@ -173,7 +174,7 @@ def _describe_json(operation: dict[str, Any], noun: str, task: TaskName) -> None
 
 def _describe_rows(operation: dict[str, Any], task: TaskName, options: list[dict[str, str]]) -> None:
     content: dict[str, Any] = {}
-    for format_ in samples.WRITERS:
+    for format_ in WRITERS:
         rows = samples.sample(task, format_)
         if rows is not None:
             is_text = format_ in samples.TEXTS

@@ -3,6 +3,7 @@
 from app.api.contract import samples
 from app.api.problems import CATALOGUE
 from app.core.tasks import TASKS, TaskName
+from app.wire.writers import WRITERS
 
 DESCRIPTION = (
     "Scores predicted probabilities: cross-entropy and its relatives, with standard errors.\n\n"
@@ -65,7 +66,7 @@ def fields_of(task: TaskName) -> str:
 
 def samples_of(task: TaskName) -> str:
     """Links to the rows of the first example as files."""
-    names = [name for name in samples.WRITERS if samples.sample(task, name) is not None]
+    names = [name for name in WRITERS if samples.sample(task, name) is not None]
     links = [f"[{name}](docs/samples/{task}.{samples.SUFFIXES[name]})" for name in names]
     return f"Files to try: {', '.join(links)}."
 
