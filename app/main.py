@@ -35,11 +35,11 @@ def create_app(settings: Settings | None = None) -> Application:
     app = Application(
         telemetry,
         settings.body_timeout_seconds,
+        settings.root_path,
         version=__version__,
         lifespan=lifespan,
         openapi_url=None,
         redirect_slashes=False,
-        root_path=settings.root_path,
     )
     app.openapi = openapi.document  # type: ignore[method-assign]
     for router in ROUTERS:

@@ -21,15 +21,18 @@ class Application(FastAPI):
     FastAPI's own layers catch errors, trace and keep open what dependencies opened; nothing here is left for them.
     """
 
-    def __init__(self, telemetry: Telemetry, linger_seconds: float, **settings: Any) -> None:
+    def __init__(self, telemetry: Telemetry, linger_seconds: float, prefix: str, **settings: Any) -> None:
         self.telemetry = telemetry
         self._linger_seconds = linger_seconds
+        self._prefix = prefix
         super().__init__(**settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; the path prefix alone, without a slash after it, is the front page too."""
-        if self.root_path and scope.get("path") == self.root_path:
-            scope = {**scope, "path": f"{self.root_path}/"}
+        """Answer a request; the path prefix is no part of what is asked for, and may be there or not."""
+        if self._prefix and scope["type"] == "http":
+            # A front page needs its slash, or what it leads to would be beside it and not below.
+            path = scope["path"] if scope["path"] != self._prefix else f"{self._prefix}/"
+            scope = {**scope, "root_path": self._prefix, "path": path}
         await super().__call__(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
