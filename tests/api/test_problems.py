@@ -1,3 +1,5 @@
+import importlib
+import pkgutil
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
@@ -8,10 +10,13 @@ import orjson
 import pytest
 from structlog.typing import EventDict
 
+import app
 from app import service
 from app.api.media import ROWS_TYPES
-from app.api.problems import CATALOGUE, MAX_PROBLEM_BYTES, MEDIA_TYPE, content
+from app.api.problems import CATALOGUE, MAX_PROBLEM_BYTES, MEDIA_TYPE, answer, content
+from app.api.telemetry import Exchange
 from app.core.tasks import TASKS
+from app.errors import StateMismatch, SurprisalError
 from app.settings import Settings
 from tests.api.clients import client_of
 
@@ -430,3 +435,35 @@ async def test_long_names_make_short_errors(name: str, client: httpx.AsyncClient
             assert error["pointer"].startswith(start)
             assert len(error["pointer"]) <= len(start) + 80 + len("/1")
             assert len(error["detail"]) <= 200
+
+
+def every_error() -> set[type[SurprisalError]]:
+    """The whole tree, wherever a part of it stands."""
+    for module in pkgutil.walk_packages(app.__path__, "app."):
+        if module.name != "app.__main__":
+            importlib.import_module(module.name)
+    found, new = set(), {SurprisalError}
+    while new:
+        found |= new
+        new = {child for parent in new for child in parent.__subclasses__()} - found
+    return found
+
+
+async def test_every_error_has_an_answer_and_a_page(client: httpx.AsyncClient) -> None:
+    errors = every_error()
+    assert len(errors) >= 9
+    for kind in errors:
+        error = kind.__new__(kind)
+        error.detail, error.headers, error.errors, error.n_errors = "the inside", {}, (), 0  # type: ignore[attr-defined]
+        exchange = Exchange("abc", "POST")
+        answered = answer({"path": SCORE, "state": {"exchange": exchange}}, error)
+        problem = orjson.loads(bytes(answered.body))
+        assert problem["code"] == exchange.code == kind.code in CATALOGUE
+        assert problem["status"] == answered.status_code == CATALOGUE[kind.code].status
+        assert ("inside" in problem["detail"]) == (answered.status_code != 500)
+        assert (await client.get(problem["type"])).status_code == 200
+
+
+def test_the_statuses_are_those_of_the_contract() -> None:
+    assert CATALOGUE[StateMismatch.code].status == 409
+    assert {code for code, problem in CATALOGUE.items() if problem.status >= 500} == {"internal", "unavailable"}
