@@ -18,6 +18,7 @@ from app.api.resources import resources_of
 from app.api.spool import Spool
 from app.errors import SurprisalError, TooLarge
 from app.settings import Settings
+from app.wire.limits import Limits
 from app.wire.sources import Pieces, Source
 
 Result = TypeVar("Result")
@@ -31,8 +32,11 @@ FILE_BYTES = 2**20
 
 
 @asynccontextmanager
-async def whole_body(request: Request) -> AsyncIterator[bytearray]:
+async def whole_body(request: Request, advice: str) -> AsyncIterator[bytearray]:
     """The body in memory, which the budget for bodies pays for as long as it is used.
+
+    Args:
+        advice: What the sender of a body that is too large can do.
 
     Raises:
         TooLarge: It holds more than `max_body_bytes`.
@@ -41,38 +45,38 @@ async def whole_body(request: Request) -> AsyncIterator[bytearray]:
     """
     resources = resources_of(request)
     with Hold(resources.load.memory) as memory:
-        yield await _read(request, resources.settings, memory)
+        yield await _read(request, resources.settings, memory, advice)
 
 
-async def _read(request: Request, settings: Settings, memory: Hold) -> bytearray:
-    _check_declared(request, settings.max_body_bytes)
+async def _read(request: Request, settings: Settings, memory: Hold, advice: str) -> bytearray:
+    _check_declared(request, settings.max_body_bytes, advice)
     body = bytearray()
     try:
         async with asyncio.timeout(settings.body_timeout_seconds):
             async for chunk in request.stream():
                 memory.take(len(chunk))
                 body += chunk
-                _check_size(len(body), settings.max_body_bytes)
+                _check_size(len(body), settings.max_body_bytes, advice)
     except TimeoutError as error:
         raise _too_slow(settings.body_timeout_seconds) from error
     return body
 
 
 @asynccontextmanager
-async def spooled(request: Request, max_bytes: int) -> AsyncIterator[BinaryIO]:
+async def spooled(request: Request, limits: Limits) -> AsyncIterator[BinaryIO]:
     """The body as a file to move about in, held in memory while it is small; no thread waits for it.
 
     Raises:
-        TooLarge: It holds more than `max_bytes`.
+        TooLarge: It holds more than its limits allow.
         Unavailable: The budget for memory or for files is spent.
         HTTPException: 408, it came too slowly.
     """
-    _check_declared(request, max_bytes)
+    _check_declared(request, limits.max_decoded_bytes, limits.advice)
     resources = resources_of(request)
     seconds = resources.settings.spool_timeout_seconds
     with Hold(resources.load.memory) as memory, Hold(resources.load.files) as files, Spool() as spool:
         try:
-            async with asyncio.timeout(seconds), aclosing(_pieces(request, max_bytes)) as pieces:
+            async with asyncio.timeout(seconds), aclosing(_pieces(request, limits)) as pieces:
                 await _store(pieces, spool, memory, files)
         except TimeoutError as error:
             raise _too_slow(seconds) from error
@@ -105,20 +109,20 @@ async def _flush(late: bytearray, spool: Spool, memory: Hold) -> None:
     memory.give_back()
 
 
-async def while_arriving(request: Request, max_bytes: int, work: Callable[[Check, Source], Result]) -> Result:
+async def while_arriving(request: Request, limits: Limits, work: Callable[[Check, Source], Result]) -> Result:
     """What a thread makes of a body that it reads while it arrives, or at once if all of it is there.
 
     The thread gets what ends the body before its time as an error: the client leaves, is too slow, sends too much, or
     the server ends. The body is read no further than the thread needs it.
 
     Raises:
-        TooLarge: It is said to hold more than `max_bytes`.
+        TooLarge: It is said to hold more than its limits allow.
         Unavailable: There is no room for its start in memory, or no thread for it.
         HTTPException: 408, it came too slowly.
     """
-    _check_declared(request, max_bytes)
+    _check_declared(request, limits.max_decoded_bytes, limits.advice)
     load = resources_of(request).load
-    async with aclosing(_pieces(request, max_bytes)) as pieces:
+    async with aclosing(_pieces(request, limits)) as pieces:
         with Hold(load.memory) as memory:
             start, is_whole = await _start(pieces, memory)
             if is_whole:
@@ -170,7 +174,7 @@ async def _feed(request: Request, pieces: AsyncIterator[bytes], pipe: Pipe) -> N
         raise
 
 
-async def _pieces(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
+async def _pieces(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
     """The pieces of a body, as long as it arrives fast enough.
 
     A client has `body_timeout_seconds` in hand. What it is waited for is taken from that, what it sends is added to it,
@@ -178,7 +182,7 @@ async def _pieces(request: Request, max_bytes: int) -> AsyncGenerator[bytes, Non
     held by one rule, and what the reader of the pieces takes its time for costs the client nothing.
 
     Raises:
-        TooLarge: There are more than `max_bytes`.
+        TooLarge: There are more than its limits allow.
         HTTPException: 408, the client is too slow.
         ClientDisconnect: It has left.
     """
@@ -195,7 +199,7 @@ async def _pieces(request: Request, max_bytes: int) -> AsyncGenerator[bytes, Non
             if not piece:
                 return
             n_bytes += len(piece)
-            _check_size(n_bytes, max_bytes)
+            _check_size(n_bytes, limits.max_decoded_bytes, limits.advice)
             earned = len(piece) / settings.min_bytes_per_second
             in_hand = min(settings.body_timeout_seconds, in_hand - (clock() - asked) + earned)
             yield piece
@@ -208,12 +212,12 @@ def _too_slow(seconds: float, bytes_per_second: int = 0) -> HTTPException:
     return HTTPException(408, f"the body must arrive within {seconds:g} seconds")
 
 
-def _check_declared(request: Request, max_bytes: int) -> None:
+def _check_declared(request: Request, max_bytes: int, advice: str) -> None:
     """Refuse a body whose declared length is too large before any of it is read."""
     declared = request.headers.get("content-length", "")
-    _check_size(int(declared) if declared.isdecimal() else 0, max_bytes)
+    _check_size(int(declared) if declared.isdecimal() else 0, max_bytes, advice)
 
 
-def _check_size(n_bytes: int, max_bytes: int) -> None:
+def _check_size(n_bytes: int, max_bytes: int, advice: str) -> None:
     if n_bytes > max_bytes:
-        raise TooLarge(f"the body must hold at most {max_bytes} bytes")
+        raise TooLarge(f"the body must hold at most {max_bytes} bytes; {advice}")

@@ -39,6 +39,14 @@ class Format:
         return self.parts is _json_parts
 
 
+ADVICE = {
+    "held": "rows as NDJSON, CSV, Arrow stream, Parquet or npz may take more, at this path with /rows after it",
+    "spooled": "rows as Arrow stream, NDJSON or CSV may take more",
+    "streamed": "send the rows in several requests",
+}
+"""What the sender of a body that is too large can do, by how the body arrives."""
+
+
 def limits_of(format_: Format, settings: Settings) -> Limits:
     """The bounds on a body of a format."""
     most = {
@@ -47,6 +55,7 @@ def limits_of(format_: Format, settings: Settings) -> Limits:
         "streamed": settings.max_streamed_bytes,
     }
     return Limits(
+        advice=ADVICE[format_.arrival],
         max_decoded_bytes=most[format_.arrival],
         max_ratio=settings.max_ratio,
         max_part_bytes=settings.max_part_bytes,

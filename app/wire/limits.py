@@ -16,6 +16,7 @@ class Limits:
         max_part_bytes: Of what is in memory at once: a record batch, a page.
         max_columns: Of a table; a CSV table has one for each class.
         max_line_bytes: Of a row of text with its line end, for it takes several times that once it is read.
+        advice: What the sender of a body that is too large can do.
     """
 
     max_decoded_bytes: int
@@ -23,6 +24,7 @@ class Limits:
     max_part_bytes: int
     max_columns: int
     max_line_bytes: int = 8 * 2**20
+    advice: str = "send the rows in several requests"
 
 
 class Tally:
@@ -41,7 +43,8 @@ class Tally:
         self.encoded += encoded
         self.decoded += decoded
         if self.decoded > self._limits.max_decoded_bytes:
-            raise TooLarge(f"the decoded body must hold at most {self._limits.max_decoded_bytes} bytes")
+            rule = f"the decoded body must hold at most {self._limits.max_decoded_bytes} bytes"
+            raise TooLarge(f"{rule}; {self._limits.advice}")
         if self.decoded > max(self._limits.max_part_bytes, self._limits.max_ratio * self.encoded):
             rule = f"a body that becomes more than {self._limits.max_part_bytes} bytes must not become more than"
             raise TooLarge(f"{rule} {self._limits.max_ratio:g} times its size: send it without compression")

@@ -107,7 +107,7 @@ async def test_a_stream_may_be_no_longer_than_its_limit() -> None:
 async def test_an_error_while_a_body_arrives_ends_the_request(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(n_bytes: int, _: int) -> None:
+    def failing(n_bytes: int, *_: object) -> None:
         if n_bytes > 2 * START_BYTES:
             raise error
 

@@ -30,7 +30,7 @@ def add_json_route(
         refuse_encoding(request.headers)
         refuse_query(request.query_params)
         accepted, resources = Accepted(request), resources_of(request)
-        async with whole_body(request) as body:
+        async with whole_body(request, "send fewer rows at once") as body:
             # Even a small body may hold the work of many: always a thread.
             response, n_scored = await attended(
                 request, resources.load.whole, _answered, work, task, body, accepted, resources.settings

@@ -48,10 +48,10 @@ async def _scored(request: Request, rows: Rows, accepted: Accepted) -> tuple[Res
         content = scored_rows(rows, source, resources.settings, check)
         return accepted.answer(content), content["n_scored"]
 
-    max_bytes = limits_of(rows.format, resources.settings).max_decoded_bytes
+    limits = limits_of(rows.format, resources.settings)
     if rows.format.arrival == "streamed":
-        return await while_arriving(request, max_bytes, work)
-    async with spooled(request, max_bytes) as file:
+        return await while_arriving(request, limits, work)
+    async with spooled(request, limits) as file:
         return await attended(request, resources.load.whole, work, file)
 
 

@@ -16,6 +16,7 @@ from app.api.application import BareRoute
 from app.api.attended import Check, attended
 from app.api.bodies import spooled, whole_body
 from app.api.contract import texts
+from app.api.formats import ADVICE, FORMATS, limits_of
 from app.api.media import check_json, encoding_of
 from app.api.query import refuse_query
 from app.api.resources import DEFAULTS, Resources, resources_of
@@ -70,7 +71,7 @@ def _add_route(task: Task) -> None:
 async def _at_once(request: Request, task: TaskName, accepted: Accepted) -> Response:
     resources = resources_of(request)
     lane = resources.load.whole
-    async with whole_body(request) as whole:
+    async with whole_body(request, ADVICE["held"]) as whole:
         if not _is_short(whole):
             return _noted(request, *await attended(request, lane, _whole, whole, task, accepted, resources))
         fields = json_fields(whole, resources.settings)
@@ -113,7 +114,7 @@ async def _compressed(request: Request, task: TaskName, encoding: str, accepted:
         fields = decompressed_json(encoding, source, resources.settings, check)
         return _decoded(check, fields, task, accepted)
 
-    async with spooled(request, resources.settings.max_body_bytes) as file:
+    async with spooled(request, limits_of(FORMATS["json"], resources.settings)) as file:
         return await attended(request, resources.load.whole, work, file)
 
 
