@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.api import problems
 from app.api.application import Application
+from app.api.middleware import SECURITY_HEADERS
 from app.api.telemetry import Telemetry
 from app.settings import Settings
 
@@ -213,9 +214,10 @@ class BoundedProtocol(HttpToolsProtocol):
         content = problems.content(code, detail, "", request_id, further)
         head = (
             f"content-type: {problems.MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\n"
-            f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
+            f"x-request-id: {request_id}\r\nconnection: close\r\n"
         )
-        return STATUS_LINE[problems.CATALOGUE[code].status] + head.encode() + content
+        security = b"".join(b"%b: %b\r\n" % header for header in SECURITY_HEADERS)
+        return STATUS_LINE[problems.CATALOGUE[code].status] + head.encode() + security + b"\r\n" + content
 
     def _may_answer(self) -> bool:
         cycle = self.cycle

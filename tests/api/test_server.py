@@ -4,6 +4,7 @@ import http.client
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -45,9 +46,47 @@ def exchanged(server: Process, *parts: bytes) -> tuple[bytes, dict[str, Any]]:
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b"\r\ncontent-type: application/problem+json\r\n" in head
     assert b"\r\nconnection: close" in head
+    assert b"\r\nx-content-type-options: nosniff" in head
     problem: dict[str, Any] = json.loads(body)
     assert b"x-request-id: " + problem["request_id"].encode() in head
     return head.split(b"\r\n")[0], problem
+
+
+def logged(server: Process, request_id: str) -> dict[str, Any]:
+    """The line of a request in the log."""
+    while (line := server.wait_for("request"))["request_id"] != request_id:
+        pass
+    return line
+
+
+def counted(server: Process, code: str) -> float:
+    """How many requests the server refused with a code before the application heard of them."""
+    connection = server.connection()
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    found = re.findall(rf'surprisal_requests_total{{code="{code}",route="unmatched",status="\d+"}} (\S+)', text)
+    return float(found[0]) if found else 0.0
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "status"),
+    [
+        (b"\x16\x03\x01\x02", "malformed_request", 400),
+        (b"GET / HTTP/1.1\r\nx: " + b"a" * 100_000, "head_too_large", 431),
+        (b"GET / HTTP/1.1\r\n", "request_timeout", 408),
+        (b"CONNECT a:1 HTTP/1.1\r\n\r\n", "malformed_request", 400),
+    ],
+)
+def test_what_never_becomes_a_request_is_counted_and_logged(
+    sent: bytes, code: str, status: int, server: Process
+) -> None:
+    before = counted(server, code)
+    _, problem = exchanged(server, sent)
+    assert problem["code"] == code
+    line = logged(server, problem["request_id"])
+    assert (line["code"], line["status"], line["route"], line["level"]) == (code, status, "unmatched", "info")
+    assert counted(server, code) == before + 1
 
 
 def post(server: Process, body: Any, **headers: str) -> tuple[int, dict[str, Any]]:
