@@ -94,7 +94,7 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self._parse(data)
         except httptools.HttpParserError:
-            self._refuse("malformed_request", "what arrives must be a request in HTTP/1.1")
+            self._refuse("malformed_request", "the bytes must be a request in HTTP/1.1")
         self._head_bytes += self._n_read
         if self._head_bytes > MAX_HEAD_BYTES and not self._deadline.cancelled():
             self._refuse_head()

@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
 PREFIX = "SURPRISAL_"
+LONGEST_SECONDS = 86_400
+"""A day, beyond which a timeout is a slip: timers of the event loop hold no more than some weeks."""
 
 KUBERNETES = re.compile(
     r"SURPRISAL_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=.*"
@@ -39,75 +41,88 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
-    log_level: LogLevel = Field("info", description="Least severe log line written.")
+    log_level: LogLevel = Field("info", description="The least severe level that is logged.")
     root_path: str = Field(
         "",
-        description="Path under which a proxy serves all this, such as `/scoring`, whether the proxy takes it off or "
-        "not; links in answers and `servers` of the OpenAPI document begin with it.",
+        description="The path under which a proxy serves the service, such as `/scoring`, whether the proxy takes it "
+        "off or not. Links in answers and `servers` of the OpenAPI document begin with it.",
     )
     max_body_bytes: int = Field(
-        16 * 2**20, ge=1, description="Largest JSON body accepted, as sent and as decoded; beyond it 413."
+        16 * 2**20, ge=1, description="The largest JSON body, as sent and as decoded; beyond it 413."
     )
     max_buffered_bytes: int = Field(
-        256 * 2**20, ge=1, description="Request bodies held in memory at once, all together; beyond it 503."
+        256 * 2**20,
+        ge=1,
+        description="The most bytes of request bodies held in memory at once, all together; beyond it 503.",
     )
     max_spooled_bytes: int = Field(
-        2**30, ge=1, description="Largest npz or Parquet body, as sent and as decoded; beyond it 413."
+        2**30, ge=1, description="The largest npz or Parquet body, as sent and as decoded; beyond it 413."
     )
     max_filed_bytes: int = Field(
-        4 * 2**30, ge=1, description="Request bodies held in files at once, all together; beyond it 503."
+        4 * 2**30,
+        ge=1,
+        description="The most bytes of request bodies held in files at once, all together; beyond it 503.",
     )
     max_streamed_bytes: int = Field(
-        2**40, ge=1, description="Largest Arrow, NDJSON or CSV body, as sent and as decoded; beyond it 413."
+        2**40, ge=1, description="The largest Arrow, NDJSON or CSV body, as sent and as decoded; beyond it 413."
     )
     max_part_bytes: int = Field(
-        64 * 2**20, ge=2**16, description="Largest record batch or page of a body; beyond it 413."
+        64 * 2**20, ge=2**16, description="The largest record batch or page of a body; beyond it 413."
     )
     max_line_bytes: int = Field(
-        8 * 2**20, ge=2**10, description="Longest row of an NDJSON or CSV body, or header of CSV; beyond it 413."
+        8 * 2**20, ge=2**10, description="The longest row of an NDJSON or CSV body, or header of CSV; beyond it 413."
     )
     max_held_bytes: int = Field(
         64 * 2**20,
         ge=1,
-        description="What a body in parts may leave in memory where an answer needs all rows at once; beyond it 413.",
+        description="The most that a body in parts keeps in memory where an answer needs all rows; beyond it 413.",
     )
     max_ratio: float = Field(
         200.0,
         ge=1,
-        description="How many bytes a body may become for each one sent, once it is more than a part; beyond it 413.",
+        description="The most bytes that a body becomes for each one sent, once it is more than a part; beyond it 413.",
     )
-    max_rows: int = Field(10**9, ge=1, description="Rows of a request; beyond it 413.")
-    max_columns: int = Field(100_000, ge=1, description="Classes or labels of a prediction; beyond it 413.")
+    max_rows: int = Field(10**9, ge=1, description="The most rows of a request; beyond it 413.")
+    max_columns: int = Field(100_000, ge=1, description="The most classes or labels of a prediction; beyond it 413.")
     body_timeout_seconds: float = Field(
         30.0,
         gt=0,
-        description="How long a client may take to send a JSON body, or pause while it sends another; beyond it 408.",
+        le=LONGEST_SECONDS,
+        description="The time in which a JSON body must arrive, and the longest pause of another; beyond it 408.",
     )
     min_bytes_per_second: int = Field(
         1024,
         ge=1,
-        description="How fast a body that is not plain JSON must arrive, measured over `body_timeout_seconds`; below "
-        "it 408.",
+        description="The rate at which a body that is not plain JSON must arrive, measured over "
+        "`body_timeout_seconds`; below it 408.",
     )
     spool_timeout_seconds: float = Field(
         300.0,
         gt=0,
-        description="How long a client may take to send a body that is npz, Parquet or compressed JSON; beyond it 408.",
+        le=LONGEST_SECONDS,
+        description="The time in which a body that is npz, Parquet or compressed JSON must arrive; beyond it 408.",
     )
     head_timeout_seconds: float = Field(
-        10.0, gt=0, description="How long a client may take to send request line and headers; beyond it 408."
+        10.0,
+        gt=0,
+        le=LONGEST_SECONDS,
+        description="The time in which request line and headers must arrive; beyond it 408.",
     )
-    max_threads: int = Field(4, ge=1, description="Requests scored at once.")
+    max_threads: int = Field(4, ge=1, description="The most requests scored at once.")
     threads_per_request: int = Field(
-        2, ge=1, description="Threads that share the rows of an npz body of some hundred thousand."
+        2, ge=1, description="The threads that share the rows of an npz body of some hundred thousand."
     )
-    max_streams: int = Field(16, ge=1, description="Bodies scored at once while they arrive.")
+    max_streams: int = Field(16, ge=1, description="The most bodies scored at once while they arrive.")
     max_waiting: int = Field(
-        256, ge=0, description="Requests waiting to be scored, and again as many waiting as streams; beyond it 503."
+        256,
+        ge=0,
+        description="The most requests that wait to be scored, and again as many that wait as streams; beyond it 503.",
     )
-    queue_timeout_seconds: float = Field(30.0, gt=0, description="How long a request may wait; beyond it 503.")
+    queue_timeout_seconds: float = Field(
+        30.0, gt=0, le=LONGEST_SECONDS, description="The longest wait of a request; beyond it 503."
+    )
     drain_timeout_seconds: int = Field(
-        8, ge=0, description="How long requests in flight may go on after SIGTERM or Ctrl-C."
+        8, ge=0, description="The time that requests in flight have after SIGTERM or Ctrl-C."
     )
 
     @field_validator("root_path")

@@ -102,7 +102,13 @@ def test_settings_do_not_change() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("MAX_THREADS", "0"), ("BODY_TIMEOUT_SECONDS", "-1"), ("LOG_LEVEL", "loud"), ("MAX_WAITING", "many")],
+    [
+        ("MAX_THREADS", "0"),
+        ("BODY_TIMEOUT_SECONDS", "-1"),
+        ("SPOOL_TIMEOUT_SECONDS", "inf"),
+        ("LOG_LEVEL", "loud"),
+        ("MAX_WAITING", "many"),
+    ],
 )
 def test_a_wrong_value_stops_the_start(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"SURPRISAL_{name}", value)
@@ -120,4 +126,5 @@ def test_no_body_fits_that_the_room_for_all_cannot_hold(one: str, all_: str) -> 
 
 
 def test_every_setting_says_what_it_does() -> None:
+    assert all(field.description.startswith("The ") for field in Settings.model_fields.values() if field.description)
     assert all(field.description for field in Settings.model_fields.values())
