@@ -39,8 +39,8 @@ CATALOGUE = {
     "malformed_request": Problem(
         400,
         "The request cannot be read",
-        "The bytes that arrived are no request in HTTP/1.1: a bad request line, a bad header, or a broken chunk of a body. "
-        "`CONNECT` is refused too, for this service is no proxy.",
+        "The bytes that arrived are no request in HTTP/1.1: a bad request line, a bad header, or a broken chunk of a "
+        "body. `CONNECT` is refused too, for this service is no proxy.",
     ),
     "not_found": Problem(
         404,
