@@ -30,13 +30,26 @@ def examples() -> list[tuple[str, Any]]:
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     holders = [operation["requestBody"] for operation in operations if "requestBody" in operation]
     holders += [answer for operation in operations for answer in operation["responses"].values()]
-    contents = [holder.get("content", {}) for holder in holders]
-    bodies = [content["application/json"] for content in contents if "application/json" in content]
     return [
-        (body["schema"]["$ref"].rpartition("/")[2], example["value"])
-        for body in bodies
+        (name_of(body["schema"]), resolved(example, document)["value"])
+        for holder in holders
+        for media_type, body in resolved(holder, document)["content"].items()
+        if media_type == "application/json"
         for example in body.get("examples", {}).values()
     ]
+
+
+def name_of(reference: dict[str, str]) -> str:
+    return reference["$ref"].rpartition("/")[2]
+
+
+def resolved(item: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    """The component that an item points to, or the item itself."""
+    if "$ref" not in item:
+        return item
+    kind, name = item["$ref"].removeprefix("#/components/").split("/")
+    component: dict[str, Any] = document["components"][kind][name]
+    return component
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from generated import Client
 from generated.api.compare import compare_binary
-from generated.api.score import score_binary, score_binary_rows
+from generated.api.rows import score_binary_rows
+from generated.api.score import score_binary
 from generated.models import (
     BinaryCandidate,
     BinaryCompareRequest,
