@@ -13,7 +13,7 @@ from app.core.rows.elements import ElementRows
 from app.core.rows.tokens import TokenRows
 from app.core.segments import segment_sums
 from app.core.state import GroupSums, Moments
-from app.core.sums import ONE, UNIT_EXPONENT, NotFinite, exact_dot, exact_power_sums, exact_sum
+from app.core.sums import ONE, UNIT_EXPONENT, NotFinite, exact_dot, exact_power_sums, exact_sum, shifted
 from app.core.tables import (
     calibration,
     class_frequencies,
@@ -25,17 +25,14 @@ from app.core.tables import (
     times,
     weighted,
 )
+from app.core.weights import places_of
 from app.errors import InvalidInput
 
 # Once freed, glibc serves arrays of this size and less from memory it keeps: fresh pages for every temporary of every
 # block cost up to a third of the time of scoring.
 np.empty(1 << 20)
 
-Family: TypeAlias = Literal["loss", "score", "row", "n_bytes", "n_words"]
-
-
-Key: TypeAlias = tuple[int, int]
-"""Of a column and a denominator: the identities of both."""
+Family: TypeAlias = Literal["loss", "share", "score", "row", "n_bytes", "n_words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +42,9 @@ class Mean:
     Attributes:
         name: Its key in a state.
         numerator: Gives (n,) numbers of rows, before sample weights; None for all zeros.
-        family: What a row counts for, before sample weights: `loss` is its elements times its class weight (under
-            denominator `count` its elements, without any weight), `score` its elements, `row` is 1, `n_bytes` and
-            `n_words` its size in those.
+        family: What a row counts for, before sample weights: `share` is its elements times its class weight, `loss`
+            the same (under denominator `count` its elements, without any weight), `score` its elements, `row` is 1,
+            `n_bytes` and `n_words` its size in those.
     """
 
     name: str
@@ -55,11 +52,29 @@ class Mean:
     family: Family
 
 
+class _Identities:
+    """Numbers for arrays, equal where two names have one array; it keeps the arrays, so that none is taken for another.
+
+    None, which stands for a column of zeros or ones, has a number like any array.
+    """
+
+    def __init__(self) -> None:
+        self._arrays: list[Any] = []
+
+    def number(self, array: Any) -> int:
+        """The place of the array among those asked for so far."""
+        for place, known in enumerate(self._arrays):
+            if known is array:
+                return place
+        self._arrays.append(array)
+        return len(self._arrays) - 1
+
+
 class Chunk:
-    """Some scored rows of a batch.
+    """Some scored rows of a batch, of weights of one band.
 
     Attributes:
-        weight: (n,) their sample weights, None for ones.
+        weight: (n,) their sample weights, scaled to band 0; None for ones.
         columns: (n,) arrays by name: the numerators asked for, and what a row counts for.
         tables: Sums by group, by name of the table.
         moments: The sums of each mean, by name.
@@ -68,10 +83,12 @@ class Chunk:
     def __init__(self, batch: Batch, rows: slice | IntArray, means: Sequence[Mean], tables: Sequence[str]) -> None:
         self._rows = rows
         self.weight = None if batch.sample_weight is None else batch.sample_weight[rows]
+        self._places = places_of(self.weight)
+        if self._places and self.weight is not None:
+            self.weight = np.ldexp(self.weight, -self._places)
         self._means = means
         self._clusters = None if batch.clusters is None else _runs(batch.clusters.codes[rows])
         self._denominators: dict[Family, FloatArray | None] = {}
-        self._powers: dict[int, tuple[int, int]] = {}
         self._by_count = batch.options.denominator == "count"
         self.tables: dict[str, GroupSums] = {}
         self.columns: dict[str, Any] = {}
@@ -79,6 +96,15 @@ class Chunk:
             self._gather(batch, tables)
             self._add_tables(batch, tables)
             self.moments = self._moments()
+        if self._places:
+            self._scale_back()
+
+    def _scale_back(self) -> None:
+        """Give the sums the size that the weights as sent would have given them."""
+        self.tables = {name: sums.shifted(self._places) for name, sums in self.tables.items()}
+        for mean in self._means:
+            counted = mean.family == "loss" and self._by_count
+            self.moments[mean.name] = self.moments[mean.name].shifted(self._places, 0 if counted else self._places)
 
     def __len__(self) -> int:
         return self._rows.stop - self._rows.start if isinstance(self._rows, slice) else len(self._rows)
@@ -103,15 +129,17 @@ class Chunk:
         if len(block) == len(self):
             self.columns = {name: part for name, part in parts.items() if part is not None}
             return
+        numbers = _Identities()
         written: dict[int, Any] = {}
         for name, part in parts.items():
             if part is None:
                 continue
-            if id(part) not in written:
+            number = numbers.number(part)
+            if number not in written:
                 column = self.columns.get(name)
-                written[id(part)] = np.empty(len(self), part.dtype) if column is None else column
-                written[id(part)][start : start + len(block)] = part
-            self.columns[name] = written[id(part)]
+                written[number] = np.empty(len(self), part.dtype) if column is None else column
+                written[number][start : start + len(block)] = part
+            self.columns[name] = written[number]
 
     def _add_block_tables(self, block: Rows, tables: Sequence[str], start: int) -> None:
         """Add the tables that need all classes of a row at once."""
@@ -143,7 +171,7 @@ class Chunk:
     @property
     def weight_sum(self) -> int:
         """Exact sum of the sample weights."""
-        return len(self) * ONE if self.weight is None else exact_sum(self.weight)
+        return len(self) * ONE if self.weight is None else shifted(exact_sum(self.weight), self._places)
 
     @property
     def weighs(self) -> BoolArray | np.bool_:
@@ -152,15 +180,21 @@ class Chunk:
 
     def _moments(self) -> dict[str, Moments]:
         """Means of one column over one denominator share their sums."""
-        terms = {mean.name: (self.columns.get(mean.name), self._denominator(mean.family)) for mean in self._means}
-        keys = {name: (id(column), id(v)) for name, (column, v) in terms.items()}
-        known = self._plain_moments({keys[name]: column for name, (column, v) in terms.items() if v is None})
-        for name, (column, v) in terms.items():
-            if keys[name] not in known:
-                known[keys[name]] = self._moments_of(column, np.ones(len(self)) if v is None else v)
+        columns, denominators = _Identities(), _Identities()
+        terms: dict[tuple[int, int], tuple[Any, FloatArray | None]] = {}
+        keys: dict[str, tuple[int, int]] = {}
+        for mean in self._means:
+            column, v = self.columns.get(mean.name), self._denominator(mean.family)
+            keys[mean.name] = columns.number(column), denominators.number(v)
+            terms.setdefault(keys[mean.name], (column, v))
+        known = self._plain_moments({key: column for key, (column, v) in terms.items() if v is None})
+        powers: dict[int, tuple[int, int]] = {}
+        for key, (column, v) in terms.items():
+            if key not in known:
+                known[key] = self._moments_of(column, np.ones(len(self)) if v is None else v, powers, key[1])
         return {name: known[key] for name, key in keys.items()}
 
-    def _plain_moments(self, columns: Mapping[Key, Any]) -> dict[Key, Moments]:
+    def _plain_moments(self, columns: Mapping[tuple[int, int], Any]) -> dict[tuple[int, int], Moments]:
         """Of columns whose rows count for 1 each; none where something is infinite."""
         known = {key: _plain(len(self), _hits(column)) for key, column in columns.items() if not _holds_floats(column)}
         numbers = {key: column for key, column in columns.items() if _holds_floats(column)}
@@ -170,30 +204,32 @@ class Chunk:
             return known
         return known | {key: _plain(len(self), own) for key, own in sums.items()}
 
-    def _moments_of(self, column: Any, v: FloatArray) -> Moments:
+    def _moments_of(self, column: Any, v: FloatArray, powers: dict[int, tuple[int, int]], number: int) -> Moments:
+        """Of a column over a denominator, whose own sums are kept in `powers` under its number."""
         column = np.zeros(len(self)) if column is None else column
         entry = self._entry(column, v)
         if self._clusters is not None:
             return _clustered(entry, self._clusters, self.weighs)
         sums, squares = exact_power_sums(entry.z)
-        v_sum, v_squares = exact_power_sums(entry.v) if entry.v is not v else self._power_sums(v)
-        return Moments(entry.n, entry.n_infinite, sums, v_sum, squares, exact_dot(entry.z, entry.v), v_squares)
-
-    def _power_sums(self, v: FloatArray) -> tuple[int, int]:
-        """Those of a denominator."""
-        if id(v) not in self._powers:
-            self._powers[id(v)] = exact_power_sums(v)
-        return self._powers[id(v)]
+        if entry.v is not v:
+            v_sum, v_squares = exact_power_sums(entry.v)
+        else:
+            if number not in powers:
+                powers[number] = exact_power_sums(v)
+            v_sum, v_squares = powers[number]
+        products = squares, exact_dot(entry.z, entry.v), v_squares
+        return Moments(entry.n, entry.n_infinite, sums, v_sum, *products, entry.n_undefined)
 
     def _entry(self, column: Any, v: FloatArray) -> "_Entry":
-        """Numerators and denominators of the rows, those of infinite rows taken out."""
+        """Numerators and denominators of the rows, those without a finite number taken out."""
         z = weighted(self.weight, column) * 1.0
         finite = np.isfinite(z)
         n = int(np.count_nonzero(finite & self.weighs & (v > 0.0)))
         if finite.all():
             return _Entry(z, v, n)
         self._check_products(column, finite)
-        return _Entry(np.where(finite, z, 0.0), np.where(finite, v, 0.0), n, int(np.count_nonzero(~finite)))
+        n_infinite, n_undefined = int(np.count_nonzero(np.isinf(z))), int(np.count_nonzero(np.isnan(z)))
+        return _Entry(np.where(finite, z, 0.0), np.where(finite, v, 0.0), n, n_infinite, n_undefined)
 
     def _check_products(self, column: FloatArray, finite: BoolArray) -> None:
         overflown = self.numbers[~finite & np.isfinite(column)]
@@ -212,19 +248,22 @@ class Chunk:
     def _new_denominator(self, family: Family) -> FloatArray | None:
         size, share = self.columns.get("size"), self.columns.get("share")
         if family == "loss":
-            return size if self._by_count else times(times(self.weight, size), share)
+            return size if self._by_count else self._denominator("share")
+        if family == "share":
+            return times(times(self.weight, size), share)
         if family == "score":
             return times(self.weight, size)
         return self.weight if family == "row" else times(self.weight, self.columns[family])
 
 
 class _Entry(NamedTuple):
-    """Numerators z and denominators v of n counted rows, and how many more were infinite."""
+    """Numerators z and denominators v of n counted rows, and how many more were infinite or no number."""
 
     z: FloatArray
     v: FloatArray
     n: int
     n_infinite: int = 0
+    n_undefined: int = 0
 
 
 def _holds_floats(column: Any) -> bool:
@@ -272,4 +311,4 @@ def _clustered(entry: _Entry, codes: IntArray, weighs: BoolArray | np.bool_) -> 
         z, places = segment_sums(np.ldexp(entry.z, -64), starts), 64  # in units in which doubles hold the sums
     (_, zz), (_, vv) = exact_power_sums(z), exact_power_sums(v)
     products = zz << 2 * places, exact_dot(z, v) << places, vv
-    return Moments(n, entry.n_infinite, exact_sum(entry.z), exact_sum(entry.v), *products)
+    return Moments(n, entry.n_infinite, exact_sum(entry.z), exact_sum(entry.v), *products, entry.n_undefined)

@@ -34,6 +34,7 @@ class Metric:
         measure: In its place where all rows are needed at once; such a metric is computed only when asked for.
         resampled: The metric as a statistic of resampled rows, where no formula for its error is known.
         when: Whether a batch asks for it; default metrics always.
+        undefined: The reason given where its formula has no number in a row.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Metric:
     means: tuple[Mean, ...] = ()
     tables: tuple[str, ...] = ()
     when: Callable[[Batch], bool] = lambda _: True
+    undefined: str = "the formula gives no number, such as 0/0, in a row"
 
     @property
     def library(self) -> Mapping[TaskName, str]:
@@ -63,6 +65,8 @@ class Metric:
         """The metric of a state (or of all rows, where it needs them), in the unit asked for where it has one."""
         if reading.nothing is not None:
             return reading.nothing
+        if any(reading.state.moments[mean.name].n_undefined for mean in self.means):
+            return undefined(self.undefined)
         if self.compute is not None:
             value = self.compute(reading)
         elif self.measure is not None and observed is not None:

@@ -7,7 +7,7 @@ import numpy as np
 from app.core import kernels
 from app.core.calibration import Gap, gaps
 from app.core.lazy import lazy
-from app.core.state import State
+from app.core.state import Moments, State
 from app.core.uncertainty import mean
 from app.core.values import Value, undefined
 
@@ -18,15 +18,14 @@ class Reading:
     def __init__(self, state: State, confidence_level: float) -> None:
         self.state = state
         self.confidence_level = confidence_level
-        self._means: dict[int, Value] = {}
+        self._means: dict[Moments, Value] = {}
 
     def mean(self, name: str) -> Value:
-        """The mean of that name with its uncertainty; names often share one `Moments`."""
+        """The mean of that name with its uncertainty; names often have the same sums."""
         moments = self.state.moments[name]
-        key = id(moments)
-        if key not in self._means:
-            self._means[key] = mean(moments, self.confidence_level)
-        return self._means[key]
+        if moments not in self._means:
+            self._means[moments] = mean(moments, self.confidence_level)
+        return self._means[moments]
 
     @lazy
     def nothing(self) -> Value | None:

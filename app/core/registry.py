@@ -38,10 +38,11 @@ def _mean(name: str, family: Family, attribute: str | None = None) -> Mean:
 
 
 CROSS_ENTROPY = _mean("cross_entropy", "loss")
+PLAIN_CROSS_ENTROPY = _mean("plain_cross_entropy", "share")
 TARGET_ENTROPY = _mean("target_entropy", "loss")
 KL_DIVERGENCE = _mean("kl_divergence", "loss")
 PREDICTIVE_ENTROPY = _mean("predictive_entropy", "loss")
-ENTROPY_GAP = _mean("entropy_gap", "loss")
+ENTROPY_GAP = _mean("entropy_gap", "share")
 REVERSE_KL = _mean("reverse_kl_divergence", "loss")
 JS_DIVERGENCE = _mean("js_divergence", "loss")
 FOCAL_LOSS = _mean("focal_loss", "loss")
@@ -72,8 +73,11 @@ def entropy_gap(reading: Reading) -> Value:
 
 
 def d2_log_loss(reading: Reading) -> Value:
-    """1 - cross_entropy / baseline_cross_entropy: the share of the baseline's loss that the prediction saves."""
-    loss, baseline = reading.mean("cross_entropy"), reading.baseline_cross_entropy
+    """1 - loss / baseline_cross_entropy: the share of the baseline's loss that the prediction saves.
+
+    The loss is without `pos_weight` and `label_smoothing`, over the weights, as the baseline is.
+    """
+    loss, baseline = reading.mean("plain_cross_entropy"), reading.baseline_cross_entropy
     if baseline.value is None:
         return baseline
     if not baseline.value:
@@ -209,7 +213,8 @@ METRICS: tuple[Metric, ...] = (
         tasks=LABELLED,
         unit="information",
         direction="nearer to 0 is better",
-        formula="weighted mean of d_i = l_i - H(p_i); z = mean(d) / SE(d), standard normal under calibration",
+        formula="weighted mean of d_i = l_i - H(p_i), l_i without pos_weight and label_smoothing; z = mean(d) / SE(d), "
+        "standard normal under calibration",
         reference="Seillier-Moiseiwitsch, Dawid, On Testing the Validity of Sequential Forecasts, JASA 88 (1993)",
         compute=entropy_gap,
         means=(ENTROPY_GAP,),
@@ -229,10 +234,11 @@ METRICS: tuple[Metric, ...] = (
         tasks=ONE_LABEL,
         unit="1",
         direction="higher is better",
-        formula="1 - cross_entropy / baseline_cross_entropy",
+        formula="1 - l / baseline_cross_entropy, l the cross_entropy without pos_weight and label_smoothing, over the "
+        "weights",
         reference="McFadden, Conditional Logit Analysis of Qualitative Choice Behavior (1974), section 4",
         compute=d2_log_loss,
-        means=(CROSS_ENTROPY,),
+        means=(PLAIN_CROSS_ENTROPY,),
         tables=("class_frequencies",),
     ),
     Metric(

@@ -5,11 +5,11 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from app.core.sums import UNIT_EXPONENT
+from app.core.sums import UNIT_EXPONENT, shifted
 from app.errors import InvalidState, StateMismatch
 
-VERSION = 1
-_SUM = re.compile(r"(-?[0-9a-f]{1,1400})p(-?[0-9]{1,4})")
+VERSION = 2
+_SUM = re.compile(r"(-?[0-9a-f]{1,2200})p(-?[0-9]{1,4})")
 
 
 class Moments(NamedTuple):
@@ -18,6 +18,7 @@ class Moments(NamedTuple):
     Attributes:
         n: Rows of positive weight with a finite numerator.
         n_infinite: Rows of positive weight with an infinite one, which are in no sum.
+        n_undefined: Rows of positive weight with one that is no number, such as 0/0; they are in no sum either.
         z, v: Exact sums of z_i and v_i.
         zz, zv, vv: Exact sums of their products, in units of products.
     """
@@ -29,6 +30,7 @@ class Moments(NamedTuple):
     zz: int = 0
     zv: int = 0
     vv: int = 0
+    n_undefined: int = 0
 
     def __add__(self, other: "Moments") -> "Moments":  # type: ignore[override]  # not a longer tuple
         return Moments(
@@ -39,6 +41,17 @@ class Moments(NamedTuple):
             self.zz + other.zz,
             self.zv + other.zv,
             self.vv + other.vv,
+            self.n_undefined + other.n_undefined,
+        )
+
+    def shifted(self, z_places: int, v_places: int) -> "Moments":
+        """The same of numerators 2**z_places and denominators 2**v_places times as large."""
+        return self._replace(
+            z=shifted(self.z, z_places),
+            v=shifted(self.v, v_places),
+            zz=shifted(self.zz, 2 * z_places),
+            zv=shifted(self.zv, z_places + v_places),
+            vv=shifted(self.vv, 2 * v_places),
         )
 
 
@@ -55,6 +68,15 @@ class GroupSums:
         return GroupSums(
             {
                 name: [a + b for a, b in zip(sums, other.columns[name], strict=True)]
+                for name, sums in self.columns.items()
+            }
+        )
+
+    def shifted(self, places: int) -> "GroupSums":
+        """The same of weights 2**places times as large; rows are still counted as rows."""
+        return GroupSums(
+            {
+                name: sums if name.startswith("n") else [shifted(total, places) for total in sums]
                 for name, sums in self.columns.items()
             }
         )
@@ -110,7 +132,11 @@ class State:
                 "weight_sum": _packed(self.weight_sum),
                 "clustered": self.clustered,
                 "moments": {
-                    name: [m.n, m.n_infinite, _packed(m.z), _packed(m.v), *map(_packed_product, (m.zz, m.zv, m.vv))]
+                    name: [
+                        *(m.n, m.n_infinite, m.n_undefined),
+                        *map(_packed, (m.z, m.v)),
+                        *map(_packed_product, (m.zz, m.zv, m.vv)),
+                    ]
                     for name, m in self.moments.items()
                 },
                 "groups": {
@@ -180,7 +206,7 @@ def _count(value: Any) -> int:
     return value
 
 
-def _moments(n: Any, n_infinite: Any, *sums: str) -> Moments:
+def _moments(n: Any, n_infinite: Any, n_undefined: Any, *sums: str) -> Moments:
     z, v = map(_unpacked, sums[:2])
     zz, zv, vv = (_unpacked(text, 2 * UNIT_EXPONENT) for text in sums[2:])
-    return Moments(_count(n), _count(n_infinite), z, v, zz, zv, vv)
+    return Moments(_count(n), _count(n_infinite), z, v, zz, zv, vv, _count(n_undefined))

@@ -1,15 +1,22 @@
 """Exact sums of doubles and of their products, as integers.
 
-An exact sum is a Python integer that counts units of 2**-1074, the smallest double, and one of products units of
-2**-2148. Sums of such counts are not rounded and depend on no order; `to_float` rounds once, at the end.
+An exact sum is a Python integer that counts units of 2**-2098, which is 2**-1024 of the smallest double: room for sums
+of weights that are scaled back to their own size. One of products counts units of 2**-4196. Sums of such counts are
+not rounded and depend on no order; `to_float` rounds once, at the end.
 """
+
+from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
 from app.core.columns import FloatArray, IntArray
 from app.core.kernels import compiled
 
-UNIT_EXPONENT = -1074
+ROOM = 1024
+"""Powers of two below the smallest double that an exact sum can hold."""
+
+UNIT_EXPONENT = -1074 - ROOM
 ONE = 1 << -UNIT_EXPONENT
 SQUARE_ONE = ONE * ONE
 
@@ -36,34 +43,41 @@ def exact_sum(values: FloatArray) -> int:
 
 def exact_power_sums(values: FloatArray) -> tuple[int, int]:
     """The sum of finite doubles (n,), and that of their squares."""
-    if len(values) > _MOST:
-        first, second = exact_power_sums(values[:_MOST]), exact_power_sums(values[_MOST:])
-        return first[0] + second[0], first[1] + second[1]
-    sums = compiled.power_sums(np.ascontiguousarray(values, np.float64))
-    if sums is None:
-        raise NotFinite
-    return _integer(*sums[0]), _integer(*sums[1])
+    total, squares = 0, 0
+    for part in _parts(len(values)):
+        sums = compiled.power_sums(np.ascontiguousarray(values[part], np.float64))
+        if sums is None:
+            raise NotFinite
+        total += _integer(*sums[0], ROOM)
+        squares += _integer(*sums[1], 2 * ROOM)
+    return total, squares
 
 
 def exact_dot(x: FloatArray, y: FloatArray) -> int:
     """The sum of the products x_i y_i of finite doubles (n,)."""
-    if len(x) > _MOST:
-        return exact_dot(x[:_MOST], y[:_MOST]) + exact_dot(x[_MOST:], y[_MOST:])
-    total = compiled.dot(np.ascontiguousarray(x, np.float64), np.ascontiguousarray(y, np.float64))
-    if total is None:
-        raise NotFinite
-    return _integer(*total)
+    total = 0
+    for part in _parts(len(x)):
+        own = compiled.dot(np.ascontiguousarray(x[part], np.float64), np.ascontiguousarray(y[part], np.float64))
+        if own is None:
+            raise NotFinite
+        total += _integer(*own, 2 * ROOM)
+    return total
 
 
-def _integer(digits: bytes, places: int) -> int:
-    return int.from_bytes(digits, "little", signed=True) << places
+def _parts(n: int) -> Iterator[slice]:
+    """Slices of `n` numbers, as many each as one call of the kernels adds up."""
+    bounds = [*range(0, n, _MOST), n] if n else [0, 0]
+    return (slice(start, stop) for start, stop in pairwise(bounds))
+
+
+def _integer(digits: bytes, places: int, room: int) -> int:
+    return int.from_bytes(digits, "little", signed=True) << places + room
 
 
 def exact_group_sums(values: FloatArray, groups: IntArray, n_groups: int) -> list[int]:
     """Exact sums of `values` (n,) by group: sum g adds the values whose entry in `groups` (n,) is g."""
     totals = [0] * n_groups
-    for start in range(0, len(values), _MOST):
-        part = slice(start, start + _MOST)
+    for part in _parts(len(values)):
         _add_group_sums(
             np.ascontiguousarray(values[part], np.float64), np.ascontiguousarray(groups[part], np.int64), totals
         )
@@ -80,8 +94,13 @@ def _add_group_sums(values: FloatArray, groups: IntArray, totals: list[int]) -> 
         below = compiled.window_sums(values, groups, top, halves)
         for group in dict.fromkeys((np.flatnonzero(halves) >> 1).tolist()):
             low, high = halves[2 * group : 2 * group + 2].tolist()
-            totals[group] += (high << 64) + (low & 0xFFFFFFFFFFFFFFFF) << top - 1 >> _WINDOW
+            totals[group] += (high << 64) + (low & 0xFFFFFFFFFFFFFFFF) << top - 1 + ROOM - _WINDOW
         top = below
+
+
+def shifted(total: int, places: int) -> int:
+    """An exact sum, or one of products, times 2**places; `ROOM` lets places below 0 lose nothing."""
+    return total << places if places >= 0 else total >> -places
 
 
 def to_float(total: int) -> float:

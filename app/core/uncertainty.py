@@ -16,11 +16,16 @@ def mean(moments: Moments, confidence_level: float) -> Value:
     SE = sqrt(n / (n - 1) * sum (z_i - m v_i)**2) / sum v, and a Student t interval with n - 1 degrees of freedom
     (Cochran, Sampling Techniques, 3rd ed., section 6.4). Rows count as independent.
     """
+    if moments.n_undefined:
+        return undefined("the formula gives no number in a row")
     if moments.n_infinite:
         return INFINITE
     if not moments.v:
         return undefined("no scored row has positive weight")
-    value = moments.z / moments.v
+    try:
+        value = moments.z / moments.v
+    except OverflowError:
+        return undefined("overflow")
     error = standard_error(moments)
     if error is None:
         return Value(value=value)

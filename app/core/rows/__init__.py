@@ -1,16 +1,18 @@
 """The numbers of each row of a batch, from which all sums are made."""
 
 from collections.abc import Collection, Iterator
+from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
 
 from app.core.batches import Batch
-from app.core.columns import IntArray
+from app.core.columns import FloatArray, IntArray
 from app.core.grouping import Grouping
 from app.core.rows.classes import ClassRows
 from app.core.rows.elements import ElementRows
 from app.core.rows.tokens import TokenRows
+from app.core.weights import are_usual, banded
 
 Rows: TypeAlias = ClassRows | ElementRows | TokenRows
 
@@ -21,7 +23,16 @@ _BLOCK = (24_576, 983_040)
 _PARTS = 16
 
 _OF_LABELS = frozenset(
-    ("cross_entropy", "kl_divergence", "target_entropy", "size", "share", "labels", "class_frequencies")
+    (
+        "cross_entropy",
+        "plain_cross_entropy",
+        "kl_divergence",
+        "target_entropy",
+        "size",
+        "share",
+        "labels",
+        "class_frequencies",
+    )
 )
 
 
@@ -35,10 +46,23 @@ def rows_of(batch: Batch, rows: slice | IntArray) -> Rows:
 
 
 def chunks(batch: Batch) -> Iterator[slice | IntArray]:
-    """The scored rows, a whole number of blocks or of clusters at a time."""
-    if batch.clusters is not None:
-        yield from _whole_clusters(batch, batch.clusters)
-        return
+    """The scored rows, a whole number of blocks or of clusters at a time, all of weights of one band."""
+    found = _in_order(batch) if batch.clusters is None else _whole_clusters(batch, batch.clusters)
+    weight = batch.sample_weight
+    if weight is None or are_usual(weight if batch.scored_rows is None else weight[batch.scored_rows]):
+        return found
+    return chain.from_iterable(_in_bands(batch, weight, part) for part in found)
+
+
+def _in_bands(batch: Batch, weight: FloatArray, chunk: slice | IntArray) -> Iterator[IntArray]:
+    rows = np.arange(chunk.start, chunk.stop) if isinstance(chunk, slice) else chunk
+    if batch.clusters is None:
+        return banded(rows, weight[rows])
+    starts = np.flatnonzero(np.diff(batch.clusters.codes[rows], prepend=-1))
+    return banded(rows, weight[rows], starts)
+
+
+def _in_order(batch: Batch) -> Iterator[slice | IntArray]:
     scored = batch.scored_rows
     kept = None if scored is None else np.flatnonzero(scored)
     n_rows = len(batch) if kept is None else len(kept)

@@ -170,6 +170,15 @@ class ClassRows:
             return self._shared(0.0 - self._logarithms(self._own))
         return losses.cross_entropy(self._weighted, self.log_probabilities)
 
+    @lazy
+    def plain_cross_entropy(self) -> FloatArray:
+        """The loss without label smoothing, as it is held against entropies."""
+        if not self.options.label_smoothing:
+            return self.cross_entropy
+        if self._targets is None:
+            return self._shared(0.0 - self._logarithms(self._own))
+        return losses.cross_entropy(self.weighted_targets, self.log_probabilities)
+
     @property
     def slope(self) -> FloatArray:
         """(n, k) derivative of the loss of each row by its prediction."""
@@ -208,7 +217,10 @@ class ClassRows:
     def kl_divergence(self) -> FloatArray:
         if self.hard:
             return self.cross_entropy
-        return divergences.kl_divergence(self._weighted, kernels.log(self._smoothed), self.log_probabilities)
+        log_t = kernels.log(self._smoothed)
+        if self._class_weight is not None:
+            return divergences.kl_divergence(self._weighted, log_t, self.log_probabilities)
+        return divergences.relative_entropy(self._smoothed, log_t, self.clipped_probabilities, self.log_probabilities)
 
     @lazy
     def predictive_entropy(self) -> FloatArray:
@@ -218,7 +230,7 @@ class ClassRows:
 
     @lazy
     def entropy_gap(self) -> FloatArray:
-        return self.cross_entropy - self.predictive_entropy
+        return self.plain_cross_entropy - self.predictive_entropy
 
     @lazy
     def brier_score(self) -> FloatArray:
@@ -270,7 +282,8 @@ class ClassRows:
 
     @lazy
     def reverse_kl_divergence(self) -> FloatArray:
-        return divergences.kl_divergence(self.clipped_probabilities, self.log_probabilities, kernels.log(self.targets))
+        log_t = kernels.log(self.targets)
+        return divergences.relative_entropy(self.clipped_probabilities, self.log_probabilities, self.targets, log_t)
 
     @lazy
     def js_divergence(self) -> FloatArray:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core import kernels, losses
+from app.core import divergences, kernels, losses
 from app.core.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.lazy import lazy
@@ -176,6 +176,13 @@ class ElementRows:
         return self._row_sum(self.element_losses)
 
     @lazy
+    def plain_cross_entropy(self) -> FloatArray:
+        """The loss without `pos_weight` and label smoothing, as it is held against entropies."""
+        if self.options.pos_weight is None and not self.options.label_smoothing:
+            return self.cross_entropy
+        return self._row_sum(losses.binary_cross_entropy(self.targets, *self._logs))
+
+    @lazy
     def target_entropy(self) -> FloatArray | None:
         if self.hard:
             return None
@@ -187,6 +194,10 @@ class ElementRows:
         if self.hard:
             return self.cross_entropy
         t, (log_p, log_not_p) = self._smoothed, self._logs
+        if self.options.pos_weight is None:
+            q = self.clipped_probabilities, self._clipped_complements
+            logs = kernels.log(t), kernels.log1p(-t)
+            return self._row_sum(divergences.binary_relative_entropy(t, logs, q, self._logs))
         positive = losses.product(self._pos_weight * t, np.where(t > 0.0, kernels.log(t) - log_p, 0.0))
         negative = losses.product(1.0 - t, np.where(t < 1.0, kernels.log1p(-t) - log_not_p, 0.0))
         return self._row_sum(positive + negative)
@@ -200,7 +211,7 @@ class ElementRows:
 
     @lazy
     def entropy_gap(self) -> FloatArray:
-        return self.cross_entropy - self.predictive_entropy
+        return self.plain_cross_entropy - self.predictive_entropy
 
     @lazy
     def element_brier_scores(self) -> FloatArray:

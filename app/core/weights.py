@@ -1,0 +1,63 @@
+"""Weights of any size: scaled by powers of two before they are multiplied, so that no product underflows unseen.
+
+Sums over rows are made band by band. The band of a weight depends on that weight alone, so the sums of parts add up to
+those of the whole, bit for bit; and as a power of two scales exactly, a sum is moved back as an integer.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from app.core.columns import FloatArray, IntArray
+
+_WIDTH = 128
+"""Powers of two in a band. Weights of band 0 are at least 2**-65 and below 2**63, so that their products with losses
+above 1e-288 are normal numbers."""
+
+_LEAST, _MOST = 2.0 ** (-_WIDTH // 2), 2.0 ** (_WIDTH // 2 - 1)
+
+
+def are_usual(weight: FloatArray) -> bool:
+    """Whether all weights (n,) are 0 or lie in band 0."""
+    return not weight.size or bool(weight.max() < _MOST and not ((weight < _LEAST) & (weight > 0.0)).any())
+
+
+def bands(weight: FloatArray) -> IntArray:
+    """The band of each weight (n,): weights of band b are 2**(128 b) times as large as those of band 0, where 0 lies.
+
+    >>> bands(np.array([0.0, 1.0, 5e-324, 1e100]))
+    array([ 0,  0, -8,  3])
+    """
+    exponents = np.frexp(weight)[1].astype(np.int64)
+    return (exponents + _WIDTH // 2) // _WIDTH
+
+
+def places_of(weight: FloatArray | None) -> int:
+    """The power of two by which weights of one band are larger than those of band 0."""
+    return 0 if weight is None or not weight.size else _WIDTH * int(bands(weight.max(keepdims=True))[0])
+
+
+def banded(rows: IntArray, weight: FloatArray, starts: IntArray | None = None) -> Iterator[IntArray]:
+    """Rows in groups of one band each.
+
+    Args:
+        rows: (m,) row numbers.
+        weight: (m,) their weights.
+        starts: Rising positions in `rows`, the first 0, at which rows begin that stay together: they go where the
+            largest weight of them belongs. None where each row goes its own way.
+    """
+    if starts is None:
+        band = bands(weight)
+    else:
+        band = np.repeat(bands(np.maximum.reduceat(weight, starts)), np.diff(starts, append=len(rows)))
+    return (rows[band == number] for number in np.unique(band))
+
+
+def leveled(weight: FloatArray) -> FloatArray:
+    """Weights (n,) times a power of two, for what depends on their ratios only: the largest is near 1.
+
+    Usual ones stay as they are. A weight of less than 2**-1022 of the largest may lose digits.
+    """
+    if are_usual(weight):
+        return weight
+    return np.ldexp(weight, -int(np.frexp(weight.max())[1]))
