@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal, localcontext
 from statistics import NormalDist
 from typing import Any
 
@@ -274,8 +275,14 @@ def _predictive_entropy(element: Element) -> float:
     return element.weight * _dot(element.clipped, [-x for x in element.log_clipped])
 
 
+def _plain_cross_entropy(element: Element) -> float:
+    """The loss without smoothing and without the weight of the positive class."""
+    weights = [w * t for w, t in zip(element.class_weight, element.target, strict=True)]
+    return _dot(weights, [-x for x in element.log_clipped])
+
+
 def _entropy_gap(element: Element) -> float:
-    return _cross_entropy(element) - _predictive_entropy(element)
+    return _plain_cross_entropy(element) - _predictive_entropy(element)
 
 
 def _focal_loss(gamma: float, alpha: Sequence[float]) -> Callable[[Element], float]:
@@ -293,14 +300,11 @@ def _reverse_kl_divergence(element: Element) -> float:
 
 
 def _js_divergence(element: Element) -> float:
-    middle = [(t + p) / 2.0 for t, p in zip(element.target, element.clipped, strict=True)]
-    from_target = _dot(element.target, [_log_ratio(t, m) for t, m in zip(element.target, middle, strict=True)])
-    from_prediction = _dot(element.clipped, [_log_ratio(p, m) for p, m in zip(element.clipped, middle, strict=True)])
-    return _between(0.0, (from_target + from_prediction) / 2.0, math.log(2.0))
-
-
-def _log_ratio(p: float, m: float) -> float:
-    return math.log(p / m) if p else 0.0
+    # In decimals of 60 digits: nearly equal distributions cancel in doubles.
+    with localcontext(prec=60):
+        pairs = [(Decimal(t), Decimal(p)) for t, p in zip(element.target, element.clipped, strict=True)]
+        halves = [x * (2 * x / (t + p)).ln() for t, p in pairs for x in (t, p) if x]
+        return _between(0.0, float(sum(halves) / 2), math.log(2.0))
 
 
 def _brier_score(element: Element, task: str) -> float:
@@ -449,7 +453,7 @@ def _divergences(samples: Sequence[Sample], body: Body) -> dict[str, Metric]:
 
 
 def _prediction_metrics(task: str, samples: Sequence[Sample], body: Body) -> dict[str, Metric]:
-    gap = _loss_mean(samples, _entropy_gap, body)
+    gap = _loss_mean(samples, _entropy_gap, {**body, "denominator": "weights"})
     if gap.get("standard_error"):
         gap["z"] = gap["value"] / gap["standard_error"]
     return {
@@ -499,7 +503,7 @@ def _baseline(samples: Sequence[Sample], body: Body) -> dict[str, Metric]:
     frequencies = [math.fsum(column) / total for column in zip(*masses, strict=True)]
     one_class = sum(f > 0.0 for f in frequencies) == 1
     entropy = 0.0 if one_class else _dot(frequencies, [-_log(f) for f in frequencies])
-    loss = _loss_mean(samples, _cross_entropy, {**body, "unit": "nats"})
+    loss = _loss_mean(samples, _plain_cross_entropy, {**body, "unit": "nats", "denominator": "weights"})
     return {
         "baseline_cross_entropy": {"value": entropy / NATS_PER_UNIT[body["unit"]], "status": "ok"},
         "d2_log_loss": _undefined("one class only") if one_class else _d2(loss, entropy),
