@@ -65,7 +65,8 @@ def _sample_weight(rng: Rng, n: int) -> list[float]:
         return [float(w) for w in np.exp(rng.normal(0.0, 3.0, n))]
     if kind == 2 and _chance(rng, 0.2):
         return [0.0] * n
-    return [float(w) for w in rng.uniform(0.1, 2.0, n)]
+    size = 2.0**-1060 if _chance(rng, 0.2) else 1.0  # so small that few digits are left
+    return [float(w) * size for w in rng.uniform(0.1, 2.0, n)]
 
 
 def _mask(rng: Rng, n: int) -> list[bool]:
@@ -114,6 +115,8 @@ def _probability_row(rng: Rng, k: int) -> list[float]:
         return [1.0 / k] * k
     if kind == 1:
         return [float(x) for x in np.eye(k)[rng.integers(k)]]
+    if kind == 5 and _chance(rng, 0.3):
+        return [5e-324] * (k - 1) + [1.0]
     row = rng.dirichlet(np.full(k, 0.05 if kind == 2 else 1.0))
     if kind in (3, 4):
         row[rng.random(k) < 0.5] = 0.0
@@ -122,10 +125,12 @@ def _probability_row(rng: Rng, k: int) -> list[float]:
     return [float(x) for x in row / row.sum()]
 
 
-def _unnormalized(rng: Rng, row: list[float]) -> list[float]:
-    """The same row as somebody else's software sends it: too small, or with few decimals."""
+def _unnormalized(rng: Rng, row: list[float], *, as_sent: bool) -> list[float]:
+    """The same row as somebody else's software sends it: too small, with few decimals, or nothing in particular."""
     if _chance(rng, 0.5):
         return [x * float(rng.uniform(0.5, 1.0)) for x in row]
+    if as_sent and _chance(rng, 0.2):
+        return [float(rng.choice([0.0, 5e-324, 0.5]))] * len(row)  # all zeros, next to nothing, all equal
     rounded = [round(x, 2) for x in row]
     return rounded if sum(rounded) else row
 
@@ -139,7 +144,7 @@ def _predictions(rng: Rng, n: int, k: int) -> Body:
     rows = [_probability_row(rng, k) for _ in range(n)]
     options: Body = {"normalization": normalization}
     if _chance(rng, 0.4):
-        rows = [_unnormalized(rng, row) for row in rows]
+        rows = [_unnormalized(rng, row, as_sent=normalization == "warn") for row in rows]
         # All of them pass: a factor of at least 1/2 is at most .7 in logarithms.
         options |= {"tolerance": 0.8} if normalization == "error" else {}
     if form == "log_probabilities":

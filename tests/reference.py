@@ -36,6 +36,7 @@ DEFAULTS: Body = {
     "bin_edges": "left",
     "confidence_level": 0.95,
     "include": (),
+    "places": 0,
 }
 
 
@@ -80,8 +81,18 @@ class Part:
 
 def score(task: str, body: Body) -> dict[str, Any]:
     """The answer to `POST /v1/score/{task}` for a valid body, without warnings and echoed options."""
-    options = {**DEFAULTS, **body}
+    options = _scaled({**DEFAULTS, **body})
     return _score_tokens(options) if task == "tokens" else _score_rows(task, options)
+
+
+def _scaled(body: dict[str, Any]) -> dict[str, Any]:
+    """The same request with weights near 1: a power of two scales them exactly, and cancels in most means.
+
+    What does not cancel it is multiplied with the power of two that `places` tells.
+    """
+    weights = body.get("sample_weight") or [1.0]
+    places = math.frexp(max(weights))[1] if 0.0 < max(weights) < 1e-100 else 0
+    return {**body, "sample_weight": [math.ldexp(w, -places) for w in weights], "places": places} if places else body
 
 
 def confidences(task: str, body: Body) -> list[float]:
@@ -96,7 +107,7 @@ def _score_rows(task: str, body: Body) -> dict[str, Any]:
         "n_samples": n_samples,
         "n_scored": len(samples),
         "n_ignored": n_samples - len(samples),
-        "weight_sum": math.fsum(sample.weight for sample in samples),
+        "weight_sum": math.ldexp(math.fsum(sample.weight for sample in samples), body["places"]),
         "metrics": _metrics(task, samples, body),
     }
     if "per_sample" in body["include"]:
@@ -104,7 +115,8 @@ def _score_rows(task: str, body: Body) -> dict[str, Any]:
     if "per_class" in body["include"]:
         answer["per_class"] = _per_class(task, samples, body)
     if "calibration" in body["include"]:
-        answer["calibration"] = {"bins": _bins(task, samples, body)}
+        bins = _bins(task, samples, body)
+        answer["calibration"] = {"bins": [b | {"weight": math.ldexp(b["weight"], body["places"])} for b in bins]}
     return answer
 
 
@@ -388,7 +400,19 @@ def _exp(x: float) -> float | None:
 
 
 def _loss_mean(samples: Sequence[Sample], loss: Callable[[Element], float], body: Body) -> Metric:
-    return mean(_loss_parts(samples, loss, body), body["confidence_level"], NATS_PER_UNIT[body["unit"]])
+    return _sized(mean(_loss_parts(samples, loss, body), body["confidence_level"], NATS_PER_UNIT[body["unit"]]), body)
+
+
+def _sized(metric: Metric, body: Body) -> Metric:
+    """A mean over the number of rows, of weights that were scaled: what they would have given as sent."""
+    if not body["places"] or body["denominator"] != "count" or metric["status"] != "ok":
+        return metric
+    sized = dict(metric)
+    for name in {"value", "standard_error"} & sized.keys():
+        sized[name] = math.ldexp(sized[name], body["places"])
+    if "confidence_interval" in sized:
+        sized["confidence_interval"] = [math.ldexp(end, body["places"]) for end in sized["confidence_interval"]]
+    return sized
 
 
 def _loss_parts(samples: Sequence[Sample], loss: Callable[[Element], float], body: Body) -> list[Part]:
@@ -616,7 +640,7 @@ def _class_summary(task: str, members: Sequence[Sample], body: Body) -> dict[str
     loss = _loss_mean(members, _cross_entropy, body)
     summary = {
         "n": len(members),
-        "weight": math.fsum(sample.weight for sample in members),
+        "weight": math.ldexp(math.fsum(sample.weight for sample in members), body["places"]),
         "status": loss["status"],
         "cross_entropy": loss,
         "brier_score": _plain_mean(members, lambda element: _brier_score(element, task), body),
@@ -650,7 +674,7 @@ def _score_tokens(body: Body) -> dict[str, Any]:
         "n_samples": n_samples,
         "n_scored": len(documents),
         "n_ignored": n_samples - len(documents),
-        "weight_sum": math.fsum(document.weight for document in documents),
+        "weight_sum": math.ldexp(math.fsum(document.weight for document in documents), body["places"]),
         "metrics": _token_metrics(documents, body),
     }
     if "per_sample" in body["include"]:
@@ -680,8 +704,8 @@ def _token_metrics(documents: Sequence[Document], body: Body) -> dict[str, Metri
     if not any(d.weight for d in documents):
         parts = []
     metrics = {
-        "cross_entropy": mean(parts, level, nats),
-        "perplexity": _exponential(mean(parts, level)),
+        "cross_entropy": _sized(mean(parts, level, nats), body),
+        "perplexity": _exponential(_sized(mean(parts, level), body)),
         "macro_perplexity": _macro_perplexity(documents, level),
     }
     if body.get("n_bytes") is not None:

@@ -12,7 +12,7 @@ from app.core.checks import check_interval
 from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged, sound
 from app.core.findings import Finding
 from app.core.grouping import Grouping, grouping_of
-from app.core.options import MAX_WEIGHT, Options
+from app.core.options import MAX_WEIGHT, MIN_WEIGHT, Options
 from app.core.predictions import check_prediction, check_tokens, is_lookalike, is_plainly_sound, noted_row_sums
 from app.core.tasks import COLUMN_NAMES, TASKS, TaskName
 from app.core.truth import labels_of, mask_of, refuse_booleans, shaped, targets_of
@@ -223,12 +223,26 @@ def _check_class_counts(task: TaskName, options: Options, n_classes: int) -> Non
         if values is not None and len(values) != n_classes:
             rule = f"must have one entry for each of {n_classes} columns, found {len(values)}"
             raise InvalidInput.at(f"/{name}", "wrong_length", rule)
+    _check_weight_size("class_weight", options.class_weight or ())
+    _check_weight_size("pos_weight", pos_weight or ())
+    if isinstance(options.pos_weight, float | int):
+        _check_weight_size("pos_weight", (options.pos_weight,))
     _check_once("classes", options.classes or ())
     _check_once("top_k", options.top_k)
     for position, k in enumerate(options.top_k):
         if k > n_classes:
             rule = f"must be at most the number of classes, {n_classes}, found {k}"
             raise InvalidInput.at(f"/top_k/{position}", "out_of_range", rule)
+
+
+def _check_weight_size(name: str, values: tuple[float, ...]) -> None:
+    """Refuse weights so small that their products with losses would underflow."""
+    for position, value in enumerate(values):
+        if 0.0 < value < MIN_WEIGHT:
+            rule = f"must be 0 or at least {MIN_WEIGHT:g}, found {value:g}: too small to be multiplied with losses"
+            hint = "; only ratios of class weights matter, so send larger ones" if name == "class_weight" else ""
+            pointer = f"/{name}/{position}" if len(values) > 1 else f"/{name}"
+            raise InvalidInput.at(pointer, "out_of_range", rule + hint)
 
 
 def _check_once(name: str, values: tuple[object, ...]) -> None:
