@@ -16,6 +16,7 @@ from app.core.sums import ONE, exact_sum
 from app.core.tables import calibration, times, weighted
 from app.core.temperature import Temperature, parts, weighted_sum
 from app.core.values import Value, undefined
+from app.core.weights import leveled
 from app.errors import InvalidInput
 
 
@@ -99,6 +100,8 @@ def evidence_of(batch: Batch) -> Evidence:
     counted = np.ones(len(batch), dtype=bool) if batch.scored is None else batch.scored
     if batch.sample_weight is not None:
         counted = counted & (batch.sample_weight > 0.0)
+        # only their ratios matter to a fit and to the means of its losses
+        batch = replace(batch, sample_weight=leveled(np.where(counted, batch.sample_weight, 0.0)))
     evidence = Evidence(batch, np.flatnonzero(counted))
     if not len(evidence) or (evidence.counts is not None and not evidence.counts.any()):
         raise InvalidInput.at("", "empty", "must hold a scored row of positive weight to fit, found none")

@@ -1,5 +1,6 @@
 """The derivative of the reported cross-entropy by the prediction that was sent, element by element."""
 
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,7 +11,8 @@ from app.core.losses import NATS_PER_UNIT, log_bounds
 from app.core.rows import blocks, chunks
 from app.core.rows.tokens import TokenRows
 from app.core.state import State
-from app.core.sums import to_float
+from app.core.sums import shifted, to_float
+from app.core.weights import places_of
 from app.errors import InvalidInput
 
 _Rows = TypeVar("_Rows", FloatArray, list[FloatArray])
@@ -29,7 +31,8 @@ def gradient(batch: Batch, state: State) -> Any:
     moments = state.moments["cross_entropy"]
     if moments.n_infinite or not moments.v:
         raise _refusal(f"a cross_entropy that is {'infinite' if moments.n_infinite else 'undefined'}")
-    scale = 1.0 / to_float(moments.v) / NATS_PER_UNIT[batch.options.unit]
+    batch, total = _leveled(batch, moments.v)
+    scale = 1.0 / to_float(total) / NATS_PER_UNIT[batch.options.unit]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if isinstance(batch.prediction, Ragged):
             slopes = _token_gradient(batch, batch.prediction, scale)
@@ -40,6 +43,20 @@ def gradient(batch: Batch, state: State) -> Any:
             derivatives[rows] = _weighted(np.concatenate(parts), batch, rows)
         derivatives *= scale
     return _finite(derivatives, derivatives)
+
+
+def _leveled(batch: Batch, total: int) -> tuple[Batch, int]:
+    """The batch with weights near 1, and the sum of what its rows count for scaled alike."""
+    weight = batch.sample_weight
+    if weight is None or batch.options.denominator == "count":
+        return batch, total
+    counted = weight if batch.scored_rows is None else np.where(batch.scored_rows, weight, 0.0)
+    places = places_of(counted)
+    return (
+        (replace(batch, sample_weight=np.ldexp(counted, -places)), shifted(total, -places))
+        if places
+        else (batch, total)
+    )
 
 
 def _refusal(found: str) -> InvalidInput:

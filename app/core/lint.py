@@ -11,6 +11,7 @@ from app.core.batches import Batch, joined
 from app.core.columns import BoolArray, FloatArray, IntArray, Ragged
 from app.core.rows import rows_of
 from app.core.rows.tokens import TokenRows
+from app.core.weights import leveled
 
 MAX_REORDERED_CLASSES = 10
 MAX_SAMPLE_ROWS = 500
@@ -157,7 +158,7 @@ def _log_probability_by_class(batch: Batch) -> tuple[FloatArray, float]:
     rows = rows_of(batch, slice(0, len(batch)))
     if isinstance(rows, TokenRows):
         raise TypeError("tokens have no classes")
-    weight = np.ones(len(batch)) if batch.sample_weight is None else batch.sample_weight
+    weight = np.ones(len(batch)) if batch.sample_weight is None else leveled(batch.sample_weight)
     logs = losses.product(np.where(weight > 0.0, 1.0, 0.0), rows.class_log_probabilities) * weight
     sums = [logs[:, rows.labels == label].sum(axis=1) for label in range(batch.n_classes)]
     return np.array(sums), float(weight.sum())

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.batches import Batch
+from app.core.binning import debiased_calibration_error
 from app.core.bootstrap import BinaryRows, Bootstrap, Statistic, binary_rows, replicates
 from app.core.calibration import bin_index
 from app.core.columns import FloatArray, IntArray
@@ -26,6 +27,8 @@ from app.core.rows import blocks
 from app.core.rows.classes import ClassRows
 from app.core.rows.tokens import TokenRows
 from app.core.summary import summarize
+from app.core.values import Value, undefined
+from app.core.weights import LEAST_USUAL, leveled
 from app.errors import InvalidInput
 
 MAX_CLASS_BINS = 1_000_000
@@ -79,7 +82,15 @@ class Observed:
     @lazy
     def _weight(self) -> FloatArray | None:
         weight = self._batch.sample_weight
-        return None if weight is None else weight[self._rows]
+        if weight is None:
+            return None
+        return leveled(weight[self._rows]) if self.is_light else weight[self._rows]
+
+    @lazy
+    def is_light(self) -> bool:
+        """Whether weights are so small that they are scaled, and that all of them together are far from one row."""
+        weight = self._batch.sample_weight
+        return weight is not None and bool(weight[self._rows].max() < LEAST_USUAL)
 
     @lazy
     def levels(self) -> Levels:
@@ -107,6 +118,13 @@ class Observed:
         loss = Mean("cross_entropy", attrgetter("cross_entropy"), "score")
         moments = summarize(replace(self._batch, options=plain), [loss], []).state.moments["cross_entropy"]
         return math.inf if moments.n_infinite else moments.z / moments.v
+
+    @property
+    def debiased_calibration_error(self) -> Value:
+        """Of bins of equal weight, where a weight counts as that many rows."""
+        if self.is_light:
+            return undefined("too few samples: must have 2 rows a bin on average; a weight counts as that many rows")
+        return debiased_calibration_error(self.levels, self.options.n_bins)
 
     @lazy
     def rows(self) -> BinaryRows:

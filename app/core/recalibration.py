@@ -89,21 +89,22 @@ def fit_platt(batch: Batch, rows: IntArray) -> Platt:
     """Slope and intercept by logistic regression on the score.
 
     The truth is drawn towards the middle as by Platt ("Probabilistic outputs for support vector machines", 1999,
-    section 2.2): with weights N of the positive and M of the negative class, 1 becomes (N + 1) / (N + 2) and 0 becomes
+    section 2.2): with N rows of the positive and M of the negative class, 1 becomes (N + 1) / (N + 2) and 0 becomes
     1 / (M + 2). So there is a finite minimum even if the classes are separable, or if there is one only; not under a
-    `pos_weight` of 0, where the fit does not converge.
+    `pos_weight` of 0, where the fit does not converge. Rows are counted whatever they weigh, so the fit depends on the
+    ratios of weights only, not on their size.
     """
     found = scores(batch, rows)
     weight = None if batch.sample_weight is None else batch.sample_weight[rows]
-    negative, positive = class_shares(batch, _drawn(smoothed_targets(batch, rows), weight))
+    negative, positive = class_shares(batch, _drawn(smoothed_targets(batch, rows)))
     middle, spread = float(found.max() / 2 + found.min() / 2), float(found.max() / 2 - found.min() / 2) or 1.0
     sigmoid = _Sigmoid((found - middle) / spread, positive, positive + negative, weight)
     (slope, intercept), converged = sigmoid.fit()
     return Platt(slope / spread, intercept - slope / spread * middle, converged)
 
 
-def _drawn(targets: FloatArray, weight: FloatArray | None) -> FloatArray:
-    n, m = (to_float(exact_sum(weighted(weight, side))) for side in (targets[0], 1.0 - targets[0]))
+def _drawn(targets: FloatArray) -> FloatArray:
+    n, m = (to_float(exact_sum(side)) for side in (targets[0], 1.0 - targets[0]))
     return targets * ((n + 1.0) / (n + 2.0)) + (1.0 - targets) / (m + 2.0)
 
 

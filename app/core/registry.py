@@ -416,7 +416,7 @@ METRICS: tuple[Metric, ...] = (
         formula="root of the squared gaps over n_bins bins of equal weight less what chance explains; a weight counts "
         "as that many rows, so the scale of the weights matters: of weights that sum to 1 it is undefined",
         reference="Kumar, Liang, Ma, Verified Uncertainty Calibration, NeurIPS (2019), definition 5.1",
-        measure=lambda observed: debiased_calibration_error(observed.levels, observed.options.n_bins),
+        measure=attrgetter("debiased_calibration_error"),
         resampled=_over_equal_mass(debiased_calibration_error),
     ),
     *(

@@ -14,12 +14,12 @@ _WIDTH = 128
 """Powers of two in a band. Weights of band 0 are at least 2**-65 and below 2**63, so that their products with losses
 above 1e-288 are normal numbers."""
 
-_LEAST, _MOST = 2.0 ** (-_WIDTH // 2), 2.0 ** (_WIDTH // 2 - 1)
+LEAST_USUAL, _MOST = 2.0 ** (-_WIDTH // 2), 2.0 ** (_WIDTH // 2 - 1)
 
 
 def are_usual(weight: FloatArray) -> bool:
     """Whether all weights (n,) are 0 or lie in band 0."""
-    return not weight.size or bool(weight.max() < _MOST and not ((weight < _LEAST) & (weight > 0.0)).any())
+    return not weight.size or bool(weight.max() < _MOST and not ((weight < LEAST_USUAL) & (weight > 0.0)).any())
 
 
 def bands(weight: FloatArray) -> IntArray:
@@ -58,6 +58,6 @@ def leveled(weight: FloatArray) -> FloatArray:
 
     Usual ones stay as they are. A weight of less than 2**-1022 of the largest may lose digits.
     """
-    if are_usual(weight):
+    if are_usual(weight) or not weight.any():
         return weight
     return np.ldexp(weight, -int(np.frexp(weight.max())[1]))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.core.columns import Column, Ragged
+from app.core.columns import Column
 from app.core.options import Options
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
@@ -103,19 +103,26 @@ def test_an_infinite_loss_has_none() -> None:
         gradient("multiclass", {"labels": np.array([0]), "probabilities": np.array([[0.0, 1.0]])}, {})
 
 
+@pytest.mark.parametrize("size", [2.0**-1074, 2.0**300])
+def test_weights_of_any_size_give_the_gradient_of_ones(size: float) -> None:
+    for task, body in (
+        ("binary", {"labels": [1, 0], "probabilities": [0.5, 0.2]}),
+        ("tokens", {"log_probabilities": [[-1.0, -2.0], [-3.0]]}),
+    ):
+        form = "probabilities" if task == "binary" else "log_probabilities"
+        plain, weighed = (
+            score(request_of(task, {**body, "include": ["gradient"], "sample_weight": [w, w]}))["gradient"][form]
+            for w in (1.0, size)
+        )
+        assert [np.array(row).tolist() for row in weighed] == [np.array(row).tolist() for row in plain]
+
+
 @pytest.mark.parametrize(
     ("task", "columns"),
     [
         ("binary", {"labels": np.array([0, 1]), "probabilities": np.array([0.5, 1e-309])}),
         ("multiclass", {"labels": np.array([1, 0]), "probabilities": np.array([[0.0, 1.0], [1e-309, 1.0]])}),
         ("multilabel", {"labels": np.array([[0, 1], [1, 0]]), "probabilities": np.array([[0.5, 0.5], [1e-309, 0.5]])}),
-        (
-            "tokens",
-            {
-                "log_probabilities": Ragged(np.array([-1.0, -2.0]), np.array([0, 0, 2])),
-                "sample_weight": np.array([1.0, 1e-310]),
-            },
-        ),
     ],
 )
 def test_a_derivative_beyond_all_doubles_is_refused_by_its_row(task: TaskName, columns: dict[str, Column]) -> None:

@@ -68,7 +68,7 @@ def test_platt_is_found_where_a_whole_newton_step_would_raise_the_loss() -> None
     z, y, w = [-710.0, 538.0, -283.0, 65.0], [0, 1, 1, 1], [0.07, 3.0, 3700.0, 0.7]
     whole = batch("binary", {"labels": y, "logits": z, "sample_weight": w})
     fit = fit_platt(whole, np.arange(4))
-    n, m = 3703.7, 0.07
+    n, m = 3, 1
     targets = np.where(np.array(y) == 1, (n + 1) / (n + 2), 1 / (m + 2))
     residual = np.array(w) * (targets - expit(fit.slope * np.array(z) + fit.intercept))
     assert fit.converged

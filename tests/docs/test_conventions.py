@@ -63,7 +63,7 @@ def soft_targets() -> None:
 
 def class_weights() -> None:
     assert unmoved("multiclass", THREE, {"class_weight": [1.0, 2.0, 3.0]}) == PLAIN
-    rest = PLAIN - {"top_2_accuracy"} | BASELINE | {"predictive_entropy"}
+    rest = PLAIN - {"top_2_accuracy"} | BASELINE | {"predictive_entropy", "d2_log_loss", "entropy_gap"}
     assert unmoved("binary", BINARY, {"pos_weight": 3.0}) == rest
     soft: Body = {"targets": [0.5, 0.25], "probabilities": [0.5, 0.5]}
     weighted, plain = (values("binary", soft | option)["target_entropy"][1] for option in ({"pos_weight": 3.0}, {}))
@@ -72,7 +72,8 @@ def class_weights() -> None:
 
 def label_smoothing() -> None:
     smoothed = {"label_smoothing": 0.1}
-    assert unmoved("multiclass", THREE, smoothed) == PLAIN | BASELINE | {"predictive_entropy"}
+    against = BASELINE | {"predictive_entropy", "d2_log_loss", "entropy_gap"}
+    assert unmoved("multiclass", THREE, smoothed) == PLAIN | against
     assert values("multiclass", THREE | smoothed)["target_entropy"] != values("multiclass", THREE)["target_entropy"]
 
 
@@ -98,16 +99,46 @@ def decompositions() -> None:
 
 
 def baselines() -> None:
+    against = {"d2_log_loss", "entropy_gap", "predictive_entropy", "baseline_cross_entropy"}
     for option in ({"pos_weight": 3.0}, {"label_smoothing": 0.1}):
-        before, after = values("binary", BINARY), values("binary", BINARY | option)
-        for name in ("baseline_cross_entropy", "predictive_entropy"):
-            assert after[name] == before[name]
-        for name in ("d2_log_loss", "entropy_gap"):
-            assert after[name] != before[name]
+        assert unmoved("binary", BINARY, option) >= against
+    weighted = BINARY | {"sample_weight": [1.0, 2.0, 3.0], "pos_weight": 3.0}
+    assert unmoved("binary", weighted, {"denominator": "count"}) >= against - {"predictive_entropy"}
+    sure = {"labels": [1, 0], "probabilities": [0.999, 0.001], "label_smoothing": 0.2}
+    assert values("binary", sure)["d2_log_loss"][1] > 0.99
+    assert (
+        values("multiclass", THREE | {"label_smoothing": 0.2})["d2_log_loss"]
+        == values("multiclass", THREE)["d2_log_loss"]
+    )
+
+
+def sizes_of_weights() -> None:
+    body = {"labels": [1, 0], "probabilities": [0.5, 0.2]}
+    tiny, plain = (ask("binary", body | {"sample_weight": [w, w]})["metrics"] for w in (5e-324, 1.0))
+    assert tiny == plain
+    with pytest.raises(InvalidInput, match="at least 1e-100"):
+        values("binary", body | {"pos_weight": 1e-200})
+
+
+def nearly_equal_distributions() -> None:
+    close: Body = {"targets": [[0.3, 0.7]], "probabilities": [[0.30000001, 0.69999999]]}
+    found = values("distributions", close)
+    assert found["js_divergence"][1] == pytest.approx(5.9523808696000594e-17, rel=1e-12)
+    for name in ("kl_divergence", "reverse_kl_divergence"):
+        assert found[name][1] == pytest.approx(4 * 5.9523808696000594e-17, rel=1e-7)
+    assert values("binary", {"targets": [0.3], "probabilities": [0.30000001]})["kl_divergence"][1] > 0.0
+
+
+def no_number() -> None:
+    body: Body = {"targets": [[0.5, 0.5], [1.0, 0.0]], "probabilities": [[0.0, 0.0], [1.0, 0.0]]}
+    found = {name: status for name, (status, _) in values("distributions", body).items()}
+    assert found["cross_entropy"] == found["kl_divergence"] == "infinite"
+    assert found["js_divergence"] == found["reverse_kl_divergence"] == "ok"
 
 
 def denominator() -> None:
-    assert unmoved("multiclass", THREE, {"denominator": "count"}) == PLAIN | BASELINE
+    against = {"d2_log_loss", "entropy_gap"}
+    assert unmoved("multiclass", THREE, {"denominator": "count"}) == PLAIN | BASELINE | against
     doubled = {"labels": [[1, 0]], "probabilities": [[0.5, 0.5]], "sample_weight": [2.0], "denominator": "count"}
     assert values("multilabel", doubled)["cross_entropy"][1] == near(2 * math.log(2))
 
@@ -207,6 +238,9 @@ CHOICES: dict[str, Callable[[], None]] = {
         decompositions,
         baselines,
         denominator,
+        sizes_of_weights,
+        nearly_equal_distributions,
+        no_number,
         weights_as_rows,
         multilabel,
         tokens,
