@@ -7,17 +7,21 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY requirements requirements
-# pip stays outside the environment; the test suites that libraries bring along stay out of the image, and so do the
-# parts of pyarrow that speak to other machines, and its headers.
+# A lock is complete: pip resolves nothing, then checks that nothing is missing. It stays outside the environment; the
+# test suites that libraries bring along stay out of the image, and so do the parts of pyarrow that speak to other
+# machines, and its headers.
 RUN python -m venv --without-pip /venv \
-    && pip --python /venv/bin/python install -q --require-hashes --only-binary :all: -r requirements/run.txt \
+    && pip --python /venv/bin/python install -q --no-deps --require-hashes --only-binary :all: -r requirements/run.txt \
+    && pip --python /venv/bin/python check \
     && find /venv \( -name tests -o -path '*/pyarrow/include' \) -type d -prune -exec rm -rf {} + \
     && find /venv/lib/*/site-packages/pyarrow -regex '.*/\(lib\)?\(arrow\)?_\(flight\|s3\|s3fs\)\..*' -delete
 RUN python -m venv --without-pip /venv-build \
-    && pip --python /venv-build/bin/python install -q --require-hashes --only-binary :all: -r requirements/build.txt
+    && pip --python /venv-build/bin/python install -q --no-deps --require-hashes --only-binary :all: -r requirements/build.txt \
+    && pip --python /venv-build/bin/python check
 COPY pyproject.toml pyproject.toml
+COPY setup.py setup.py
 COPY app app
-RUN /venv-build/bin/python -W ignore -c 'import setuptools; setuptools.setup()' -q build_ext --inplace \
+RUN /venv-build/bin/python setup.py -q build_ext --inplace \
     && rm app/core/kernels/*.[ch] \
     && python -m compileall -q --invalidation-mode unchecked-hash app
 

@@ -1,6 +1,7 @@
-# Two environments, each made from its own lock: .venv runs the service and holds nothing else, so that
-# what is served here is what the image serves; .venv-dev holds the same pins and the tools besides.
-# A third, .venv-build, holds what compiles the C of the core, and is not looked at again until the C changes.
+# Environments, each made from its own lock and never changed afterwards: .venv runs the service and holds nothing
+# else, so that what is served here is what the image serves; .venv-dev holds the same pins and the tools besides;
+# .venv-torch holds these and PyTorch, for the tests that compare with it; .venv-build holds what compiles the C of the
+# core, and is not looked at again until the C changes.
 PYTHON ?= python3
 # The products of the core are too small for OpenBLAS to share out; the service has threads of its own.
 export OPENBLAS_NUM_THREADS ?= 1
@@ -12,25 +13,44 @@ KERNELS := app/core/kernels/compiled.abi3.so
 
 # A stamp is named for the lock and the interpreter it was made from and is written last, inside the environment:
 # another lock, another Python or an interrupted install means a missing stamp, and the environment is made anew.
-key = $(shell { cat requirements/$(1).txt; $(PYTHON) -VV; } 2>&1 | cksum | tr -dc 0-9)
+locks = $(1:%=requirements/%.txt)
+key = $(shell { cat $(locks); $(PYTHON) -VV; } 2>&1 | cksum | tr -dc 0-9)
 RUN_STAMP := .venv/made-$(call key,run)
 DEV_STAMP := .venv-dev/made-$(call key,dev)
+TORCH_STAMP := .venv-torch/made-$(call key,dev torch)
 BUILD_STAMP := .venv-build/made-$(call key,build)
 CONTRACT_STAMP := .venv-contract/made-$(call key,contract)
-NPM_STAMP := tests/contract/node_modules/made-$(shell cksum < tests/contract/package-lock.json | tr -dc 0-9)
+NPM_STAMP := tests/contract/node_modules/made-$(shell cksum tests/contract/package-lock.json 2>/dev/null | tr -dc 0-9)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test contract format lint types openapi bench lock container env clean
+.PHONY: help serve test soak contract torch documents format lint types openapi bench lock container env clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 serve: $(KERNELS) $(RUN_STAMP) ## serve on HOST:PORT, by default 127.0.0.1:8000
-	exec $(RUN)python -m app --host $(HOST) --port $(PORT)
+	@echo 'serving on http://$(HOST):$(PORT), with documentation at /docs; Ctrl-C ends it'
+	@exec $(RUN)python -m app --host $(HOST) --port $(PORT)
 
-test: lint types openapi-check ## every check: format, lint, types, layers, OpenAPI, tests with coverage
-	$(DEV)pytest --cov
+# What is quick to fail comes first. The kernels stand before it, for they may want a compiler that is not there.
+test: $(KERNELS) lint documents types openapi-check ## what to run before a commit: all checks, and every test but slow ones
+	$(DEV)coverage erase
+	$(DEV)coverage run -m pytest $(SIDE_BY_SIDE) -m 'not slow and not torch' --ignore=tests/docs --ignore=tests/contract
+	$(DEV)coverage combine -q
+	$(DEV)coverage report
+
+soak: $(KERNELS) $(DEV_STAMP) ## the tests marked slow, in at most half an hour
+	timeout -k 30 30m $(DEV)pytest $(SIDE_BY_SIDE) -m 'slow and not torch'
+
+torch: $(KERNELS) $(TORCH_STAMP) ## the tests that compare with PyTorch, in an environment of its own
+	.venv-torch/bin/pytest -q -m torch
+
+documents: $(KERNELS) $(DEV_STAMP) ## the tests of README.md, docs and CONTRIBUTING.md
+	$(DEV)pytest -q $(SIDE_BY_SIDE) -m 'not slow and not torch' tests/docs
+
+# coverage measures the workers as it measures every other process that a test starts. No benchmark runs beside others.
+SIDE_BY_SIDE := -n auto --dist worksteal -p no:benchmark
 
 contract: openapi-check $(NPM_STAMP) ## read the OpenAPI document with other tools, and talk through clients made from it
 	$(DEV)pytest tests/contract
@@ -73,38 +93,58 @@ lock: .venv-lock/bin/uv ## write requirements/*.txt from pyproject.toml
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 		| $(COMPILE) - -o requirements/build.txt
 	$(COMPILE) --group contract -c requirements/dev.txt -o requirements/contract.txt
+	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(COMPILE) --group torch -c requirements/dev.txt \
+		-o requirements/torch.txt || echo 'requirements/torch.txt stays as it was: no index here has this build of torch'
 
 COMPILE = .venv-lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' $(LOCK_FLAGS)
 
 clean: ## remove the environments, what was compiled and every cache
-	rm -rf $(KERNELS) benchmarks/.venv-* .venv .venv-build .venv-contract .venv-dev .venv-lock build *.egg-info .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist tests/contract/node_modules
+	rm -rf $(KERNELS) benchmarks/.venv-* .venv .venv-* build *.egg-info dist .coverage* .hypothesis .*_cache tests/contract/node_modules
 	find app tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: python
 python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || ! $(PYTHON) -V >/dev/null 2>&1 || { \
 		echo 'Surprisal needs Python 3.11 or newer; $(PYTHON) is' "$$($(PYTHON) -V 2>&1)." \
 			'Name another one: make PYTHON=python3.12 ...' >&2; exit 1; }
 
+# Said before anything is installed: the first line of what installs or compiles.
+define check-machine
+@missing="$$(sh scripts/missing.sh $(PYTHON) $(1))"; [ -z "$$missing" ] || { \
+	echo "Surprisal needs what this machine does not have. Debian and Ubuntu bring it (as root):" >&2; \
+	echo "apt-get update && apt-get install -y $$missing" >&2; exit 1; }
+endef
+
 .venv-lock/bin/uv: | python
+	$(call check-machine)
 	$(PYTHON) -m venv --clear .venv-lock
 	.venv-lock/bin/pip install -q uv
 
-$(RUN_STAMP): LOCK := run
-$(DEV_STAMP): LOCK := dev
-$(BUILD_STAMP): LOCK := build
-$(RUN_STAMP) $(DEV_STAMP) $(BUILD_STAMP): | python
-	$(PYTHON) -m venv --clear $(@D)
-	$(@D)/bin/pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/$(LOCK).txt
-	touch $@
+# `make .venv-dev` makes an environment and nothing else.
+.PHONY: .venv .venv-dev .venv-torch .venv-contract .venv-build
+.venv: $(RUN_STAMP)
+.venv-dev: $(DEV_STAMP)
+.venv-torch: $(TORCH_STAMP)
+.venv-contract: $(CONTRACT_STAMP)
+.venv-build: $(BUILD_STAMP)
 
-$(CONTRACT_STAMP): LOCK := contract
-$(CONTRACT_STAMP): | python
-	$(PYTHON) -m venv --clear $(@D)
-	$(@D)/bin/pip install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r requirements/$(LOCK).txt
-	$(@D)/bin/pip check --disable-pip-version-check
-	touch $@
+# The locks are complete, so pip resolves nothing: it would take what is newer than a lock for a conflict. `pip check`
+# then sees to it that nothing is missing.
+$(RUN_STAMP): LOCKS := run
+$(DEV_STAMP): LOCKS := dev
+$(TORCH_STAMP): LOCKS := dev torch
+$(CONTRACT_STAMP): LOCKS := contract
+$(BUILD_STAMP): LOCKS := build
+$(BUILD_STAMP): COMPILER := compiler
+$(RUN_STAMP) $(DEV_STAMP) $(TORCH_STAMP) $(CONTRACT_STAMP) $(BUILD_STAMP): | python
+	$(call check-machine,$(COMPILER))
+	@echo 'making $(@D) from $(call locks,$(LOCKS)): up to a minute or two'
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/pip install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
+		$(addprefix -r ,$(call locks,$(LOCKS)))
+	@$(@D)/bin/pip check --disable-pip-version-check
+	@touch $@
 
 # Node comes with the environment. No script of a package runs, and none is asked for by address: tests/contract/.npmrc.
 $(NPM_STAMP): | $(CONTRACT_STAMP)
@@ -113,12 +153,9 @@ $(NPM_STAMP): | $(CONTRACT_STAMP)
 		ci --ignore-scripts --loglevel=error
 	@touch $@
 
-# The headers of Python include those of C: what reads them is a compiler with all that it needs. Forced, because make
-# has seen what setuptools would not: other flags in pyproject.toml, another setuptools.
-$(KERNELS): $(wildcard app/core/kernels/*.[ch]) pyproject.toml $(BUILD_STAMP)
-	@echo '#include <Python.h>' | $$($(PYTHON) -c 'import os, sysconfig; \
-		print(os.getenv("CC") or sysconfig.get_config_var("CC"), "-I" + sysconfig.get_path("include"))') \
-		-fsyntax-only -x c - 2>/dev/null || { \
-		echo 'Surprisal needs a C compiler and the headers of Python (Debian: gcc, libc6-dev, python3-dev).' >&2; exit 1; }
-	.venv-build/bin/python -W ignore -c 'import setuptools; setuptools.setup()' -q \
-		build_ext --force --inplace --build-lib .venv-build/lib --build-temp .venv-build/objects
+# Forced, because make has seen what setuptools would not: other flags in setup.py, another setuptools.
+$(KERNELS): $(wildcard app/core/kernels/*.[ch]) setup.py $(BUILD_STAMP)
+	$(call check-machine,compiler)
+	@echo 'compiling $@: some seconds'
+	@.venv-build/bin/python setup.py -q build_ext --force --inplace \
+		--build-lib .venv-build/lib --build-temp .venv-build/objects

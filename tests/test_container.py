@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tests.wheels import NAMES, installed, lock_with_newer_releases, pip_settings
+
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = Path(sys.executable).parent
 NOBODY: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}
@@ -109,6 +111,17 @@ def test_the_image_stops_on_sigterm_and_exposes_the_port_it_serves() -> None:
     assert json.loads(final["CMD"])[-2:] == ["--port", final["EXPOSE"]]
 
 
+def test_the_image_installs_the_lock_and_not_what_came_out_since(tmp_path: Path) -> None:
+    scripts = [argument for name, argument in stages()[0] if name == "RUN" and "requirements/run.txt" in argument]
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements/run.txt").write_text(lock_with_newer_releases(tmp_path / "index"))
+    made = Image(tmp_path)
+    made.programs(sys.executable)
+    with_tiny_index = pip_settings(tmp_path / "index")
+    made.run(scripts[0].partition("&& find")[0], **with_tiny_index)
+    assert installed(made.venv) == dict.fromkeys(NAMES, "1.0")
+
+
 def test_compose_file_follows_the_compose_specification() -> None:
     output(TOOLS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml")
 
@@ -145,10 +158,13 @@ class Image:
         self.environment = dict(pair.split("=", 1) for pair in final_stage()["ENV"].split())
         self.environment["PATH"] = f"{self.venv / 'bin'}:{os.defpath}"
 
-    def build(self, python: str) -> None:
+    def programs(self, python: str) -> None:
         (self.root / "bin").mkdir()
         (self.root / "bin/python").symlink_to(python)
         (self.root / "bin/pip").symlink_to(TOOLS / "pip")
+
+    def build(self, python: str) -> None:
+        self.programs(python)
         for name, argument in stages()[0]:
             if name == "COPY":
                 self.copy(*argument.split())
@@ -162,8 +178,8 @@ class Image:
         else:
             shutil.copy(ROOT / source, self.root / target)
 
-    def run(self, script: str) -> None:
-        environment = {**os.environ, "PATH": f"{self.root / 'bin'}:{os.environ['PATH']}"}
+    def run(self, script: str, **settings: str) -> None:
+        environment = {**os.environ, "PATH": f"{self.root / 'bin'}:{os.environ['PATH']}", **settings}
         script = script.replace("/venv", str(self.venv))
         done = subprocess.run(
             ["sh", "-ec", script], cwd=self.root, env=environment, capture_output=True, text=True, check=False

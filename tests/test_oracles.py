@@ -273,11 +273,6 @@ def test_the_distance_of_one_row_is_scipys_jensenshannon(batch: Batch) -> None:
 # torch
 
 
-@pytest.fixture(scope="module")
-def torch() -> Any:
-    return pytest.importorskip("torch", reason="torch is not installed: its oracles are left out")
-
-
 def test_torch_cross_entropy_with_weights_smoothing_and_ignored_rows(torch: Any, batch: Batch) -> None:
     labels = batch.labels.copy()
     labels[7:12] = -100

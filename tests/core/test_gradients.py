@@ -133,8 +133,7 @@ def test_a_derivative_beyond_all_doubles_is_refused_by_its_row(task: TaskName, c
     assert error.detail == "must leave gradient out, found a derivative beyond all doubles in row 1"
 
 
-def test_it_is_what_torch_differentiates() -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed: its gradient is left out")
+def test_it_is_what_torch_differentiates(torch: Any) -> None:
     logits = torch.tensor(LOGITS, requires_grad=True)
     weight = torch.tensor([1.0, 2.0, 0.5, 3.0], dtype=torch.float64)
     torch.nn.functional.cross_entropy(logits, torch.tensor(LABELS), weight=weight).backward()

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tomllib
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +18,7 @@ import pytest
 
 from app.core.columns import FloatArray, IntArray
 from app.core.kernels import compiled
+from tests.core.declared import declared_extension
 from tests.core.rows_of_bits import KINDS, WIDTHS, bits, labels, rows
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,11 +33,10 @@ def build(folder: Path, *options: str) -> Path:
     text, n = re.subn(r"(#define EVERY_PROCESSOR) __attribute__.*", r"\1", (folder / "compiled.c").read_text())
     assert n == 1
     (folder / "compiled.c").write_text(text)
-    (extension,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["ext-modules"]
     compiler = shlex.split(os.getenv("CC") or sysconfig.get_config_var("CC"))
     include = "-I" + sysconfig.get_path("include")
     built = folder / "compiled.so"
-    flags = [*extension["extra-compile-args"], *options, include, "-fPIC", "-shared"]
+    flags = [*declared_extension()["extra_compile_args"], *options, include, "-fPIC", "-shared"]
     subprocess.run([*compiler, *flags, folder / "compiled.c", "-o", built, "-lm"], check=True)
     return built
 

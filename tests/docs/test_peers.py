@@ -67,8 +67,7 @@ def test_what_scikit_learn_answers() -> None:
     assert frequencies.tolist() == [0.5]
 
 
-def test_what_torch_answers() -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed: its column is not checked")
+def test_what_torch_answers(torch: Any) -> None:
     assert f"| PyTorch {'.'.join(torch.__version__.split('.')[:2])} |" in CONVENTIONS.text
     functional = torch.nn.functional
 
