@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     max_ratio: float = Field(
         200.0,
         ge=1,
-        description="The most bytes that a body becomes for each one sent, once it is more than a part; beyond it 413.",
+        description="The largest ratio of decoded to sent bytes, for bodies of more than `max_part_bytes`; beyond it 413.",
     )
     max_rows: int = Field(10**9, ge=1, description="The most rows of a request; beyond it 413.")
     max_columns: int = Field(100_000, ge=1, description="The most classes or labels of a prediction; beyond it 413.")
@@ -116,7 +116,7 @@ class Settings(BaseSettings):
     max_waiting: int = Field(
         256,
         ge=0,
-        description="The most requests that wait to be scored, and again as many that wait as streams; beyond it 503.",
+        description="The length of each of two queues, of bodies and of streams that wait to be scored; beyond it 503.",
     )
     queue_timeout_seconds: float = Field(
         30.0, gt=0, le=LONGEST_SECONDS, description="The longest wait of a request; beyond it 503."
