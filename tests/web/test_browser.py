@@ -27,6 +27,7 @@ from playwright.sync_api import (
 )
 
 from app.web import DOCS_POLICY, PROBLEM_POLICY, favicon
+from tests.api.servers import running
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium")
@@ -126,6 +127,10 @@ def visit(browser: Browser, origin: str) -> Iterator[Visit]:
 def _try_out(page: Page, path: str) -> Locator:
     """Open the operation of a path on the documentation page, ready to be edited and executed."""
     page.goto("/docs")
+    return _opened(page, path)
+
+
+def _opened(page: Page, path: str) -> Locator:
     operation = page.locator(".opblock").filter(has=page.locator(f'[data-path="{path}"]'))
     operation.locator(".opblock-summary-control").click()
     operation.get_by_role("button", name="Try it out").click()
@@ -181,6 +186,19 @@ def test_the_page_of_an_error_code_leads_to_the_docs(visit: Visit) -> None:
     page.get_by_role("link", name="documentation").click()
     expect(page.locator(".opblock").first).to_be_visible()
     visit.assert_quiet()
+
+
+def test_a_person_scores_under_a_path(browser: Browser) -> None:
+    with running(SURPRISAL_ROOT_PATH="/scoring") as server:
+        origin = f"http://127.0.0.1:{server.port}"
+        with browser.new_context() as context:
+            visit = Visit(context.new_page(), origin)
+            visit.watch(context)
+            visit.page.goto(f"{origin}/scoring/problems/invalid_input")
+            visit.page.get_by_role("link", name="documentation").click()
+            answer = _execute(_opened(visit.page, "/v1/score/multiclass"))
+            expect(answer.locator(".response-col_status")).to_contain_text("200")
+            visit.assert_quiet()
 
 
 @pytest.mark.parametrize("path", ["/docs", "/problems/invalid_input"])
