@@ -75,6 +75,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = False
         # Bytes of the piece in hand; of the earlier pieces of this message; and of the piece in which it began.
         self._n_read = self._head_bytes = self._first_bytes = 0
+        # Bytes since the head of a chunk, or None while a chunk brings any: after the last one trailers follow.
+        self._trailer_bytes: int | None = None
         self._deadline = self._open_head()
         self._stalled: asyncio.TimerHandle | None = None
 
@@ -98,6 +100,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes += self._n_read
         if self._head_bytes > MAX_HEAD_BYTES and not self._deadline.cancelled():
             self._refuse_head()
+        if self._trailer_bytes is not None:
+            self._trailer_bytes += self._n_read
+            if self._trailer_bytes > MAX_HEAD_BYTES:
+                self._refuse("head_too_large", f"trailers must fit in {MAX_HEAD_BYTES} bytes")
 
     def _parse(self, data: bytes) -> None:
         """Feed the parser, which ends a message at a head that offers to upgrade, and leaves the body where it is.
@@ -143,8 +149,13 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self.parser.get_method() == b"CONNECT":
             self._refuse("malformed_request", "the method must not be CONNECT: this service is no proxy")
 
+    def on_chunk_header(self) -> None:
+        """Callback of the parser: a chunk follows, or after the last one trailers; this piece is not counted."""
+        self._trailer_bytes = -self._n_read
+
     def on_body(self, body: bytes) -> None:
         """Callback of the parser: a piece of a body."""
+        self._trailer_bytes = None
         if not self._refused:
             super().on_body(body)
 
@@ -153,6 +164,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refused or self.parser.should_upgrade():
             return
         self._head_bytes = -self._n_read
+        self._trailer_bytes = None
         super().on_message_complete()
 
     def pause_writing(self) -> None:

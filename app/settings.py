@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     max_ratio: float = Field(
         200.0,
         ge=1,
-        description="The largest ratio of decoded to sent bytes, for bodies of more than `max_part_bytes`; beyond it 413.",
+        description="The largest ratio of decoded to sent bytes, of bodies beyond `max_part_bytes`; beyond it 413.",
     )
     max_rows: int = Field(10**9, ge=1, description="The most rows of a request; beyond it 413.")
     max_columns: int = Field(100_000, ge=1, description="The most classes or labels of a prediction; beyond it 413.")

@@ -146,3 +146,22 @@ async def test_a_body_after_an_offer_has_a_deadline() -> None:
         connection.send(WHOLE[:-1])
         status, problem = await connection.answer()
         assert (status, problem["detail"]) == (408, "the body must arrive within 0.05 seconds")
+
+
+async def test_trailers_have_a_size() -> None:
+    whole = chunked(SCORE, BODY, OFFER)[:-2]  # without the end, which follows trailers
+    async with connected(Settings()) as connection:
+        connection.send(whole, *[b"a: b\r\n" * 1000] * 10, b"\r\n")
+        assert same([await connection.answer()])
+        connection.send(whole, *[b"a: b\r\n" * 1000] * 11)
+        status, problem = await connection.answer()
+        assert (status, problem["code"]) == (431, "head_too_large")
+        assert "trailers" in problem["detail"]
+
+
+@pytest.mark.parametrize("step", [1, 3, 7])
+async def test_chunks_of_any_cut_are_no_trailers(step: int) -> None:
+    whole = chunked(SCORE, b" " * 20_000 + BODY)
+    async with connected(Settings()) as connection:
+        connection.send(*(whole[i : i + step] for i in range(0, len(whole), step)))
+        assert same([await connection.answer()])
