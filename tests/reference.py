@@ -100,6 +100,14 @@ def confidences(task: str, body: Body) -> list[float]:
     return [_confidence(sample.elements[0], task)[0] for sample in _samples(task, {**DEFAULTS, **body})]
 
 
+def loss_parts(task: str, body: Body) -> list[Part]:
+    """What each scored row, or document, adds to the mean cross-entropy."""
+    options = {**DEFAULTS, **body}
+    if task == "tokens":
+        return _token_parts(_documents(options), options)
+    return _loss_parts(_samples(task, options), _cross_entropy, options)
+
+
 def _score_rows(task: str, body: Body) -> dict[str, Any]:
     samples = _samples(task, body)
     n_samples = len(_prediction(body)[1])
@@ -699,10 +707,7 @@ def _documents(body: Body) -> list[Document]:
 
 def _token_metrics(documents: Sequence[Document], body: Body) -> dict[str, Metric]:
     level, nats = body["confidence_level"], NATS_PER_UNIT[body["unit"]]
-    by_count = body["denominator"] == "count"
-    parts = [_part(d, _times(d.weight, d.loss), d.n_tokens if by_count else d.weight * d.n_tokens) for d in documents]
-    if not any(d.weight for d in documents):
-        parts = []
+    parts = _token_parts(documents, body)
     metrics = {
         "cross_entropy": _sized(mean(parts, level, nats), body),
         "perplexity": _exponential(_sized(mean(parts, level), body)),
@@ -715,6 +720,13 @@ def _token_metrics(documents: Sequence[Document], body: Body) -> dict[str, Metri
     if body.get("n_words") is not None:
         metrics["word_perplexity"] = _exponential(mean(_loss_by_size(documents, body["n_words"]), level))
     return metrics
+
+
+def _token_parts(documents: Sequence[Document], body: Body) -> list[Part]:
+    if not any(d.weight for d in documents):
+        return []
+    by_count = body["denominator"] == "count"
+    return [_part(d, _times(d.weight, d.loss), d.n_tokens if by_count else d.weight * d.n_tokens) for d in documents]
 
 
 def _loss_by_size(documents: Sequence[Document], sizes: Sequence[int]) -> list[Part]:

@@ -175,6 +175,8 @@ def _difference(sample: Sample, candidate: str, terms: Terms) -> tuple[tuple[int
     counts = int(np.count_nonzero(ours)), int(np.count_nonzero(theirs))
     if any(counts):
         return counts, _without_number(candidate, terms.baseline, counts), True
+    if not sample.n:
+        return counts, undefined("no scored row has positive weight"), True
     losses = sample.losses[candidate], sample.losses[terms.baseline]
     differences = _differences(*losses)
     value = sample.mean(differences, terms.confidence_level)
