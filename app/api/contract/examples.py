@@ -87,12 +87,33 @@ EXAMPLES: dict[TaskName, dict[str, Example]] = {
     },
 }
 
+_TODAY = [0.6, 0.4, 0.7, 0.55, 0.3, 0.8, 0.45, 0.35, 0.65, 0.5, 0.4, 0.7, 0.2, 0.6, 0.55, 0.3, 0.75, 0.4, 0.6, 0.45]
+_NEXT = [
+    1.5,
+    -1.0,
+    1.75,
+    0.75,
+    -1.5,
+    2.25,
+    0.0,
+    -1.5,
+    1.5,
+    0.5,
+    -0.75,
+    1.0,
+    -2.25,
+    1.5,
+    -0.5,
+    -1.0,
+    2.25,
+    -1.5,
+    0.75,
+    0.5,
+]
+_SURE = [1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0]
 _TWO_MODELS: dict[str, Any] = {
-    "labels": [1, 0, 1, 1, 0, 1],
-    "candidates": {
-        "today": {"probabilities": [0.7, 0.4, 0.6, 0.8, 0.3, 0.5]},
-        "next": {"logits": [1.5, -1.0, 0.5, 2.5, -1.5, 0.75]},
-    },
+    "labels": [1, 0, 1, 1, 0, 1, 0, 0, 1, 1, 0, 1, 0, 1, 0, 0, 1, 0, 1, 1],
+    "candidates": {"today": {"probabilities": _TODAY}, "next": {"logits": _NEXT}},
     "baseline": "today",
 }
 
@@ -100,13 +121,21 @@ COMPARE_EXAMPLES: dict[TaskName, dict[str, Example]] = {
     "binary": {
         "two_models": Example("Is the next model better than that of today?", _TWO_MODELS),
         "margin": Example(
-            "A difference of at most half a bit does not matter, and rows of one cluster are dependent",
-            {**_TWO_MODELS, "margin": 0.5, "unit": "bits", "cluster_id": ["u1", "u1", "u2", "u3", "u3", "u4"]},
+            "A difference of at most half a bit does not matter",
+            {**_TWO_MODELS, "margin": 0.5, "unit": "bits"},
+        ),
+        "certain_and_wrong": Example(
+            "One certain miss decides: the candidate is worse, whatever its other rows say",
+            {**_TWO_MODELS, "candidates": {"today": {"probabilities": _TODAY}, "next": {"probabilities": _SURE}}},
+        ),
+        "clusters": Example(
+            "Rows of one user are dependent, and too few users decide nothing",
+            {**_TWO_MODELS, "cluster_id": [f"u{row // 2}" for row in range(20)]},
         ),
     },
     "multiclass": {
         "three_models": Example(
-            "Two candidates against a baseline, over all rows and by language",
+            "Two candidates against a baseline, over all rows and by language; so few rows decide nothing",
             {
                 "labels": [0, 1, 2, 1],
                 "candidates": {
@@ -121,7 +150,7 @@ COMPARE_EXAMPLES: dict[TaskName, dict[str, Example]] = {
     },
     "tokens": {
         "two_models": Example(
-            "Two language models on the same documents",
+            "Two language models on the same documents, of which three decide nothing",
             {
                 "candidates": {
                     "a": {"log_probabilities": [[-0.5, -1.25, -2.0], [-0.75, -0.25], [-3.0]]},
