@@ -10,7 +10,7 @@ from typing import Any
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.api import problems
 from app.api.application import Application
@@ -208,8 +208,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._deadline.cancel()
         self._refused = True
-        request_id = token_hex(16)
-        self._telemetry.refuse(request_id, problems.CATALOGUE[code].status, code)
+        request_id = self._note(code)
         if not self._may_answer():
             self.cycle.keep_alive = False
             return
@@ -219,6 +218,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.write(self._problem(code, detail, request_id))
         self.transport.write_eof()
         self._deadline = self.loop.call_later(self._settings.head_timeout_seconds, self.transport.close)
+
+    def _note(self, code: str) -> str:
+        """Count and log a refusal, or leave that to the application, which has begun with the request; its id."""
+        status = problems.CATALOGUE[code].status
+        if self._is_inside_body() and (exchange := self.cycle.scope["state"].get("exchange")):
+            exchange.status, exchange.code = status, code
+            return str(exchange.request_id)
+        request_id = token_hex(16)
+        self._telemetry.refuse(request_id, status, code)
+        return request_id
 
     def _problem(self, code: str, detail: str, request_id: str) -> bytes:
         """A whole answer, to what never became a request."""
@@ -235,7 +244,12 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle = self.cycle
         if cycle is None or cycle.response_complete:  # type: ignore[redundant-expr]
             return True
-        return cycle.more_body and not cycle.response_started and not self.pipeline
+        return self._is_inside_body()
+
+    def _is_inside_body(self) -> bool:
+        """Whether the body of a request is under way that nothing was answered yet, and none waits before it."""
+        cycle: RequestResponseCycle | None = self.cycle  # None until the first request
+        return cycle is not None and cycle.more_body and not cycle.response_started and not self.pipeline
 
     def _watch_reading(self) -> asyncio.TimerHandle:
         seconds, unread = self._settings.body_timeout_seconds, self.transport.get_write_buffer_size()

@@ -41,7 +41,9 @@ class Frame:
         exchange = Exchange(_request_id(Headers(scope=scope)), scope["method"])
         # HEAD is GET without a body, and the server knows to leave that out.
         method = "GET" if exchange.method == "HEAD" else exchange.method
-        scope = {**scope, "method": method, "state": {**scope.get("state", {}), "exchange": exchange}}
+        scope = {**scope, "method": method}
+        # In the state that the server made for this request, so that the server finds it there too.
+        scope.setdefault("state", {})["exchange"] = exchange
         begun = self._telemetry.begin()
         try:
             await self._answer(exchange, scope, receive, send)

@@ -1,5 +1,7 @@
 """A request that offers another protocol, as every plain one of Java's client does, is answered in this one."""
 
+import asyncio
+
 import pytest
 from structlog.typing import EventDict
 
@@ -165,3 +167,26 @@ async def test_chunks_of_any_cut_are_no_trailers(step: int) -> None:
     async with connected(Settings()) as connection:
         connection.send(*(whole[i : i + step] for i in range(0, len(whole), step)))
         assert same([await connection.answer()])
+
+
+async def test_a_broken_chunk_is_the_refusal_of_its_request(log_lines: list[EventDict]) -> None:
+    whole = chunked(SCORE, BODY, ["x-request-id: abc"])
+    async with connected(Settings()) as connection:
+        connection.send(whole[:-40])
+        await asyncio.sleep(0)  # the application begins
+        connection.send(b"nonsense\r\n")
+        status, problem = await connection.answer()
+        assert (status, problem["code"], problem["request_id"]) == (400, "malformed_request", "abc")
+        assert await connection.rest() == b""
+    (line,) = log_lines
+    assert (line["request_id"], line["route"], line["status"]) == ("abc", SCORE, 400)
+    assert line["code"] == "malformed_request"
+
+
+async def test_a_head_that_begins_behind_another_request_has_a_size() -> None:
+    first, large = request("POST", SCORE, BODY), request("POST", SCORE, BODY, ["x: " + "a" * 100_000])
+    async with connected(Settings()) as connection:
+        connection.send(first + large[:-100])
+        assert same([await connection.answer()])
+        connection.send(large[-100:])
+        assert (await connection.answer())[0] == 431
