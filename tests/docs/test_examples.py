@@ -107,6 +107,13 @@ def test_programs_print_what_is_shown(
             assert printed_by(here, names) == (after.code if after.language == "text" else "")
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES.get)
+def test_the_name_of_a_file_stands_before_it(document: Document) -> None:
+    """A page shows the code of a block, but not the name beside its language."""
+    for file in [block.file for block in document.blocks() if block.file]:
+        assert re.search(rf"`{re.escape(file)}`[^\n]*\n\n```\w+ {re.escape(file)}\n", document.text)
+
+
 @pytest.mark.parametrize("document", USED, ids=NAMES.get)
 def test_every_path_is_served(document: Document, address: str) -> None:
     for path in set(re.findall(r"`GET (/[^`]+)`", document.text)):
