@@ -168,6 +168,14 @@ def check_pytest(words: list[str]) -> None:
     assert all((ROOT / word).exists() for word in words[1:] if "/" in word)
 
 
+def check_tool(words: list[str]) -> None:
+    """A tool of others is pinned for `make contract`, where tests/contract/test_guide.py runs its command."""
+    tool = words[words[0] == "npx"]
+    distributions = {"datamodel-codegen": "datamodel-code-generator"}
+    pinned = (ROOT / "tests/contract/package.json").read_text() + (ROOT / "requirements/contract.txt").read_text()
+    assert distributions.get(tool, tool) in pinned
+
+
 def check_environment(words: list[str]) -> list[str]:
     """Check the settings before a command; the command."""
     settings = dict(word.split("=", 1) for word in words if word.startswith("SURPRISAL_"))
@@ -178,6 +186,9 @@ def check_environment(words: list[str]) -> list[str]:
 CHECKS = {
     "make": check_make,
     "docker": check_docker,
+    "npx": check_tool,
+    "openapi-python-client": check_tool,
+    "datamodel-codegen": check_tool,
     ".venv-dev/bin/pytest": check_pytest,
     ".venv-dev/bin/python": check_module,
 }
