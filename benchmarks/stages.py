@@ -71,7 +71,7 @@ def _stages(body: bytes) -> list[float]:
     def done() -> None:
         times.append(time.perf_counter())
 
-    fields = json.decode(body)
+    fields = json.decode(body, "multiclass")
     done()
     request = score_request("multiclass", fields)
     done()

@@ -28,17 +28,18 @@ def calibrate_request(task: TaskName, body: Mapping[str, Any]) -> CalibrateReque
         InvalidInput: A field is unknown or has no bearing on a fit, there is not one truth and one prediction, or an
             option is wrong.
     """
-    known = {name: value for name, value in body.items() if name in MODELS[task].model_fields}
+    known = schemas.given(body, MODELS[task])
     own, errors = _own(task, known)
-    n_errors = len(errors) + len(body) - len(known)
-    errors += _unknown_errors(task, [name for name in body if name not in known][:MAX_LISTED_ERRORS])
+    unknown = [name for name in body if name not in MODELS[task].model_fields]
+    n_errors = len(errors) + len(unknown)
+    names = list(_unknown_errors(task, unknown[:MAX_LISTED_ERRORS]))
     shared = {name: value for name, value in known.items() if name not in OWN[task].model_fields}
     try:
         scoring = schemas.score_request(task, shared)
     except InvalidInput as refusal:
-        raise InvalidInput((*refusal.errors, *errors), refusal.n_errors + n_errors) from None
-    if errors:
-        raise InvalidInput(errors, n_errors)
+        raise InvalidInput((*names, *refusal.errors, *errors), refusal.n_errors + n_errors) from None
+    if n_errors:
+        raise InvalidInput((*names, *errors), n_errors)
     options = replace(scoring.options, normalization=own.pop("normalization", "renormalize"))
     include = frozenset(own.pop("include", ()))
     return CalibrateRequest(task, scoring.columns, options, include=include, **own)

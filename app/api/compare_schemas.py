@@ -29,8 +29,8 @@ def compare_request(task: TaskName, body: Mapping[str, Any]) -> CompareRequest:
         InvalidInput: A field is unknown, an option is wrong, candidates are too few or too many, or one of them is
             anything but one prediction.
     """
-    sent = {name: value for name, value in body.items() if value is not None}
-    shared = {name: value for name, value in sent.items() if name in SHARED[task].model_fields}
+    sent = schemas.given(body, MODELS[task])
+    shared = schemas.given(sent, SHARED[task])
     checked, wrong = schemas.validated(SHARED[task], shared)
     errors = [
         *schemas.choice_errors((TASKS[task].truths,), shared),
@@ -40,7 +40,7 @@ def compare_request(task: TaskName, body: Mapping[str, Any]) -> CompareRequest:
     ]
     unknown = [name for name in body if name not in MODELS[task].model_fields]
     if checked is None or errors or unknown:
-        raise InvalidInput((*errors, *_unknown_errors(task, unknown)), len(errors) + len(unknown))
+        raise InvalidInput((*_unknown_errors(task, unknown), *errors), len(errors) + len(unknown))
     candidates = {name: _prediction(task, fields) for name, fields in sent["candidates"].items()}
     own = {name: getattr(checked, name) for name in OWN_OPTIONS}
     return CompareRequest(schemas.request_of(task, checked), candidates, sent["baseline"], **own)

@@ -7,6 +7,7 @@ from io import BufferedIOBase
 from typing import Any, BinaryIO, Literal, TypeAlias, cast
 
 from app.api.spool import Spool
+from app.core.tasks import TaskName
 from app.settings import Settings
 from app.wire import arrow, csv, json, ndjson, npz, parquet
 from app.wire.limits import Limits
@@ -30,7 +31,7 @@ class Format:
     name: str
     media_type: str
     arrival: Literal["held", "spooled", "streamed"]
-    parts: Callable[[Source, Limits, Options], Parts]
+    parts: Callable[[Source, Limits, TaskName, Options], Parts]
     aliases: tuple[str, ...] = ()
 
     @property
@@ -80,33 +81,33 @@ def _seekable(source: Source, limits: Limits) -> Iterator[BinaryIO]:
         yield spool.rewound()
 
 
-def _json_parts(source: Source, limits: Limits, _: Options) -> Parts:
+def _json_parts(source: Source, limits: Limits, task: TaskName, _: Options) -> Parts:
     whole = bytearray()
     while piece := source.read(limits.max_part_bytes):
         whole += piece
-    yield json.decode(whole)
+    yield json.decode(whole, task)
 
 
-def _npz_parts(source: Source, limits: Limits, _: Options) -> Parts:
+def _npz_parts(source: Source, limits: Limits, task: TaskName, _: Options) -> Parts:
     with _seekable(source, limits) as file:
-        yield npz.columns(file, limits)
+        yield npz.columns(file, limits, task)
 
 
-def _arrow_parts(source: Source, limits: Limits, _: Options) -> Parts:
-    return arrow.parts(source, limits)
+def _arrow_parts(source: Source, limits: Limits, task: TaskName, _: Options) -> Parts:
+    return arrow.parts(source, limits, task)
 
 
-def _parquet_parts(source: Source, limits: Limits, _: Options) -> Parts:
+def _parquet_parts(source: Source, limits: Limits, task: TaskName, _: Options) -> Parts:
     with _seekable(source, limits) as file:
-        yield from parquet.parts(file, limits)
+        yield from parquet.parts(file, limits, task)
 
 
-def _ndjson_parts(source: Source, limits: Limits, _: Options) -> Parts:
-    return ndjson.parts(source, limits)
+def _ndjson_parts(source: Source, limits: Limits, task: TaskName, _: Options) -> Parts:
+    return ndjson.parts(source, limits, task)
 
 
-def _csv_parts(source: Source, limits: Limits, options: Options) -> Parts:
-    return csv.parts(source, limits, has_classes="classes" in options)
+def _csv_parts(source: Source, limits: Limits, task: TaskName, options: Options) -> Parts:
+    return csv.parts(source, limits, task, has_classes="classes" in options)
 
 
 FORMATS = {

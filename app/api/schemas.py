@@ -18,7 +18,7 @@ from app.core.bootstrap import Bootstrap
 from app.core.columns import Column
 from app.core.options import Options, option_names, option_types
 from app.core.registry import on_request
-from app.core.tasks import TASKS, Task, TaskName
+from app.core.tasks import TASKS, Task, TaskName, shape_of
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, describe, pointer
 from app.service import INCLUDES, ScoreRequest
 
@@ -46,7 +46,6 @@ COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
     "cluster_id": (KEY, "Rows of one cluster are dependent: standard errors take clusters for independent."),
     "slices": (KEY, "Parts to look at one by one: an object of name to one value a row."),
 }
-ROW_COLUMNS = {"sample_weight", "mask", "n_bytes", "n_words", "cluster_id", "slices"}
 
 
 class BootstrapRequest(BaseModel):
@@ -65,12 +64,13 @@ def score_request(task: TaskName, body: Mapping[str, Any]) -> ScoreRequest:
         InvalidInput: A field is unknown, there is not one truth and one prediction, or an option is wrong.
     """
     model = MODELS[task]
-    known = {name: value for name, value in body.items() if name in model.model_fields}
+    known = given(body, model)
     checked, wrong = validated(model, known)
     errors = [*choice_errors((TASKS[task].truths, TASKS[task].predictions), known), *wrong]
-    unknown = [name for name in body if name not in known]
+    unknown = [name for name in body if name not in model.model_fields]
     if checked is None or errors or unknown:
-        raise InvalidInput((*errors, *_unknown_errors(task, unknown)), len(errors) + len(unknown))
+        # Unknown names first: one that is misspelt explains what is missing.
+        raise InvalidInput((*_unknown_errors(task, unknown), *errors), len(errors) + len(unknown))
     return request_of(task, checked)
 
 
@@ -82,6 +82,12 @@ def validated(model: type[BaseModel], known: Mapping[str, Any]) -> tuple[BaseMod
         return model.model_validate(values), []
     except ValidationError as error:
         return None, field_errors(error.errors(include_url=False))
+
+
+def given(body: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """The fields of a body that a model knows and that are set, which those that are null are not."""
+    names = model.model_fields
+    return {name: value for name, value in body.items() if value is not None and name in names}
 
 
 def request_model(task: Task) -> type[BaseModel]:
@@ -133,7 +139,7 @@ def _bootstrap(plan: Any) -> Bootstrap | None:
     for name in plan.keys() - BootstrapRequest.model_fields.keys():
         raise InvalidInput.at(pointer("bootstrap", name), "unknown_field", "must be n_resamples or seed")
     try:
-        return Bootstrap(**BootstrapRequest.model_validate(plan).model_dump())
+        return Bootstrap(**BootstrapRequest.model_validate(given(plan, BootstrapRequest)).model_dump())
     except ValidationError as error:
         errors = field_errors(error.errors(include_url=False))
         raise InvalidInput(replace(e, pointer=f"/bootstrap{e.pointer}") for e in errors) from error
@@ -156,7 +162,7 @@ def _column_names(task: Task) -> tuple[str, ...]:
 def _column(task: Task, name: str) -> tuple[Any, Any]:
     item, text = COLUMNS[name]
     row = {"type": "array", "items": item}
-    shape, schema = _shape(task, name), row
+    shape, schema = shape_of(task.name, name), row
     if shape != "(n,)":
         schema = {"type": "array", "items": row}
     if name == "slices":
@@ -166,12 +172,6 @@ def _column(task: Task, name: str) -> tuple[Any, Any]:
     return Annotated[object, WithJsonSchema(schema)], Field(
         default_factory=NoneType, description=f"{text} Shape {shape}."
     )
-
-
-def _shape(task: Task, name: str) -> str:
-    if task.name == "binary" or name in ROW_COLUMNS or (task.name, name) == ("multiclass", "labels"):
-        return "(n,)"
-    return {"multilabel": "(n, l)", "tokens": "one list a document"}.get(task.name, "(n, k)")
 
 
 def exactly_one(*groups: tuple[str, ...]) -> Callable[[dict[str, Any]], None]:

@@ -60,12 +60,14 @@ def scored_rows(rows: Rows, source: Source, settings: Settings, check: Check) ->
     limits = limits_of(rows.format, settings)
     if rows.encoding:
         source = compression.decoded(Pieces(_checked(source, check)), rows.encoding, limits)
-    parts = rows.format.parts(source, limits, rows.options)
+    parts = rows.format.parts(source, limits, rows.task, rows.options)
     requests = _requests(rows, parts, settings, check)
     return service.score_parts(requests, settings.max_held_bytes, settings.threads_per_request)
 
 
-def decompressed_json(encoding: str, source: Source, settings: Settings, check: Check) -> dict[str, Any]:
+def decompressed_json(
+    task: TaskName, encoding: str, source: Source, settings: Settings, check: Check
+) -> dict[str, Any]:
     """The fields of a JSON body that was sent compressed.
 
     Raises:
@@ -73,7 +75,7 @@ def decompressed_json(encoding: str, source: Source, settings: Settings, check: 
     """
     limits = limits_of(FORMATS["json"], settings)
     decoded = compression.decoded(Pieces(_checked(source, check)), encoding, limits)
-    (fields,) = FORMATS["json"].parts(decoded, limits, {})
+    (fields,) = FORMATS["json"].parts(decoded, limits, task, {})
     check_width(fields, settings.max_columns)
     return fields
 

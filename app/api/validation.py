@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from pydantic_core import ErrorDetails
 
+from app.core.tasks import TaskName
 from app.errors import FieldError, TooLarge, describe, pointer
 from app.settings import Settings
 from app.wire import json
@@ -32,7 +33,7 @@ BOUND_WORDS = {
 }
 
 
-def json_fields(body: bytes | bytearray, settings: Settings) -> dict[str, Any]:
+def json_fields(body: bytes | bytearray, task: TaskName, settings: Settings) -> dict[str, Any]:
     """The fields of a JSON body.
 
     Raises:
@@ -40,7 +41,7 @@ def json_fields(body: bytes | bytearray, settings: Settings) -> dict[str, Any]:
         InvalidInput: A column holds what it may not.
         TooLarge: A table has more than `max_columns` columns.
     """
-    fields = json.decode(body)
+    fields = json.decode(body, task)
     check_width(fields, settings.max_columns)
     return fields
 

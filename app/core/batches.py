@@ -15,7 +15,7 @@ from app.core.grouping import Grouping, grouping_of
 from app.core.options import MAX_WEIGHT, MIN_WEIGHT, Options
 from app.core.predictions import check_prediction, check_tokens, is_lookalike, is_plainly_sound, noted_row_sums
 from app.core.tasks import COLUMN_NAMES, TASKS, TaskName
-from app.core.truth import labels_of, mask_of, refuse_booleans, shaped, targets_of
+from app.core.truth import labels_of, mask_of, refuse_booleans, rowwise, shaped, targets_of
 from app.errors import FieldError, InvalidInput, pointer
 
 MAX_SLICES = 1_000
@@ -63,7 +63,7 @@ class Batch:
     @property
     def scored_rows(self) -> BoolArray | None:
         """(n,) rows of which anything is scored; None for all."""
-        return _rowwise(self.scored)
+        return rowwise(self.scored)
 
     @property
     def n_scored(self) -> int:
@@ -108,10 +108,6 @@ def joined(first: Batch, second: Batch) -> Batch:
 
 def _joined(first: NDArray[Any] | None, second: NDArray[Any] | None) -> NDArray[Any] | None:
     return None if first is None or second is None else np.concatenate([first, second])
-
-
-def _rowwise(scored: BoolArray | None) -> BoolArray | None:
-    return scored if scored is None or scored.ndim == 1 else np.logical_or.reduce(scored, axis=1)
 
 
 def batch_of(
@@ -183,7 +179,10 @@ def _classes_batch(task: TaskName, form: str, columns: Mapping[str, Column], opt
         getattr(columns.get("labels"), "dtype", object), np.dtypes.Int64DType
     ):
         raise InvalidInput.at("/ignore_index", "wrong_type", "must go with labels that are integers, found other truth")
-    prediction = shaped(form, columns[form], 1 if task == "binary" else 2)
+    marks = columns.get("mask")
+    prediction = shaped(
+        form, columns[form], 1 if task == "binary" else 2, marks if isinstance(marks, np.ndarray) else None
+    )
     shape, n_classes = prediction.shape, 2 if task == "binary" else prediction.shape[1]
     _check_class_counts(task, options, n_classes)
     scored = mask_of(columns, shape, task)
@@ -256,7 +255,7 @@ def _sample_weight(columns: Mapping[str, Column], scored: BoolArray | None) -> F
         return None
     weight = shaped("sample_weight", columns["sample_weight"], 1).astype(np.float64, copy=False)
     rule = f"must lie in [0, {MAX_WEIGHT:g}]"
-    check_interval("sample_weight", weight, _rowwise(scored), (0.0, MAX_WEIGHT), rule)
+    check_interval("sample_weight", weight, rowwise(scored), (0.0, MAX_WEIGHT), rule)
     return weight
 
 

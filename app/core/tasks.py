@@ -62,3 +62,19 @@ COLUMN_NAMES = sorted(
     {name for task in TASKS.values() for name in (*task.truths, *task.predictions, *task.columns)} - {"slices"}
 )
 """Every field that holds one value, or one list, a row."""
+
+ROW_COLUMNS = frozenset({"sample_weight", "mask", "n_bytes", "n_words", "cluster_id", "slices"})
+"""Fields that hold one value a row in every task."""
+
+
+def shape_of(task: TaskName, name: str) -> str:
+    """The shape of a field: n rows, of k classes or l labels.
+
+    >>> shape_of("multiclass", "labels"), shape_of("multilabel", "labels"), shape_of("tokens", "log_probabilities")
+    ('(n,)', '(n, l)', 'one list a document')
+    """
+    if (task, name) == ("multilabel", "mask"):
+        return "(n,) or (n, l)"
+    if task == "binary" or name in ROW_COLUMNS or (task, name) == ("multiclass", "labels"):
+        return "(n,)"
+    return {"multilabel": "(n, l)", "tokens": "one list a document"}.get(task, "(n, k)")

@@ -19,8 +19,11 @@ TWO_COLUMNS = {
 """What to do about a prediction of two classes that has a column for each."""
 
 
-def shaped(field: str, values: Column, n_dimensions: int) -> NDArray[Any]:
+def shaped(field: str, values: Column, n_dimensions: int, scored: BoolArray | None = None) -> NDArray[Any]:
     """`values` if they have as many dimensions as the field must have.
+
+    Args:
+        scored: (n,) or (n, l), False where nothing is looked at: such a row may have any length.
 
     Raises:
         InvalidInput: Rows of uneven length, rows where numbers belong, or numbers where rows belong.
@@ -28,7 +31,7 @@ def shaped(field: str, values: Column, n_dimensions: int) -> NDArray[Any]:
     if isinstance(values, Ragged):
         if n_dimensions == 1:
             raise InvalidInput.at(f"/{field}/0", "wrong_shape", "must be a single value, found a list")
-        raise InvalidInput(_uneven_rows(field, np.diff(values.offsets)))
+        return _even(field, values, rowwise(scored))
     if values.ndim != n_dimensions:
         wanted = "single values" if n_dimensions == 1 else "lists of equal length, one a row"
         given = "single values" if values.ndim == 1 else "lists"
@@ -37,12 +40,35 @@ def shaped(field: str, values: Column, n_dimensions: int) -> NDArray[Any]:
     return values
 
 
-def _uneven_rows(field: str, lengths: IntArray) -> list[FieldError]:
-    width = int(lengths[0])
-    return [
-        FieldError(f"/{field}/{row}", "wrong_shape", f"must have {width} values like row 0, found {lengths[row]}")
-        for row in np.flatnonzero(lengths != width)[:MAX_LISTED_ERRORS].tolist()
-    ] or [FieldError(f"/{field}", "wrong_shape", "must hold rows of at least one value, found empty rows")]
+def rowwise(scored: BoolArray | None) -> BoolArray | None:
+    """(n,) rows of which anything is scored; None for all."""
+    return scored if scored is None or scored.ndim == 1 else np.logical_or.reduce(scored, axis=1)
+
+
+def _even(field: str, values: Ragged, scored: BoolArray | None) -> NDArray[Any]:
+    """Rows of the length that most scored ones have; rows of another length that are not scored become empty values."""
+    lengths = np.diff(values.offsets)
+    width = _usual(lengths if scored is None or not scored.any() else lengths[scored])
+    if not width:
+        raise InvalidInput.at(f"/{field}", "wrong_shape", "must hold rows of at least one value, found empty rows")
+    odd = lengths != width
+    wrong = np.flatnonzero(odd if scored is None else odd & scored)
+    if len(wrong):
+        rule = f"must have {width} values like the other rows"
+        errors = [
+            FieldError(f"/{field}/{row}", "wrong_shape", f"{rule}, found {lengths[row]}")
+            for row in wrong[:MAX_LISTED_ERRORS].tolist()
+        ]
+        raise InvalidInput(errors, len(wrong))
+    even = np.zeros((len(values), width), values.values.dtype)
+    even[~odd] = values.values[np.repeat(~odd, lengths)].reshape(-1, width)
+    return even
+
+
+def _usual(lengths: IntArray) -> int:
+    """The length that most rows have; of several such that of the first."""
+    _, first, counts = np.unique(lengths, return_index=True, return_counts=True)
+    return int(lengths[first[counts == counts.max()].min()])
 
 
 def mask_of(columns: Mapping[str, Column], shape: tuple[int, ...], task: TaskName) -> BoolArray | None:
@@ -64,7 +90,7 @@ def labels_of(
     Raises:
         InvalidInput: A scored label is no class, a name is unknown, or names lack `classes`.
     """
-    labels = _indices(shaped("labels", values, len(shape)), scored, options)
+    labels = _indices(shaped("labels", values, len(shape), scored), scored, options)
     if labels.shape != shape:
         raise InvalidInput.at("/labels", "wrong_shape", f"must have shape {list(shape)}, found {list(labels.shape)}")
     scored = _without_ignored(labels, scored, options.ignore_index)
@@ -124,7 +150,7 @@ def targets_of(
     Raises:
         InvalidInput: A scored target is negative or above 1, or a row that must sum to 1 does not.
     """
-    targets = shaped("targets", values, len(shape))
+    targets = shaped("targets", values, len(shape), scored)
     if targets.shape != shape:
         raise InvalidInput.at("/targets", "wrong_shape", f"must have shape {list(shape)}, found {list(targets.shape)}")
     if task in ("multiclass", "distributions"):

@@ -6,13 +6,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import compute, types
 
-from app.core.columns import Column, IntArray, Ragged
+from app.core.columns import BoolArray, Column, IntArray, Ragged
+from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody, TooLarge, clip
-from app.wire.columns import rows_of
+from app.wire.columns import KINDS, STRING, rows_of
 from app.wire.limits import Limits
 from app.wire.numbered import Group, groups_of
 from app.wire.typed import SLICE, Field, Place, gathered, in_order, in_rows
@@ -46,17 +48,39 @@ def readable(field: Field) -> Iterator[None]:
         raise InvalidInput.at(field.pointer, "wrong_type", rule) from error
 
 
-def groups_of_schema(schema: pa.Schema, limits: Limits) -> list[Group]:
-    """The columns of a request that those of a schema make; a struct `slices` counts as its children.
+def groups_of_schema(schema: pa.Schema, limits: Limits, task: TaskName) -> list[Group]:
+    """The columns of a request that those of a schema make, that of the mask first.
+
+    A struct `slices` counts as its children. A column of the type null is not set, and an index of pandas is no column.
 
     Raises:
         TooLarge: More columns than `max_columns`.
         InvalidInput: A name is no column of a scoring request, or comes twice.
     """
-    names: list[str] = []
+    columns: list[tuple[str, pa.DataType]] = []
     for field in schema:
-        names += _children(field.type) if _is_slices(field.name, field.type) else [field.name]
-    return groups_of({place: name for place, name in enumerate(names) if not INDEX.fullmatch(name)}, limits)
+        columns += _children(field.type) if _is_slices(field.name, field.type) else [(field.name, field.type)]
+    indices = index_names(schema.metadata)
+    names = {place: name for place, (name, _) in enumerate(columns) if name not in indices}
+    groups = groups_of({place: name for place, name in names.items() if not INDEX.fullmatch(name)}, limits, task)
+    unset = {place for place, (_, type_) in enumerate(columns) if types.is_null(type_)}
+    return sorted(
+        (group for group in groups if not unset.issuperset(group.places)), key=lambda group: group.field.name != "mask"
+    )
+
+
+def index_names(metadata: dict[bytes, bytes] | None) -> set[str]:
+    """The columns that are the index of a frame of pandas, as its own notes say; a field of a request is none.
+
+    >>> index_names({b"pandas": b'{"index_columns": ["id", {"kind": "range"}, "labels"]}'})
+    {'id'}
+    """
+    try:
+        notes = orjson.loads((metadata or {}).get(b"pandas", b"{}"))
+        names = notes.get("index_columns", [])
+        return {name for name in names if isinstance(name, str)} - KINDS.keys()
+    except (ValueError, AttributeError, TypeError):
+        return set()  # notes are the writer's own affair
 
 
 def parts_of(batch: pa.RecordBatch, groups: list[Group], first_row: int) -> Iterator[dict[str, Any]]:
@@ -68,8 +92,8 @@ def parts_of(batch: pa.RecordBatch, groups: list[Group], first_row: int) -> Iter
     step = max(1, min(PART_ROWS, PART_BYTES * len(batch) // max(1, n_bytes)))
     for start in range(0, len(batch), step):
         row = first_row + start
-        arrays = list(_arrays(batch.slice(start, step), row))
-        columns = [_column(group, arrays, row) for group in groups]
+        arrays = list(_arrays(batch.slice(start, step)))
+        columns = list(_columns(groups, arrays, row))
         if step < len(batch):
             columns = list(map(_copied, columns))
         yield gathered([group.field for group in groups], columns)
@@ -87,29 +111,32 @@ def _copied(column: Column) -> Column:
     return Ragged(column.values.copy(), column.offsets) if isinstance(column, Ragged) else column.copy()
 
 
-def _arrays(batch: pa.RecordBatch, first_row: int) -> Iterable[pa.Array]:
-    """The columns of a batch in the order of the names in `groups_of_schema`.
-
-    Raises:
-        InvalidInput: A struct `slices` is null in some row.
-    """
+def _arrays(batch: pa.RecordBatch) -> Iterable[pa.Array]:
+    """The columns of a batch in the order of the names in `groups_of_schema`; a null struct has null children."""
     for name, array in zip(batch.schema.names, batch.columns, strict=True):
-        if not _is_slices(name, array.type):
-            yield array
-            continue
-        _refuse_nulls(Field(name, "/slices", ()), array, in_order(first_row), "an object")
-        yield from (array.field(i) for i in range(array.type.num_fields))
+        yield from array.flatten() if _is_slices(name, array.type) else [array]
 
 
-def _column(group: Group, arrays: Sequence[pa.Array], first_row: int) -> Column:
-    with readable(group.field):
-        if not group.nested:
-            return column_of_array(group.field, arrays[group.places[0]], first_row)
-        return _stacked(group, arrays, first_row)
+def _columns(groups: list[Group], arrays: Sequence[pa.Array], first_row: int) -> Iterator[Column]:
+    scored: BoolArray | None = None
+    for group in groups:
+        with readable(group.field):
+            if group.nested:
+                column = _stacked(group, arrays, first_row, scored)
+            else:
+                column = column_of_array(group.field, arrays[group.places[0]], first_row, scored)
+        if group.field.name == "mask" and isinstance(column, np.ndarray):
+            scored = column
+        yield column
 
 
-def _stacked(group: Group, arrays: Sequence[pa.Array], first_row: int) -> Column:
-    columns = [_values(group.field, arrays[place], _beside(first_row, j)) for j, place in enumerate(group.places)]
+def _stacked(group: Group, arrays: Sequence[pa.Array], first_row: int, scored: BoolArray | None) -> Column:
+    width = len(group.places)
+    marks = spread(scored, np.full(len(arrays[group.places[0]]), width))
+    columns = [
+        _values(group.field, arrays[place], _beside(first_row, j), None if marks is None else marks[j::width])
+        for j, place in enumerate(group.places)
+    ]
     if len({column.dtype.kind for column in columns}) > 1:
         rule = "must hold values of one type in all columns, found several"
         raise InvalidInput.at(group.field.pointer, "wrong_type", rule)
@@ -120,30 +147,45 @@ def _beside(first_row: int, j: int) -> Place:
     return lambda position: (first_row + position, j)
 
 
-def column_of_array(field: Field, array: pa.Array, first_row: int) -> Column:
+def column_of_array(field: Field, array: pa.Array, first_row: int, scored: BoolArray | None = None) -> Column:
     """The values of an Arrow array, without copying where they stand side by side as they are needed.
 
     Args:
         first_row: Rows of the body before this array, for the pointers of errors.
+        scored: (n,) or (n, l), False where null may stand.
 
     Raises:
         InvalidInput: Of a type that the field may not hold, or null where only values may be.
         TooLarge: The strings hold more than `MAX_STRING_BYTES`.
     """
-    array = _storage(field, array)
+    array, place = _storage(field, array), in_order(first_row)
+    is_list = types.is_list(array.type) or types.is_large_list(array.type) or _is_list_view(array.type)
+    if is_list or types.is_fixed_size_list(array.type):
+        if array.null_count == len(array) > 0 and scored is not None and not scored.any():
+            return Ragged(np.empty(0, field.kinds[0].dtype), np.zeros(len(array) + 1, np.int64))
+        array = _without_nulls(field, array, place, spread(scored, np.ones(len(array), np.int64)), "a list")
     if types.is_fixed_size_list(array.type):
         width = array.type.list_size
         if width < 1:
             raise InvalidInput.at(
                 field.pointer, "wrong_shape", "must hold lists of at least one value, found empty ones"
             )
-        _refuse_nulls(field, array, in_order(first_row), "a list")
-        return _values(field, array.flatten(), in_order(first_row, width)).reshape(-1, width)
-    if types.is_list(array.type) or types.is_large_list(array.type) or _is_list_view(array.type):
-        _refuse_nulls(field, array, in_order(first_row), "a list")
+        marks = spread(scored, np.full(len(array), width))
+        return _values(field, array.flatten(), in_order(first_row, width), marks).reshape(-1, width)
+    if is_list:
         offsets = _offsets(field, array)
-        return rows_of(_values(field, array.flatten(), in_rows(first_row, offsets)), np.diff(offsets))
-    return _values(field, array, in_order(first_row))
+        marks = spread(scored, np.diff(offsets))
+        return rows_of(_values(field, array.flatten(), in_rows(first_row, offsets), marks), np.diff(offsets))
+    return _values(field, array, place, spread(scored, np.ones(len(array), np.int64)))
+
+
+def spread(scored: BoolArray | None, lengths: IntArray) -> BoolArray | None:
+    """Whether each value is scored of rows of some lengths; None for all."""
+    if scored is None or len(scored) != len(lengths):
+        return None
+    if scored.ndim > 1 and bool((lengths == scored.shape[1]).all()):
+        return scored.ravel()
+    return np.repeat(scored if scored.ndim == 1 else np.logical_or.reduce(scored, axis=1), lengths)
 
 
 def _storage(field: Field, array: pa.Array) -> pa.Array:
@@ -185,20 +227,21 @@ def _is_slices(name: str, type_: pa.DataType) -> bool:
     return name == "slices" and types.is_struct(type_)
 
 
-def _children(struct: pa.StructType) -> list[str]:
-    return [SLICE + struct.field(i).name for i in range(struct.num_fields)]
+def _children(struct: pa.StructType) -> list[tuple[str, pa.DataType]]:
+    return [(SLICE + child.name, child.type) for child in struct.fields]
 
 
-def _values(field: Field, array: pa.Array, place: Place) -> NDArray[Any]:
+def _values(field: Field, array: pa.Array, place: Place, scored: BoolArray | None = None) -> NDArray[Any]:
+    """The values of an array without lists; `scored` has a mark for each."""
     array = _storage(field, array)
     type_ = array.type.value_type if types.is_dictionary(array.type) else array.type
-    kind = field.kind(_code(type_), str(array.type))
+    kind = field.kind(_code(type_), str(type_), _hint(field, type_))
     if kind.dtype.kind != "f":
-        _refuse_nulls(field, array, place, "a value")
+        array = _without_nulls(field, array, place, scored, "a value")
     if kind.dtype.kind != "O":
         array = array.dictionary_decode() if types.is_dictionary(array.type) else array
         return field.cast(array.to_numpy(zero_copy_only=False), kind, place)
-    return _named(field, array, place) if types.is_dictionary(array.type) else _strings(array)
+    return _named(field, array, place, scored) if types.is_dictionary(array.type) else _strings(array)
 
 
 def _code(type_: pa.DataType) -> str:
@@ -226,7 +269,7 @@ def _check_views(array: pa.Array) -> None:
             raise TooLarge(f"the strings of a record batch must hold at most {MAX_STRING_BYTES} bytes")
 
 
-def _named(field: Field, array: pa.DictionaryArray, place: Place) -> NDArray[Any]:
+def _named(field: Field, array: pa.DictionaryArray, place: Place, scored: BoolArray | None) -> NDArray[Any]:
     """Strings by their places in a dictionary, each made once, and only those that occur."""
     used, codes = np.unique(array.indices.to_numpy(), return_inverse=True)
     names = array.dictionary
@@ -235,11 +278,36 @@ def _named(field: Field, array: pa.DictionaryArray, place: Place) -> NDArray[Any
         names = names.cast(pa.large_string())
     names = names.take(pa.array(used))
     if names.null_count:
-        _refuse_nulls(field, names.take(pa.array(codes)), place, "a value")
+        return _strings(_without_nulls(field, names.take(pa.array(codes)), place, scored, "a value"))
     return _strings(names)[codes]
 
 
-def _refuse_nulls(field: Field, array: pa.Array, place: Place, what: str) -> None:
-    if array.null_count:
-        positions = np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False)).tolist()
-        raise field.refusal(positions, place, "wrong_type", lambda _: f"must be {what}, found null")
+def _without_nulls(field: Field, array: pa.Array, place: Place, scored: BoolArray | None, what: str) -> pa.Array:
+    """An array that holds the first of its values where it was null and is not scored.
+
+    Raises:
+        InvalidInput: It is null where it is scored.
+    """
+    if not array.null_count:
+        return array
+    is_null: BoolArray = array.is_null().to_numpy(zero_copy_only=False)
+    wrong = np.flatnonzero(is_null if scored is None else is_null & scored)
+    if len(wrong):
+        raise field.refusal(wrong.tolist(), place, "wrong_type", lambda _: f"must be {what}, found null")
+    filled = np.flatnonzero(~is_null)
+    if len(filled):
+        return array.take(pa.array(np.where(is_null, filled[0], np.arange(len(array)))))
+    type_ = array.type.value_type if types.is_dictionary(array.type) else array.type
+    return pa.array([""] * len(array), type_) if _code(type_) == "O" else pa.array(np.zeros(len(array)), type_)
+
+
+def _hint(field: Field, type_: pa.DataType) -> str:
+    """What to do about a type that no column holds; empty if nothing is known to help."""
+    if types.is_struct(type_) or types.is_map(type_):
+        lists = f"; send a list column, or numbered columns {field.name}_0, {field.name}_1 and so on"
+        return f"{lists} (of vectors, Spark makes lists by vector_to_array)" if field.rule.nested else ""
+    if types.is_decimal(type_):
+        return "; cast to double" if field.kinds[0].dtype.kind == "f" else "; cast to int64 or string"
+    if _code(type_) == "-" and STRING in field.kinds:
+        return "; cast to string"
+    return ""

@@ -7,13 +7,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from app.core.tasks import TaskName
 from app.wire.arrays import groups_of_schema, parts_of, translated
 from app.wire.ipc import RECORD_BATCH, messages
 from app.wire.limits import Limits
 from app.wire.sources import Readable, Source
 
 
-def parts(source: Source, limits: Limits) -> Iterator[dict[str, Any]]:
+def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, Any]]:
     """Columns of an Arrow IPC stream, of some rows at a time; none of a stream without rows.
 
     The messages are read and looked at here and only then given to pyarrow, which so never waits for bytes. No more
@@ -32,7 +33,7 @@ def parts(source: Source, limits: Limits) -> Iterator[dict[str, Any]]:
         # what is decompressed goes back to the system, not to a pool that would keep it for the next request
         pool, options = pa.system_memory_pool(), pa.ipc.IpcReadOptions(use_threads=False)
         reader = pa.ipc.open_stream(_file(queue), options=options, memory_pool=pool)
-        groups = groups_of_schema(reader.schema, limits)
+        groups = groups_of_schema(reader.schema, limits, task)
     first_row = 0
     for message in arriving:
         queue.extend(message.pieces)

@@ -31,6 +31,8 @@ A_WORD = r"\A[ \t]*\p{L}"
 
 INT64 = range(-LARGEST_INT - 1, LARGEST_INT + 1)
 LONGEST_INT = len(str(INT64[0]))
+BLANKS = {"f": "nan", "i": "0", "b": "false", "O": ""}
+"""By NumPy's code of a kind, a text of it."""
 NO_LISTS = "; CSV holds no lists: send JSON Lines, Arrow or Parquet"
 
 
@@ -43,23 +45,33 @@ class Cells:
         pointer: To the column of the request.
         first_row: The number of the first of the rows in the body.
         width: How many columns of the table there are; None where the column is (n,).
+        scored: (n,) or (n, width), False where nothing is looked at: there any text may stand.
     """
 
     texts: pa.Array
     pointer: str
     first_row: int
     width: int | None
+    scored: BoolArray | None = None
 
     def kind(self, kinds: Sequence[Kind]) -> Kind:
-        """The first of some kinds that all cells are; where none may be a string, that the first cell is.
+        """The first of some kinds that all cells are; where none may be a string, that half of them are.
 
         What is none of them is taken for a string, or else for the first of them, which it will be refused for.
         """
         if len(kinds) == 1:
             return kinds[0]
-        last, texts = (STRING, self.texts) if STRING in kinds else (kinds[0], self.texts[:1])
+        looked_at = self.texts if self.scored is None else self.texts.filter(pa.array(self._spread()))
+        texts = looked_at.drop_null()
+        if STRING not in kinds:
+            most = max(kinds, key=lambda kind: np.count_nonzero(_are(kind, texts)))
+            return most if 2 * np.count_nonzero(_are(most, texts)) >= len(texts) else kinds[0]
         narrow = (kind for kind in kinds if kind != STRING)
-        return next((kind for kind in narrow if _are(kind, texts.drop_null()).all()), last)
+        return next((kind for kind in narrow if _are(kind, texts).all()), STRING)
+
+    def are_scored(self) -> bool:
+        """Whether any row is."""
+        return self.scored is None or bool(self.scored.any())
 
     def values(self, kind: Kind, hint: str = "") -> NDArray[Any]:
         """The values, (n,) or (n, width).
@@ -70,33 +82,63 @@ class Cells:
         Raises:
             InvalidInput: A text is not of the kind, or an integer has more than 63 bits.
         """
-        if kind != NUMBER and (refusal := self.refusal(kind, hint)):
-            raise refusal
-        values = self._integers() if kind.dtype == INTEGER.dtype else self.texts
-        if kind == BOOLEAN:
-            values = compute.match_substring_regex(values, "[tT]")
+        if kind == NUMBER and pa.types.is_floating(self.texts.type):
+            values = self.texts
+        else:
+            values = self._read(self._sound(kind, hint), kind, hint)
         array: NDArray[Any] = values.to_numpy(zero_copy_only=False)
         return array if self.width is None else np.ascontiguousarray(array.reshape(self.width, -1).T)
+
+    def _sound(self, kind: Kind, hint: str) -> pa.Array:
+        """The texts with others in place of those that are not scored and not of the kind."""
+        are = _are(kind, self.texts)
+        if are.all():
+            return self.texts
+        wrong = ~are if self.scored is None else ~are & self._spread()
+        if refusal := self._refusal(~wrong, "wrong_type", f"must be {kind.wanted}{hint}"):
+            raise refusal
+        first = self.texts.filter(pa.array(are & self._spread()))
+        blank = first[0] if len(first) else pa.scalar(BLANKS[kind.dtype.kind], self.texts.type)
+        return compute.if_else(pa.array(are), self.texts, blank)
+
+    def _spread(self) -> BoolArray:
+        """Whether each cell is scored."""
+        if self.scored is None:
+            return np.ones(len(self.texts), np.bool_)
+        if self.scored.ndim > 1 and self.scored.shape[1] == self.width:
+            return self.scored.T.ravel()
+        rows = self.scored if self.scored.ndim == 1 else np.logical_or.reduce(self.scored, axis=1)
+        return np.tile(rows, self.width or 1)
+
+    def _read(self, texts: pa.Array, kind: Kind, hint: str) -> pa.Array:
+        if kind == NUMBER:
+            return compute.ascii_trim(texts, " \t").cast(pa.float64())
+        if kind.dtype == INTEGER.dtype:
+            return self._integers(texts, hint)
+        return compute.match_substring_regex(texts, "[tT]") if kind == BOOLEAN else texts
 
     def are_words(self) -> bool:
         """Whether each begins with a letter, as no number does and most names do."""
         return bool(compute.all(compute.match_substring_regex(self.texts.fill_null(""), A_WORD)).as_py())
 
-    def refusal(self, kind: Kind, hint: str = "") -> InvalidInput | None:
-        """What is wrong with the texts that are not of a kind, if any is; none at all is the number NaN."""
-        return self._refusal(_are(kind, self.texts), "wrong_type", f"must be {kind.word}{hint}")
+    def filled(self) -> InvalidInput | None:
+        """What is wrong with the cells of a column that was empty before."""
+        rule = "must be empty in all rows or in none"
+        return self._refusal(self.texts.is_null().to_numpy(zero_copy_only=False), "wrong_type", rule)
 
-    def _integers(self) -> pa.Array:
+    def _integers(self, texts: pa.Array, hint: str) -> pa.Array:
         try:
-            return self.texts.cast(pa.int64())
+            return texts.cast(pa.int64())
         except pa.ArrowInvalid:
-            plain = compute.replace_substring_regex(self.texts, r"[ \t]+|\.0*", "")
+            plain = compute.replace_substring_regex(texts, r"[ \t]+|\.0*", "")
         try:
             return plain.cast(pa.int64())
-        except pa.ArrowInvalid as error:
-            are_right = np.array([len(text) <= LONGEST_INT and int(text) in INT64 for text in plain.to_pylist()])
-            rule = f"must lie in [{INT64[0]}, {INT64[-1]}]"
-            raise self._refusal(are_right, "out_of_range", rule) or error from None
+        except pa.ArrowInvalid:
+            fit = np.array([len(text) <= LONGEST_INT and int(text) in INT64 for text in plain.to_pylist()])
+            rule = f"must lie in [{INT64[0]}, {INT64[-1]}]{hint}"
+            if refusal := self._refusal(fit | ~self._spread(), "out_of_range", rule):
+                raise refusal from None
+            return compute.if_else(pa.array(fit), plain, "0").cast(pa.int64())
 
     def _refusal(self, are_right: BoolArray, code: str, rule: str) -> InvalidInput | None:
         by_row = are_right.reshape(self.width or 1, -1).T

@@ -7,21 +7,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.columns import Column, IntArray, Ragged
+from app.core.tasks import TASKS, TaskName, shape_of
 
 LARGEST_INT = int(np.iinfo(np.int64).max)
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One thing the values of a column may be: the word for it, its JSON types and its array type."""
+    """One thing the values of a column may be.
+
+    Attributes:
+        word: What a value is called.
+        types: Its types in JSON.
+        dtype: The type of its array.
+        texts: Strings that stand for values which JSON cannot write otherwise.
+    """
 
     word: str
     types: frozenset[type]
     dtype: np.dtype[Any]
+    texts: frozenset[str] = frozenset()
+
+    @property
+    def wanted(self) -> str:
+        """The word, and the texts that may stand for it."""
+        return " or ".join((self.word, *(f'"{text}"' for text in self.texts)))
+
+    def holds(self, value: object) -> bool:
+        """Whether a value of JSON is of this kind."""
+        return type(value) in self.types or (type(value) is str and value in self.texts)
 
 
 # null stands for NaN, which JSON lacks: rows that are not scored may hold it, the batch refuses it in others.
 NUMBER = Kind("a number", frozenset({int, float, type(None)}), np.dtype(np.float64))
+SCORE = Kind(NUMBER.word, NUMBER.types, NUMBER.dtype, frozenset({"-Infinity"}))
+"""A number of which minus infinity has a meaning: probability 0."""
 INTEGER = Kind("an integer", frozenset({int}), np.dtype(np.int64))
 BOOLEAN = Kind("a boolean", frozenset({bool}), np.dtype(np.bool_))
 STRING = Kind("a string", frozenset({str}), np.dtype(np.object_))
@@ -30,15 +50,39 @@ KINDS: dict[str, tuple[Kind, ...]] = {
     "labels": (INTEGER, BOOLEAN, STRING),
     "targets": (NUMBER,),
     "probabilities": (NUMBER,),
-    "log_probabilities": (NUMBER,),
-    "logits": (NUMBER,),
+    "log_probabilities": (SCORE,),
+    "logits": (SCORE,),
     "sample_weight": (NUMBER,),
     "mask": (BOOLEAN,),
     "n_bytes": (INTEGER,),
     "n_words": (INTEGER,),
     "cluster_id": (INTEGER, STRING),
 }
+NAMES = ("/cluster_id", "/slices/")
+"""What the pointers of columns begin with whose values only tell rows apart: numbers may as well be strings there."""
 SLICE_KINDS = (INTEGER, STRING, BOOLEAN)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a column of a task may be.
+
+    Attributes:
+        kinds: What its values may be; all are of one.
+        nested: Whether each row is a list; None where either will do, the same in all rows.
+    """
+
+    kinds: tuple[Kind, ...]
+    nested: bool | None
+
+
+SLICE_RULE = Rule(SLICE_KINDS, nested=False)
+_NESTED = {"(n,)": False, "(n,) or (n, l)": None}
+RULES: dict[TaskName, dict[str, Rule]] = {
+    task: {name: Rule(kinds, _NESTED.get(shape_of(task, name), True)) for name, kinds in KINDS.items()}
+    for task in TASKS
+}
+"""By task and field."""
 
 
 def rows_of(values: NDArray[Any], lengths: list[int] | IntArray) -> Column:

@@ -1,40 +1,43 @@
 """CSV (RFC 4180): a header of column names, then a row a sample."""
 
-import csv
 import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import chain
 from typing import Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from app.core.columns import Column
+from app.core.columns import BoolArray, Column
+from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody, describe
 from app.wire.cells import WHOLE, Cells
 from app.wire.columns import BOOLEAN, INTEGER, NUMBER, STRING
+from app.wire.foreign import NOT_UTF_8
+from app.wire.header import column_names, separator_fault
 from app.wire.limits import Limits
 from app.wire.numbered import Group, groups_of
 from app.wire.quotes import Quotes
 from app.wire.sources import Source
 from app.wire.text import blocks
-from app.wire.typed import Field, check_columns, gathered
+from app.wire.typed import SLICE, Field, check_columns, gathered
 
 Refuse: TypeAlias = Callable[[arrow_csv.InvalidRow], str]
 """What pyarrow calls with a row of another length; "error" ends the reading."""
 
 
-def parts(source: Source, limits: Limits, *, has_classes: bool = False) -> Iterator[dict[str, Any]]:
+def parts(source: Source, limits: Limits, task: TaskName, *, has_classes: bool = False) -> Iterator[dict[str, Any]]:
     r"""Columns of a CSV body, of about a mebibyte of text at a time.
 
     (n, k) columns come as `probabilities_0` to `probabilities_{k-1}`. The text is UTF-8, with or without a byte order
     mark; lines end with `\n` or `\r\n`, the last may end with the body; empty ones are skipped. Blanks around names in
     the header are dropped, and those around numbers and booleans. Numbers are decimal, or inf or nan; an empty field is
-    NaN among numbers and refused elsewhere, while `""` is an empty string. Booleans are `true`, `True` or `TRUE`.
+    NaN among numbers and refused elsewhere, while `""` is an empty string. A column that is empty throughout the first
+    block is not set, and must be empty to the end. Booleans are `true`, `True` or `TRUE`.
 
-    Labels are strings with `has_classes`, else booleans if the first one is, else integers. Clusters and slices are
+    Labels are strings with `has_classes`, else booleans if most are, else integers. Clusters and slices are
     integers if all of the first block are, or booleans, else strings as they stand. What the first block decides must
     hold for the rest. What may only be an integer may be written `1.0`.
 
@@ -45,7 +48,7 @@ def parts(source: Source, limits: Limits, *, has_classes: bool = False) -> Itera
 
     >>> from io import BytesIO
     >>> table = b"labels,probabilities_0,probabilities_1\n1,0.25,0.75\n0,1,0\n"
-    >>> list(parts(BytesIO(table), Limits(100, 10, 100, 10)))
+    >>> list(parts(BytesIO(table), Limits(100, 10, 100, 10), "multiclass"))
     [{'labels': array([1, 0]), 'probabilities': array([[0.25, 0.75], [1.  , 0.  ]])}]
     """
     groups: list[Group] = []
@@ -54,64 +57,52 @@ def parts(source: Source, limits: Limits, *, has_classes: bool = False) -> Itera
     def place() -> str:
         return f"row {n_rows}" if groups else "the header"
 
-    for block in blocks(source, limits, Quotes(place).row_end, place):
+    quotes = Quotes(place)
+
+    def row_end(text: bytearray, start: int) -> int:
+        try:
+            return quotes.row_end(text, start)
+        except MalformedBody:
+            if not groups and (fault := separator_fault(bytes(text[: limits.max_line_bytes]))):
+                raise MalformedBody(fault) from None
+            raise
+
+    for block in blocks(source, limits, row_end, place):
         text = block
         if not groups:
-            names, text = _header(block)
-            groups = _groups(names, limits, has_classes=has_classes)
+            names, text = column_names(block)
+            groups = _groups(names, limits, task, has_classes=has_classes)
         if not text.strip(b"\r\n"):
             continue
         table = _table(text, groups, n_rows)
-        cells = [_cells(group, table, n_rows) for group in groups]
-        groups = list(map(_settled, groups, cells))
-        yield gathered([group.field for group in groups], map(_column, groups, cells))
+        groups, columns = _columns(groups, table, n_rows)
+        yield gathered([group.field for group in groups if group.field.kinds], columns)
         n_rows += len(table)
 
 
-def _header(text: bytes) -> tuple[list[str], bytes]:
-    line, _, rest = text.removeprefix(BOM_UTF8).lstrip(b"\r\n").partition(b"\n")
-    line = line.rstrip(b"\r")
-    if b"\r" in line:
-        raise MalformedBody(r"the header must end with \n or \r\n, found a lone \r")
-    try:
-        names = [name.strip(" \t") for name in next(csv.reader([line.decode()], strict=True), [])]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise MalformedBody(f"must begin with a line of column names: {error}") from error
-    if len(names) == 1 and re.search("[;\t|]", names[0]):
-        raise MalformedBody("the header must have commas between names, found another separator")
-    return names, rest
-
-
-def _groups(names: list[str], limits: Limits, *, has_classes: bool) -> list[Group]:
+def _groups(names: list[str], limits: Limits, task: TaskName, *, has_classes: bool) -> list[Group]:
     check_columns(len(names), limits)
-    if "" in names:
-        rule = f"must have a name for every column in the header, found none for column {names.index('')}"
-        raise InvalidInput.at("", "missing", f"{rule}; pandas leaves its index out with index=False")
-    groups = groups_of(dict(enumerate(names)), limits)
-    return [replace(group, field=_typed(group.field, has_classes=has_classes)) for group in groups]
+    groups = groups_of(dict(enumerate(names)), limits, task)
+    typed = [replace(group, field=_typed(group.field, has_classes=has_classes)) for group in groups]
+    return sorted(typed, key=lambda group: group.field.name != "mask")
 
 
 def _typed(field: Field, *, has_classes: bool) -> Field:
     """A field with the kinds that it may be in CSV, where a text alone does not tell a number from a name."""
     if field.name == "labels":
-        return replace(field, kinds=(STRING,) if has_classes else (WHOLE, BOOLEAN))
-    return replace(field, kinds=(WHOLE,)) if field.kinds == (INTEGER,) else field
+        return field.of_kinds(STRING) if has_classes else field.of_kinds(WHOLE, BOOLEAN)
+    if field.kinds == (INTEGER,):
+        return field.of_kinds(WHOLE)
+    return field.of_kinds(NUMBER) if field.kinds[0].dtype == NUMBER.dtype else field
 
 
 def _table(text: bytes, groups: list[Group], first_row: int) -> pa.Table:
+    """The columns, numbers as such where all of them can be read; else all cells as they stand."""
     types = {place: _type(group.field) for group in groups for place in group.places}
     try:
         return _read(text, types)
-    except pa.ArrowException as error:
-        texts = _texts(text, len(types), first_row)
-        refusals = [
-            refusal
-            for group in groups
-            if group.field.kinds == (NUMBER,)
-            if (refusal := _cells(group, texts, first_row).refusal(NUMBER, ", or nothing at all for NaN"))
-        ]
-        n_errors = sum(refusal.n_errors for refusal in refusals)
-        raise InvalidInput(chain.from_iterable(refusal.errors for refusal in refusals), n_errors) from error
+    except pa.ArrowException:
+        return _texts(text, len(types), first_row)
 
 
 def _type(field: Field) -> pa.DataType:
@@ -143,7 +134,8 @@ def _texts(text: bytes, n_columns: int, first_row: int) -> pa.Table:
         text.decode()
     except UnicodeDecodeError as error:
         row = first_row + _n_rows(text[: error.start])
-        raise MalformedBody(f"row {row} must be UTF-8, found the byte {text[error.start]:#x}") from error
+        found = f"found the byte {text[error.start]:#x}"
+        raise MalformedBody(f"row {row} must be UTF-8, {found}; {NOT_UTF_8}") from error
     uneven: list[tuple[int, int]] = []
 
     def note(row: arrow_csv.InvalidRow) -> str:
@@ -163,19 +155,52 @@ def _n_rows(text: bytes) -> int:
     return len(re.split(rb"[\r\n]+", without_quotes.lstrip(b"\r\n"))) - 1
 
 
-def _cells(group: Group, table: pa.Table, first_row: int) -> Cells:
+def _columns(groups: list[Group], table: pa.Table, first_row: int) -> tuple[list[Group], list[Column]]:
+    """The columns of those groups that are set, and the groups as the first block settles them."""
+    settled, columns, refusals = [], [], []
+    scored: BoolArray | None = None
+    for group in groups:
+        cells = _cells(group, table, first_row, scored)
+        field = _settled(group, cells, first_row)
+        settled.append(replace(group, field=field))
+        try:
+            column = _column(group.field, field, cells)
+        except InvalidInput as refusal:
+            refusals.append(refusal)
+            continue
+        if column is not None:
+            columns.append(column)
+        if group.field.name == "mask" and isinstance(column, np.ndarray):
+            scored = column
+    if refusals:
+        errors = [error for refusal in refusals for error in refusal.errors]
+        raise InvalidInput(errors, sum(refusal.n_errors for refusal in refusals))
+    return settled, columns
+
+
+def _cells(group: Group, table: pa.Table, first_row: int, scored: BoolArray | None) -> Cells:
     texts = pa.concat_arrays([chunk for place in group.places for chunk in table.column(place).chunks])
-    return Cells(texts, group.field.pointer, first_row, len(group.places) if group.nested else None)
+    return Cells(texts, group.field.pointer, first_row, len(group.places) if group.nested else None, scored)
 
 
-def _settled(group: Group, cells: Cells) -> Group:
-    return replace(group, field=replace(group.field, kinds=(cells.kind(group.field.kinds),)))
+def _settled(group: Group, cells: Cells, first_row: int) -> Field:
+    """The field with the one kind that its cells are; with none where it is not set."""
+    is_empty = cells.texts.null_count == len(cells.texts)
+    if not first_row and not group.nested and is_empty and cells.are_scored():
+        return group.field.of_kinds()
+    return group.field.of_kinds(cells.kind(group.field.kinds)) if group.field.kinds else group.field
 
 
-def _column(group: Group, cells: Cells) -> Column:
-    (kind,) = group.field.kinds
-    if group.field.name != "labels" or kind == STRING or group.nested:
-        return cells.values(kind)
+def _column(field: Field, settled: Field, cells: Cells) -> Column | None:
+    if not settled.kinds:
+        if refusal := cells.filled():
+            raise refusal
+        return None
+    (kind,) = settled.kinds
+    if field.name == "cluster_id" or field.name.startswith(SLICE):
+        return cells.values(kind, _decided(cells) if kind == INTEGER else "")
+    if field.name != "labels" or kind == STRING or cells.width is not None:
+        return cells.values(kind, ", or nothing at all for NaN" if kind == NUMBER else "")
     try:
         return cells.values(kind, ", or a name where the query gives `classes`")
     except InvalidInput:
@@ -183,3 +208,9 @@ def _column(group: Group, cells: Cells) -> Column:
             rule = "must give the class names in column order when labels are names, as in ?classes=ham&classes=spam"
             raise InvalidInput.at("/classes", "missing", f"{rule}, found {describe(cells.texts[0].as_py())}") from None
         raise
+
+
+def _decided(cells: Cells) -> str:
+    """Where integers are wanted of names, why, and how to have others."""
+    ways = "begin all with a letter, or send strings in another format"
+    return f" like all in the first mebibyte ({ways})" if cells.first_row else f" of 64 bits ({ways})"

@@ -1,16 +1,23 @@
 """JSON Lines: an object a row, its fields named like the columns."""
 
-from collections.abc import Iterator
-from dataclasses import replace
-from operator import itemgetter
+from codecs import BOM_UTF8
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any, TypeAlias
 
+import numpy as np
 import orjson
 
-from app.core.columns import Column, Ragged
+from app.core.columns import BoolArray, Column, Ragged
+from app.core.tasks import TaskName
 from app.errors import FieldError, InvalidInput, MalformedBody, describe, pointer
-from app.wire.json import UNKNOWN_TO_JSON, column_of
+from app.wire.foreign import not_utf_8
+from app.wire.json import NO_NUMBER, NUMBERS
 from app.wire.limits import Limits
+from app.wire.lists import column_of
+from app.wire.names import refuse_repeated, repeated, repetition
 from app.wire.sources import Source
 from app.wire.text import blocks
 from app.wire.typed import SLICE, Field, fields_of, gathered
@@ -18,11 +25,30 @@ from app.wire.typed import SLICE, Field, fields_of, gathered
 Rows: TypeAlias = list[dict[str, Any]]
 
 
-def parts(source: Source, limits: Limits) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the rows of a body have in common.
+
+    Attributes:
+        names: Those of most rows; all must have them, but for rows that are not scored.
+        slice_names: The same for the object `slices`.
+        fields: The columns that are set, that of the mask first.
+        nested: By the names of columns, whether their rows were lists in the first part.
+        unset: The names that are null in all rows of the first part; they must be in all further ones.
+    """
+
+    names: frozenset[str]
+    slice_names: frozenset[str]
+    fields: list[Field]
+    unset: frozenset[str]
+    nested: Mapping[str, bool] = field(default_factory=dict)
+
+
+def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, Any]]:
     r"""Columns of a JSON Lines body, of about a mebibyte of text at a time.
 
-    All rows have the fields of the first, and their values its types. Lines end with `\n` or `\r\n`, the last may
-    end with the body; empty ones are skipped. A byte order mark is refused, as in JSON.
+    All rows have the same fields, and the values of a field one type; a field that is null in all rows is not set.
+    Lines end with `\n` or `\r\n`, the last may end with the body; empty ones are skipped, and so is a byte order mark.
 
     Raises:
         MalformedBody: A line is not a JSON object.
@@ -31,26 +57,26 @@ def parts(source: Source, limits: Limits) -> Iterator[dict[str, Any]]:
 
     >>> from io import BytesIO
     >>> lines = b'{"labels": 1, "probabilities": 0.5}\n{"labels": 0, "probabilities": 1}\n'
-    >>> list(parts(BytesIO(lines), Limits(100, 10, 100, 10)))
+    >>> list(parts(BytesIO(lines), Limits(100, 10, 100, 10), "binary"))
     [{'labels': array([1, 0]), 'probabilities': array([0.5, 1. ])}]
     """
-    first: dict[str, Any] = {}
-    fields: list[Field] = []
+    header: Header | None = None
     n_rows = 0
 
     def place() -> str:
         return f"row {n_rows}"
 
     for block in blocks(source, limits, _row_end, place):
-        rows = _rows(block, n_rows)
+        text = block if n_rows else block.removeprefix(BOM_UTF8)
+        rows = _rows(text, n_rows)
         if not rows:
             continue
-        first = first or rows[0]
-        _check_names(rows, first, n_rows)
-        fields = fields or fields_of(_names(rows[0]), limits)
-        columns = [_column(field, _values(field, rows), first, n_rows) for field in fields]
-        fields = [_settled(field, column) for field, column in zip(fields, columns, strict=True)]
-        yield gathered(fields, columns)
+        _refuse_repeated(text, rows, n_rows)
+        header = header or _header(rows, limits, task)
+        _check_names(rows, header, n_rows)
+        columns = _columns(rows, header, n_rows)
+        header = _settled(header, columns)
+        yield gathered(header.fields, columns)
         n_rows += len(rows)
 
 
@@ -58,81 +84,163 @@ def _row_end(text: bytearray, start: int) -> int:
     return text.rfind(b"\n", start) + 1
 
 
-def _rows(block: bytes, first_row: int) -> Rows:
-    lines = [line for line in (line.strip(b" \t\r") for line in block.split(b"\n")) if line]
+def _rows(text: bytes, first_row: int) -> Rows:
+    lines = [line for line in (line.strip(b" \t\r") for line in text.split(b"\n")) if line]
     rows: Rows = []
     try:
         rows.extend(map(orjson.loads, lines))
     except orjson.JSONDecodeError as error:
         # The rows before the error are there: no line is parsed again to find it.
-        hint = "; JSON has no NaN and no Infinity" if UNKNOWN_TO_JSON.search(lines[len(rows)]) else ""
-        rule = f"row {first_row + len(rows)} must be a JSON object on one line"
-        raise MalformedBody(f"{rule}: {error.msg} at character {error.pos}{hint}") from None
+        raise MalformedBody(f"row {first_row + len(rows)} {_fault(lines[len(rows)], error)}") from None
     for i, row in enumerate(rows):
         if type(row) is not dict:
             raise MalformedBody(f"row {first_row + i} must be a JSON object, found {describe(row)}")
     return rows
 
 
-def _names(row: dict[str, Any]) -> list[str]:
-    names = [name for name in row if name != "slices"]
-    return names + [SLICE + name for name in row.get("slices", ())]
+def _fault(line: bytes, error: orjson.JSONDecodeError) -> str:
+    if fault := not_utf_8(line):
+        return fault
+    hint = NUMBERS if NO_NUMBER.search(line) else ""
+    if line in {b"{", b"["}:
+        hint = "; JSON over several lines is application/json, a field a column"
+    return f"must be a JSON object on one line: {error.msg} at character {error.pos}{hint}"
 
 
-def _check_names(rows: Rows, first: dict[str, Any], first_row: int) -> None:
-    _check_keys((), rows, first, first_row)
-    if "slices" not in first:
-        return
-    slices = list(map(itemgetter("slices"), rows))
-    for i, value in enumerate(slices):
-        if type(value) is not dict:
-            rule = f"must be an object, found {describe(value)}"
-            raise InvalidInput.at(f"/slices/{first_row + i}", "wrong_type", rule)
-    _check_keys(("slices",), slices, first["slices"], first_row)
-
-
-def _check_keys(holder: tuple[str, ...], rows: Rows, first: dict[str, Any], first_row: int) -> None:
-    keys = first.keys()
-    for i, row in enumerate(rows):
-        if row.keys() != keys:
-            place = first_row + i
-            absent, rule = keys - row.keys(), "must be a field of every row or of none, found"
-            errors = [FieldError(pointer(*holder, n, place), "missing", f"{rule} none") for n in sorted(absent)]
-            errors += [
-                FieldError(pointer(*holder, n, place), "unknown_field", f"{rule} one that the first row lacks")
-                for n in sorted(row.keys() - keys)
-            ]
-            raise InvalidInput(errors, len(errors))
-
-
-def _values(field: Field, rows: Rows) -> list[Any]:
-    if field.name in rows[0]:
-        return list(map(itemgetter(field.name), rows))
-    return list(map(itemgetter(field.name.removeprefix(SLICE)), map(itemgetter("slices"), rows)))
-
-
-def _column(field: Field, values: list[Any], first: dict[str, Any], first_row: int) -> Column:
-    is_list = isinstance(_values(field, [first])[0], list)
-    if isinstance(values[0], list) != is_list:
-        rule = "must be a list like the first row" if is_list else "must be a single value like the first row"
-        raise InvalidInput.at(f"{field.pointer}/{first_row}", "wrong_type", f"{rule}, found {describe(values[0])}")
+def _refuse_repeated(text: bytes, rows: Rows, first_row: int) -> None:
+    n_names = sum(map(len, rows)) + sum(len(slices) for row in rows if type(slices := row.get("slices")) is dict)
     try:
-        column = column_of(field.pointer, field.kinds, values)
+        refuse_repeated(text, n_names)
+    except InvalidInput:
+        lines = filter(None, map(bytes.strip, text.split(b"\n")))
+        errors = [repetition(*path, first_row + i) for i, line in enumerate(lines) for path in repeated(line)]
+        raise InvalidInput(errors, len(errors)) from None
+
+
+def _header(rows: Rows, limits: Limits, task: TaskName) -> Header:
+    names = _usual(rows)
+    slices = [row["slices"] for row in rows if type(row.get("slices")) is dict]
+    slice_names = _usual(slices) if slices else frozenset[str]()
+    order = list(dict.fromkeys(name for row in rows for name in row if name in names))
+    listed = [name for name in order if name != "slices"]
+    listed += [SLICE + name for name in dict.fromkeys(name for row in slices for name in row if name in slice_names)]
+    fields = fields_of(listed, limits, task) if listed or "slices" not in names else []
+    n_scored = sum(row.get("mask", True) is not False for row in rows)
+    unset = frozenset(name for name in names if n_scored and all(row.get(name) is None for row in rows))
+    chosen = sorted((column for column in fields if column.name not in unset), key=lambda column: column.name != "mask")
+    return Header(names, slice_names, chosen, unset)
+
+
+def _usual(rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """The names of most rows."""
+    ((names, _),) = Counter(map(frozenset, rows)).most_common(1)
+    return names
+
+
+def _check_names(rows: Rows, header: Header, first_row: int) -> None:
+    are_scored = [row.get("mask") is not False for row in rows]
+    errors = list(_key_errors((), zip(count(first_row), rows, are_scored), header.names))
+    errors += [
+        FieldError(pointer(name, first_row + i), "wrong_type", "must be null in all rows or in none, found another")
+        for name in sorted(header.unset)
+        for i, row in enumerate(rows)
+        if row.get(name) is not None
+    ]
+    if "slices" in header.names - header.unset:
+        errors += [
+            FieldError(pointer("slices", first_row + i), "wrong_type", f"must be an object, found {describe(found)}")
+            for i, row in enumerate(rows)
+            if type(found := row.get("slices")) is not dict and are_scored[i]
+        ]
+        slices = [row["slices"] if type(row.get("slices")) is dict else {} for row in rows]
+        are_scored = [scored and type(row.get("slices")) is dict for row, scored in zip(rows, are_scored, strict=True)]
+        errors += _key_errors(("slices",), zip(count(first_row), slices, are_scored), header.slice_names)
+    if errors:
+        raise InvalidInput(errors, len(errors))
+
+
+def _key_errors(
+    holder: tuple[str, ...], rows: Iterable[tuple[int, Mapping[str, Any], bool]], names: frozenset[str]
+) -> Iterator[FieldError]:
+    """The errors of numbered rows, each with whether it is scored: one that is not may lack names."""
+    rule = "must be a field of every row or of none, found"
+    for i, row, is_scored in rows:
+        if row.keys() != names:
+            for name in sorted(names - row.keys()) if is_scored else ():
+                yield FieldError(pointer(*holder, name, i), "missing", f"{rule} none")
+            for name in sorted(row.keys() - names):
+                yield FieldError(pointer(*holder, name, i), "unknown_field", f"{rule} one that the other rows lack")
+
+
+def _columns(rows: Rows, header: Header, first_row: int) -> list[Column]:
+    columns: list[Column] = []
+    refusals: list[InvalidInput] = []
+    scored: BoolArray | None = None
+    for place in header.fields:
+        try:
+            column = _column(place, _values(place, rows, header.names), scored, first_row)
+            _check_nested(place, column, header.nested.get(place.name), first_row)
+        except InvalidInput as refusal:
+            refusals.append(refusal)
+            continue
+        columns.append(column)
+        if place.name == "mask" and isinstance(column, np.ndarray):
+            scored = column
+    if refusals:
+        errors = [error for refusal in refusals for error in refusal.errors]
+        raise InvalidInput(errors, sum(refusal.n_errors for refusal in refusals))
+    return columns
+
+
+def _values(column: Field, rows: Rows, names: frozenset[str]) -> list[Any]:
+    if column.name in names:
+        return [row.get(column.name) for row in rows]
+    name = column.name.removeprefix(SLICE)
+    return [slices.get(name) if type(slices := row.get("slices")) is dict else None for row in rows]
+
+
+def _column(place: Field, values: list[Any], scored: BoolArray | None, first_row: int) -> Column:
+    try:
+        column = column_of(place.pointer, place.rule, values, scored)
     except InvalidInput as refusal:
-        errors = [_moved(error, field.pointer, first_row) for error in refusal.errors]
+        errors = [_moved(error, place.pointer, first_row) for error in refusal.errors]
         raise InvalidInput(errors, refusal.n_errors) from None
     if column is None:
         raise TypeError("a list makes a column")
     return column
 
 
-def _moved(error: FieldError, pointer: str, first_row: int) -> FieldError:
+def _moved(error: FieldError, place: str, first_row: int) -> FieldError:
     """An error about a row of a part, as one about that row of the body."""
-    row, *rest = error.pointer.removeprefix(pointer + "/").split("/")
-    return replace(error, pointer="/".join((pointer, str(first_row + int(row)), *rest)))
+    row, *rest = error.pointer.removeprefix(place + "/").split("/")
+    return replace(error, pointer="/".join((place, str(first_row + int(row)), *rest)))
 
 
-def _settled(field: Field, column: Column) -> Field:
-    """The field as later parts have it: of the kind that the first part was."""
-    values = column.values if isinstance(column, Ragged) else column
-    return replace(field, kinds=tuple(kind for kind in field.kinds if kind.dtype == values.dtype))
+def _check_nested(column: Field, values: Column, nested: bool | None, first_row: int) -> None:
+    """Refuse a part that is all lists where the first part had none, or the other way round."""
+    if nested is None or nested == _is_nested(values):
+        return
+    wanted = "a list" if nested else "a single value"
+    errors = (
+        FieldError(f"{column.pointer}/{first_row + i}", "wrong_type", f"must be {wanted}, as in the rows before")
+        for i in range(len(values))
+    )
+    raise InvalidInput(errors, len(values))
+
+
+def _is_nested(column: Column) -> bool:
+    return isinstance(column, Ragged) or column.ndim > 1
+
+
+def _settled(header: Header, columns: list[Column]) -> Header:
+    """The header as later parts have it: with the kinds of the first part, and lists where that has them."""
+    if header.nested:
+        return header
+    nested = {column.name: _is_nested(values) for column, values in zip(header.fields, columns, strict=True)}
+    fields = [_of_dtype(column, values) for column, values in zip(header.fields, columns, strict=True)]
+    return replace(header, fields=fields, nested=nested)
+
+
+def _of_dtype(column: Field, values: Column) -> Field:
+    dtype = (values.values if isinstance(values, Ragged) else values).dtype
+    return column.of_kinds(*(kind for kind in column.kinds if kind.dtype == dtype))

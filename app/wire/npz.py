@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.columns import Column
+from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody
 from app.wire.limits import Limits, Tally
 from app.wire.typed import Field, fields_of, gathered, in_order
@@ -27,6 +28,9 @@ ENTRY = re.compile(
 TYPE = re.compile(r"[<>|=](b1|[iu][1248]|f[248]|U[1-9]\d{0,3})")
 """What an array may hold: no objects, records, dates or complex numbers; strings of bounded width."""
 
+VOID = re.compile(r"[<>|=]V[12]")
+NAMELESS = "; NumPy writes bfloat16 and float8 without their type: cast them to float32 before"
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -38,7 +42,7 @@ class Header:
     start: int
 
 
-def columns(body: bytes | bytearray | memoryview | BinaryIO, limits: Limits) -> dict[str, Any]:
+def columns(body: bytes | bytearray | memoryview | BinaryIO, limits: Limits, task: TaskName) -> dict[str, Any]:
     """Columns of a NumPy archive, in memory or in a file of the system.
 
     Values are not copied where they are not compressed, native, aligned, and in the order of C.
@@ -52,7 +56,7 @@ def columns(body: bytes | bytearray | memoryview | BinaryIO, limits: Limits) -> 
     tally = Tally(limits)
     tally.add(len(archive), 0)
     found = members(archive, limits.max_columns)
-    fields = fields_of([_name(member) for member in found], limits)
+    fields = fields_of([_name(member) for member in found], limits, task)
     tally.add(0, sum(member.n_bytes for member in found))
     return gathered(fields, [_column(field, member) for field, member in zip(fields, found, strict=True)])
 
@@ -77,7 +81,7 @@ def _column(field: Field, member: Member) -> Column:
     header = _header(content)
     match = TYPE.fullmatch(header.descr)
     type_name = "Python objects, which are not unpickled" if header.descr == "|O" else header.descr
-    kind = field.kind(match[1][0] if match else "-", type_name)
+    kind = field.kind(match[1][0] if match else "-", type_name, NAMELESS if VOID.fullmatch(header.descr) else "")
     _check_shape(field, header.shape)
     values = _array(content, header)
     if values.dtype == np.bool_ and (values.view(np.uint8) > 1).any():

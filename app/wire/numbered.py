@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from app.core.tasks import TaskName
 from app.errors import InvalidInput
 from app.wire.limits import Limits
 from app.wire.typed import Field, fields_of
@@ -25,7 +26,7 @@ class Group:
     nested: bool
 
 
-def groups_of(names: Mapping[int, str], limits: Limits) -> list[Group]:
+def groups_of(names: Mapping[int, str], limits: Limits, task: TaskName) -> list[Group]:
     """The columns of a request that the columns of a table make, those that are numbered last.
 
     Args:
@@ -44,7 +45,7 @@ def groups_of(names: Mapping[int, str], limits: Limits) -> list[Group]:
         elif numbered.setdefault(match[1], {}).setdefault(int(match[2]), place) != place:
             raise InvalidInput.at(f"/{match[1]}", "duplicate", f"must have {name} once, found it again")
     merged = [*plain, *numbered.items()]
-    fields = fields_of([name for name, _ in merged], limits)
+    fields = fields_of([name for name, _ in merged], limits, task)
     for name, places in numbered.items():
         gap = next((j for j in range(len(places)) if j not in places), None)
         if gap is not None:

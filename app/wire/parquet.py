@@ -6,6 +6,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 from pyarrow import parquet
 
+from app.core.tasks import TaskName
 from app.errors import MalformedBody
 from app.wire.arrays import PART_BYTES, PART_ROWS, groups_of_schema, parts_of, translated
 from app.wire.footer import Decoded, RowGroup, decoded, row_groups
@@ -18,7 +19,7 @@ PLAIN_BYTES = 16 << 20
 """What the strings may become that are read at once and not into a dictionary; pyarrow holds some copies of them."""
 
 
-def parts(file: BinaryIO, limits: Limits) -> Iterator[dict[str, Any]]:
+def parts(file: BinaryIO, limits: Limits, task: TaskName) -> Iterator[dict[str, Any]]:
     """Columns of a Parquet file that can seek, of some rows at a time.
 
     The sizes that the footer and the headers of pages claim are held to the limits before any page is decoded.
@@ -32,7 +33,7 @@ def parts(file: BinaryIO, limits: Limits) -> Iterator[dict[str, Any]]:
     sizes = _sizes(file, groups, limits)
     plain = {place for chunks in sizes for place, chunk in enumerate(chunks) if chunk.is_delta}
     with translated("a Parquet file"):
-        table, fields = _opened(file, groups, plain, limits)
+        table, fields = _opened(file, groups, plain, limits, task)
     first_row = 0
     for i, group in enumerate(groups):
         if not group.n_rows:
@@ -55,7 +56,7 @@ def _sizes(file: BinaryIO, groups: list[RowGroup], limits: Limits) -> list[list[
 
 
 def _opened(
-    file: BinaryIO, groups: list[RowGroup], plain: set[int], limits: Limits
+    file: BinaryIO, groups: list[RowGroup], plain: set[int], limits: Limits, task: TaskName
 ) -> tuple[parquet.ParquetFile, list[Group]]:
     """A file, of which all strings but those of some columns are read into dictionaries."""
     opened = parquet.ParquetFile(file)
@@ -66,7 +67,7 @@ def _opened(
     for place in plain & texts.keys():
         if columns[place].max_repetition_level:
             raise MalformedBody("must have no lists of strings in a delta encoding of Parquet, found some")
-    fields = groups_of_schema(opened.schema_arrow, limits)
+    fields = groups_of_schema(opened.schema_arrow, limits, task)
     return parquet.ParquetFile(
         file,
         metadata=opened.metadata,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from app.errors import MalformedBody, TooLarge
+from app.wire.foreign import likeness
 from app.wire.limits import Limits
 from app.wire.sources import Source
 
@@ -23,15 +24,18 @@ def blocks(
 
     Raises:
         TooLarge: A row takes more than `max_line_bytes`.
-        MalformedBody: The text ends before a row does.
+        MalformedBody: The text ends before a row does, or its beginning is that of something else.
     """
-    text, seen, more = bytearray(), 0, True
+    text, seen, more, n_blocks = bytearray(), 0, True, 0
     least = size = min(BLOCK, limits.max_line_bytes)
     while more or text:
         more = more and _filled(text, source, size)
+        if not n_blocks and not seen and (words := likeness(text)):
+            raise MalformedBody(f"must be text in UTF-8, found {words}")
         end = row_end(text, seen)
         if end:
             yield bytes(text[:end])
+            n_blocks += 1
             del text[:end]
             size = least
         elif text and not more:

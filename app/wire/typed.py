@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import chain
 from typing import Any, TypeAlias
@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.columns import Column, IntArray
+from app.core.tasks import TaskName
 from app.errors import FieldError, InvalidInput, TooLarge, clip, pointer
-from app.wire.columns import KINDS, LARGEST_INT, SLICE_KINDS, Kind
+from app.wire.columns import KINDS, LARGEST_INT, NAMES, RULES, SLICE_RULE, Kind, Rule
 from app.wire.limits import Limits
 
 SLICE = "slices."
@@ -29,14 +30,24 @@ class Field:
 
     name: str
     pointer: str
-    kinds: tuple[Kind, ...]
+    rule: Rule
 
-    def kind(self, code: str, type_name: str) -> Kind:
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What its values may be."""
+        return self.rule.kinds
+
+    def of_kinds(self, *kinds: Kind) -> "Field":
+        """The same column, which may hold less, or what a format writes otherwise."""
+        return replace(self, rule=replace(self.rule, kinds=kinds))
+
+    def kind(self, code: str, type_name: str, hint: str = "") -> Kind:
         """The kind of values of a type.
 
         Args:
             code: NumPy's for the type; `O` for strings, anything else for what no column holds.
             type_name: The type in its format's words, for the error.
+            hint: What to do about the type, for the error.
 
         Raises:
             InvalidInput: The column may not hold such values.
@@ -46,7 +57,8 @@ class Field:
                 return kind
         words = [kind.word.partition(" ")[2] + "s" for kind in self.kinds]
         rule = " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-        raise InvalidInput.at(self.pointer, "wrong_type", f"must be {rule}, found {clip(type_name)}")
+        hint = hint or ("; cast them to integers" if code == "f" else "")
+        raise InvalidInput.at(self.pointer, "wrong_type", f"must be {rule}, found {clip(type_name)}{hint}")
 
     def refusal(self, positions: Sequence[int], place: Place, code: str, detail: Callable[[int], str]) -> InvalidInput:
         """An error for each of some positions, about which `detail` says what must hold and what was found."""
@@ -66,13 +78,14 @@ class Field:
             return values
         if kind.dtype.kind == "i" and values.dtype == np.uint64:
             flat, rule = values.ravel(), f"must be at most {LARGEST_INT}, found"
+            hint = "; send them as strings" if self.pointer.startswith(NAMES) else ""
             large = np.flatnonzero(flat > LARGEST_INT).tolist()
             if large:
-                raise self.refusal(large, place, "out_of_range", lambda i: f"{rule} {flat[i]}")
+                raise self.refusal(large, place, "out_of_range", lambda i: f"{rule} {flat[i]}{hint}")
         return values.astype(kind.dtype, copy=False)
 
 
-def fields_of(names: Sequence[str], limits: Limits) -> list[Field]:
+def fields_of(names: Sequence[str], limits: Limits, task: TaskName) -> list[Field]:
     """The fields that the names of a table's columns stand for.
 
     Raises:
@@ -86,7 +99,7 @@ def fields_of(names: Sequence[str], limits: Limits) -> list[Field]:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if unknown or twice:
         raise InvalidInput(chain(map(_unknown, unknown), map(_repeated, twice)), len(unknown) + len(twice))
-    return [Field(name, _pointer(name), KINDS.get(name, SLICE_KINDS)) for name in names]
+    return [Field(name, _pointer(name), RULES[task].get(name, SLICE_RULE)) for name in names]
 
 
 def check_columns(n_columns: int, limits: Limits) -> None:

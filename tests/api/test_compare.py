@@ -422,7 +422,7 @@ A = BODIES["binary"]["candidates"]["a"]
         (
             "binary",
             with_b({"logits": [0.5, "x", 1, 1]}),
-            ("/candidates/b/logits/1", "wrong_type", 'must be a number, found the string "x"'),
+            ("/candidates/b/logits/1", "wrong_type", 'must be a number or "-Infinity", found the string "x"'),
         ),
         (
             "binary",

@@ -1,4 +1,5 @@
 import threading
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,7 +65,11 @@ def bits(value: Any) -> Any:
 
 
 def exactly(body: bytes | bytearray) -> dict[str, Any]:
-    return json._filled(json._object(body), {})
+    return json._filled(json._object(body.removeprefix(BOM_UTF8)), {}, "multiclass")
+
+
+def decode(body: bytes | bytearray) -> dict[str, Any]:
+    return json.decode(body, "multiclass")
 
 
 def outcome(reader: Any, body: bytes | bytearray) -> Any:
@@ -75,7 +80,7 @@ def outcome(reader: Any, body: bytes | bytearray) -> Any:
 
 
 def lifted(body: bytes) -> bool:
-    return json._lifted(body) is not None
+    return json._lifted(body, "multiclass") is not None
 
 
 class Writer:
@@ -102,9 +107,8 @@ class Writer:
         return self._random.choice(SPACES)
 
     def _fields(self) -> str:
-        names = self._random.choices(
-            NAMES if self._is_broken else sorted(fast_json.FORMS), k=self._random.randint(1, 4)
-        )
+        n = self._random.randint(1, 4)
+        names = self._random.choices(NAMES, k=n) if self._is_broken else self._random.sample(sorted(fast_json.FORMS), n)
         fields = [f'{self._space()}"{name}"{self._space()}:{self._space()}{self._column(name)}' for name in names]
         return f"{{{','.join(fields)}{self._space()}}}"
 
@@ -159,8 +163,8 @@ def test_any_body_is_read_as_without_the_fast_path(with_simdjson: bool) -> None:
     @given(st.randoms(use_true_random=True).map(lambda random: Writer(random).body()))
     def check(body: bytes) -> None:
         expected = outcome(exactly, body)
-        assert outcome(json.decode, body) == expected
-        assert outcome(json.decode, bytearray(body)) == expected
+        assert outcome(decode, body) == expected
+        assert outcome(decode, bytearray(body)) == expected
         path = "lifted" if lifted(body) else "not lifted"
         seen[f"{path}, {'read' if isinstance(expected, list) else 'refused'}"] += 1
 
@@ -168,7 +172,7 @@ def test_any_body_is_read_as_without_the_fast_path(with_simdjson: bool) -> None:
         check()
     shares = {what: count / seen.total() for what, count in seen.items()}
     assert set(shares) == {"lifted, read", "not lifted, read", "not lifted, refused"}
-    assert min(shares.values()) > 0.1, shares
+    assert min(shares.values()) > 0.02, shares
 
 
 ROWS = b"[1,2],[3,4],[5,6.5],[7,8]"
@@ -233,7 +237,7 @@ NASTY = {
 @pytest.mark.parametrize("body", NASTY.values(), ids=NASTY)
 def test_a_nasty_body_is_read_as_without_the_fast_path(body: bytes, with_simdjson: bool) -> None:
     with small_pieces(with_simdjson=with_simdjson):
-        assert outcome(json.decode, body) == outcome(exactly, body)
+        assert outcome(decode, body) == outcome(exactly, body)
 
 
 @pytest.mark.parametrize("with_simdjson", READERS)
@@ -262,7 +266,7 @@ def test_a_body_of_many_pieces_arrives_to_the_last_bit(with_simdjson: bool, monk
     body = orjson.dumps({"labels": labels.tolist(), "logits": numbers.tolist(), "unit": "bits"})
     assert len(body) > 4 * fast_json.PIECE_BYTES
     assert lifted(body)
-    assert bits(json.decode(body)) == bits({"labels": labels, "logits": numbers, "unit": "bits"})
+    assert bits(json.decode(body, "multiclass")) == bits({"labels": labels, "logits": numbers, "unit": "bits"})
 
 
 @needs_simdjson
@@ -277,7 +281,7 @@ def test_threads_that_read_at_once_read_the_same() -> None:
     read: dict[int, Any] = {}
 
     def reader(at: int) -> None:
-        read[at] = json.decode(orjson.dumps({"logits": numbers[at].tolist()}))["logits"]
+        read[at] = json.decode(orjson.dumps({"logits": numbers[at].tolist()}), "multiclass")["logits"]
 
     threads = [threading.Thread(target=reader, args=(at,)) for at in range(8)]
     for thread in threads:

@@ -23,7 +23,7 @@ END = b"\xff\xff\xff\xff" + bytes(4)
 
 
 def read(body: bytes, limits: Limits = LIMITS) -> list[dict[str, Any]]:
-    return list(arrow.parts(io.BytesIO(body), limits))
+    return list(arrow.parts(io.BytesIO(body), limits, "multiclass"))
 
 
 def messages_of(body: bytes) -> list[bytes]:
@@ -64,7 +64,7 @@ def test_one_record_batch_is_held_at_a_time(form: str) -> None:
     body = stream(*[batch] * 4)
     source = io.BytesIO(body)
     tracemalloc.start()
-    parts = arrow.parts(source, LIMITS)
+    parts = arrow.parts(source, LIMITS, "multiclass")
     first = part = next(parts)
     n_rows = sum(len(part["logits"]) for part in parts)
     peak = tracemalloc.get_traced_memory()[1]
@@ -133,7 +133,7 @@ def test_dictionaries_do_not_wait_for_rows_without_a_bound() -> None:
     schema, dictionary, rows = messages_of(stream(named(0, "a")))
     assert read(schema + dictionary * 3 + rows + END)[0]["labels"].tolist() == ["a"]
     with pytest.raises(TooLarge, match="bytes together"):
-        list(arrow.parts(Source(endless(schema, dictionary)), LIMITS))
+        list(arrow.parts(Source(endless(schema, dictionary)), LIMITS, "multiclass"))
 
 
 def test_a_schema_comes_once_and_first() -> None:

@@ -1,3 +1,4 @@
+from json import dumps
 from typing import Any
 
 import numpy as np
@@ -5,8 +6,13 @@ import orjson
 import pytest
 
 from app.core.columns import Ragged
+from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody
-from app.wire.json import decode
+from app.wire import json
+
+
+def decode(body: bytes, task: TaskName = "binary") -> dict[str, Any]:
+    return json.decode(body, task)
 
 
 def refusal(body: object) -> InvalidInput:
@@ -73,8 +79,36 @@ def test_other_fields_and_null_columns_stay_as_they_came() -> None:
     assert decode(orjson.dumps(fields)) == fields
 
 
-def test_of_a_field_named_twice_the_last_one_counts() -> None:
-    assert decode(b'{"labels": "x", "labels": [1]}')["labels"].tolist() == [1]
+TWICE = [
+    (b'{"labels": "x", "labels": [1]}', ["/labels"]),
+    (rb'{"labels": [0], "l\u0061bels": [1], "\"": 1, "a\\": 2}', ["/labels"]),
+    (b'{"unit": "a:b", "x\\"": 1, "unit" : null, "unit":2, "y": 3, "y": 4}', ["/unit", "/y"]),
+    (b'{"slices": {"a/b": [1], "c": [2], "a/b": [3]}}', ["/slices/a~1b"]),
+    (b'{"candidates": {"a": {"logits": [1], "logits": [2]}, "a": {}}}', ["/candidates/a/logits", "/candidates/a"]),
+    (b'{"candidates": {"a": {"logits": [1]}}, "candidates": {}}', ["/candidates"]),
+    (b'{"bootstrap": {"seed": 1, "seed": 1}}', ["/bootstrap/seed"]),
+    (b'{"labels": [{"p": 1, "p": 2}]}', ["/labels/p"]),
+    (b'\xef\xbb\xbf{"labels": [1], "labels": [1]}', ["/labels"]),
+    (
+        b'{"logits": [%b], "unit": "bits", "logits": [%b]}' % (b"1.5," * 9_000 + b"2", b"2.5," * 9_000 + b"2"),
+        ["/logits"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "pointers"), TWICE, ids=str)
+def test_a_name_that_comes_twice_is_refused(body: bytes, pointers: list[str]) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        decode(body)
+    assert [(error.pointer, error.code) for error in caught.value.errors] == [
+        (place, "duplicate") for place in pointers
+    ]
+
+
+def test_colons_and_quotes_in_strings_are_no_names() -> None:
+    for text in [":", '"a":', '\\":"', '{"labels":1,"labels":2}', "\\", '\\\\"', "é:", '":']:
+        body = {text: text, "x" + text: {text: [text]}, "labels": ["a:b", text, '"labels": 1']}
+        assert decode(orjson.dumps(body))["labels"].tolist() == body["labels"]
 
 
 @pytest.mark.parametrize(
@@ -88,10 +122,7 @@ def test_of_a_field_named_twice_the_last_one_counts() -> None:
         ),
         ({"probabilities": [[[0.1]]]}, ("/probabilities/0/0", "must be a number, found a list")),
         ({"probabilities": [{"p": 0.1}]}, ("/probabilities/0", "must be a number, found an object")),
-        (
-            {"probabilities": [[0.1], 0.2]},
-            ("/probabilities/1", "must be a list like the first row, found 0.2"),
-        ),
+        ({"probabilities": [[0.1], 0.2]}, ("/probabilities/0", "must be a number, found a list")),
         ({"probabilities": [0.1, [0.2]]}, ("/probabilities/1", "must be a number, found a list")),
         ({"probabilities": 0.5}, ("/probabilities", "must be a list, found 0.5")),
         ({"probabilities": {"0": 0.5}}, ("/probabilities", "must be a list, found an object")),
@@ -101,11 +132,11 @@ def test_of_a_field_named_twice_the_last_one_counts() -> None:
         ({"n_bytes": [1, 1.5]}, ("/n_bytes/1", "must be an integer, found 1.5")),
         ({"n_words": [True]}, ("/n_words/0", "must be an integer, found true")),
         ({"labels": [1.0]}, ("/labels/0", "must be an integer or a boolean or a string, found 1.0")),
-        ({"labels": [1, True]}, ("/labels/1", "must be an integer like the first, found true")),
-        ({"labels": ["a", 1]}, ("/labels/1", "must be a string like the first, found 1")),
+        ({"labels": [1, True]}, ("/labels/1", "must be an integer like the others, found true")),
+        ({"labels": ["a", 1]}, ("/labels/1", "must be a string like the others, found 1")),
         (
             {"labels": [[True], ["a"]]},
-            ("/labels/1/0", 'must be a boolean like the first, found the string "a"'),
+            ("/labels/1/0", 'must be a boolean like the others, found the string "a"'),
         ),
     ],
 )
@@ -120,11 +151,23 @@ def test_an_integer_beyond_64_bits_is_refused(labels: list[Any]) -> None:
     assert (code, detail) == ("out_of_range", f"must be at most {2**63 - 1}, found {2**63}")
 
 
+@pytest.mark.parametrize("n", [2**63, 2**64, 2**70])
+def test_numbers_too_large_to_tell_rows_apart_are_to_be_strings(n: int) -> None:
+    for body in ({"cluster_id": [1, n]}, {"slices": {"a": [1, n]}}):
+        with pytest.raises(InvalidInput) as caught:
+            decode(dumps(body).encode())
+        ((pointer, detail),) = [(error.pointer, error.detail) for error in caught.value.errors]
+        assert pointer.endswith("/1")
+        assert detail.endswith("; send them as strings")
+
+
 def test_errors_of_all_columns_are_counted_but_not_all_listed() -> None:
     body = {"probabilities": [True] * 30 + [0.5], "mask": [0] * 5, "sample_weight": [1.0]}
     error = refusal(body)
     assert (len(error.errors), error.n_errors) == (20, 35)
-    assert {entry.pointer for entry in error.errors} == {f"/probabilities/{i}" for i in range(20)}
+    assert {entry.pointer for entry in error.errors} == {f"/mask/{i}" for i in range(5)} | {
+        f"/probabilities/{i}" for i in range(15)
+    }
 
 
 @pytest.mark.parametrize(
@@ -143,7 +186,6 @@ def test_errors_of_all_columns_are_counted_but_not_all_listed() -> None:
         b'{"logits": [Infinity]}',
         b'{"logits": [1e999]}',
         b'{"a": "\xff"}',
-        b"\xef\xbb\xbf{}",
         '{"a": 1}'.encode("utf-16"),
         b"[" * 1_000_000,
         b'{"a":' * 500_000,
@@ -151,7 +193,7 @@ def test_errors_of_all_columns_are_counted_but_not_all_listed() -> None:
     ],
 )
 def test_what_is_not_a_json_object_is_malformed(body: bytes) -> None:
-    with pytest.raises(MalformedBody, match=r"^must be (a )?JSON"):
+    with pytest.raises(MalformedBody, match=r"^must be (a )?(JSON|UTF-8)"):
         decode(body)
 
 

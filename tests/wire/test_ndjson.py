@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from app.core.columns import Ragged
+from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody, SurprisalError, TooLarge
 from app.wire import ndjson
 from app.wire.limits import Limits
@@ -25,13 +26,13 @@ def many(row: object, n: int = 200_000) -> bytes:
     return lines(row) * n
 
 
-def read(body: bytes, limits: Limits = LIMITS) -> list[dict[str, Any]]:
-    return list(ndjson.parts(io.BytesIO(body), limits))
+def read(body: bytes, limits: Limits = LIMITS, task: TaskName = "binary") -> list[dict[str, Any]]:
+    return list(ndjson.parts(io.BytesIO(body), limits, task))
 
 
-def told(body: bytes) -> list[tuple[str, str, str]]:
+def told(body: bytes, task: TaskName = "binary") -> list[tuple[str, str, str]]:
     with pytest.raises(InvalidInput) as caught:
-        read(body)
+        read(body, task=task)
     return [(error.pointer, error.code, error.detail) for error in caught.value.errors]
 
 
@@ -78,7 +79,7 @@ def test_blocks_hold_about_a_mebibyte_and_do_not_depend_on_how_bytes_arrive() ->
     sizes = [len(part["labels"]) for part in parts]
     assert len(sizes) == -(-len(body) // (1 << 20))
     np.testing.assert_array_equal(np.concatenate([part["labels"] for part in parts]), np.arange(200_000))
-    assert [len(part["labels"]) for part in ndjson.parts(Trickle(body, 1009), LIMITS)] == sizes
+    assert [len(part["labels"]) for part in ndjson.parts(Trickle(body, 1009), LIMITS, "multiclass")] == sizes
 
 
 @pytest.mark.parametrize(
@@ -91,8 +92,7 @@ def test_blocks_hold_about_a_mebibyte_and_do_not_depend_on_how_bytes_arrive() ->
         (b"3", "found 3"),
         (b"null", "found null"),
         (b'{"labels":NaN}', "JSON has no NaN"),
-        (b'{"labels":"\xff"}', "on one line"),
-        (b'\xef\xbb\xbf{"labels":1}', "on one line"),
+        (b"{", "JSON over several lines is application/json"),
     ],
 )
 def test_a_line_that_is_no_object_is_named_by_its_row(line: bytes, words: str) -> None:
@@ -107,18 +107,71 @@ def test_lines_that_only_together_are_json_are_refused() -> None:
         read(b'{"labels":[{}\n{}]}\n{"labels":[]},{"labels":[]}\n')
 
 
-def test_every_row_has_the_fields_of_the_first() -> None:
+def test_every_row_has_the_fields_of_most() -> None:
     row = {"labels": 1, "mask": True}
     rule = "must be a field of every row or of none, found"
     assert told(many(row) + lines({"mask": True, "logits": 1})) == [
         ("/labels/200000", "missing", f"{rule} none"),
-        ("/logits/200000", "unknown_field", f"{rule} one that the first row lacks"),
+        ("/logits/200000", "unknown_field", f"{rule} one that the other rows lack"),
     ]
     assert told(lines({"slices": {"a/b": 1}}, {"slices": {}})) == [("/slices/a~1b/1", "missing", f"{rule} none")]
     assert told(lines({"labels": 1, "slices": {}}, {"labels": 1, "slices": []})) == [
         ("/slices/1", "wrong_type", "must be an object, found a list")
     ]
-    assert told(lines({"slices": None})) == [("/slices/0", "wrong_type", "must be an object, found null")]
+    both = [{"slices": None}, {"slices": {"a": 1}}]
+    assert told(lines(*both)) == [("/slices/0", "wrong_type", "must be an object, found null")]
+    assert told(lines({"labels": 1}, *[{"labels": 1, "logits": 1}] * 2)) == [
+        ("/logits/0", "missing", f"{rule} none"),
+    ]
+
+
+def test_bytes_that_are_no_utf_8_are_named_by_their_row() -> None:
+    for before, row in [(b"", 0), (many({"labels": "x"}), 200_000)]:
+        with pytest.raises(MalformedBody, match=f"row {row} must be UTF-8, found the byte 0xe9 at position 11"):
+            read(before + '{"labels":"é"}\n'.encode("latin-1"))
+
+
+def test_a_byte_order_mark_is_skipped_at_the_start_and_nowhere_else() -> None:
+    body = b'\xef\xbb\xbf{"labels":1}\n'
+    assert [part["labels"].tolist() for part in read(body)] == [[1]]
+    with pytest.raises(MalformedBody, match="row 1"):
+        read(body * 2)
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        (b'{"labels":1,"logits":1,"labels":1}', "/labels/{}"),
+        (rb'{"labels":1,"logits":1,"l\u0061bels":1}', "/labels/{}"),
+        (b'{"labels":":","logits":1,"labels":"a:\\"b"}', "/labels/{}"),
+        (b'{"slices":{"a":1,"b":1,"a":2},"labels":1}', "/slices/a/{}"),
+    ],
+)
+def test_a_name_that_comes_twice_in_a_row_is_located(line: bytes, place: str) -> None:
+    sound = orjson.dumps(orjson.loads(line)) + b"\n"
+    for n in (0, 1, 200_000):
+        assert [error[:2] for error in told(sound * n + line + b"\n" + sound)] == [(place.format(n), "duplicate")]
+    assert len(read(sound * 3)) == 1
+
+
+def test_a_field_that_is_null_throughout_is_not_set() -> None:
+    row = {"labels": 1, "sample_weight": None, "slices": None}
+    assert all(part.keys() == {"labels"} for part in read(many(row)))
+    rule = "must be null in all rows or in none, found another"
+    assert told(many(row) + lines(row | {"sample_weight": 1, "slices": {"a": 1}})) == [
+        ("/sample_weight/200000", "wrong_type", rule),
+        ("/slices/200000", "wrong_type", rule),
+    ]
+
+
+def test_rows_that_are_all_lists_after_others_that_were_none_are_located() -> None:
+    sound, lists = {"labels": 1, "logits": 0.5}, {"labels": 1, "logits": [0.5, 0.5]}
+    for first, then, word in ((sound, lists, "a single value"), (lists, sound, "a list")):
+        body = lines(first) * 40_000 + lines(then)
+        with pytest.raises(InvalidInput) as caught:
+            read(body, Limits(1 << 28, 10, 1, 8, max_line_bytes=64))
+        assert caught.value.errors[0].pointer == "/logits/40000"
+        assert word in caught.value.errors[0].detail
 
 
 def test_unknown_fields_are_refused_not_taken_for_options() -> None:
@@ -134,9 +187,9 @@ def test_unknown_fields_are_refused_not_taken_for_options() -> None:
 @pytest.mark.parametrize(
     ("first", "wrong", "place", "detail"),
     [
-        ({"logits": 1}, {"logits": "1"}, "", 'must be a number, found the string "1"'),
-        ({"logits": [1]}, {"logits": [True]}, "/0", "must be a number, found true"),
-        ({"logits": [1]}, {"logits": 1}, "", "must be a list like the first row, found 1"),
+        ({"logits": 1}, {"logits": "1"}, "", 'must be a number or "-Infinity", found the string "1"'),
+        ({"logits": [1]}, {"logits": [True]}, "/0", 'must be a number or "-Infinity", found true'),
+        ({"logits": [1]}, {"logits": 1}, "", "must be a list, found 1"),
         ({"logits": 1}, {"logits": [1]}, "", "a list"),
         ({"labels": 1}, {"labels": "1"}, "", 'found the string "1"'),
         ({"labels": True}, {"labels": 1}, "", "found 1"),
@@ -150,7 +203,8 @@ def test_a_wrong_value_is_located_in_the_whole_body(first: Any, wrong: Any, plac
     name = next(iter(first))
     pointer = "/slices/a" if name == "slices" else f"/{name}"
     for n in (1, 200_000):
-        ((found_at, _, text),) = told(many(first, n) + lines(wrong))
+        task: TaskName = "multiclass" if isinstance(first[name], list) else "binary"
+        ((found_at, _, text),) = told(many(first, n) + lines(wrong), task)
         assert found_at == f"{pointer}/{n}{place}"
         assert text.endswith(detail)
 

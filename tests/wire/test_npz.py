@@ -46,7 +46,7 @@ def with_header(text: str, values: bytes = bytes(16), version: bytes = b"\1\0") 
 
 
 def read(body: bytes, limits: Limits = LIMITS) -> dict[str, Any]:
-    return npz.columns(body, limits)
+    return npz.columns(body, limits, "multiclass")
 
 
 def told(body: bytes) -> list[tuple[str, str, str]]:
@@ -114,14 +114,14 @@ def test_entries_of_a_header_may_come_in_any_order() -> None:
 def test_bodies_of_every_sort_are_read() -> None:
     body = archive(logits=np.array([1.5]))
     for sort in (body, bytearray(body), memoryview(body), io.BytesIO(body)):
-        assert npz.columns(sort, LIMITS)["logits"].tolist() == [1.5]
+        assert npz.columns(sort, LIMITS, "multiclass")["logits"].tolist() == [1.5]
     with tempfile.TemporaryFile() as file:
         file.write(body)
         file.flush()
-        columns = npz.columns(file, LIMITS)
+        columns = npz.columns(file, LIMITS, "multiclass")
     assert columns["logits"].tolist() == [1.5]
     with tempfile.TemporaryFile() as file, pytest.raises(MalformedBody):
-        npz.columns(file, LIMITS)
+        npz.columns(file, LIMITS, "multiclass")
 
 
 def test_an_aligned_array_stays_where_it_is() -> None:

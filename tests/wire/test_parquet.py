@@ -26,7 +26,7 @@ def file_of(table: pa.Table, **options: Any) -> bytes:
 
 
 def read(body: bytes, limits: Limits = LIMITS) -> list[dict[str, Any]]:
-    return list(parquet.parts(io.BytesIO(body), limits))
+    return list(parquet.parts(io.BytesIO(body), limits, "multiclass"))
 
 
 def told(body: bytes) -> list[tuple[str, str, str]]:
@@ -101,13 +101,18 @@ def test_a_file_without_rows_has_no_parts() -> None:
 def test_a_file_of_the_system_is_read() -> None:
     with tempfile.TemporaryFile() as file:
         file.write(file_of(rows(10)))
-        assert [len(part["labels"]) for part in parquet.parts(file, LIMITS)] == [10]
+        assert [len(part["labels"]) for part in parquet.parts(file, LIMITS, "multiclass")] == [10]
 
 
 @pytest.mark.parametrize(
     ("name", "values", "place", "detail"),
     [
-        ("labels", pa.array([0.5, 0.5, 0.5]), "", "must be integers, booleans or strings, found double"),
+        (
+            "labels",
+            pa.array([0.5, 0.5, 0.5]),
+            "",
+            "must be integers, booleans or strings, found double; cast them to integers",
+        ),
         ("labels", pa.array([1, 1, None]), "/102", "must be a value, found null"),
         ("labels", pa.array(["a", "a", None]), "/102", "must be a value, found null"),
         ("logits", pa.array([[1.0], [1.0], None]), "/102", "must be a list, found null"),
@@ -196,7 +201,7 @@ def test_strings_that_share_a_long_beginning_are_decoded_some_at_a_time() -> Non
     assert len(body) < 1 << 16
     pool = pa.default_memory_pool()
     before, peak, read_back = pool.bytes_allocated(), 0, []
-    for part in parquet.parts(io.BytesIO(body), LIMITS):
+    for part in parquet.parts(io.BytesIO(body), LIMITS, "multiclass"):
         peak = max(peak, pool.bytes_allocated() - before)
         read_back += [label[1 << 18 :] for label in part["labels"]]
     assert read_back == [str(i) for i in range(300)]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.core.tasks import TaskName
 from app.errors import MalformedBody, TooLarge
 from app.wire import csv, ndjson
 from app.wire.limits import Limits
@@ -14,7 +15,7 @@ from app.wire.sources import Source
 from app.wire.text import BLOCK, blocks
 from tests.wire.trickle import Trickle
 
-Parts = Callable[[Source, Limits], Iterator[dict[str, Any]]]
+Parts = Callable[[Source, Limits, TaskName], Iterator[dict[str, Any]]]
 
 
 class Repeated:
@@ -84,7 +85,7 @@ def test_an_endless_row_is_refused_while_it_is_read_in_little_memory(parts: Part
     tracemalloc.start()
     try:
         with pytest.raises(TooLarge, match=f"row 1 must hold at most {bound} bytes"):
-            list(parts(source, limits(bound)))
+            list(parts(source, limits(bound), "multiclass"))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -98,7 +99,7 @@ def test_a_row_as_long_as_the_bound_that_is_wrong_takes_little_memory(unit: byte
     tracemalloc.start()
     try:
         with pytest.raises(MalformedBody, match="row 1 must have 2 fields like the header"):
-            list(csv.parts(source, limits(4 * BLOCK)))
+            list(csv.parts(source, limits(4 * BLOCK), "multiclass"))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -111,7 +112,10 @@ def test_rows_of_any_length_are_the_same_however_they_arrive() -> None:
     text = ("slices.a,logits\n" + "".join(rows)).encode()
     sources: list[Source] = [Repeated(text, b"", 0), Trickle(text, 5000, 5)]
     whole, trickled = (
-        [(len(part["logits"]), part["slices"]["a"].tolist()) for part in csv.parts(source, limits(8 * BLOCK))]
+        [
+            (len(part["logits"]), part["slices"]["a"].tolist())
+            for part in csv.parts(source, limits(8 * BLOCK), "multiclass")
+        ]
         for source in sources
     )
     assert whole == trickled

@@ -23,7 +23,7 @@ def answer(task: TaskName, body: bytes) -> dict[str, Any]:
     Raises:
         SurprisalError: What is wrong with the request.
     """
-    return _calibrated(task, json_fields(body, DEFAULTS))
+    return _calibrated(task, json_fields(body, task, DEFAULTS))
 
 
 def _calibrated(task: TaskName, fields: Mapping[str, Any]) -> dict[str, Any]:

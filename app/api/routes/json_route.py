@@ -50,7 +50,7 @@ def add_json_route(
 def _answered(  # noqa: PLR0913 what a request is made of
     check: Check, work: Work, task: TaskName, body: bytearray, accepted: Accepted, settings: Settings
 ) -> tuple[Response, int]:
-    fields = json_fields(body, settings)
+    fields = json_fields(body, task, settings)
     check()
     content = work(task, fields)
     return accepted.answer(content), content["n_scored"]

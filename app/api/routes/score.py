@@ -42,7 +42,7 @@ def answer(task: TaskName, body: bytes) -> dict[str, Any]:
     Raises:
         SurprisalError: What is wrong with the request.
     """
-    return service.score(score_request(task, json_fields(body, DEFAULTS)))
+    return service.score(score_request(task, json_fields(body, task, DEFAULTS)))
 
 
 def _add_route(task: Task) -> None:
@@ -74,7 +74,7 @@ async def _at_once(request: Request, task: TaskName, accepted: Accepted) -> Resp
     async with whole_body(request, ADVICE["held"]) as whole:
         if not _is_short(whole):
             return _noted(request, *await attended(request, lane, _whole, whole, task, accepted, resources))
-        fields = json_fields(whole, resources.settings)
+        fields = json_fields(whole, task, resources.settings)
         if fields.keys() & SLOW_FIELDS:
             return _noted(request, *await attended(request, lane, _decoded, fields, task, accepted))
         return _noted(request, *_decoded(unchecked, fields, task, accepted))
@@ -95,7 +95,7 @@ def _whole(
 ) -> tuple[Response, int]:
     with resources.load.turn:
         check()
-        fields = json_fields(whole, resources.settings)
+        fields = json_fields(whole, task, resources.settings)
         if not fields.keys() & SLOW_FIELDS:
             return _decoded(check, fields, task, accepted)
     return _decoded(check, fields, task, accepted)
@@ -111,7 +111,7 @@ async def _compressed(request: Request, task: TaskName, encoding: str, accepted:
     resources = resources_of(request)
 
     def work(check: Check, source: Source) -> tuple[Response, int]:
-        fields = decompressed_json(encoding, source, resources.settings, check)
+        fields = decompressed_json(task, encoding, source, resources.settings, check)
         return _decoded(check, fields, task, accepted)
 
     async with spooled(request, limits_of(FORMATS["json"], resources.settings)) as file:

@@ -1,0 +1,45 @@
+"""Bytes that are not what they were sent as: what they look like, and what to do about it."""
+
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
+
+STARTS = {
+    b"\x1f\x8b": "gzip: send it with Content-Encoding: gzip",
+    b"\x28\xb5\x2f\xfd": "zstd: send it with Content-Encoding: zstd",
+    b"PK\3\4": "a ZIP archive: NumPy's are application/x-npz; unpack others",
+    b"PAR1": "a Parquet file, which is application/vnd.apache.parquet",
+    b"\xff\xff\xff\xff": "an Arrow stream, which is application/vnd.apache.arrow.stream",
+    b"ARROW1": "an Arrow file: write the stream format, or Parquet",
+    b"\x93NUMPY": "a single NumPy array: write a named one with numpy.savez",
+    b"BZh": "bzip2: compress with gzip or zstd",
+    b"\xfd7zXZ": "xz: compress with gzip or zstd",
+    BOM_UTF32_LE: "UTF-32: encode the text as UTF-8",
+    BOM_UTF32_BE: "UTF-32: encode the text as UTF-8",
+    BOM_UTF16_LE: "UTF-16: encode the text as UTF-8",
+    BOM_UTF16_BE: "UTF-16: encode the text as UTF-8",
+}
+"""By what bytes begin with, longer beginnings before those that they begin with."""
+N_START = max(map(len, STARTS))
+NOT_UTF_8 = "is it Latin-1 or Windows-1252? encode the text as UTF-8"
+
+
+def likeness(body: bytes | bytearray | memoryview) -> str:
+    r"""What bytes are by their beginning, and what to do about it; empty if they may be UTF-8.
+
+    >>> likeness(b"\x1f\x8b\x08"), likeness("{}".encode("utf-16-le")), likeness(b"{}")
+    ('gzip: send it with Content-Encoding: gzip', 'UTF-16: encode the text as UTF-8', '')
+    """
+    start = bytes(body[:N_START])
+    for mark, words in STARTS.items():
+        if start.startswith(mark):
+            return words
+    n_zeros = start[:4].count(0)  # in the first characters of a text: ASCII ones, in wider units
+    return f"UTF-{32 if n_zeros > 2 else 16}: encode the text as UTF-8" if n_zeros else ""
+
+
+def not_utf_8(text: bytes | bytearray) -> str:
+    """The first byte of a text that is not UTF-8, and what to do about it; empty if it is UTF-8."""
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        return f"must be UTF-8, found the byte {text[error.start]:#04x} at position {error.start}; {NOT_UTF_8}"
+    return ""

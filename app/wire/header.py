@@ -1,0 +1,72 @@
+"""The first line of CSV: the names of its columns, or what stands there in their place."""
+
+import csv
+import re
+from codecs import BOM_UTF8
+
+from app.errors import InvalidInput, MalformedBody, clip
+from app.wire.foreign import not_utf_8
+
+QUOTED = re.compile(rb'"[^"]*"')
+SEPARATORS = {b";": "semicolons", b"\t": "tabs", b"|": "bars"}
+
+
+def column_names(text: bytes) -> tuple[list[str], bytes]:
+    """The names of columns in the first line of a text, and what follows it.
+
+    Raises:
+        MalformedBody: No line of names, or not with commas between them.
+        InvalidInput: A column without a name.
+    """
+    line, rest = _first_line(text)
+    if b"\r" in line:
+        raise MalformedBody(r"the header must end with \n or \r\n, found a lone \r")
+    if fault := not_utf_8(line):
+        raise MalformedBody(f"the header {fault}")
+    if fault := separator_fault(text):
+        raise MalformedBody(fault)
+    if line.lstrip().startswith((b"{", b"[")):
+        raise MalformedBody(
+            "must begin with a line of column names, found JSON: send it as application/json or application/x-ndjson"
+        )
+    try:
+        names = [name.strip(" \t") for name in next(csv.reader([line.decode()], strict=True), [])]
+    except csv.Error as error:
+        raise MalformedBody(f"must begin with a line of column names: {error}") from error
+    _check_named(names)
+    return names, rest
+
+
+def separator_fault(text: bytes) -> str:
+    """What is wrong with what separates the names; empty if nothing is.
+
+    >>> separator_fault(b'"labels";"probabilities"')
+    'the header must have commas between names, found semicolons: write commas, and points in numbers'
+    """
+    line, _ = _first_line(text)
+    if line.lower().startswith((b"sep=", b'"sep=')):
+        shown = clip(line.decode(errors="replace"))
+        return f"must begin with a line of column names, found {shown}, which only Excel reads: leave this line out"
+    bare = QUOTED.sub(b"", line)
+    found = next((words for sign, words in SEPARATORS.items() if sign in bare), None)
+    if b"," in bare or found is None:
+        return ""
+    return f"the header must have commas between names, found {found}: write commas, and points in numbers"
+
+
+def _first_line(text: bytes) -> tuple[bytes, bytes]:
+    line, _, rest = text.removeprefix(BOM_UTF8).lstrip(b"\r\n").partition(b"\n")
+    return line.rstrip(b"\r"), rest
+
+
+def _check_named(names: list[str]) -> None:
+    if "" not in names:
+        return
+    place = names.index("")
+    hint = "name it, or leave it out"
+    if place == 0:
+        hint = "if it is an index, pandas leaves it out with index=False and R with row.names=FALSE"
+    elif place == len(names) - 1:
+        hint = "it is the last: leave out the comma at the end of each line"
+    rule = f"must have a name for every column in the header, found none for column {place}"
+    raise InvalidInput.at("", "missing", f"{rule}; {hint}")

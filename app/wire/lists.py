@@ -1,0 +1,159 @@
+"""Columns of what JSON makes of them: Python lists of values, or of lists.
+
+NumPy would convert silently: `np.array([True, "0.5"], float)` is an array of two numbers. So the types of all values
+are looked at first, at C speed, and only then are the values copied.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.columns import BoolArray, Column
+from app.errors import FieldError, InvalidInput, describe
+from app.wire.columns import LARGEST_INT, NAMES, STRING, Kind, Rule, rows_of
+
+AS_STRINGS = "; send them as strings"
+
+Rows: TypeAlias = list[list[Any]]
+
+
+def column_of(place: str, rule: Rule, value: object, scored: BoolArray | None = None) -> Column | None:
+    """The array of a list of values or of lists, of the first of the rule's kinds that all values are; None of null.
+
+    Lists of one length become a two-dimensional array, others a `Ragged`. A column that is all lists where values
+    belong, or all values where lists do, is an array too: the batch says what is wrong with all of it.
+
+    Args:
+        place: The pointer of the column.
+        scored: (n,) or (n, l), False where nothing is looked at: there anything may stand.
+
+    Raises:
+        InvalidInput: Not a list, or the values are not all of one of the kinds; the pointers name those at fault.
+
+    >>> from app.wire.columns import RULES
+    >>> column_of("/logits", RULES["multiclass"]["logits"], [[1, 2], [3, "-Infinity"]])
+    array([[  1.,   2.],
+           [  3., -inf]])
+    """
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        raise InvalidInput.at(place, "wrong_type", f"must be a list, found {describe(value)}")
+    if scored is None or len(scored) != len(value):
+        return _column(place, rule, value)
+    try:
+        return _column(place, rule, value)
+    except InvalidInput:
+        return _column(place, rule, _without_left_out(rule, value, scored))
+
+
+def _column(place: str, rule: Rule, values: list[Any]) -> Column:
+    types = set(map(type, values))
+    if types == {list}:
+        return rows_of(_values(place, rule.kinds, values, nested=True), list(map(len, values)))
+    are_lists = rule.nested
+    if are_lists is None:
+        are_lists = 2 * sum(type(value) is list for value in values) >= len(values) > 0
+    if are_lists and (list in types or not types <= _types(rule.kinds) - {type(None)}):
+        lists = Kind("a list", frozenset({list}), np.dtype(np.object_))
+        raise _refusal(place, (lists,), [values], nested=False)
+    return _values(place, rule.kinds, [values], nested=False)
+
+
+def _without_left_out(rule: Rule, values: list[Any], scored: BoolArray) -> list[Any]:
+    """The values with others in place of those that are not scored: the first that is, or an empty list."""
+    rows = scored if scored.ndim == 1 else np.logical_or.reduce(scored, axis=1)
+    first = next((v for v, kept in zip(values, rows.tolist(), strict=True) if kept), _nothing(rule.kinds))
+    blank = [] if rule.nested else first
+    kept = [value if kept else blank for value, kept in zip(values, rows.tolist(), strict=True)]
+    return kept if scored.ndim == 1 else _without_elements(rule, kept, scored)
+
+
+def _without_elements(rule: Rule, values: list[Any], scored: BoolArray) -> list[Any]:
+    marks: Rows = scored.tolist()
+    are_full = [type(row) is list and len(row) == len(mark) for row, mark in zip(values, marks, strict=True)]
+    full = [(row, mark) for row, mark, is_full in zip(values, marks, are_full, strict=True) if is_full]
+    chosen = (v for row, mark in full for v, kept in zip(row, mark, strict=True) if kept)
+    blank = next(chosen, _nothing(rule.kinds))
+    return [
+        [v if kept else blank for v, kept in zip(row, mark, strict=True)] if is_full else row
+        for row, mark, is_full in zip(values, marks, are_full, strict=True)
+    ]
+
+
+def _nothing(kinds: tuple[Kind, ...]) -> Any:
+    return np.zeros(1, kinds[0].dtype)[0].item() if kinds[0] != STRING else ""
+
+
+def _values(place: str, kinds: tuple[Kind, ...], rows: Rows, *, nested: bool) -> NDArray[Any]:
+    types = set(map(type, chain.from_iterable(rows)))
+    kind = next((kind for kind in kinds if types <= kind.types), None) or _with_texts(kinds, types, rows)
+    if kind is None:
+        raise _refusal(place, kinds, rows, nested=nested)
+    try:
+        return np.fromiter(chain.from_iterable(rows), kind.dtype, sum(map(len, rows)))
+    except OverflowError as error:
+        raise _too_large(place, rows, nested=nested) from error
+
+
+def _with_texts(kinds: tuple[Kind, ...], types: set[type], rows: Rows) -> Kind | None:
+    """The first kind that all values are of, some of them in words; NumPy reads these."""
+    texts = {value for value in chain.from_iterable(rows) if type(value) is str} if str in types else set()
+    return next((kind for kind in kinds if texts <= kind.texts and types - {str} <= kind.types), None)
+
+
+def _refusal(place: str, kinds: tuple[Kind, ...], rows: Rows, *, nested: bool) -> InvalidInput:
+    """An error at each value that is not of the kind that most are."""
+    counts = Counter(map(type, chain.from_iterable(rows)))
+    first = next(chain.from_iterable(rows))
+    usual = max(kinds, key=lambda kind: (sum(counts[type_] for type_ in kind.types), kind.holds(first)))
+    is_known = len(kinds) > 1 and any(counts[type_] for type_ in usual.types)
+    wanted = f"{usual.wanted} like the others" if is_known else _either(kinds)
+    right = (usual,) if is_known else kinds
+
+    def is_wrong(value: object) -> bool:
+        return not any(kind.holds(value) for kind in right)
+
+    errors = (
+        FieldError(_element(place, at), "wrong_type", f"must be {wanted}, found {describe(value)}{_hint(place, value)}")
+        for at, value in _elements(rows, nested=nested)
+        if is_wrong(value)
+    )
+    return InvalidInput(errors, sum(map(is_wrong, chain.from_iterable(rows))))
+
+
+def _hint(place: str, value: object) -> str:
+    """What to do about integers of so many bits that JSON gives them as numbers with a fraction."""
+    return AS_STRINGS if place.startswith(NAMES) and isinstance(value, float) and value > LARGEST_INT else ""
+
+
+def _too_large(place: str, rows: Rows, *, nested: bool) -> InvalidInput:
+    hint = AS_STRINGS if place.startswith(NAMES) else ""
+    large = [(at, value) for at, value in _elements(rows, nested=nested) if value > LARGEST_INT]
+    errors = (
+        FieldError(_element(place, at), "out_of_range", f"must be at most {LARGEST_INT}, found {describe(value)}{hint}")
+        for at, value in large
+    )
+    return InvalidInput(errors, len(large))
+
+
+def _elements(rows: Rows, *, nested: bool) -> Iterator[tuple[tuple[int, ...], Any]]:
+    for i, row in enumerate(rows):
+        for j, value in enumerate(row):
+            yield ((i, j) if nested else (j,)), value
+
+
+def _element(place: str, at: tuple[int, ...]) -> str:
+    return "/".join((place, *map(str, at)))
+
+
+def _either(kinds: tuple[Kind, ...]) -> str:
+    return " or ".join(kind.wanted for kind in kinds)
+
+
+def _types(kinds: tuple[Kind, ...]) -> frozenset[type]:
+    return frozenset[type]().union(*(kind.types for kind in kinds))

@@ -1,0 +1,95 @@
+"""Names in JSON objects: each may stand once, which parsers do not tell.
+
+A parser keeps the last of several values without a word. So the names in a text are counted and held against those
+that the parser kept; only where the numbers differ are they read.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from orjson import loads
+
+from app.core.columns import IntArray
+from app.errors import FieldError, InvalidInput, pointer
+
+QUOTE, COLON, OPENING, CLOSING = b'":{}'
+SECOND = 2
+
+
+def refuse_repeated(text: bytes | bytearray, n_kept: int) -> None:
+    r"""Refuse JSON in which an object has a name twice, however it is escaped.
+
+    Args:
+        text: One or several values of JSON, known to be sound.
+        n_kept: How many names the objects of these values have; fewer if some are not worth to be looked for.
+
+    Raises:
+        InvalidInput: A name comes again; the pointers name each.
+
+    >>> try:
+    ...     refuse_repeated(rb'{"labels": [1], "l\u0061bels": [0]}', 1)
+    ... except InvalidInput as error:
+    ...     print(error)
+    /labels: must be named once, found the name again
+    """
+    # A string may hold colons, so there may be more of them than names, never fewer.
+    if text.count(b":") == n_kept:
+        return
+    signs, quotes = _signs(text)
+    if len(_outside(signs, quotes, [COLON])) == n_kept:
+        return
+    paths = list(repeated(text))
+    if paths:
+        raise InvalidInput((repetition(*path) for path in paths), len(paths))
+
+
+def repetition(*path: str | int) -> FieldError:
+    """The error about a name that stands at a path again."""
+    return FieldError(pointer(*path), "duplicate", "must be named once, found the name again")
+
+
+def n_names(value: dict[str, Any]) -> int:
+    """Names of an object and of the objects in it, two deep; deeper ones, and those in lists, have no place here."""
+    inner = [entry for entry in value.values() if type(entry) is dict]
+    innermost = [entry for entry in chain.from_iterable(map(dict.values, inner)) if type(entry) is dict]
+    return sum(map(len, (value, *inner, *innermost)))
+
+
+def _signs(text: bytes | bytearray) -> tuple[NDArray[np.uint8], IntArray]:
+    """The bytes of a text without escapes, and where its quotes stand."""
+    if b"\\" in text:
+        text = text.replace(rb"\\", b"__").replace(rb"\"", b"__")
+    signs = np.frombuffer(text, np.uint8)
+    return signs, np.flatnonzero(signs == QUOTE)
+
+
+def _outside(signs: NDArray[np.uint8], quotes: IntArray, wanted: list[int]) -> IntArray:
+    """Where some signs stand outside of strings."""
+    places = np.flatnonzero(np.isin(signs, wanted))
+    outside: IntArray = places[np.searchsorted(quotes, places) % 2 == 0]
+    return outside
+
+
+def repeated(text: bytes | bytearray) -> Iterator[tuple[str, ...]]:
+    """The path of each name that its object has again, in sound JSON; lists do not count in it."""
+    signs, quotes = _signs(text)
+    places = _outside(signs, quotes, [COLON, OPENING, CLOSING])
+    before = np.searchsorted(quotes, places)
+    counts: list[Counter[str]] = []
+    path: list[str] = []
+    for place, n_quotes in zip(places.tolist(), before.tolist(), strict=True):
+        if signs[place] == OPENING:
+            counts.append(Counter())
+            path.append("")
+        elif signs[place] == CLOSING:
+            counts.pop()
+            path.pop()
+        else:
+            path[-1] = loads(text[quotes[n_quotes - 2] : quotes[n_quotes - 1] + 1])
+            counts[-1][path[-1]] += 1
+            if counts[-1][path[-1]] == SECOND:
+                yield tuple(path)
