@@ -120,8 +120,9 @@ def _without_ignored(labels: IntArray, scored: BoolArray | None, ignore_index: i
 def _indices(labels: NDArray[Any], scored: BoolArray | None, options: Options) -> IntArray:
     if labels.dtype.kind == "O":
         return _named(labels, scored, options.classes)
-    if options.classes is not None and labels.dtype.kind != "b":
-        raise InvalidInput.at("/labels", "wrong_type", "must be names when `classes` is given, found numbers")
+    if options.classes is not None:
+        words = "booleans, which are no names" if labels.dtype.kind == "b" else "numbers"
+        raise InvalidInput.at("/labels/0", "wrong_type", f"must be names when `classes` is given, found {words}")
     return labels.astype(np.int64, copy=False)
 
 

@@ -44,7 +44,7 @@ def refusal(task: TaskName, body: dict[str, Any]) -> InvalidInput:
             "/labels/1",
             'found the string "x"',
         ),
-        ("multiclass", {"labels": [0, 1], "classes": ["a", "b"], "probabilities": TWO}, "/labels", "must be names"),
+        ("multiclass", {"labels": [0, 1], "classes": ["a", "b"], "probabilities": TWO}, "/labels/0", "must be names"),
         ("multiclass", {"labels": ["a"], "classes": ["a", "a"], "probabilities": TWO[:1]}, "/classes/1", "once"),
         ("multiclass", {"labels": [0], "probabilities": TWO[:1], "class_weight": [1.0]}, "/class_weight", "2 columns"),
         ("multiclass", {"labels": [0], "probabilities": TWO[:1], "top_k": [3]}, "/top_k/0", "found 3"),

@@ -201,22 +201,22 @@ def two_columns() -> None:
 def infinities() -> None:
     with pytest.raises(MalformedBody):
         answer("multiclass", b'{"labels":[1],"logits":[[-Infinity,0]]}')
+    told = answer("multiclass", b'{"labels":[1],"logits":[["-Infinity",0]]}')
+    assert told["metrics"]["cross_entropy"]["value"] == 0.0
     logits, probabilities = {"logits": [[-math.inf, 0.0]]}, {"probabilities": [[0.0, 1.0]]}
     assert values("multiclass", {"labels": [1], **logits}) == values("multiclass", {"labels": [1], **probabilities})
 
 
-def missing_numbers() -> None:
+def missing_values() -> None:
     body: Body = {"labels": [1, 0], "probabilities": [0.9, 0.5], "sample_weight": [1.0, 1.0], "cluster_id": ["a", "b"]}
     for name, column in body.items():
         without = body | {name: [column[0], None]}
         unscored, scored = (json.dumps(without | {"mask": [True, kept]}).encode() for kept in (False, True))
-        if name in ("labels", "cluster_id"):
-            with pytest.raises(InvalidInput, match=rf"^/{name}/1: .* found null"):
-                answer("binary", unscored)
-        else:
-            assert answer("binary", unscored)["n_scored"] == 1
-            with pytest.raises(InvalidInput, match=r"found no number"):
-                answer("binary", scored)
+        assert answer("binary", unscored)["n_scored"] == 1
+        with pytest.raises(InvalidInput, match=rf"^/{name}/1: .* found (null|no number)"):
+            answer("binary", scored)
+    unset = json.dumps(body | {"sample_weight": None, "unit": None}).encode()
+    assert answer("binary", unset)["options"]["unit"] == "nats"
 
 
 def the_same_bits() -> None:
@@ -249,7 +249,7 @@ CHOICES: dict[str, Callable[[], None]] = {
         ties,
         two_columns,
         infinities,
-        missing_numbers,
+        missing_values,
         the_same_bits,
     )
 }
