@@ -13,12 +13,14 @@ from app.main import create_app
 from app.server import server
 from app.settings import WrongSettings, read
 
+MAX_PORT = 2**16 - 1
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve until a signal ends it."""
     parser = argparse.ArgumentParser(prog="python -m app", description="Surprisal, a scoring service.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", default=8000, type=int, help="port, 0 for any (default: %(default)s)")
+    parser.add_argument("--port", default=8000, type=_port, help="port, 0 for any (default: %(default)s)")
     options = parser.parse_args(arguments)
     # uvicorn sends itself the signal again once it has drained; by then it means: done.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -29,6 +31,12 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(str(error))
     logs.configure(settings.log_level)
     server(create_app(settings), settings, options.host, options.port).run()
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > MAX_PORT:
+        raise argparse.ArgumentTypeError(f'must be a number from 0 to {MAX_PORT}, found "{text[:80]}"')
+    return int(text)
 
 
 if __name__ == "__main__":

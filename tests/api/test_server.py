@@ -237,6 +237,15 @@ def test_a_wrong_setting_stops_the_start(name: str, line: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{line}\n")
 
 
+@pytest.mark.parametrize("port", ["65536", "-1", "http", "80.0", ""])
+def test_a_port_is_a_port(port: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "app", f"--port={port}"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.endswith(f'argument --port: must be a number from 0 to 65535, found "{port}"\n')
+
+
 def answers(server: Process, *parts: bytes) -> list[tuple[int, bytes]]:
     """Send bytes on one connection, read until the server closes; status and body of each answer."""
     found = []
