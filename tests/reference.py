@@ -101,8 +101,8 @@ def confidences(task: str, body: Body) -> list[float]:
 
 
 def loss_parts(task: str, body: Body) -> list[Part]:
-    """What each scored row, or document, adds to the mean cross-entropy."""
-    options = {**DEFAULTS, **body}
+    """What each scored row, or document, adds to the mean cross-entropy; tiny weights are scaled."""
+    options = _scaled({**DEFAULTS, **body})
     if task == "tokens":
         return _token_parts(_documents(options), options)
     return _loss_parts(_samples(task, options), _cross_entropy, options)

@@ -15,8 +15,12 @@ from app.core.sums import exact_dot, exact_sum
 from app.core.tables import weighted
 from app.core.uncertainty import mean
 from app.core.values import Value
+from app.core.weights import leveled
 
 _ULPS = 4 * np.finfo(np.float64).eps
+
+LEAST_WEIGHT = 5e-324
+"""A weight beside much larger ones: it leaves no trace in sums, and the row still counts as one of positive weight."""
 
 
 class Residuals(NamedTuple):
@@ -165,5 +169,7 @@ def sample_of(batch: Batch, columns: Mapping[str, FloatArray], losses: Mapping[s
     order = row_order(batch)
     weight = np.ones(len(order)) if batch.sample_weight is None else batch.sample_weight[order]
     size, share = columns["size"][order], columns["share"][order]
+    if batch.options.denominator == "weights":  # their ratios alone matter
+        weight = np.where(weight > 0.0, np.maximum(leveled(weight), LEAST_WEIGHT), 0.0)
     counts = size if batch.options.denominator == "count" else weight * size * share
     return Sample(losses, weight, counts, None if batch.clusters is None else batch.clusters.codes[order])

@@ -1,14 +1,16 @@
-"""Comparing against the plain reference, over random bodies."""
+"""Comparing against the plain reference, over random bodies; weights of any size; memory."""
 
 import math
+import tracemalloc
 from collections import Counter
 from typing import Any
 
 import numpy as np
 import pytest
 
+from app.core.options import Options
 from app.core.tasks import TASKS, TaskName
-from app.service import COMPARED, CompareRequest, compare
+from app.service import COMPARED, CompareRequest, ScoreRequest, compare
 from tests.bodies import Body, random_body
 from tests.reference_compare import compare as reference
 from tests.requests import column, request_of
@@ -19,6 +21,8 @@ OWN = ("candidates", "baseline", "margin", "min_samples", "family")
 def random_comparison(task: TaskName, rng: np.random.Generator) -> Body:
     """A body of scoring whose prediction is held by one to three candidates more, with rows in other places."""
     body = random_body(task, rng)
+    if max(body.get("sample_weight", [1.0])) < 1e-100:
+        body["denominator"] = "weights"  # differences that no double holds are no test of verdicts
     form = next(name for name in TASKS[task].predictions if name in body)
     sent = body.pop(form)
     candidates = {"base": sent} | {f"c{i}": _other(task, sent, rng) for i in range(int(rng.integers(1, 4)))}
@@ -96,3 +100,41 @@ def test_differences_of_slices_add_up_to_that_of_all_rows(task: TaskName) -> Non
                 assert near(whole["difference"]["value"], total / answer["n_scored"])
                 n_added += 1
     assert n_added > 10 or task == "tokens"
+
+
+@pytest.mark.parametrize("task", COMPARED)
+@pytest.mark.parametrize("size", [5e-324, 2.0**-1040, 2.0**300])
+def test_weights_of_any_size_give_the_differences_of_weights_of_one(task: TaskName, size: float) -> None:
+    """Bit for bit: a power of two cancels."""
+    for seed in range(30):
+        body = random_comparison(task, np.random.default_rng(seed)) | {"denominator": "weights"}
+        n = len(next(iter(next(iter(body["candidates"].values())).values())))
+        one, other = (asked(task, body | {"sample_weight": [weight] * n})["comparisons"] for weight in (1.0, size))
+        assert one == other
+
+
+def test_a_weight_beside_huge_ones_still_counts_as_a_row() -> None:
+    rng = np.random.default_rng(3)
+    old = rng.uniform(0.4, 0.6, 20).tolist()
+    new = [p + 0.2 + 0.01 * rng.random() for p in old]
+    body = {"labels": [1] * 20, "candidates": {"old": {"probabilities": old}, "new": {"probabilities": new}}}
+    body |= {"baseline": "old", "sample_weight": [5e-324, *[1e100] * 19]}
+    (pair,) = asked("binary", body)["comparisons"]
+    assert (pair["verdict"], pair["wins"]) == ("better", 20)
+
+
+@pytest.mark.parametrize("n_slices", [0, 10])
+def test_comparing_takes_a_loss_a_row_of_each_candidate(n_slices: int) -> None:
+    """And once more the losses of the rows of one slice, and some columns of the candidate that is scored."""
+    rng = np.random.default_rng(0)
+    n, names = 20_000, [f"c{i}" for i in range(50)]
+    slices = {f"s{i}": rng.integers(0, 2, n) for i in range(n_slices)}
+    shared = ScoreRequest("binary", {"labels": rng.integers(0, 2, n)}, Options(), frozenset(), slices)
+    candidates = {name: ("probabilities", rng.uniform(0.01, 0.99, n)) for name in names}
+    request = CompareRequest(shared, candidates, "c0")
+    compare(request)
+    tracemalloc.start()
+    compare(request)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * n * (2 * len(names) + 30)
