@@ -1,5 +1,6 @@
 """The locks: complete for every supported Python and system, and installed to the letter whatever came out since."""
 
+import json
 import os
 import re
 import shutil
@@ -116,6 +117,16 @@ def test_every_line_of_a_lock_is_a_pin_with_hashes_and_holds_no_address(lock: st
     assert rest == ""
     assert len(pins(lock)) >= len(asked(lock)) > 0
     assert "://" not in text
+
+
+def test_the_packages_of_npm_are_pinned_with_hashes_and_without_addresses() -> None:
+    asked = json.loads((ROOT / "tests/contract/package.json").read_text())["devDependencies"]
+    packages = json.loads((ROOT / "tests/contract/package-lock.json").read_text())["packages"]
+    assert packages.pop("")["devDependencies"] == asked
+    assert {name: packages[f"node_modules/{name}"]["version"] for name in asked} == asked
+    assert [name for name, package in packages.items() if not package["integrity"].startswith("sha512-")] == []
+    assert [name for name, package in packages.items() if "resolved" in package] == []
+    assert "ignore-scripts=true\n" in (ROOT / "tests/contract/.npmrc").read_text()
 
 
 def test_what_compiles_is_setuptools_alone() -> None:
