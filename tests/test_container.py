@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from app.settings import Settings
 from tests.wheels import NAMES, installed, lock_with_newer_releases, pip_settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -140,13 +141,19 @@ def test_every_service_is_confined(name: str) -> None:
     assert not {"privileged", "network_mode", "pid", "cap_add", "user"} & set(service)
 
 
-def test_compose_serves_on_8000_and_monitoring_is_asked_for() -> None:
-    assert services()["surprisal"]["ports"] == ["127.0.0.1:8000:8000"]
+def test_compose_takes_port_address_and_every_setting_from_the_environment() -> None:
+    service = services()["surprisal"]
+    assert service["ports"] == ["${ADDRESS:-127.0.0.1}:${PORT:-8000}:8000"]
+    assert service["environment"] == [f"SURPRISAL_{name.upper()}" for name in Settings.model_fields]
+
+
+def test_monitoring_is_asked_for_and_finds_every_container() -> None:
     assert "profiles" not in services()["surprisal"]
     assert services()["prometheus"]["profiles"] == ["monitoring"]
     assert re.fullmatch(r"prom/prometheus:v\d+\.\d+\.\d+", services()["prometheus"]["image"])
     scraped = YAML(typ="safe").load(ROOT / "deploy/prometheus.yml")["scrape_configs"][0]
-    assert scraped["static_configs"] == [{"targets": [f"surprisal:{final_stage()['EXPOSE']}"]}]
+    port = int(final_stage()["EXPOSE"])
+    assert scraped["dns_sd_configs"] == [{"names": ["surprisal"], "type": "A", "port": port}]
 
 
 class Image:

@@ -1,5 +1,6 @@
 """`POST /v1/calibrate/{task}` over HTTP: its answers, its refusals, and where the work is done."""
 
+import asyncio
 import threading
 from collections import Counter
 from typing import Any
@@ -12,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.typing import EventDict
 
-from app import service
 from app.api import openapi
 from app.api.accept import dumps
 from app.api.calibrate_schemas import MAX_FOLDS, MAX_SEED, MODELS, CalibrateAnswer
 from app.api.routes.calibrate import answer
 from app.core.options import Options
 from app.errors import SurprisalError
+from app.main import create_app
 from app.service import CALIBRATED, CALIBRATING_OPTIONS
 from app.settings import Settings
 from tests.api.clients import client_of
@@ -258,19 +259,19 @@ async def test_too_many_columns() -> None:
         assert response.json()["detail"] == "logits must have at most 2 columns, found 3"
 
 
-async def test_even_a_small_fit_leaves_the_event_loop(
-    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, log_lines: list[EventDict]
-) -> None:
-    threads, calibrate = [], service.calibrate
-
-    def noting(request: service.CalibrateRequest) -> dict[str, Any]:
-        threads.append(threading.current_thread())
-        return calibrate(request)
-
-    monkeypatch.setattr(service, "calibrate", noting)
-    await calibrated(client, "binary", BINARY)
-    assert threads
-    assert threading.current_thread() not in threads
+async def test_even_a_small_fit_leaves_the_event_loop(log_lines: list[EventDict]) -> None:
+    app, go = create_app(Settings(max_threads=1)), threading.Event()
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://surprisal") as client,
+    ):
+        busy = asyncio.create_task(app.state.resources.load.whole.run(go.wait, 60.0))
+        fit = asyncio.create_task(client.post("/v1/calibrate/binary", json=BINARY))
+        done, _ = await asyncio.wait([fit], timeout=0.3)
+        assert not done  # it waits for the one thread
+        go.set()
+        assert await busy
+        assert (await fit).json()["n_scored"] == 6
     assert log_lines[-1]["n_scored"] == 6
 
 

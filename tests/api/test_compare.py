@@ -1,7 +1,5 @@
 import math
-import sys
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -19,8 +17,6 @@ from app.api.accept import dumps
 from app.api.compare_schemas import MODELS, CompareAnswer
 from app.api.problems import MEDIA_TYPE
 from app.api.routes.compare import answer
-from app.core import batches
-from app.core.grouping import grouping_of
 from app.core.tasks import TASKS, TaskName
 from app.errors import SurprisalError
 from app.service import COMPARED
@@ -28,6 +24,7 @@ from app.settings import Settings
 from tests.api.clients import client_of
 from tests.api.test_fuzz import VALUES
 from tests.bodies import Body, random_body
+from tests.calls import n_calls
 
 pytestmark = pytest.mark.anyio
 
@@ -207,18 +204,9 @@ async def test_clusters_of_the_same_losses_have_no_spread_however_large(client: 
     assert (loss["value"], loss["standard_error"], loss["confidence_interval"]) == (1e308, 0, [1e308, 1e308])
 
 
-async def test_columns_are_grouped_once_for_all_candidates(
-    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    grouped: list[int] = []
-
-    def noting(values: Any) -> Any:
-        grouped.append(len(values))
-        return grouping_of(values)
-
-    monkeypatch.setattr(batches, "grouping_of", noting)
-    await compared(client, "multiclass", BODIES["multiclass"])
-    assert grouped == [5] * 3  # clusters and two slices
+def test_columns_are_grouped_once_for_all_candidates() -> None:
+    body = orjson.dumps(BODIES["multiclass"])
+    assert n_calls("grouping_of", lambda: answer("multiclass", body)) == 3  # clusters and two slices
 
 
 async def test_warnings_of_the_truth_come_once(client: httpx.AsyncClient) -> None:
@@ -313,17 +301,6 @@ async def test_documents_without_tokens_do_not_count(client: httpx.AsyncClient) 
         "inconclusive",
         "fewer rows of positive weight than min_samples, 20: 19",
     )
-
-
-def n_calls(name: str, work: Callable[[], object]) -> int:
-    """How often functions of that name are called."""
-    counted = Counter[str]()
-    sys.setprofile(lambda frame, event, _: counted.update([frame.f_code.co_name] if event == "call" else []))
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return counted[name]
 
 
 def test_a_loss_is_worked_out_once_for_scores_and_differences() -> None:

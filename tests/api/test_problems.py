@@ -11,7 +11,6 @@ import pytest
 from structlog.typing import EventDict
 
 import app
-from app import service
 from app.api.media import ROWS_TYPES
 from app.api.problems import CATALOGUE, MAX_PROBLEM_BYTES, MEDIA_TYPE, answer, content
 from app.api.telemetry import Exchange
@@ -209,15 +208,13 @@ async def test_request_timeout() -> None:
         assert response.headers["connection"] == "close"
 
 
-async def test_an_error_nobody_meant_tells_nothing(
-    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, log_lines: list[EventDict]
-) -> None:
-    def fail(_: object) -> None:
+async def test_an_error_nobody_meant_tells_nothing(client: httpx.AsyncClient, log_lines: list[EventDict]) -> None:
+    async def breaking() -> AsyncIterator[bytes]:
+        yield b'{"labels": [1], "probabilities": [[0.125, '
         raise ZeroDivisionError("the inside")
 
-    monkeypatch.setattr(service, "score", fail)
-    body = {"labels": [1], "probabilities": [[0.125, 0.875]]}
-    response = await client.post(SCORE, json=body, headers={"x-request-id": "abc"})
+    headers = {"content-type": "application/json", "x-request-id": "abc"}
+    response = await client.post(SCORE, content=breaking(), headers=headers)
     problem = checked(response, "internal")
     assert "inside" not in response.text
     (line,) = log_lines

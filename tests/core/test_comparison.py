@@ -10,11 +10,12 @@ from scipy.special import stdtrit
 from scipy.stats import ttest_rel
 
 from app.core.comparison import Comparison, Terms, comparisons
-from app.core.pairing import Residuals, Sample
+from app.core.pairing import Sample
 from app.core.significance import holm, t_test
 from app.core.uncertainty import mean
 from app.core.values import Value
 from app.core.verdicts import verdict
+from tests.calls import n_calls
 
 LOSSES = {"a": [0.2, 0.9, 0.5, 0.1], "b": [0.3, 0.8, 0.7, 0.4]}
 N_DATA_SETS = 2000
@@ -267,17 +268,10 @@ def test_clusters_that_no_double_holds_may_differ_by_what_one_does() -> None:
     assert (found.correlation, small.correlation is None) == (None, False)
 
 
-def test_residuals_of_the_baseline_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    names, residuals = [], Sample.residuals
-
-    def noting(rows: Sample, name: str) -> Residuals | None:
-        names.append(name)
-        return residuals(rows, name)
-
-    monkeypatch.setattr(Sample, "residuals", noting)
+def test_residuals_of_the_baseline_are_worked_out_once() -> None:
     rng = np.random.default_rng(0)
-    comparisons(sample({name: rng.exponential(size=9) for name in "abcde"}), Terms(baseline="c"))
-    assert sorted(names) == list("abcde")
+    rows, terms = sample({name: rng.exponential(size=9) for name in "abcde"}), Terms(baseline="c")
+    assert n_calls("residuals", lambda: comparisons(rows, terms)) == 5
 
 
 @pytest.mark.parametrize("clusters", [None, []])

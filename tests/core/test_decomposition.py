@@ -10,19 +10,18 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import brier_score_loss, log_loss
 
 from app import service
-from app.core import decomposition as module
-from app.core import observed
-from app.core.columns import FloatArray, IntArray
+from app.core.columns import FloatArray
 from app.core.decomposition import (
     Decomposition,
     brier_decomposition,
     log_loss_decomposition,
     recalibration_starts,
 )
-from app.core.levels import Levels, levels_of
+from app.core.levels import levels_of
 from app.core.observed import Observed
 from app.core.registry import on_request
 from app.core.values import Value
+from tests.calls import n_calls
 from tests.core.parts import batch
 from tests.requests import request_of
 
@@ -207,18 +206,10 @@ def test_a_score_that_confidence_cannot_tell_may_be_given() -> None:
     assert log_loss_decomposition(levels, math.inf) == log_loss_decomposition(levels)
 
 
-def test_all_parts_of_an_answer_come_from_one_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    fits, fit = [], recalibration_starts
-
-    def noting(levels: Levels) -> IntArray:
-        fits.append(len(levels))
-        return fit(levels)
-
-    for place in (module, observed):
-        monkeypatch.setattr(place, "recalibration_starts", noting)
+def test_all_parts_of_an_answer_come_from_one_fit() -> None:
     body = {"labels": [0, 1, 1, 0], "probabilities": [0.2, 0.3, 0.3, 0.9]}
-    service.score(replace(request_of("binary", body), metrics=on_request("binary")))
-    assert fits == [3]
+    request = replace(request_of("binary", body), metrics=on_request("binary"))
+    assert n_calls("recalibration_starts", lambda: service.score(request)) == 1
 
 
 def test_rows_of_a_batch_are_decomposed_as_their_levels() -> None:

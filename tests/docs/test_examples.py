@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,7 @@ def check_docker(words: list[str]) -> None:
         services = YAML(typ="safe").load(ROOT / "docker-compose.yml")["services"].values()
         profiles = {profile for service in services for profile in service.get("profiles", [])}
         assert {words[at + 1] for at, word in enumerate(words) if word == "--profile"} <= profiles
-        assert "up" in words
+        assert {"up", "port"} & set(words)
 
 
 def check_module(words: list[str]) -> None:
@@ -178,9 +178,11 @@ def check_tool(words: list[str]) -> None:
 
 def check_environment(words: list[str]) -> list[str]:
     """Check the settings before a command; the command."""
-    settings = dict(word.split("=", 1) for word in words if word.startswith("SURPRISAL_"))
+    variables = dict(word.split("=", 1) for word in takewhile(lambda word: re.match(r"[A-Z_]+=", word), words))
+    settings = {name: value for name, value in variables.items() if name.startswith("SURPRISAL_")}
     Settings.model_validate({name.removeprefix("SURPRISAL_").lower(): value for name, value in settings.items()})
-    return words[len(settings) :]
+    assert variables.keys() - settings.keys() <= {"PORT"}
+    return words[len(variables) :]
 
 
 CHECKS = {
