@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.__main__ import main
 from tests.api.servers import ROOT, Process, running
 from tests.encoded import MEDIA_TYPES, encoded
 
@@ -238,12 +239,12 @@ def test_a_wrong_setting_stops_the_start(name: str, line: str) -> None:
 
 
 @pytest.mark.parametrize("port", ["65536", "-1", "http", "80.0", ""])
-def test_a_port_is_a_port(port: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "app", f"--port={port}"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert done.stderr.endswith(f'argument --port: must be a number from 0 to 65535, found "{port}"\n')
+def test_a_port_is_a_port(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([f"--port={port}"])
+    assert end.value.code == 2
+    told = f'argument --port: must be a number from 0 to 65535, found "{port}"\n'
+    assert capsys.readouterr().err.endswith(told)
 
 
 def answers(server: Process, *parts: bytes) -> list[tuple[int, bytes]]:
