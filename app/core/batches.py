@@ -13,7 +13,8 @@ from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged, so
 from app.core.findings import Finding
 from app.core.grouping import Grouping, grouping_of
 from app.core.options import MAX_WEIGHT, MIN_WEIGHT, Options
-from app.core.predictions import check_prediction, check_tokens, is_lookalike, is_plainly_sound, noted_row_sums
+from app.core.predictions import checked_prediction, checked_tokens, is_lookalike, is_plainly_sound, noted_row_sums
+from app.core.sentinels import Sentinels, sentinels_among
 from app.core.tasks import COLUMN_NAMES, TASKS, TaskName
 from app.core.truth import labels_of, mask_of, refuse_booleans, rowwise, shaped, targets_of
 from app.errors import FieldError, InvalidInput, pointer
@@ -38,6 +39,8 @@ class Batch:
         slices: By name, the parts a batch is looked at in.
         first_row: The number of the first row, where a batch is a part of a longer body.
         not_normalized: Rows whose probabilities do not sum to 1.
+        rounded: By field, the rows in which a number outside [0, 1] by rounding was taken as the bound.
+        sentinels: Numbers of the prediction that may stand for none.
         looks_like_probabilities: Whether all scored logits could be rows of probabilities.
     """
 
@@ -55,6 +58,8 @@ class Batch:
     slices: Mapping[str, Grouping] = field(default_factory=dict)
     first_row: int = 0
     not_normalized: Finding = field(default_factory=Finding)
+    rounded: Mapping[str, Finding] = field(default_factory=dict)
+    sentinels: Sentinels = field(default_factory=Sentinels)
     looks_like_probabilities: bool = False
 
     def __len__(self) -> int:
@@ -85,6 +90,8 @@ class Batch:
             clusters=None if self.clusters is None else self.clusters.take(rows),
             slices={},
             not_normalized=Finding(),
+            rounded={},
+            sentinels=Sentinels(),
             looks_like_probabilities=False,
         )
 
@@ -183,20 +190,25 @@ def _classes_batch(task: TaskName, form: str, columns: Mapping[str, Column], opt
     prediction = shaped(
         form, columns[form], 1 if task == "binary" else 2, marks if isinstance(marks, np.ndarray) else None
     )
+    if task == "multiclass" and prediction.shape[1] == 1:
+        rule = "must have a column for each class, at least 2, found 1; one number a row goes to the task binary"
+        raise InvalidInput.at(f"/{form}", "wrong_shape", rule)
     shape, n_classes = prediction.shape, 2 if task == "binary" else prediction.shape[1]
     _check_class_counts(task, options, n_classes)
     scored = mask_of(columns, shape, task)
     labels = targets = None
+    rounded: dict[str, Finding] = {}
     if "labels" in columns:
         truth_shape = shape if task == "multilabel" else shape[:1]
         if task == "multiclass":
             refuse_booleans(columns["labels"])
         labels, scored = labels_of(columns["labels"], scored, truth_shape, n_classes, options)
     else:
-        targets = targets_of(task, columns["targets"], scored, shape, options)
+        targets, rounded["targets"] = targets_of(task, columns["targets"], scored, shape, options)
     is_sound = is_plainly_sound(task, form, prediction, scored, options)
     if not is_sound:
-        check_prediction(task, form, prediction, scored)
+        prediction, rounded[form] = checked_prediction(task, form, prediction, scored, options)
+    observed = None if task in ("binary", "multilabel") else targets if labels is None else labels
     return Batch(
         task=task,
         options=options,
@@ -209,8 +221,14 @@ def _classes_batch(task: TaskName, form: str, columns: Mapping[str, Column], opt
         sample_weight=_sample_weight(columns, scored),
         clusters=_clusters(columns),
         not_normalized=Finding() if is_sound else noted_row_sums(task, form, prediction, scored, options),
+        rounded=_noted(rounded),
+        sentinels=Sentinels() if form == "probabilities" else sentinels_among(prediction, observed, scored),
         looks_like_probabilities=form == "logits" and is_lookalike(task, prediction, scored, options),
     )
+
+
+def _noted(findings: Mapping[str, Finding]) -> dict[str, Finding]:
+    return {name: finding for name, finding in findings.items() if finding.count}
 
 
 def _check_class_counts(task: TaskName, options: Options, n_classes: int) -> None:
@@ -270,7 +288,7 @@ def _tokens_batch(task: TaskName, form: str, columns: Mapping[str, Column], opti
             raise InvalidInput.at(f"/{form}", "wrong_shape", "must hold one list a document, found single values")
         n_rows, n_tokens = documents.shape
         documents = Ragged(documents.ravel(), np.arange(n_rows + 1, dtype=np.int64) * n_tokens)
-    check_tokens(form, documents)
+    documents, rounded = checked_tokens(form, documents, options)
     sizes = {name: shaped(name, columns[name], 1) for name in ("n_bytes", "n_words") if name in columns}
     scored = np.diff(documents.offsets) > 0
     for name, values in sizes.items():
@@ -285,4 +303,6 @@ def _tokens_batch(task: TaskName, form: str, columns: Mapping[str, Column], opti
         sample_weight=_sample_weight(columns, None),
         sizes=sizes,
         clusters=_clusters(columns),
+        rounded=_noted({form: rounded}),
+        sentinels=sentinels_among(documents, None, None),
     )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.columns import BoolArray, FloatArray, IntArray
+from app.core.findings import Finding
 from app.core.losses import class_major, class_sum, log_sum_exp
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, describe
 
@@ -77,6 +78,8 @@ def _element_error(field: str, values: NDArray[Any], place: list[int], rule: str
 def found(rule: str, value: object) -> str:
     """A rule and what was found in its place; a rule may carry a hint behind a semicolon."""
     must, separator, hint = rule.partition(";")
+    if value != value:  # noqa: PLR0124 NaN, which a hint about numbers says nothing of
+        return f"{must}, found {describe(value)}"
     return f"{must}, found {describe(value)}{separator}{hint}"
 
 
@@ -84,6 +87,10 @@ def check_interval(
     field: str, values: NDArray[Any], scored: BoolArray | None, bounds: tuple[float, float], rule: str
 ) -> None:
     """Refuse scored elements outside a closed interval."""
+    check_elements(field, values, scored, _interval(bounds, rule))
+
+
+def _interval(bounds: tuple[float, float], text: str) -> Rule:
     low, high = bounds
 
     def passes(piece: Piece) -> bool:
@@ -96,12 +103,40 @@ def check_interval(
             return True
         return bool(piece.min() >= low and piece.max() <= high)
 
-    check_elements(field, values, scored, Rule(rule, passes, lambda piece: (piece >= low) & (piece <= high)))
+    return Rule(text, passes, lambda piece: (piece >= low) & (piece <= high))
 
 
-def check_probabilities(field: str, values: NDArray[Any], scored: BoolArray | None, rule: str) -> None:
-    """Refuse scored elements outside [0, 1]."""
-    check_interval(field, values, scored, (0.0, 1.0), rule)
+def within_bounds(
+    field: str, values: NDArray[Any], scored: BoolArray | None, interval: "Interval"
+) -> tuple[NDArray[Any], Finding]:
+    """The values (n,) or (n, k), those that lie outside by rounding moved to the bound, and the rows concerned.
+
+    Raises:
+        InvalidInput: A scored element lies outside by more than the tolerance.
+    """
+    finding, low, high = Finding(), interval.low, interval.high
+    inside = _interval((low, high), interval.rule)
+    beyond = _interval((low - interval.tolerance, high + interval.tolerance), interval.rule)
+    for rows in pieces(len(values), values[:1].size):
+        piece = values[rows]
+        chosen = piece if scored is None else piece[scored[rows]]
+        if chosen.size and not inside.passes(chosen):
+            check_elements(field, values, scored, beyond)
+            outside = ((piece < low) | (piece > high)) & _spread(scored, rows, piece)
+            with np.errstate(invalid="ignore"):  # -inf less itself, which is no rounding
+                deviation = np.where(outside, np.maximum(low - piece, piece - high), 0.0)
+            deviation = deviation.reshape(len(piece), -1).max(axis=1)
+            finding.add(np.flatnonzero(deviation > 0.0) + rows.start, float(deviation.max()))
+    return (np.clip(values, low, high) if finding.count else values), finding
+
+
+class Interval(NamedTuple):
+    """A closed interval in which elements must lie but for rounding, and the rule in words."""
+
+    low: float
+    high: float
+    tolerance: float
+    rule: str
 
 
 def check_logits(field: str, logits: NDArray[Any], scored: BoolArray | None) -> None:
@@ -185,6 +220,6 @@ def looks_like_probabilities(logits: NDArray[Any], scored: BoolArray | None, tol
         piece, _ = scored_values(logits, scored, rows)
         if piece.size:
             some = True
-            if not (piece.min() >= 0.0 and piece.max() <= 1.0) or len(_off(piece, tolerance)[0]):
+            if not (piece.min() >= -tolerance and piece.max() <= 1.0 + tolerance) or len(_off(piece, tolerance)[0]):
                 return False
     return some

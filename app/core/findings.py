@@ -1,13 +1,16 @@
 """Warnings that a machine can read: what was noticed about a batch, without changing a number."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from app.core.columns import IntArray
 
 MAX_LISTED_ROWS = 10
+
+Key = TypeVar("Key", str, float)
 
 
 @dataclass(slots=True)
@@ -37,6 +40,11 @@ class Finding:
     def __add__(self, other: "Finding") -> "Finding":
         rows = sorted(self.rows + other.rows)[:MAX_LISTED_ROWS]
         return Finding(self.count + other.count, rows, max(self.max_deviation, other.max_deviation))
+
+
+def added(ours: Mapping[Key, Finding], theirs: Mapping[Key, Finding]) -> dict[Key, Finding]:
+    """The findings of two parts by what was noticed, in order of that."""
+    return {key: ours.get(key, Finding()) + theirs.get(key, Finding()) for key in sorted(ours.keys() | theirs.keys())}
 
 
 def warning(code: str, detail: str, **evidence: Any) -> dict[str, Any]:

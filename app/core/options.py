@@ -50,7 +50,9 @@ class Options:
     normalization: Literal["warn", "error", "renormalize"] = _option(
         "warn", PROBABILISTIC, "What to do with a row that does not sum to 1: score as sent, refuse, or divide."
     )
-    tolerance: Share = _option(1e-6, PROBABILISTIC, "How far a row sum may lie from 1.")
+    tolerance: Share = _option(
+        1e-6, ALL, "Largest distance of a row sum from 1, and of a probability outside [0, 1] from its bound."
+    )
     denominator: Literal["weights", "count"] = _option(
         "weights", ALL, "What a weighted loss is divided by: the sum of the weights or the number of scored rows."
     )

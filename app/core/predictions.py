@@ -1,5 +1,6 @@
 """The prediction of a batch: what its form allows, and what its rows sum to."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,13 +8,13 @@ from numpy.typing import NDArray
 
 from app.core import kernels
 from app.core.checks import (
-    check_interval,
+    Interval,
     check_logits,
     check_not_only_minus_infinity,
-    check_probabilities,
     check_row_sums,
     looks_like_probabilities,
     off_rows,
+    within_bounds,
 )
 from app.core.columns import BoolArray, Ragged
 from app.core.findings import Finding
@@ -24,6 +25,7 @@ from app.errors import FieldError, InvalidInput
 MIN_LOOKALIKES = 20
 NORMALIZED: tuple[TaskName, ...] = ("multiclass", "distributions")
 _PROBABILITY_RULE = "must lie in [0, 1]; if these are scores of any size, send them as `logits`"
+_LOSS_HINT = "if these are losses, send minus the loss"
 
 
 def is_lookalike(task: TaskName, logits: NDArray[Any], scored: BoolArray | None, options: Options) -> bool:
@@ -31,7 +33,8 @@ def is_lookalike(task: TaskName, logits: NDArray[Any], scored: BoolArray | None,
     if task in NORMALIZED:
         return looks_like_probabilities(logits, scored, options.tolerance)
     chosen = logits if scored is None else logits[scored]
-    return len(chosen) >= MIN_LOOKALIKES and bool(chosen.min() >= 0.0 and chosen.max() <= 1.0)
+    low, high = -options.tolerance, 1.0 + options.tolerance
+    return len(chosen) >= MIN_LOOKALIKES and bool(chosen.min() >= low and chosen.max() <= high)
 
 
 def is_plainly_sound(
@@ -43,17 +46,23 @@ def is_plainly_sound(
     return kernels.is_bounded(prediction) if form == "logits" else kernels.is_normalized(prediction, options.tolerance)
 
 
-def check_prediction(task: TaskName, form: str, prediction: NDArray[Any], scored: BoolArray | None) -> None:
-    """Refuse scored values that the form of the prediction (n,) or (n, k) cannot hold."""
+def checked_prediction(
+    task: TaskName, form: str, prediction: NDArray[Any], scored: BoolArray | None, options: Options
+) -> tuple[NDArray[Any], Finding]:
+    """The prediction with what lies outside its bounds by rounding moved to them, and the rows concerned.
+
+    Raises:
+        InvalidInput: The form of the prediction (n,) or (n, k) cannot hold a scored value.
+    """
     if form == "probabilities":
-        check_probabilities(form, prediction, scored, _PROBABILITY_RULE)
-    elif form == "log_probabilities":
-        rule = "must be at most 0; if these are scores of any size, send them as `logits`"
-        check_interval(form, prediction, scored, (-np.inf, 0.0), rule)
-    else:
-        check_logits(form, prediction, scored)
-        if task in NORMALIZED:
-            check_not_only_minus_infinity(form, prediction, scored)
+        return within_bounds(form, prediction, scored, Interval(0.0, 1.0, options.tolerance, _PROBABILITY_RULE))
+    if form == "log_probabilities":
+        rule = f"must be at most 0; {_LOSS_HINT}; if scores of any size, send them as `logits`"
+        return within_bounds(form, prediction, scored, Interval(-np.inf, 0.0, options.tolerance, rule))
+    check_logits(form, prediction, scored)
+    if task in NORMALIZED:
+        check_not_only_minus_infinity(form, prediction, scored)
+    return prediction, Finding()
 
 
 def noted_row_sums(
@@ -75,10 +84,15 @@ def noted_row_sums(
     return finding
 
 
-def check_tokens(form: str, documents: Ragged) -> None:
-    """Refuse log-probabilities above 0; pointers name document and token."""
+def checked_tokens(form: str, documents: Ragged, options: Options) -> tuple[Ragged, Finding]:
+    """Documents with log-probabilities above 0 by rounding taken as 0, and the documents concerned.
+
+    Raises:
+        InvalidInput: One is above 0 by more; pointers name document and token.
+    """
+    interval = Interval(-np.inf, 0.0, options.tolerance, f"must be at most 0; {_LOSS_HINT}")
     try:
-        check_interval(form, documents.values, None, (-np.inf, 0.0), "must be at most 0")
+        values, finding = within_bounds(form, documents.values, None, interval)
     except InvalidInput as error:
         raise InvalidInput(
             (
@@ -87,3 +101,10 @@ def check_tokens(form: str, documents: Ragged) -> None:
             ),
             error.n_errors,
         ) from None
+    if not finding.count:
+        return documents, finding
+    above = np.flatnonzero(documents.values > 0.0)
+    rows = np.unique(np.searchsorted(documents.offsets, above, side="right") - 1)
+    by_document = Finding()
+    by_document.add(rows, finding.max_deviation)
+    return replace(documents, values=values), by_document

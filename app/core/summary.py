@@ -11,11 +11,12 @@ import numpy as np
 
 from app.core.batches import Batch
 from app.core.columns import FloatArray, IntArray
-from app.core.findings import Finding
+from app.core.findings import Finding, added
 from app.core.gather import Chunk, Mean
 from app.core.lint import NO_ROWS, Sample
 from app.core.options import Options
 from app.core.rows import chunks
+from app.core.sentinels import Sentinels
 from app.core.state import GroupSums, Moments, State
 from app.core.tables import empty_table
 from app.core.tasks import TaskName
@@ -29,6 +30,8 @@ class Summary:
     Attributes:
         sample: The rows in which mistakes of a sender are looked for; none where nobody looks.
         not_normalized: Rows whose probabilities do not sum to 1.
+        rounded: By field, the rows in which a number outside [0, 1] by rounding was taken as the bound.
+        sentinels: Numbers of the prediction that may stand for none.
         zero_probability: Rows of positive weight whose loss is infinite.
         clipped: Rows in which epsilon moved a probability.
         looks_like_probabilities: Whether all scored logits could be rows of probabilities.
@@ -43,6 +46,8 @@ class Summary:
     sample: Sample = NO_ROWS
     zero_probability: Finding = field(default_factory=Finding)
     clipped: Finding = field(default_factory=Finding)
+    rounded: Mapping[str, Finding] = field(default_factory=dict)
+    sentinels: Sentinels = field(default_factory=Sentinels)
     losses: list[FloatArray] = field(default_factory=list)
 
     def __add__(self, other: "Summary") -> "Summary":
@@ -56,6 +61,8 @@ class Summary:
             self.sample + other.sample,
             self.zero_probability + other.zero_probability,
             self.clipped + other.clipped,
+            added(self.rounded, other.rounded),
+            self.sentinels + other.sentinels,
             self.losses + other.losses,
         )
 
@@ -104,6 +111,8 @@ def summarize(
         batch.looks_like_probabilities,
         zero_probability=sums.zero_probability,
         clipped=sums.clipped,
+        rounded={name: finding.further(batch.first_row) for name, finding in batch.rounded.items()},
+        sentinels=batch.sentinels.further(batch.first_row),
     )
 
 

@@ -6,15 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.checks import check_interval, check_probabilities, check_row_sums, found
+from app.core.checks import Interval, check_interval, check_row_sums, found, within_bounds
 from app.core.columns import BoolArray, Column, IntArray, Ragged
+from app.core.findings import Finding
 from app.core.options import Options
 from app.core.tasks import TaskName
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
 
 TWO_COLUMNS = {
     "probabilities": "; send one probability a row, of the positive class, or use multiclass",
-    "logits": "; send one logit a row, the second less the first, or use multiclass",
+    "logits": "; send one logit a row, the second less the first (of margins that are [1 - m, m], m alone), or use "
+    "multiclass",
 }
 """What to do about a prediction of two classes that has a column for each."""
 
@@ -96,8 +98,20 @@ def labels_of(
     scored = _without_ignored(labels, scored, options.ignore_index)
     top = 1 if len(shape) == 2 else n_classes - 1
     rule = "must be 0 or 1" if top == 1 else f"must be a class index in [0, {top}]"
-    check_interval("labels", labels, scored, (0, top), rule)
+    check_interval("labels", labels, scored, (0, top), rule + _label_hint(labels, scored, top))
     return (labels if scored is None else np.where(_full(scored, labels), labels, 0)), scored
+
+
+def _label_hint(labels: IntArray, scored: BoolArray | None, top: int) -> str:
+    """Words on labels that are not 0-based but would be, if all were shifted or mapped alike; empty for others."""
+    chosen = labels if scored is None else labels[scored]
+    if not chosen.size or (chosen.min() >= 0 and chosen.max() <= top):
+        return ""
+    if chosen.min() >= 1 and chosen.max() == top + 1:
+        return f"; labels are 0-based, and these look 1-based: send them less 1, as 0 to {top}"
+    if top == 1 and np.isin(chosen, (-1, 1)).all():
+        return "; send 0 in place of -1"
+    return ""
 
 
 def refuse_booleans(labels: Column) -> None:
@@ -122,7 +136,8 @@ def _indices(labels: NDArray[Any], scored: BoolArray | None, options: Options) -
         return _named(labels, scored, options.classes)
     if options.classes is not None:
         words = "booleans, which are no names" if labels.dtype.kind == "b" else "numbers"
-        raise InvalidInput.at("/labels/0", "wrong_type", f"must be names when `classes` is given, found {words}")
+        row = 0 if scored is None else int(scored.argmax())
+        raise InvalidInput.at(f"/labels/{row}", "wrong_type", f"must be names when `classes` is given, found {words}")
     return labels.astype(np.int64, copy=False)
 
 
@@ -145,8 +160,8 @@ def _named(names: NDArray[Any], scored: BoolArray | None, classes: tuple[str, ..
 
 def targets_of(
     task: TaskName, values: Column, scored: BoolArray | None, shape: tuple[int, ...], options: Options
-) -> NDArray[Any]:
-    """Soft targets of the shape of the prediction.
+) -> tuple[NDArray[Any], Finding]:
+    """Soft targets of the shape of the prediction, and the rows in which rounding had taken one out of [0, 1].
 
     Raises:
         InvalidInput: A scored target is negative or above 1, or a row that must sum to 1 does not.
@@ -154,11 +169,9 @@ def targets_of(
     targets = shaped("targets", values, len(shape), scored)
     if targets.shape != shape:
         raise InvalidInput.at("/targets", "wrong_shape", f"must have shape {list(shape)}, found {list(targets.shape)}")
-    if task in ("multiclass", "distributions"):
-        check_interval(
-            "targets", targets, scored, (0.0, 1.0 + options.tolerance), "must be at least 0 and sum to 1 over the row"
-        )
+    sums = task in ("multiclass", "distributions")
+    rule = "must be at least 0 and sum to 1 over the row" if sums else "must lie in [0, 1]"
+    targets, rounded = within_bounds("targets", targets, scored, Interval(0.0, 1.0, options.tolerance, rule))
+    if sums:
         check_row_sums("targets", targets, scored, options.tolerance)
-    else:
-        check_probabilities("targets", targets, scored, "must lie in [0, 1]")
-    return targets
+    return targets, rounded

@@ -22,6 +22,8 @@ def warnings_of(summary: Summary, loss: Value) -> list[dict[str, Any]]:
         return [warning("all_ignored", f"none of {state.n_samples} rows is scored")]
     return [
         *_not_normalized(summary),
+        *_rounded(summary),
+        *_sentinels(summary),
         *_zero_probability(summary),
         *_clipped(summary),
         *_lookalike(summary),
@@ -52,6 +54,27 @@ def _not_normalized(summary: Summary) -> Warnings:
         if math.isfinite(finding.max_deviation):
             evidence["max_deviation"] = finding.max_deviation
         yield warning("not_normalized", detail, **evidence)
+
+
+def _rounded(summary: Summary) -> Warnings:
+    for name, finding in summary.rounded.items():
+        place = "above 0" if name == "log_probabilities" else "outside [0, 1]"
+        detail = (
+            f"{finding.count} of {summary.state.n_scored} rows with {name} {place} by at most "
+            f"{summary.options.tolerance:g}: rounding, taken as the bound"
+        )
+        yield warning("rounded_to_bounds", detail, field=name, **_rows(finding), max_deviation=finding.max_deviation)
+
+
+def _sentinels(summary: Summary) -> Warnings:
+    unit = "documents" if summary.task == "tokens" else "rows"
+    advice = "leave it out" if summary.task == "tokens" else "mask its row"
+    for value, finding in summary.sentinels.suspects():
+        detail = (
+            f"{value:.15g} stands in {finding.count} of {summary.state.n_scored} {unit}, far below all other numbers; "
+            f"if it means that there is none, {advice}, for it was scored as a number"
+        )
+        yield warning("sentinel_value", detail, value=value, **_rows(finding))
 
 
 def _zero_probability(summary: Summary) -> Warnings:

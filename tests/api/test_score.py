@@ -120,7 +120,10 @@ async def test_many_at_once_do_not_mix(client: httpx.AsyncClient, log_lines: lis
     ("form", "hint"),
     [
         ("probabilities", "; send one probability a row, of the positive class, or use multiclass"),
-        ("logits", "; send one logit a row, the second less the first, or use multiclass"),
+        (
+            "logits",
+            "; send one logit a row, the second less the first (of margins that are [1 - m, m], m alone), or use multiclass",
+        ),
     ],
 )
 async def test_two_columns_are_not_binary_and_what_to_do_is_told(

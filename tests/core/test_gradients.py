@@ -105,10 +105,11 @@ def test_an_infinite_loss_has_none() -> None:
 
 @pytest.mark.parametrize("size", [2.0**-1074, 2.0**300])
 def test_weights_of_any_size_give_the_gradient_of_ones(size: float) -> None:
-    for task, body in (
-        ("binary", {"labels": [1, 0], "probabilities": [0.5, 0.2]}),
-        ("tokens", {"log_probabilities": [[-1.0, -2.0], [-3.0]]}),
-    ):
+    bodies: dict[TaskName, dict[str, Any]] = {
+        "binary": {"labels": [1, 0], "probabilities": [0.5, 0.2]},
+        "tokens": {"log_probabilities": [[-1.0, -2.0], [-3.0]]},
+    }
+    for task, body in bodies.items():
         form = "probabilities" if task == "binary" else "log_probabilities"
         plain, weighed = (
             score(request_of(task, {**body, "include": ["gradient"], "sample_weight": [w, w]}))["gradient"][form]
