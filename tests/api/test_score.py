@@ -122,7 +122,10 @@ async def test_many_at_once_do_not_mix(client: httpx.AsyncClient, log_lines: lis
         ("probabilities", "; send one probability a row, of the positive class, or use multiclass"),
         (
             "logits",
-            "; send one logit a row, the second less the first (of margins that are [1 - m, m], m alone), or use multiclass",
+            (
+                "; send one logit a row, the second less the first (of margins that are [1 - m, m], m alone), "
+                "or use multiclass"
+            ),
         ),
     ],
 )
