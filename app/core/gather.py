@@ -223,7 +223,7 @@ class Chunk:
     def _entry(self, column: Any, v: FloatArray) -> "_Entry":
         """Numerators and denominators of the rows, those without a finite number taken out."""
         z = weighted(self.weight, column) * 1.0
-        finite = np.isfinite(np.ldexp(z, self._places) if self._places > 0 else z)
+        finite = np.isfinite(np.ldexp(z, self._places) if self._places > 0 and self._by_count else z)
         n = int(np.count_nonzero(finite & self.weighs & (v > 0.0)))
         if finite.all():
             return _Entry(z, v, n)

@@ -96,7 +96,7 @@ def checked_tokens(form: str, documents: Ragged, options: Options) -> tuple[Ragg
     except InvalidInput as error:
         raise InvalidInput(
             (
-                FieldError(documents.pointer(form, int(flat.pointer.rpartition("/")[2])), flat.code, flat.detail)
+                _token_error(documents, flat, documents.pointer(form, int(flat.pointer.rpartition("/")[2])))
                 for flat in error.errors
             ),
             error.n_errors,
@@ -108,3 +108,9 @@ def checked_tokens(form: str, documents: Ragged, options: Options) -> tuple[Ragg
     by_document = Finding()
     by_document.add(rows, finding.max_deviation)
     return replace(documents, values=values), by_document
+
+
+def _token_error(documents: Ragged, flat: FieldError, pointer: str) -> FieldError:
+    """The error of a value among all tokens, at its document."""
+    absent = np.isnan(documents.values[int(flat.pointer.rpartition("/")[2])])
+    return FieldError(pointer, flat.code, flat.detail + ("; leave a token without one out" if absent else ""))

@@ -187,11 +187,15 @@ def _row_lengths(column: Column) -> IntArray | None:
 
 def _warnings(baseline: str, answers: Mapping[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Warnings of the truth once, those of predictions with the name of the candidate."""
-    yield from (entry for entry in answers[baseline]["warnings"] if entry["code"] in _OF_THE_TRUTH)
+    yield from filter(_is_of_the_truth, answers[baseline]["warnings"])
     for name, answer in answers.items():
         for entry in answer["warnings"]:
-            if entry["code"] not in {*_OF_THE_TRUTH, "few_samples"}:
+            if not _is_of_the_truth(entry) and entry["code"] != "few_samples":
                 yield {**entry, "candidate": name}
+
+
+def _is_of_the_truth(entry: Mapping[str, Any]) -> bool:
+    return entry["code"] in _OF_THE_TRUTH or entry.get("field") == "targets"
 
 
 def _few_samples(sample: Sample, slices: Slices, terms: Terms) -> Iterator[dict[str, Any]]:

@@ -113,3 +113,36 @@ def test_float32_softmax_rows_are_normalized_enough() -> None:
     assert rows.dtype == np.float32
     sound = batch("multiclass", {"labels": [0] * 2_000, "probabilities": rows.astype(float).tolist()})
     assert sound.not_normalized.count == 0
+
+
+@pytest.mark.parametrize(
+    ("task", "body", "pointer", "words"),
+    [
+        (
+            "multiclass",
+            {"labels": [1, 2, 3], "probabilities": [[0.8, 0.1, 0.1]] * 3},
+            "/labels/2",
+            "labels are 0-based, and these look 1-based",
+        ),
+        ("binary", {"labels": [1, 2], "probabilities": [0.5, 0.5]}, "/labels/1", "look 1-based"),
+        ("binary", {"labels": [-1, 1], "probabilities": [0.5, 0.5]}, "/labels/0", "send 0 in place of -1"),
+        ("multiclass", {"labels": [0], "probabilities": [[1.0]]}, "/probabilities", "the task binary"),
+        ("multiclass", {"labels": [0], "logits": [[1.0]]}, "/logits", "the task binary"),
+        (
+            "binary",
+            {"labels": [True, False], "probabilities": [0.5, 0.5], "classes": ["a", "b"], "mask": [False, True]},
+            "/labels/1",
+            "no names",
+        ),
+    ],
+)
+def test_an_error_says_what_to_do(task: TaskName, body: dict[str, Any], pointer: str, words: str) -> None:
+    error = refusal(task, body).errors[0]
+    assert error.pointer == pointer
+    assert words in error.detail
+
+
+def test_labels_that_are_wrong_in_another_way_get_no_hint() -> None:
+    for labels in ([0, 1, 3], [1, 4, 3]):
+        body = {"labels": labels, "probabilities": [[0.5, 0.25, 0.25]] * 3}
+        assert "based" not in refusal("multiclass", body).errors[0].detail

@@ -1,4 +1,6 @@
+import inspect
 import math
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -9,7 +11,9 @@ from hypothesis import strategies as st
 from app.core.segments import segment_sums
 from app.core.sums import (
     ONE,
+    SQUARE_ONE,
     exact_group_sums,
+    exact_power_sums,
     exact_sum,
     to_float,
 )
@@ -97,3 +101,13 @@ def test_a_sum_beyond_all_doubles_says_so() -> None:
 def test_only_finite_numbers_have_a_sum(value: float) -> None:
     with pytest.raises(ValueError, match="finite"):
         exact_sum(np.array([1.0, value]))
+
+
+def test_any_number_of_numbers_is_added_without_recursion() -> None:
+    frames = len(inspect.stack()) + 40
+    ones, limit = np.broadcast_to(np.array(1.0), (100 << 20,)), sys.getrecursionlimit()
+    sys.setrecursionlimit(frames)
+    try:
+        assert exact_power_sums(ones) == ((100 << 20) * ONE, (100 << 20) * SQUARE_ONE)
+    finally:
+        sys.setrecursionlimit(limit)

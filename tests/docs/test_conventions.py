@@ -120,6 +120,15 @@ def sizes_of_weights() -> None:
         values("binary", body | {"pos_weight": 1e-200})
 
 
+def rounding_beyond_bounds() -> None:
+    body: Body = {"labels": [1, 0], "probabilities": [1.0 + 2**-52, 0.2]}
+    answer = ask("binary", body)
+    assert answer["metrics"] == ask("binary", body | {"probabilities": [1.0, 0.2]})["metrics"]
+    assert [entry["code"] for entry in answer["warnings"]] == ["rounded_to_bounds"]
+    with pytest.raises(InvalidInput, match="logits"):
+        ask("binary", body | {"probabilities": [1.00001, 0.2]})
+
+
 def nearly_equal_distributions() -> None:
     close: Body = {"targets": [[0.3, 0.7]], "probabilities": [[0.30000001, 0.69999999]]}
     found = values("distributions", close)
@@ -240,6 +249,7 @@ CHOICES: dict[str, Callable[[], None]] = {
         baselines,
         denominator,
         sizes_of_weights,
+        rounding_beyond_bounds,
         nearly_equal_distributions,
         no_number,
         weights_as_rows,

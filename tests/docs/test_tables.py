@@ -168,6 +168,8 @@ PAIR: Body = {"labels": [1, 0], "probabilities": [[0.2, 0.8], [0.7, 0.3]]}
 WARNED: dict[str, Body] = {
     "all_ignored": PAIR | {"mask": [False, False]},
     "not_normalized": WORKED,
+    "rounded_to_bounds": PAIR | {"probabilities": [[-1e-16, 1.0], [0.7, 0.3]]},
+    "sentinel_value": {"labels": [1, 0], "logits": [[0.5, -9999.0], [0.7, 0.3]]},
     "zero_probability": PAIR | {"probabilities": [[1.0, 0.0], [0.7, 0.3]]},
     "clipped": PAIR | {"probabilities": [[1.0, 0.0], [0.7, 0.3]], "epsilon": 0.01},
     "looks_like_probabilities": {"labels": [1, 0], "logits": PAIR["probabilities"]},
