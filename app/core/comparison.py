@@ -88,7 +88,7 @@ class Pair:
         n: Independent observations.
         shortage: Why they are too few for any verdict; None where they are enough.
         n_infinite: Rows of positive weight in which the loss of the candidate, and of the baseline, is infinite.
-        varies: Whether the difference of observations varies at all.
+        varies: False where the difference is the same in all observations, but for rounding.
     """
 
     comparison: Comparison
