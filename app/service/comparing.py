@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from app.core.batches import Batch, batch_of
-from app.core.columns import Column, FloatArray, IntArray, Ragged
+from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged
 from app.core.comparison import MIN_SAMPLES, Pair, Terms, comparisons, judged, pairs
 from app.core.findings import warning
 from app.core.losses import NATS_PER_UNIT
@@ -162,11 +162,19 @@ def _check_rows(request: CompareRequest, name: str) -> None:
     ours, theirs = _row_lengths(column), _row_lengths(request.candidates[request.baseline][1])
     if ours is None or theirs is None:
         return
-    uneven = np.flatnonzero(ours != theirs)
+    uneven = np.flatnonzero((ours != theirs) & _unmasked(request, len(ours)))
     if uneven.size:
         row, word = int(uneven[0]), "document" if request.shared.task == "tokens" else "row"
         rule = f"must hold as many values as {word} {row} of {request.baseline}, {theirs[row]}, found {ours[row]}"
         raise InvalidInput.at(f"{place}/{row}", "wrong_length", rule)
+
+
+def _unmasked(request: CompareRequest, n_rows: int) -> BoolArray:
+    """(n,) rows that are looked at, as far as the mask, which is not checked yet, can tell."""
+    mask = request.shared.columns.get("mask")
+    if isinstance(mask, np.ndarray) and mask.shape == (n_rows,) and mask.dtype.kind == "b":
+        return mask
+    return np.ones(n_rows, np.bool_)
 
 
 def _reference(request: CompareRequest) -> tuple[str, Column]:

@@ -288,6 +288,18 @@ async def test_slices_of_few_rows_are_told(client: httpx.AsyncClient) -> None:
     assert entry["detail"].startswith("the verdicts on 1 of 2 slices are inconclusive")
 
 
+@pytest.mark.parametrize("left_out", [None, [], [1], [1, 2, 3], [None, "x"], [0.5, 0.5]])
+async def test_masked_rows_are_not_looked_at_in_any_candidate(left_out: Any, client: httpx.AsyncClient) -> None:
+    rows = {"a": [[0.5, 0.5], [0.25, 0.75], [0.3, 0.7]], "b": [[0.6, 0.4], left_out, [0.2, 0.8]]}
+    body = {"labels": [0, None, 1], "mask": [True, False, True], "baseline": "a"}
+    found = await compared(
+        client, "multiclass", body | {"candidates": {name: {"probabilities": rows[name]} for name in "ab"}}
+    )
+    assert (found["n_scored"], found["comparisons"][0]["wins"]) == (2, 2)
+    turned = body | {"baseline": "b", "candidates": {name: {"probabilities": rows[name]} for name in "ba"}}
+    assert (await compared(client, "multiclass", turned))["comparisons"][0]["losses"] == 2
+
+
 async def test_documents_without_tokens_do_not_count(client: httpx.AsyncClient) -> None:
     rng = np.random.default_rng(5)
     a = [(-rng.exponential(size=3)).tolist() for _ in range(20)]
