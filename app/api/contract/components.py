@@ -5,7 +5,7 @@ Pydantic writes enums, ranges and inner objects out wherever they occur, and a g
 beside everything optional, though an answer leaves out what it does not have.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -103,7 +103,7 @@ class Names:
             return self._named("Interval", INTERVAL)
         if "properties" in schema:
             return self.add_model(schema)
-        return _as_type_list({key: self._part(name, key, value) for key, value in schema.items()})
+        return {key: self._part(name, key, value) for key, value in _as_type_list(schema).items()}
 
     def _part(self, name: str, key: str, value: Any) -> Any:
         if key in ("items", "additionalProperties", "propertyNames") and isinstance(value, dict):
@@ -157,10 +157,12 @@ def _without_null(field: Schema) -> Schema:
     return {**choices[0], **others} if len(choices) == 1 else {**others, "anyOf": choices}
 
 
-def _as_type_list(schema: Mapping[str, Any]) -> Schema:
-    """Write a choice of plain types as a list of types, which is shorter and easier to read."""
+def _as_type_list(schema: Schema) -> Schema:
+    """Write a choice of types as a list of types, which is easier to read; each keyword is of one of the types."""
     choices = schema.get("anyOf", ())
-    if not choices or any(choice.keys() != {"type"} for choice in choices):
-        return dict(schema)
+    keywords = [key for choice in choices for key in choice if key != "type"]
+    if not choices or len(set(keywords)) < len(keywords) or any("type" not in choice for choice in choices):
+        return schema
+    merged = {key: value for choice in choices for key, value in choice.items()}
     others = {key: value for key, value in schema.items() if key != "anyOf"}
-    return {"type": [choice["type"] for choice in choices], **others}
+    return {**merged, "type": [choice["type"] for choice in choices], **others}

@@ -6,9 +6,9 @@ from app.core.tasks import TASKS, TaskName
 from app.wire.writers import WRITERS
 
 DESCRIPTION = (
-    "Scores predicted probabilities: cross-entropy and its relatives, with standard errors.\n\n"
-    "Everything optional may be left out or `null`, and unknown fields are refused. Every answer carries "
-    "`X-Request-ID`. An error is `application/problem+json` (RFC 9457); each code has a page."
+    "Each operation opens with a body that can be sent as it stands. Everything optional may be left out or `null`; "
+    "unknown fields are refused. Every answer carries `X-Request-ID`. An error is `application/problem+json` "
+    "(RFC 9457), and each of its codes has a page."
 )
 TAGS = {
     "score": "Predictions against what was observed, as columns of one JSON object.",
@@ -61,7 +61,14 @@ def fields_of(task: TaskName) -> str:
     """The rows of a task, and which fields carry them."""
     found = TASKS[task]
     parts = [_one_of(names) for names in (found.truths, found.predictions) if names]
-    return f"{found.summary} Sent are {' and '.join(parts)}."
+    return f"{found.summary} Send {' and '.join(parts)}."
+
+
+def candidates_of(task: TaskName) -> str:
+    """The rows of a task where candidates are compared, and which fields carry them."""
+    found = TASKS[task]
+    truth = f"Send {_one_of(found.truths)}, and candidates that each hold" if found.truths else "Each candidate holds"
+    return f"{found.summary} {truth} {_one_of(found.predictions)} for the same rows."
 
 
 def samples_of(task: TaskName) -> str:

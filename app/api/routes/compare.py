@@ -39,6 +39,6 @@ for _task in service.COMPARED:
         CompareAnswer,
         operation_id=f"compare_{_task}",
         summary=texts.SUMMARIES["compare"][_task],
-        description=f"{texts.fields_of(_task)} Each candidate holds one prediction for the same rows.",
+        description=texts.candidates_of(_task),
         response_description=texts.ANSWERS["compare"],
     )

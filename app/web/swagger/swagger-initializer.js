@@ -15,6 +15,51 @@ const PlainTextWhenLarge = () => ({
   },
 });
 
+// Published, the parameters of the query stand above the body, however many there are. Here the body comes first, beside
+// the button that lets one try it, and the options are folded below it.
+const bodyFirst = (Parameters, React) => class extends Parameters {
+  render() {
+    const section = super.render();
+    const [header, parameters, callbacks, body] = section.props.children;
+    if (!body) return section;
+    const [bodyHeader, ...bodyRest] = body.props.children;
+    const [, tryItOut] = header.props.children;
+    const row = React.cloneElement(bodyHeader, {}, ...bodyHeader.props.children, tryItOut);
+    const options = this.props.parameters.size > 0 && React.createElement(
+      "details",
+      { className: "query-options" },
+      React.createElement("summary", null, `Options in the query: ${this.props.parameters.size}, none required`),
+      parameters,
+    );
+    return React.cloneElement(section, {}, React.cloneElement(body, {}, row, ...bodyRest), options, callbacks);
+  }
+};
+
+const BodyFirst = () => ({
+  wrapComponents: {
+    parameters: (Guarded, { React }) => {
+      let Reordered;
+      return class extends Guarded { // which renders the parameters inside of what catches their errors
+        render() {
+          const boundary = super.render();
+          const { type, props } = boundary.props.children;
+          Reordered ??= bodyFirst(type, React);
+          return React.cloneElement(boundary, {}, React.createElement(Reordered, props));
+        }
+      };
+    },
+  },
+});
+
+// Published, a text example of any media type with "json" in its name is shown as one JSON string, with quotes and \\n.
+const TextExamplesAsTheyAre = () => ({
+  afterLoad() {
+    const sampleOf = this.fn.getSampleSchema;
+    this.fn.getSampleSchema = (schema, mediaType, config, example) =>
+      typeof example === "string" ? example : sampleOf(schema, mediaType, config, example);
+  },
+});
+
 const followColorScheme = (dark) => document.documentElement.classList.toggle("dark-mode", dark.matches);
 
 const darkScheme = window.matchMedia("(prefers-color-scheme: dark)");
@@ -27,7 +72,7 @@ window.addEventListener("DOMContentLoaded", () => {
     domNode: element,
     url: new URL(element.dataset.openapiUrl, document.baseURI).href, // `servers` are relative to it
     layout: "BaseLayout",
-    plugins: [PlainTextWhenLarge],
+    plugins: [PlainTextWhenLarge, BodyFirst, TextExamplesAsTheyAre],
     validatorUrl: null, // the badge would send the document's address to a public server
     deepLinking: true,
     docExpansion: "list",
