@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSche
 from app.api.validation import field_errors
 from app.core.bootstrap import Bootstrap
 from app.core.columns import Column
-from app.core.options import Options, option_names, option_types
+from app.core.options import Options, Weight, option_names, option_types
 from app.core.registry import on_request
 from app.core.tasks import TASKS, Task, TaskName, shape_of
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, describe, pointer
@@ -93,10 +93,11 @@ def given(body: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
 def request_model(task: Task) -> type[BaseModel]:
     """The schema of a task's body; the model also checks options."""
     options = {option.name: option for option in fields(Options)}
+    types = option_types() | ({"pos_weight": Weight | None} if task.name == "binary" else {})
     definitions: dict[str, Any] = {name: _column(task, name) for name in COLUMNS if name in _column_names(task)}
     for name in option_names(task.name):
         definition = Field(options[name].default, description=options[name].metadata["doc"])
-        definitions[name] = (option_types()[name], definition)
+        definitions[name] = (types[name], definition)
     sections: Any = GenericAlias(tuple, (Literal.__getitem__(INCLUDES[task.name]), ...))
     sections = Annotated[sections, MaxLen(len(INCLUDES[task.name]))]
     if names := on_request(task.name):

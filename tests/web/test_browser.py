@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,6 +26,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from app.api import openapi
+from app.api.media import BY_MEDIA_TYPE
 from app.web import DOCS_POLICY, PROBLEM_POLICY, favicon
 from tests.api.servers import running
 
@@ -42,6 +44,7 @@ ARGUMENTS = (
     "--no-proxy-server",
 )
 WORKED_EXAMPLE = {"probabilities": [[0.25, 0.25, 0.25, 0.25], [0.01, 0.01, 0.01, 0.96]], "labels": [3, 3]}
+POSTED = [path for path, methods in openapi.document()["paths"].items() if "post" in methods]
 CROSS_ENTROPY = "0.7135581778200729"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no browser: install the Debian package chromium")
@@ -124,6 +127,16 @@ def visit(browser: Browser, origin: str) -> Iterator[Visit]:
         yield visit
 
 
+@contextmanager
+def _opened(page: Page, path: str) -> Iterator[Locator]:
+    """The operation of a path on the documentation page, open for a while."""
+    operation = page.locator(".opblock").filter(has=page.locator(f'[data-path="{path}"]'))
+    summary = operation.locator(".opblock-summary-control")
+    summary.click()
+    yield operation
+    summary.click()
+
+
 def _try_out(page: Page, path: str) -> Locator:
     """Open the operation of a path on the documentation page, ready to be edited and executed."""
     page.goto("/docs")
@@ -150,6 +163,99 @@ def test_a_person_scores_the_worked_example_in_the_docs(visit: Visit) -> None:
     answer = _execute(operation)
     expect(answer.locator(".response-col_status")).to_contain_text("200")
     expect(answer.locator(".response-col_description")).to_contain_text(CROSS_ENTROPY)
+    visit.assert_quiet()
+
+
+def _bottom(element: Locator) -> float:
+    box = element.bounding_box()
+    assert box is not None
+    return box["y"] + box["height"]
+
+
+def test_operations_open_with_body_and_examples_on_the_first_screen(visit: Visit) -> None:
+    page = visit.page
+    page.set_viewport_size({"width": 1400, "height": 900})
+    page.goto("/docs")
+    for path in POSTED:
+        with _opened(page, path) as operation:
+            shown = operation.locator(".opblock-section-request-body .highlight-code")
+            expect(shown, path).to_be_visible()
+            operation.evaluate("element => element.scrollIntoView()")
+            assert _bottom(shown) <= 900, path
+            statuses = operation.locator(".responses-table .response-col_status")
+            expect(statuses, path).to_have_text(["Code", "200", "default"])
+            operation.get_by_role("button", name="Try it out").click()
+            operation.evaluate("element => element.scrollIntoView()")
+            assert _bottom(operation.get_by_role("button", name="Execute")) <= 900, path
+            assert operation.evaluate("element => element.scrollHeight") < 2_600, path
+    visit.assert_quiet()
+
+
+def _assert_answered(operation: Locator, name: str) -> None:
+    answer = _execute(operation)
+    expect(answer.locator(".response-col_status"), name).to_contain_text("200")
+    operation.get_by_role("button", name="Clear").click()
+
+
+@pytest.mark.slow
+def test_every_example_is_answered_as_it_stands(visit: Visit) -> None:
+    visit.page.goto("/docs")
+    for path in POSTED:
+        content = openapi.document()["paths"][path]["post"]["requestBody"]["content"].get("application/json", {})
+        if examples := content.get("examples", {}):
+            with _opened(visit.page, path) as operation:
+                operation.get_by_role("button", name="Try it out").click()
+                for name in examples:
+                    if len(examples) > 1:
+                        operation.locator(".examples-select-element").first.select_option(name)
+                    _assert_answered(operation, f"{name} of {path}")
+    visit.assert_quiet()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("path", "width"),
+    [(path, 1400) for path in POSTED if path.endswith("/rows")] + [("/v1/score/multiclass/rows", 400)],
+)
+def test_rows_of_every_format_are_answered_as_they_stand(visit: Visit, path: str, width: int, tmp_path: Path) -> None:
+    """Text is sent as it is shown; a file is one of those that the page itself offers."""
+    page = visit.page
+    page.set_viewport_size({"width": width, "height": 900})
+    operation = _try_out(page, path)
+    body = operation.locator(".opblock-section-request-body")
+    for media_type, content in openapi.document()["paths"][path]["post"]["requestBody"]["content"].items():
+        body.locator(".body-param-content-type select").select_option(media_type)
+        if "example" in content:
+            expect(body.locator("textarea")).to_have_value(content["example"])
+        else:
+            format_ = BY_MEDIA_TYPE[media_type].name
+            with page.expect_download() as download:
+                operation.locator(".opblock-description").get_by_role("link", name=format_, exact=True).click()
+            file = tmp_path / download.value.suggested_filename
+            download.value.save_as(file)
+            body.locator("input[type=file]").set_input_files(file)
+        _assert_answered(operation, media_type)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    visit.assert_quiet()
+
+
+def test_an_option_of_the_query_is_folded_and_goes_along(visit: Visit) -> None:
+    operation = _try_out(visit.page, "/v1/score/tokens/rows")
+    options = operation.locator("details.query-options")
+    expect(options.locator("select").first).to_be_hidden()
+    options.locator("summary").click()
+    options.locator('[data-param-name="unit"] select').select_option("bits")
+    answer = _execute(operation)
+    expect(answer.locator(".response-col_description")).to_contain_text('"unit": "bits"')
+    visit.assert_quiet()
+
+
+def test_what_takes_no_body_is_answered_too(visit: Visit) -> None:
+    visit.page.goto("/docs")
+    for path in sorted(openapi.document()["paths"].keys() - set(POSTED)):
+        with _opened(visit.page, path) as operation:
+            operation.get_by_role("button", name="Try it out").click()
+            _assert_answered(operation, path)
     visit.assert_quiet()
 
 

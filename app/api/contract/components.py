@@ -158,11 +158,10 @@ def _without_null(field: Schema) -> Schema:
 
 
 def _as_type_list(schema: Schema) -> Schema:
-    """Write a choice of types as a list of types, which is easier to read; each keyword is of one of the types."""
+    """Write a choice of plain types as a list of types; bounds are left out, for they would make each type a class."""
     choices = schema.get("anyOf", ())
-    keywords = [key for choice in choices for key in choice if key != "type"]
-    if not choices or len(set(keywords)) < len(keywords) or any("type" not in choice for choice in choices):
+    if not choices or any("type" not in choice for choice in choices):
         return schema
-    merged = {key: value for choice in choices for key, value in choice.items()}
+    items = [{"items": {"type": choice["items"]["type"]}} for choice in choices if "items" in choice]
     others = {key: value for key, value in schema.items() if key != "anyOf"}
-    return {**merged, "type": [choice["type"] for choice in choices], **others}
+    return {"type": [choice["type"] for choice in choices], **(items[0] if items else {}), **others}
