@@ -128,7 +128,7 @@ def visit(browser: Browser, origin: str) -> Iterator[Visit]:
 
 
 @contextmanager
-def _opened(page: Page, path: str) -> Iterator[Locator]:
+def _unfolded(page: Page, path: str) -> Iterator[Locator]:
     """The operation of a path on the documentation page, open for a while."""
     operation = page.locator(".opblock").filter(has=page.locator(f'[data-path="{path}"]'))
     summary = operation.locator(".opblock-summary-control")
@@ -172,12 +172,13 @@ def _bottom(element: Locator) -> float:
     return box["y"] + box["height"]
 
 
+@pytest.mark.slow
 def test_operations_open_with_body_and_examples_on_the_first_screen(visit: Visit) -> None:
     page = visit.page
     page.set_viewport_size({"width": 1400, "height": 900})
     page.goto("/docs")
     for path in POSTED:
-        with _opened(page, path) as operation:
+        with _unfolded(page, path) as operation:
             shown = operation.locator(".opblock-section-request-body .highlight-code")
             expect(shown, path).to_be_visible()
             operation.evaluate("element => element.scrollIntoView()")
@@ -203,7 +204,7 @@ def test_every_example_is_answered_as_it_stands(visit: Visit) -> None:
     for path in POSTED:
         content = openapi.document()["paths"][path]["post"]["requestBody"]["content"].get("application/json", {})
         if examples := content.get("examples", {}):
-            with _opened(visit.page, path) as operation:
+            with _unfolded(visit.page, path) as operation:
                 operation.get_by_role("button", name="Try it out").click()
                 for name in examples:
                     if len(examples) > 1:
@@ -253,7 +254,7 @@ def test_an_option_of_the_query_is_folded_and_goes_along(visit: Visit) -> None:
 def test_what_takes_no_body_is_answered_too(visit: Visit) -> None:
     visit.page.goto("/docs")
     for path in sorted(openapi.document()["paths"].keys() - set(POSTED)):
-        with _opened(visit.page, path) as operation:
+        with _unfolded(visit.page, path) as operation:
             operation.get_by_role("button", name="Try it out").click()
             _assert_answered(operation, path)
     visit.assert_quiet()
