@@ -6,7 +6,6 @@ in OpenAPI, and the batch checks their numbers.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
-from difflib import get_close_matches
 from types import GenericAlias, NoneType
 from typing import Annotated, Any, Literal
 
@@ -18,6 +17,7 @@ from app.core.bootstrap import Bootstrap
 from app.core.columns import Column
 from app.core.options import Options, Weight, option_names, option_types
 from app.core.registry import on_request
+from app.core.synonyms import meant
 from app.core.tasks import TASKS, Task, TaskName, shape_of
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, describe, pointer
 from app.service import INCLUDES, ScoreRequest
@@ -213,8 +213,8 @@ def _unknown_errors(task: TaskName, names: list[str]) -> Iterator[FieldError]:
 def unknown_field(name: str, rule: str, known: Iterable[str]) -> FieldError:
     """A field that breaks a rule because nobody knows it here: whose it is, or what it may be a slip of."""
     owners = [task for task, model in MODELS.items() if name in model.model_fields]
-    close = get_close_matches(name[:40], known, n=1, cutoff=0.55)
-    hint = f'; did you mean "{close[0]}"?' if close else ""
+    close = meant(name, known, cutoff=0.55)
+    hint = f'; did you mean "{close}"?' if close else ""
     if owners:
         hint = f"; this one belongs to {', '.join(owners)}"
     return FieldError(pointer(name), "unknown_field", f"{rule}{hint}")

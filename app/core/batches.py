@@ -166,6 +166,12 @@ def _checked(
     return replace(batch, slices=_slices(slices, len(batch))) if slices else batch
 
 
+def _marks(columns: Mapping[str, Column]) -> BoolArray | None:
+    """The column `mask`, before its shape is checked."""
+    marks = columns.get("mask")
+    return marks if isinstance(marks, np.ndarray) else None
+
+
 def _slices(slices: Mapping[str, Column], n_rows: int) -> dict[str, Grouping]:
     groupings = {}
     for name, values in slices.items():
@@ -186,10 +192,7 @@ def _classes_batch(task: TaskName, form: str, columns: Mapping[str, Column], opt
         getattr(columns.get("labels"), "dtype", object), np.dtypes.Int64DType
     ):
         raise InvalidInput.at("/ignore_index", "wrong_type", "must go with labels that are integers, found other truth")
-    marks = columns.get("mask")
-    prediction = shaped(
-        form, columns[form], 1 if task == "binary" else 2, marks if isinstance(marks, np.ndarray) else None
-    )
+    prediction = shaped(form, columns[form], 1 if task == "binary" else 2, _marks(columns))
     if task == "multiclass" and prediction.shape[1] == 1:
         rule = "must have a column for each class, at least 2, found 1; one number a row goes to the task binary"
         raise InvalidInput.at(f"/{form}", "wrong_shape", rule)

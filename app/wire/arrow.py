@@ -8,10 +8,12 @@ from typing import Any
 import pyarrow as pa
 
 from app.core.tasks import TaskName
+from app.errors import MalformedBody
 from app.wire.arrays import groups_of_schema, parts_of, translated
 from app.wire.ipc import RECORD_BATCH, messages
 from app.wire.limits import Limits
 from app.wire.sources import Readable, Source
+from app.wire.wide import refuse_wide
 
 
 def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, Any]]:
@@ -29,11 +31,8 @@ def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, 
     queue: deque[bytes | bytearray] = deque()
     for message in islice(arriving, 1):
         queue.extend(message.pieces)
-    with translated("an Arrow IPC stream"):
-        # what is decompressed goes back to the system, not to a pool that would keep it for the next request
-        pool, options = pa.system_memory_pool(), pa.ipc.IpcReadOptions(use_threads=False)
-        reader = pa.ipc.open_stream(_file(queue), options=options, memory_pool=pool)
-        groups = groups_of_schema(reader.schema, limits, task)
+    reader = _opened(queue)
+    groups = groups_of_schema(reader.schema, limits, task)
     first_row = 0
     for message in arriving:
         queue.extend(message.pieces)
@@ -45,6 +44,19 @@ def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, 
             yield from parts_of(batch, groups, first_row)
             del batch
             first_row += n_rows
+
+
+def _opened(queue: deque[bytes | bytearray]) -> pa.RecordBatchReader:
+    """A reader of the messages in a queue, the first of which is the schema."""
+    pieces = list(queue)
+    # what is decompressed goes back to the system, not to a pool that would keep it for the next request
+    pool, options = pa.system_memory_pool(), pa.ipc.IpcReadOptions(use_threads=False)
+    try:
+        with translated("an Arrow IPC stream"):
+            return pa.ipc.open_stream(_file(queue), options=options, memory_pool=pool)
+    except MalformedBody:
+        refuse_wide(pieces[2] if pieces else b"")
+        raise
 
 
 def _next_batch(reader: pa.RecordBatchReader) -> pa.RecordBatch:

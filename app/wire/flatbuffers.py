@@ -1,4 +1,4 @@
-"""FlatBuffers as far as Arrow's messages need them: scalars, tables, and vectors of pairs of integers."""
+"""FlatBuffers as far as Arrow needs them: scalars, strings, tables, and vectors of tables and of pairs of integers."""
 
 import struct
 from collections.abc import Iterator
@@ -21,6 +21,23 @@ class Table:
         """The table that a field points to."""
         position = self._position(field)
         return None if position is None else Table(self.buffer, _target(self.buffer, position))
+
+    def tables(self, field: int) -> Iterator["Table"]:
+        """The vector of tables that a field points to."""
+        position = self._position(field)
+        if position is None:
+            return
+        start = _target(self.buffer, position) + 4
+        for i in range(_integer("<I", self.buffer, start - 4)):
+            yield Table(self.buffer, _target(self.buffer, start + 4 * i))
+
+    def text(self, field: int) -> str:
+        """The string that a field points to; empty if it points to none."""
+        position = self._position(field)
+        if position is None:
+            return ""
+        start = _target(self.buffer, position) + 4
+        return bytes(self.buffer[start : start + _integer("<I", self.buffer, start - 4)]).decode()
 
     def pairs(self, field: int) -> Iterator[tuple[int, int]]:
         """The vector of structs of two 64-bit integers that a field points to."""

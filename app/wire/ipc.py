@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.errors import MalformedBody, TooLarge
 from app.wire.flatbuffers import Table, root
+from app.wire.foreign import N_START, likeness
 from app.wire.limits import Limits, Tally, check_part
 from app.wire.sources import Source, exactly
 
@@ -100,8 +101,10 @@ def _sound() -> Iterator[None]:
 
 def _metadata(source: Source) -> bytes | bytearray:
     """The metadata of the next message; none at the end of the stream."""
-    if exactly(source, 4) != CONTINUATION:
-        raise MalformedBody("must be an Arrow IPC stream (not a file), found other bytes")
+    head = exactly(source, 4)
+    if head != CONTINUATION:
+        words = likeness(head + source.read(N_START)) or "other bytes"
+        raise MalformedBody(f"must be an Arrow IPC stream (not a file), found {words}")
     (size,) = struct.unpack("<i", exactly(source, 4))
     if not 0 <= size <= MAX_METADATA_BYTES:
         raise TooLarge(f"an Arrow message must have at most {MAX_METADATA_BYTES} bytes of metadata, found {size}")

@@ -84,7 +84,8 @@ def _filled(fields: dict[str, Any], lifted: dict[str, Column], task: TaskName) -
 def _columns(fields: dict[str, Any], rules: dict[str, Rule]) -> list[Holder]:
     """The places of columns, that of the mask first."""
     columns = [(fields, name, f"/{name}", rules[name]) for name in fields if name in rules]
-    columns.sort(key=lambda holder: holder[1] != "mask")
+    if "mask" in fields:
+        columns.sort(key=lambda holder: holder[1] != "mask")
     slices = fields.get("slices")
     if isinstance(slices, dict):
         columns += [(slices, name, pointer("slices", name), SLICE_RULE) for name in slices]

@@ -6,7 +6,6 @@ that the parser kept; only where the numbers differ are they read.
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -54,9 +53,11 @@ def repetition(*path: str | int) -> FieldError:
 
 def n_names(value: dict[str, Any]) -> int:
     """Names of an object and of the objects in it, two deep; deeper ones, and those in lists, have no place here."""
-    inner = [entry for entry in value.values() if type(entry) is dict]
-    innermost = [entry for entry in chain.from_iterable(map(dict.values, inner)) if type(entry) is dict]
-    return sum(map(len, (value, *inner, *innermost)))
+    n = len(value)
+    for entry in value.values():
+        if type(entry) is dict:
+            n += len(entry) + sum(len(innermost) for innermost in entry.values() if type(innermost) is dict)
+    return n
 
 
 def _signs(text: bytes | bytearray) -> tuple[NDArray[np.uint8], IntArray]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from app.core.columns import Column
 from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody
+from app.wire.foreign import likeness
 from app.wire.limits import Limits, Tally
 from app.wire.typed import Field, fields_of, gathered, in_order
 from app.wire.zips import Member, members
@@ -55,6 +56,8 @@ def columns(body: bytes | bytearray | memoryview | BinaryIO, limits: Limits, tas
     archive = memoryview(body) if isinstance(body, bytes | bytearray | memoryview) else _mapped(body)
     tally = Tally(limits)
     tally.add(len(archive), 0)
+    if bytes(archive[:2]) != b"PK" and (words := likeness(archive)):
+        raise MalformedBody(f"must be a NumPy archive, found {words}")
     found = members(archive, limits.max_columns)
     fields = fields_of([_name(member) for member in found], limits, task)
     tally.add(0, sum(member.n_bytes for member in found))

@@ -1,5 +1,6 @@
 """Parquet files: a part for some rows of a row group."""
 
+from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -13,6 +14,7 @@ from app.wire.footer import Decoded, RowGroup, decoded, row_groups
 from app.wire.limits import Limits, Tally
 from app.wire.numbered import Group
 from app.wire.typed import check_columns
+from app.wire.wide import refuse_wide
 
 BUFFER = 1 << 18
 PLAIN_BYTES = 16 << 20
@@ -32,8 +34,12 @@ def parts(file: BinaryIO, limits: Limits, task: TaskName) -> Iterator[dict[str, 
     groups = row_groups(file)
     sizes = _sizes(file, groups, limits)
     plain = {place for chunks in sizes for place, chunk in enumerate(chunks) if chunk.is_delta}
-    with translated("a Parquet file"):
-        table, fields = _opened(file, groups, plain, limits, task)
+    try:
+        with translated("a Parquet file"):
+            table, fields = _opened(file, groups, plain, limits, task)
+    except MalformedBody:
+        _refuse_wide(file)
+        raise
     first_row = 0
     for i, group in enumerate(groups):
         if not group.n_rows:
@@ -41,6 +47,14 @@ def parts(file: BinaryIO, limits: Limits, task: TaskName) -> Iterator[dict[str, 
         for batch in _batches(table, i, _step(group, sizes[i], plain)):
             yield from parts_of(batch, fields, first_row)
             first_row += len(batch)
+
+
+def _refuse_wide(file: BinaryIO) -> None:
+    """Refuse columns of integers that pyarrow has no type for, as the notes of the writer call them."""
+    with translated("a Parquet file"):
+        notes = parquet.read_metadata(file).metadata or {}
+    # The note is an Arrow message in base64; its metadata begin behind a mark and their length.
+    refuse_wide(b64decode(notes.get(b"ARROW:schema", b""))[8:])
 
 
 def _sizes(file: BinaryIO, groups: list[RowGroup], limits: Limits) -> list[list[Decoded]]:

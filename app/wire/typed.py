@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.columns import Column, IntArray
+from app.core.synonyms import meant
 from app.core.tasks import TaskName
 from app.errors import FieldError, InvalidInput, TooLarge, clip, pointer
 from app.wire.columns import KINDS, LARGEST_INT, NAMES, RULES, SLICE_RULE, Kind, Rule
@@ -145,7 +145,7 @@ def _repeated(name: str) -> FieldError:
 
 
 def _unknown(name: str) -> FieldError:
-    close = get_close_matches(name[:40], KINDS, n=1, cutoff=0.7)
-    hint = f'; did you mean "{close[0]}"?' if close else ""
+    close = meant(name, KINDS, cutoff=0.7)
+    hint = f'; did you mean "{close}"?' if close else ""
     rule = f"must be a column of a scoring request or {SLICE}<name>; options go into the query string"
     return FieldError(_pointer(name), "unknown_field", rule + hint)
