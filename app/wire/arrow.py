@@ -32,7 +32,8 @@ def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, 
     for message in islice(arriving, 1):
         queue.extend(message.pieces)
     reader = _opened(queue)
-    groups = groups_of_schema(reader.schema, limits, task)
+    with translated("an Arrow IPC stream"):  # whose names may be no UTF-8
+        groups = groups_of_schema(reader.schema, limits, task)
     first_row = 0
     for message in arriving:
         queue.extend(message.pieces)

@@ -19,18 +19,7 @@ PROBLEM = {"type", "title", "status", "code", "detail", "request_id"}
 ABSENT = object()
 
 
-AWAITED = {
-    "one-but-for-rounding", "below-zero-by-rounding", "first-token-null", "sentinel", "one-based-labels", "one-column"
-}  # fmt: skip
-"""Cases whose rules are not built yet."""
-
-
-def marked(case: dict[str, Any]) -> Any:
-    awaited = pytest.mark.xfail(reason="not built yet", strict=False)
-    return pytest.param(case, id=str(case["id"]), marks=[awaited] if case["id"] in AWAITED else [])
-
-
-@pytest.mark.parametrize("case", list(map(marked, CASES)))
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["id"]))
 async def test_case(case: dict[str, Any], client: httpx.AsyncClient) -> None:
     content = case["raw"].encode() if "raw" in case else json.dumps(case["body"]).encode()
     headers = {"content-type": case.get("content_type", "application/json")}
