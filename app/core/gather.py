@@ -1,7 +1,7 @@
 """A chunk of scored rows as columns, gathered block by block, and the sums of those columns."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -94,6 +94,7 @@ class Chunk:
         self.columns: dict[str, Any] = {}
         with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
             self._gather(batch, tables)
+            self._check_class_products(batch)
             self._add_tables(batch, tables)
             self.moments = self._moments()
         if self._places:
@@ -230,6 +231,25 @@ class Chunk:
         self._check_products(column, finite)
         n_infinite, n_undefined = int(np.count_nonzero(np.isinf(z))), int(np.count_nonzero(np.isnan(z)))
         return _Entry(np.where(finite, z, 0.0), np.where(finite, v, 0.0), n, n_infinite, n_undefined)
+
+    def _check_class_products(self, batch: Batch) -> None:
+        """Refuse weights of classes whose products with losses are beyond all doubles, but would be taken as infinite.
+
+        Only logits have losses of such a size.
+        """
+        name = "pos_weight" if batch.options.class_weight is None else "class_weight"
+        loss = self.columns.get("cross_entropy")
+        if getattr(batch.options, name) is None or batch.form != "logits" or loss is None:
+            return
+        infinite = self.numbers[np.isinf(loss)]
+        if not infinite.size:
+            return
+        plain = replace(batch.options, class_weight=None, pos_weight=None)
+        losses = [block.cross_entropy for block in blocks(replace(batch, options=plain), infinite)]
+        overflown = infinite[np.isfinite(np.concatenate(losses))]
+        if overflown.size:
+            rule = f"must leave its product with the loss a finite number, found an overflow in row {overflown[0]}"
+            raise InvalidInput.at(f"/{name}", "out_of_range", rule)
 
     def _check_products(self, column: FloatArray, finite: BoolArray) -> None:
         overflown = self.numbers[~finite & np.isfinite(column)]

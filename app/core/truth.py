@@ -38,6 +38,8 @@ def shaped(field: str, values: Column, n_dimensions: int, scored: BoolArray | No
         wanted = "single values" if n_dimensions == 1 else "lists of equal length, one a row"
         given = "single values" if values.ndim == 1 else "lists"
         hint = TWO_COLUMNS.get(field, "") if n_dimensions == 1 and values.shape[1:] == (2,) else ""
+        if values.ndim == 1 and field in TWO_COLUMNS:
+            hint = "; one number a row goes to the task binary"
         raise InvalidInput.at(f"/{field}", "wrong_shape", f"must hold {wanted}, found {given}{hint}")
     return values
 

@@ -1,5 +1,6 @@
 """Weights of any size: the same means as weights near 1, to the last bit, in parts as in the whole."""
 
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.core.bootstrap import Bootstrap
 from app.core.options import MAX_WEIGHT, Options
+from app.core.registry import on_request
 from app.core.tasks import TaskName
 from app.core.weights import are_usual, banded, bands, leveled, places_of
 from app.errors import InvalidInput
@@ -119,3 +122,52 @@ def test_leveled_weights_keep_their_ratios() -> None:
     usual = np.array([0.5, 2.0])
     assert leveled(usual) is usual
     assert leveled(np.array([2.0**-1070, 3 * 2.0**-1070])).tolist() == [0.25, 0.75]
+
+
+@pytest.mark.parametrize(
+    ("task", "body", "field"),
+    [
+        ("binary", {"labels": [0, 1], "logits": [-1.0, -1e300], "pos_weight": 1e100}, "pos_weight"),
+        (
+            "multiclass",
+            {"labels": [0, 1], "logits": [[1.0, 0.0], [1e300, 0.0]], "class_weight": [1.0, 1e100]},
+            "class_weight",
+        ),
+    ],
+)
+def test_a_product_beyond_all_doubles_is_refused_and_not_called_infinite(
+    task: TaskName, body: Body, field: str
+) -> None:
+    with pytest.raises(InvalidInput, match="found an overflow in row 1") as refusal:
+        answer(task, body)
+    assert refusal.value.errors[0].pointer == f"/{field}"
+    infinite = {**body, "logits": [-np.inf if x == -1e300 else x for x in body["logits"]]}
+    if task == "binary":
+        assert answer(task, infinite)["metrics"]["cross_entropy"]["status"] == "infinite"
+
+
+def test_metrics_on_request_take_the_smallest_weights() -> None:
+    rng = np.random.default_rng(0)
+    confidence = rng.random(60)
+    body = {"labels": (rng.random(60) < confidence).astype(int).tolist(), "probabilities": confidence.tolist()}
+    names = on_request("binary")
+    tiny, plain = (
+        score(
+            replace(
+                request_of("binary", weighed(body, [weight] * 60)), metrics=names, bootstrap=Bootstrap(n_resamples=50)
+            )
+        )
+        for weight in (2.0**-1074, 1.0)
+    )
+    for name in names:
+        if name == "debiased_calibration_error":  # for which a weight is as many rows
+            assert tiny["metrics"][name]["status"] == "undefined"
+        else:
+            assert tiny["metrics"][name] == plain["metrics"][name]
+
+
+def test_the_order_that_repairs_columns_is_found_with_the_smallest_weights() -> None:
+    body = {"labels": [0, 1, 2] * 4, "probabilities": [[0.1, 0.8, 0.1], [0.1, 0.1, 0.8], [0.8, 0.1, 0.1]] * 4}
+    tiny, plain = (answer("multiclass", weighed(body, [weight] * 12))["warnings"] for weight in (5e-324, 1.0))
+    assert tiny == plain
+    assert tiny[0]["class_order"] == [1, 2, 0]
