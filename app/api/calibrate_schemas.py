@@ -69,11 +69,11 @@ def own_model(task: TaskName) -> type[BaseModel]:
     """The schema of the fields that scoring lacks or knows otherwise."""
     methods = Literal.__getitem__(CALIBRATED[task])
     definitions: dict[str, Any] = {
-        "method": (methods, Field("temperature", description="What is fitted.")),
+        "method": (methods, Field("temperature", description="The curve to fit.")),
         "n_folds": (Annotated[int, Ge(2), Le(MAX_FOLDS)], Field(5, description="Folds of the cross-fitted gain.")),
         "seed": (
             Annotated[int, Ge(0), Le(MAX_SEED)],
-            Field(0, description="Of the assignment of rows, or clusters, to folds."),
+            Field(0, description="Seed of the assignment of rows, or clusters, to folds."),
         ),
         "include": (
             Annotated[tuple[Literal["probabilities"], ...], FailFast()],
@@ -81,7 +81,7 @@ def own_model(task: TaskName) -> type[BaseModel]:
         ),
     }
     if "normalization" in schemas.MODELS[task].model_fields:
-        text = "What to do with a row that does not sum to 1: divide, as softmax does in any case, or refuse."
+        text = "Treatment of a row that does not sum to 1: divide it, as softmax does in any case, or refuse it."
         definitions["normalization"] = (Literal["renormalize", "error"], Field("renormalize", description=text))
     return create_model(f"{task.capitalize()}Fit", __config__=ConfigDict(strict=True), **definitions)
 
@@ -92,7 +92,7 @@ def request_model(task: TaskName) -> type[BaseModel]:
     kept = (*TASKS[task].truths, *TASKS[task].predictions, *COLUMNS, *CALIBRATING_OPTIONS)
     chosen = {name: scoring.model_fields[name] for name in kept if name in scoring.model_fields} | own
     definitions: dict[str, Any] = {name: (field.annotation, field) for name, field in chosen.items()}
-    text = "What is fitted to what was observed."
+    text = "A truth, and the prediction that is fitted to it."
     name = f"{task.capitalize()}CalibrateRequest"
     return create_model(name, __config__=scoring.model_config, __doc__=text, **definitions)
 
@@ -102,12 +102,12 @@ MODELS = {task: request_model(task) for task in CALIBRATED}
 
 
 class Thresholds(Answer):
-    """A non-decreasing map of the predicted probability: straight between these points, level beyond them."""
+    """A curve over the predicted probability that never falls: straight between these points, level beyond them."""
 
-    probabilities: list[float] = Field(description="Predicted, rising.")
+    probabilities: list[float] = Field(description="Predicted probabilities, rising.")
     calibrated: list[float] = Field(
-        description="What becomes of each; of a fit to n rows in [1 / (n + 2), (n + 1) / (n + 2)]. Where no fit has a "
-        "smaller loss, each stays as it is."
+        description="Calibrated probability of each, in [1 / (n + 2), (n + 1) / (n + 2)] after a fit to n "
+        "rows. Where no fit has a smaller loss, each stays as it is."
     )
 
 
@@ -117,31 +117,33 @@ PROBABILITIES: dict[str, Any] = {"type": "array", "items": {"anyOf": [{"type": "
 
 
 class CalibrateAnswer(Answer):
-    """What was fitted, and what it gains; losses are means in `unit`, weighted."""
+    """The fitted curve and its gain; losses are weighted means in `unit`."""
 
     task: TaskName
     unit: Unit
     method: Method
     n_samples: int
     n_scored: int
-    temperature: float | None = Field(None, description="Divide logits by it; log-probabilities too, then normalise.")
-    slope: float | None = Field(None, description="platt: the calibrated logit is slope * logit + intercept.")
-    intercept: float | None = Field(None, description="platt.")
-    thresholds: Thresholds | None = Field(None, description="isotonic.")
+    temperature: float | None = Field(
+        None, description="Divide logits by it. Divide log-probabilities by it too, then normalise."
+    )
+    slope: float | None = Field(None, description="Method `platt`: the calibrated logit is slope * logit + intercept.")
+    intercept: float | None = Field(None, description="Method `platt`: see `slope`.")
+    thresholds: Thresholds | None = Field(None, description="Method `isotonic`: the fitted curve.")
     cross_entropy_before: float = Field(
-        description="With probabilities taken for at least 1e-12, and rows divided by their sum."
+        description="Loss before the fit. Probabilities below 1e-12 count as 1e-12, and rows are divided by their sum."
     )
-    cross_entropy_after: float = Field(description="On the same rows; never above the loss before.")
+    cross_entropy_after: float = Field(description="Loss after the fit, on the same rows; never above the loss before.")
     cross_fitted_gain: MetricValue = Field(
-        description="Loss before less loss after on rows that the fit has not seen: each fold under the fit to all "
-        "others. Rows count as independent; with cluster_id clusters do, and each lies in one fold. Infinite means "
-        "minus infinity."
+        description="Loss before less loss after, on rows that the fit has not seen: each fold under the fit "
+        "to all others. Rows count as independent. With `cluster_id` clusters do, and each lies "
+        "in one fold. Infinite means minus infinity."
     )
-    converged: bool = Field(description="Whether the fit reached its tolerance.")
+    converged: bool = Field(description="True if the fit reached its tolerance.")
     at_bound: bool = Field(
-        description="Whether the temperature stands at the end of its range, e**-10 or e**10: the rows are separable, "
-        "or no better than wrong. isotonic: whether a probability was kept at 1 / (n + 2) or (n + 1) / (n + 2), n the "
-        "rows of the fit."
+        description="True if the temperature stands at the end of its range, e**-10 or e**10: the rows are "
+        "separable, or no better than wrong. Method `isotonic`: true if a probability was kept at"
+        " 1 / (n + 2) or (n + 1) / (n + 2), where n is the number of rows of the fit."
     )
     expected_calibration_error_before: float
     expected_calibration_error_after: float
@@ -151,6 +153,8 @@ class CalibrateAnswer(Answer):
     options: dict[str, Any] = Field(description="Every option in force.")
     probabilities: Annotated[list[float | None] | list[list[float] | None] | None, WithJsonSchema(PROBABILITIES)] = (
         Field(
-            None, description="Calibrated, if included: in the shape of the prediction, null where a row is not scored."
+            None,
+            description="Calibrated probabilities, if included: in the shape of the prediction, null where a row "
+            "is not scored.",
         )
     )

@@ -121,11 +121,11 @@ def request_model(task: TaskName) -> type[BaseModel]:
     """The schema of a task's body: that of scoring, with candidates where the prediction was."""
     definitions: dict[str, Any] = {
         "candidates": (Annotated[object, WithJsonSchema(_candidates_schema(task))], Field(description=CANDIDATES)),
-        "baseline": (str, Field(description="The name of the candidate that the others are held against.")),
+        "baseline": (str, Field(description="Name of the candidate that the others are compared with.")),
         **{name: (field.annotation, field) for name, field in SHARED[task].model_fields.items()},
     }
     config = ConfigDict(extra="forbid", strict=True, json_schema_extra=schemas.exactly_one(TASKS[task].truths))
-    text = "What several candidates predicted for the same rows."
+    text = "A truth, and the predictions of several candidates for its rows."
     return create_model(f"{task.capitalize()}CompareRequest", __config__=config, __doc__=text, **definitions)
 
 
@@ -134,7 +134,7 @@ def _candidates_schema(task: TaskName) -> dict[str, Any]:
     fields = schemas.MODELS[task].model_json_schema()["properties"]
     candidate: dict[str, Any] = {
         "title": f"{task.capitalize()}Candidate",
-        "description": "What one candidate predicted.",
+        "description": "The prediction of one candidate.",
         "type": "object",
         "properties": {form: fields[form] for form in forms},
         "additionalProperties": False,
@@ -157,7 +157,8 @@ OPTIONS: dict[str, Any] = {
         Annotated[int, Ge(1), Le(MAX_SAMPLES)],
         Field(
             MIN_SAMPLES,
-            description="With fewer rows of positive weight, or clusters of such, every verdict is `inconclusive`.",
+            description="Least number of rows of positive weight, or of their clusters, for a verdict other than "
+            "`inconclusive`.",
         ),
     ),
     "family": (
@@ -176,7 +177,7 @@ SCORING_ONLY = (
     "n_worst",
     "bootstrap",
 )  # resampling for each of fifty candidates is too much for one request
-CANDIDATES = "By name, what each predicted for the same rows; of tokens, for the same documents."
+CANDIDATES = "Prediction of each candidate for the same rows (tokens: documents), under its name."
 SHARED = {task: shared_model(task) for task in COMPARED}
 MODELS = {task: request_model(task) for task in COMPARED}
 
@@ -184,43 +185,44 @@ MODELS = {task: request_model(task) for task in COMPARED}
 class Candidate(Answer):
     """The scores of one candidate."""
 
-    metrics: dict[str, MetricValue] = Field(description="As `POST /v1/score/{task}` gives them.")
+    metrics: dict[str, MetricValue] = Field(description="Metrics as `POST /v1/score/{task}` gives them.")
 
 
 class Comparison(Answer):
-    """One candidate against the baseline; what has no value is left out."""
+    """One candidate against the baseline; fields without a value are left out."""
 
     candidate: str
     baseline: str
     verdict: Verdict = Field(
-        description="What a gate reads. Where the interval of the difference lies (`simultaneous_interval` if it is "
-        "there): `better` below -margin, `worse` above margin, `equivalent` within both if margin > 0, else "
-        "`inconclusive`. An infinite loss of one decides; too few rows, infinite losses of both, or a difference that "
-        "is the same on every row are `inconclusive`."
+        description="The result that a gate reads. It says where the interval of the difference lies "
+        "(`simultaneous_interval`, if there is one): `better` below -margin, `worse` above "
+        "margin, `equivalent` within both if margin > 0, else `inconclusive`. An infinite loss of"
+        " one decides. Too few rows, infinite losses of both, or a difference that is the same on"
+        " every row are `inconclusive`."
     )
-    reason: str | None = Field(None, description="Why the interval did not decide, where it did not.")
+    reason: str | None = Field(None, description="Reason why the interval did not decide, where it did not.")
     difference: MetricValue = Field(
         description="Mean cross-entropy of the candidate minus that of the baseline, paired by row: below 0 the "
         "candidate is better. Infinite or undefined if a loss is infinite; `reason` says whose."
     )
     simultaneous_interval: tuple[float, float] | None = Field(
         None,
-        description="The interval of the difference that holds together with all others of the family; only if there "
-        "are several.",
+        description="Interval of the difference that holds together with all others of the family; only if "
+        "there are several.",
     )
-    t_statistic: float | None = Field(None, description="The difference in standard errors.")
-    p_value: float | None = Field(None, description="Two-sided, of no difference, by Student's t.")
+    t_statistic: float | None = Field(None, description="Difference in standard errors.")
+    p_value: float | None = Field(None, description="Two-sided p-value of no difference, by Student's t.")
     p_value_adjusted: float | None = Field(
-        None, description="By Holm's method for all of its family; only if there are several."
+        None, description="The p-value by Holm's method over its family; only if there are several."
     )
     correlation: float | None = Field(
         None,
-        description="Of the losses of both over rows; with weights or clusters, of what these add to the errors of "
-        "both means. The nearer to 1, the more pairing gains.",
+        description="Correlation of both losses over rows; with weights or clusters, of the share that each "
+        "row or cluster has in the errors of both means. The nearer to 1, the more pairing gains.",
     )
-    wins: int = Field(description="Rows in which the candidate's loss is the smaller one.")
-    losses: int = Field(description="Rows in which it is the larger one.")
-    ties: int = Field(description="Rows in which both are equal, but for rounding.")
+    wins: int = Field(description="Rows in which the candidate has the smaller loss.")
+    losses: int = Field(description="Rows in which the candidate has the larger loss.")
+    ties: int = Field(description="Rows in which both losses are equal, but for rounding.")
 
 
 class ComparedSlice(Answer):
@@ -238,6 +240,8 @@ class CompareAnswer(Answer):
     unit: Unit
     n_scored: int
     candidates: dict[str, Candidate]
-    slices: dict[str, dict[str, ComparedSlice]] | None = Field(None, description="By name and value, if sent.")
-    warnings: list[answers.Warning] = Field(description="One about a prediction names its `candidate`.")
+    slices: dict[str, dict[str, ComparedSlice]] | None = Field(
+        None, description="Comparisons of each slice by name and value, if slices were sent."
+    )
+    warnings: list[answers.Warning] = Field(description="Warnings; one about a prediction names its `candidate`.")
     options: dict[str, Any] = Field(description="Every option in force.")

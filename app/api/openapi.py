@@ -100,7 +100,7 @@ def _application() -> FastAPI:
         description=texts.DESCRIPTION,
         contact={"name": "the Surprisal authors"},
         license_info={"name": "MIT", "identifier": "MIT"},
-        servers=[{"url": ".", "description": "Where this document is served."}],
+        servers=[{"url": ".", "description": "The address of this document, without its name."}],
         openapi_tags=[{"name": name, "description": text} for name, text in texts.TAGS.items()],
     )
     for router in ROUTERS:

@@ -31,10 +31,10 @@ CATALOGUE = {
     "malformed_body": Problem(
         400,
         "The body cannot be read",
-        "The bytes of the body are not what its media type or its compression says: not UTF-8, not JSON, not a JSON "
-        "object, no whole archive, stream or file.\n\n"
-        "JSON has no `NaN` and no `Infinity`, and numbers beyond 64-bit floating point are refused. `detail` "
-        "names the place.",
+        "The body cannot be read as its media type and its compression say: it is not UTF-8, not "
+        "JSON, not a JSON object, or not a whole archive, stream or file.\n\n"
+        "JSON has no `NaN` and no `Infinity`, and numbers beyond 64-bit floating point are "
+        "refused. `detail` names the place.",
     ),
     "malformed_request": Problem(
         400,
@@ -54,21 +54,22 @@ CATALOGUE = {
     ),
     "not_acceptable": Problem(
         406,
-        "The answer would be JSON, which the request excludes",
+        "The answer is JSON, which the request excludes",
         "The header `Accept` leaves out `application/json`. Name it, or `*/*`, or send no `Accept` at all. Losses of "
         "rows, with `include=per_sample`, are also answered as `application/vnd.apache.arrow.stream`.",
     ),
     "request_timeout": Problem(
         408,
         "The request came too slowly",
-        "The request was not complete within the time that the service allows for sending it, or its body paused or "
-        "came too slowly; `/v1/limits` tells how fast it must come. Try again, send less at once, or ask the operator.",
+        "The request was not complete within the time that the service allows, or its body paused"
+        " or came too slowly. `GET /v1/limits` lists the times and the lowest rate. Try again, "
+        "send less at once, or ask the operator.",
     ),
     "state_mismatch": Problem(
         409,
         "The states do not add up",
-        "States add up to one answer only if they come from requests of the same task with the same options. `detail` "
-        "names the first option that differs. Score the rows anew with one set of options.",
+        "States add up to one answer only if they come from requests of the same task with the "
+        "same options. `detail` says what differs. Score the rows anew with one set of options.",
     ),
     "too_large": Problem(
         413,
@@ -79,12 +80,12 @@ CATALOGUE = {
     ),
     "unsupported_media_type": Problem(
         415,
-        "The body is of a kind nobody reads here",
-        "Text must be UTF-8. Every path takes `application/json`, which is also what a body without `Content-Type` is "
-        "taken for, but those that end in `/rows`: they take `application/x-npz`, "
-        "`application/vnd.apache.arrow.stream`, `application/vnd.apache.parquet`, `application/x-ndjson` and "
-        "`text/csv`.\n\n"
-        "Scoring takes `Content-Encoding` `gzip`, `zstd` or none; comparing and calibrating take bodies that are not "
+        "The media type of the body is not supported here",
+        "Text must be UTF-8. Paths that end in `/rows` take `application/x-npz`, "
+        "`application/vnd.apache.arrow.stream`, `application/vnd.apache.parquet`, "
+        "`application/x-ndjson` and `text/csv`. All other paths take "
+        "`application/json`, also from a body without `Content-Type`.\n\n"
+        "Scoring takes `Content-Encoding` `gzip`, `zstd` or none. Comparing and calibrating take bodies that are not "
         "compressed. `Accept-Post` or `Accept-Encoding` of the answer names what is read at its path.",
     ),
     "invalid_input": Problem(
@@ -98,7 +99,7 @@ CATALOGUE = {
     "invalid_state": Problem(
         422,
         "A state cannot be read",
-        "A state is what an answer holds when it was asked for, unchanged. Send it as it came, or score the rows anew.",
+        "A state must be sent exactly as an answer held it. Send it unchanged, or score the rows anew.",
     ),
     "head_too_large": Problem(
         431,
@@ -114,8 +115,8 @@ CATALOGUE = {
     "unavailable": Problem(
         503,
         "The service is full",
-        "There is no room for the request at this moment, and nothing of it was done. Try again after as "
-        "many seconds as the header `Retry-After` says.",
+        "There is no room for the request at this moment, and nothing of it was done. Try again "
+        "after the number of seconds in the header `Retry-After`.",
     ),
 }
 CODES = {problem.status: code for code, problem in reversed(CATALOGUE.items())}

@@ -33,28 +33,28 @@ LABEL: dict[str, Any] = {"type": ["integer", "boolean", "string"]}
 COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
     "labels": (
         LABEL,
-        "What was observed: 0-based indices, booleans (two classes), or names given in `classes`.",
+        "The truth: 0-based indices, booleans (two classes), or names listed in `classes`.",
     ),
-    "targets": (NUMBER, "What was observed, as probabilities: one-hot or soft."),
+    "targets": (NUMBER, "The truth as probabilities, one-hot or soft."),
     "probabilities": (NUMBER, "Predicted probabilities."),
     "log_probabilities": (NUMBER, "Natural logarithms of predicted probabilities."),
     "logits": (NUMBER, "Predicted scores, before softmax or sigmoid."),
     "sample_weight": (NUMBER, "The weight of each row, at least 0."),
-    "mask": (BOOLEAN, "true where a row is scored; nothing else of the other rows is looked at."),
+    "mask": (BOOLEAN, "True where a row is scored. Nothing is read of the other rows."),
     "n_bytes": (INTEGER, "Bytes of each document; adds bits_per_byte and byte_perplexity."),
     "n_words": (INTEGER, "Words of each document; adds word_perplexity."),
     "cluster_id": (KEY, "Rows of one cluster are dependent: standard errors take clusters for independent."),
-    "slices": (KEY, "Parts to look at one by one: an object of name to one value a row."),
+    "slices": (KEY, "Parts that are scored one by one: an object that holds, under each name, one value a row."),
 }
 
 
 class BootstrapRequest(BaseModel):
-    """How to resample; the same seed gives the same intervals."""
+    """The number of resamples and the seed; the same seed gives the same intervals."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    n_resamples: int = Field(1000, ge=2, le=10_000)
-    seed: int = Field(0, ge=0, lt=2**63)
+    n_resamples: int = Field(1000, ge=2, le=10_000, description="Number of resamples.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of the draws of rows.")
 
 
 def score_request(task: TaskName, body: Mapping[str, Any]) -> ScoreRequest:
@@ -105,8 +105,9 @@ def request_model(task: Task) -> type[BaseModel]:
         text = "Metrics computed on request: they need all rows at once."
         definitions["metrics"] = (Annotated[extra, MaxLen(len(names))], Field((), description=text))
         text = (
-            "Resample rows for the intervals of calibration errors, for which no formula is known: those of the whole "
-            "batch, not of `slices`. More than some seconds of work is refused; the error says how many resamples fit."
+            "Resamples rows for the intervals of calibration errors, which have no formula. It does "
+            "so for the whole batch, not for `slices`. More than some seconds of work is refused, and"
+            " the error says how many resamples fit."
         )
         plan = Annotated[object, WithJsonSchema(BootstrapRequest.model_json_schema() | {"title": "Bootstrap"})]
         definitions["bootstrap"] = (plan, Field(default_factory=NoneType, description=text))

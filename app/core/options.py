@@ -48,13 +48,15 @@ class Options:
         0.0, ALL, "Clips probabilities to [epsilon, 1 - epsilon] before any logarithm; 0 clips nothing."
     )
     normalization: Literal["warn", "error", "renormalize"] = _option(
-        "warn", PROBABILISTIC, "What to do with a row that does not sum to 1: score as sent, refuse, or divide."
+        "warn",
+        PROBABILISTIC,
+        "Treatment of a row that does not sum to 1: score it as sent, refuse it, or divide it by its sum.",
     )
     tolerance: Share = _option(
         1e-6, ALL, "Largest distance of a row sum from 1, and of a probability outside [0, 1] from its bound."
     )
     denominator: Literal["weights", "count"] = _option(
-        "weights", ALL, "What a weighted loss is divided by: the sum of the weights or the number of scored rows."
+        "weights", ALL, "Divisor of a weighted loss: the sum of the weights, or the number of scored rows."
     )
     classes: Annotated[tuple[str, ...], MaxLen(100_000)] | None = _option(
         None, ONE_LABEL, "Class names in column order; binary: [negative, positive]."
@@ -74,8 +76,10 @@ class Options:
         (), ("multiclass",), "Adds top_{k}_accuracy for each k; at most 20 of them."
     )
     n_bins: Annotated[int, Ge(1), Le(10_000)] = _option(15, ONE_LABEL, "Equal-width calibration bins.")
-    bin_edges: Literal["left", "right"] = _option("left", ONE_LABEL, "Which edge a calibration bin includes.")
-    n_worst: Annotated[int, Ge(1), Le(1_000)] = _option(10, ALL, "How many rows `worst` lists.", shapes_sums=False)
+    bin_edges: Literal["left", "right"] = _option("left", ONE_LABEL, "Edge that a calibration bin includes.")
+    n_worst: Annotated[int, Ge(1), Le(1_000)] = _option(
+        10, ALL, "Number of rows that `worst` lists.", shapes_sums=False
+    )
     confidence_level: Annotated[float, Gt(0), Lt(1)] = _option(
         0.95, ALL, "Coverage of every confidence interval.", shapes_sums=False
     )

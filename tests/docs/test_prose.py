@@ -1,10 +1,18 @@
 """The rule of plain English, as far as a test can hold it: how texts begin, and how long sentences are."""
 
+import json
 import re
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
 
 import pytest
 
-from tests.documents import DOCUMENTS, Document
+from app.api.problems import CATALOGUE
+from app.core.options import Options
+from app.core.tasks import TASKS
+from app.settings import Settings
+from tests.documents import DOCUMENTS, ROOT, Document
 
 UNCLEAR = re.compile(r"(What|Whether|Those|Of|How|By|As|Whose|Who|That|Which|Something)\b(?!.*\?$)")
 """First words that leave the reader without a subject; a question may begin with them."""
@@ -40,3 +48,29 @@ def test_no_text_begins_without_its_subject(document: Document) -> None:
 def test_no_sentence_is_longer_than_a_breath(document: Document) -> None:
     found = [sentence for text in prose(document) for sentence in sentences(text)]
     assert [sentence for sentence in found if len(sentence.split()) > LONGEST] == []
+
+
+def described(schema: Any) -> Iterator[str]:
+    """Every description and summary of a document of OpenAPI, but for what stands in examples."""
+    if isinstance(schema, list):
+        for item in schema:
+            yield from described(item)
+    elif isinstance(schema, dict):
+        yield from (schema[name] for name in ("description", "summary") if isinstance(schema.get(name), str))
+        for name, item in schema.items():
+            yield from described(item) if name not in ("example", "value") else ()
+
+
+def texts() -> Iterator[str]:
+    """The sentences of the code that users read, but for errors and warnings, which begin with a rule or a number."""
+    yield from (setting.description or "" for setting in Settings.model_fields.values())
+    yield from (option.metadata["doc"] for option in fields(Options))
+    yield from (task.summary for task in TASKS.values())
+    yield from (text for problem in CATALOGUE.values() for text in (problem.title, problem.text))
+    yield from described(json.loads((ROOT / "openapi/openapi.json").read_text()))
+
+
+def test_texts_of_the_code_begin_with_their_subject() -> None:
+    found = set(texts())
+    assert len(found) > 200
+    assert [text for text in sorted(found) if UNCLEAR.match(text) or not re.match(r"[A-Z0-9`]", text)] == []

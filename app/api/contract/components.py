@@ -19,7 +19,7 @@ from app.service import INCLUDES
 REFERENCE = "#/components/schemas/{model}"
 INTERVAL = {
     "type": "array",
-    "description": "Lower and upper end.",
+    "description": "Lower and upper end of the interval.",
     "prefixItems": [{"type": "number"}, {"type": "number"}],
     "items": {"type": "number"},
     "minItems": 2,

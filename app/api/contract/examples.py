@@ -68,7 +68,7 @@ EXAMPLES: dict[TaskName, dict[str, Example]] = {
     },
     "distributions": {
         "divergences": Example(
-            "How far Q lies from P",
+            "Divergence of Q from P",
             {
                 "targets": [[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]],
                 "probabilities": [[0.25, 0.25, 0.5], [0.1, 0.6, 0.3]],
@@ -176,7 +176,7 @@ CALIBRATE_EXAMPLES: dict[TaskName, dict[str, Example]] = {
         ),
         "platt": Example("Slope and intercept", {**_OVERCONFIDENT, "method": "platt", "unit": "bits"}),
         "isotonic": Example(
-            "An isotonic fit holds ends for certain: on rows it has not seen its loss is infinite",
+            "An isotonic fit is bounded, so that rows it has not seen have a finite loss",
             {**_OVERCONFIDENT, "method": "isotonic"},
         ),
     },

@@ -11,12 +11,13 @@ DESCRIPTION = (
     "(RFC 9457), and each of its codes has a page."
 )
 TAGS = {
-    "score": "Predictions against what was observed, as columns of one JSON object.",
-    "rows": "The same scores of rows in a file or a stream: CSV, NDJSON, Parquet, Arrow, npz; options in the query.",
-    "compare": "Candidates on the same rows, paired, with a verdict that a release can be gated on.",
-    "calibrate": "A fit that mends predicted probabilities, and what it gains on rows it has not seen.",
-    "catalogue": "What the service computes, and how much a request may hold.",
-    "operations": "For those who run the service: probes, and counters for Prometheus.",
+    "score": "Scores of predictions, as columns of one JSON object.",
+    "rows": "The same scores for rows in a file or a stream: CSV, NDJSON, Parquet, Arrow, npz. "
+    "Options stand in the query.",
+    "compare": "Comparison of candidates on the same rows, with a verdict that a release can be gated on.",
+    "calibrate": "A fit that mends predicted probabilities, and its gain on rows that it has not seen.",
+    "catalogue": "The metrics that the service computes, and the limits of a request.",
+    "operations": "Probes, and counters for Prometheus, for operators of the service.",
 }
 SUMMARIES: dict[str, dict[TaskName, str]] = {
     "score": {
@@ -34,11 +35,11 @@ SUMMARIES: dict[str, dict[TaskName, str]] = {
         "tokens": "Perplexity of the documents in a file or a stream",
     },
     "compare": {
-        "binary": "Whether another yes/no model is better, paired by row",
-        "multiclass": "Whether another model over classes is better, paired by row",
-        "multilabel": "Whether another model of several labels is better, paired by row",
-        "distributions": "Whether another predicted distribution is nearer, paired by row",
-        "tokens": "Whether another language model is better, paired by document",
+        "binary": "Paired comparison of yes/no models, with a verdict",
+        "multiclass": "Paired comparison of models over classes, with a verdict",
+        "multilabel": "Paired comparison of models of several labels, with a verdict",
+        "distributions": "Paired comparison of predicted distributions, with a verdict",
+        "tokens": "Paired comparison of language models, with a verdict",
     },
     "calibrate": {
         "binary": "The temperature, line or steps that mend yes/no predictions",
@@ -49,11 +50,11 @@ ANSWERS = {
     "score": "The scores.",
     "rows": "The scores.",
     "compare": "The verdicts, and the scores of all candidates.",
-    "calibrate": "What was fitted, and what it gains.",
+    "calibrate": "The fitted curve, and its gain.",
 }
 AS_ARROW = (
-    "With the header `Accept: application/vnd.apache.arrow.stream` and `per_sample` in `include`, the losses of rows "
-    "instead, as an Arrow stream."
+    "With the header `Accept: application/vnd.apache.arrow.stream` and `per_sample` in "
+    "`include`, the answer is an Arrow stream of the losses of rows."
 )
 
 

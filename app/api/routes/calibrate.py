@@ -39,6 +39,6 @@ for _task in service.CALIBRATED:
         CalibrateAnswer,
         operation_id=f"calibrate_{_task}",
         summary=texts.SUMMARIES["calibrate"][_task],
-        description=f"{texts.fields_of(_task)} `method` says what is fitted.",
+        description=f"{texts.fields_of(_task)} `method` names the curve to fit.",
         response_description=texts.ANSWERS["calibrate"],
     )

@@ -14,7 +14,7 @@ router = APIRouter(tags=["catalogue"], route_class=BareRoute)
 @router.get(
     "/v1/limits",
     operation_id="limits",
-    summary="What a request may hold",
+    summary="Limits of a request",
 )
 async def limits(request: Request) -> LimitsAnswer:
     """Bytes, rows and columns beyond which a request is answered 413, and the formats and encodings that are read."""

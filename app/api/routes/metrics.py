@@ -7,9 +7,10 @@ from app.api.application import BareRoute
 from app.core.registry import METRICS
 
 UNCERTAINTY = (
-    "Rows of positive weight are assumed independent, for tokens documents; with cluster_id clusters are. Standard "
-    "errors are those of the linearised ratio estimator, intervals Student's t with one degree of freedom less than "
-    "there are independent units."
+    "Rows of positive weight are taken for independent; for tokens, documents; with "
+    "`cluster_id`, clusters. Standard errors are those of the linearised ratio estimator. "
+    "Intervals are Student's t with one degree of freedom less than there are independent "
+    "units."
 )
 
 router = APIRouter(tags=["catalogue"], route_class=BareRoute)
