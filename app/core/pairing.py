@@ -47,9 +47,6 @@ class Sample:
     counts: FloatArray
     clusters: IntArray | None = None
 
-    def __len__(self) -> int:
-        return len(self.weight)
-
     def take(self, rows: IntArray) -> "Sample":
         """Some of the rows, by their rising positions."""
         losses = {name: values[rows] for name, values in self.losses.items()}
@@ -143,9 +140,8 @@ class Sample:
 
     @lazy
     def _starts(self) -> IntArray:
-        """Where the rows of each cluster begin."""
-        clusters = np.arange(len(self)) if self.clusters is None else self.clusters
-        return np.flatnonzero(np.diff(clusters, prepend=-1))
+        """Where the rows of each cluster begin; there are clusters."""
+        return np.flatnonzero(np.diff(self.clusters, prepend=-1))  # type: ignore[arg-type]
 
     def _within_clusters(self, values: FloatArray) -> FloatArray:
         """Sums within clusters, each rounded once; the values themselves where rows are independent."""
