@@ -41,7 +41,7 @@ test: $(KERNELS) lint documents types openapi-check ## what to run before a comm
 	$(DEV)coverage report
 
 soak: $(KERNELS) $(DEV_STAMP) ## the tests marked slow, in at most half an hour
-	timeout -k 30 30m $(DEV)pytest $(SIDE_BY_SIDE) -m 'slow and not torch'
+	timeout -k 30 30m $(DEV)pytest $(SIDE_BY_SIDE) --dist loadfile -m 'slow and not torch'
 
 torch: $(KERNELS) $(TORCH_STAMP) ## the tests that compare with PyTorch, in an environment of its own
 	.venv-torch/bin/pytest -q -m torch

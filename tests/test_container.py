@@ -251,6 +251,7 @@ def port() -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # with the image, which is made from the index of pip
 def test_the_environment_is_small_and_has_no_installer(image: Image) -> None:
     assert image.size_bytes() < MAX_IMAGE_BYTES
     packages = {path.name for path in image.venv.glob("lib/*/site-packages/*")}
@@ -260,6 +261,7 @@ def test_the_environment_is_small_and_has_no_installer(image: Image) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_image_has_what_was_compiled_and_none_of_its_source(image: Image) -> None:
     kernels = image.root / "app/core/kernels"
     assert [path.name for path in kernels.glob("*.so")] == ["compiled.abi3.so"]
@@ -267,6 +269,7 @@ def test_the_image_has_what_was_compiled_and_none_of_its_source(image: Image) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_sigterm_answers_what_is_in_flight_and_ends(image: Image, port: int) -> None:
     assert not image.healthy(port)
     with image.serving(port) as server:

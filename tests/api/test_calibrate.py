@@ -294,6 +294,7 @@ def test_a_body_is_described_field_by_field(task: Any) -> None:
     orjson.dumps(schema)
 
 
+@pytest.mark.slow
 def test_no_body_makes_the_service_fail() -> None:
     """Bodies of scoring, whose options a fit mostly does not know, without those, and with one field replaced."""
     outcomes: Counter[str] = Counter()

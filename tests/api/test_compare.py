@@ -533,6 +533,7 @@ def changed(task: TaskName) -> st.SearchStrategy[tuple[TaskName, Body]]:
     )
 
 
+@pytest.mark.slow
 def test_no_body_makes_the_service_fail() -> None:
     outcomes: Counter[str] = Counter()
 

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import orjson
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -35,6 +36,7 @@ def changed_bodies(task: TaskName) -> st.SearchStrategy[tuple[TaskName, Body]]:
     return st.builds(lambda body, change: (task, body | change), bodies(task), changes)
 
 
+@pytest.mark.slow
 def test_no_body_makes_the_service_fail() -> None:
     outcomes: Counter[str] = Counter()
 

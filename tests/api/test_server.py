@@ -388,6 +388,7 @@ def test_options_is_a_method_that_paths_do_not_know(server: Process) -> None:
     assert (status, json.loads(body)["detail"]) == (405, "the method must be one of: POST")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", ["json", *MEDIA_TYPES])
 @pytest.mark.parametrize("is_chunked", [False, True])
 def test_a_hundred_at_once_are_all_answered(format_: str, is_chunked: bool, patient: Process) -> None:

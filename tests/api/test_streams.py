@@ -94,6 +94,7 @@ def head_of(format_: str) -> bytes:
     return HEAD.replace(b"application/x-ndjson", MEDIA_TYPES[format_].encode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", ["json", *MEDIA_TYPES])
 @pytest.mark.parametrize("share", [0.0, 0.9])
 def test_drops_do_not_make_a_body(share: float, format_: str, server: Process) -> None:
@@ -150,6 +151,7 @@ def test_a_client_that_leaves_makes_room_for_the_next(start: bytes, server: Proc
     assert answer["n_samples"] == 30_001
 
 
+@pytest.mark.slow
 def test_clients_that_leave_leave_no_memory_behind(server: Process) -> None:
     rows = chunk(ROW * 80_000)
     sizes = []
@@ -180,6 +182,7 @@ def test_streams_wait_their_turn_and_those_beyond_are_told_to_come_again(server:
             assert b'"n_samples":30001' in read_all(connection)
 
 
+@pytest.mark.slow
 def test_a_stream_in_flight_is_answered_before_the_end() -> None:
     with running() as server, server.socket() as connection:
         connection.sendall(HEAD + chunk(START))

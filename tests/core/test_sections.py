@@ -142,6 +142,7 @@ def test_clusters_larger_than_a_chunk_stay_whole() -> None:
     assert state("binary", shuffled) == state("binary", {**body, "cluster_id": clusters.tolist()})
 
 
+@pytest.mark.slow
 def test_the_interval_of_the_loss_covers_as_often_as_it_says() -> None:
     """2,000 data sets of 200 rows whose true expected loss is known, and 2,000 of 40 clusters of 10 alike rows."""
     rng = np.random.default_rng(7)

@@ -47,7 +47,10 @@ WORKED_EXAMPLE = {"probabilities": [[0.25, 0.25, 0.25, 0.25], [0.01, 0.01, 0.01,
 POSTED = [path for path, methods in openapi.document()["paths"].items() if "post" in methods]
 CROSS_ENTROPY = "0.7135581778200729"
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no browser: install the Debian package chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no browser: install the Debian package chromium"),
+]
 
 
 @dataclass

@@ -300,6 +300,7 @@ def test_a_lie_about_the_length_of_a_compressed_buffer_is_found() -> None:
             read(bytes(body))
 
 
+@pytest.mark.slow
 def test_one_long_string_named_often_does_not_take_its_length_each_time() -> None:
     text = "x" * 1_000_000
     named = pa.DictionaryArray.from_arrays(np.zeros(60_000, np.int32), [text])
@@ -328,6 +329,7 @@ def example(codec: str | None = None) -> bytes:
     return stream(rows, rows.slice(1), compression=codec)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", [None, "lz4", "zstd"])
 def test_every_prefix_and_every_tail_is_refused(codec: str | None) -> None:
     body = example(codec)
@@ -340,6 +342,7 @@ def test_every_prefix_and_every_tail_is_refused(codec: str | None) -> None:
             read(body + tail)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("codec", "flip"), [(None, 0x01), (None, 0xFF), ("lz4", 0x80), ("zstd", 0x01)])
 def test_a_changed_byte_is_refused_or_gives_columns(codec: str | None, flip: int) -> None:
     body = bytearray(example(codec))

@@ -155,6 +155,7 @@ class Writer:
         return body[:at] + put + body[at + self._random.randrange(2) :]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_simdjson", READERS)
 def test_any_body_is_read_as_without_the_fast_path(with_simdjson: bool) -> None:
     seen: Counter[str] = Counter()

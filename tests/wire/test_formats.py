@@ -196,6 +196,7 @@ def ways(rows: Rows, task: TaskName) -> Iterator[tuple[str, list[dict[str, Any]]
         yield "csv, trickling", list(csv.parts(Trickle(csv_body(rows), MOST, 4), LIMITS, task, has_classes=has_classes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", list(TASKS))
 def test_every_format_and_cut_gives_the_same_bits(task: TaskName) -> None:
     rows = some_rows(task)

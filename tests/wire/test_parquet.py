@@ -235,6 +235,7 @@ def test_every_prefix_is_refused() -> None:
             read(body[:n])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("flip", "version"), [(0x01, "1.0"), (0xFF, "2.0")])
 def test_a_changed_byte_is_refused_or_gives_columns(flip: int, version: str) -> None:
     body = bytearray(example(data_page_version=version, write_page_checksum=True))
