@@ -140,8 +140,9 @@ class Sample:
 
     @lazy
     def _starts(self) -> IntArray:
-        """Where the rows of each cluster begin; there are clusters."""
-        return np.flatnonzero(np.diff(self.clusters, prepend=-1))  # type: ignore[arg-type]
+        """Where the rows of each cluster begin."""
+        clusters = np.arange(len(self.weight)) if self.clusters is None else self.clusters
+        return np.flatnonzero(np.diff(clusters, prepend=-1))
 
     def _within_clusters(self, values: FloatArray) -> FloatArray:
         """Sums within clusters, each rounded once; the values themselves where rows are independent."""
