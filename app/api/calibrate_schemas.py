@@ -60,7 +60,7 @@ def _unknown_errors(task: TaskName, names: list[str]) -> Iterator[FieldError]:
     rule = f"must be a field that calibrating {task} knows"
     for name in names:
         if name in schemas.MODELS[task].model_fields:
-            yield FieldError(pointer(name), "unknown_field", f"{rule}; scoring does, but a fit has no use for it")
+            yield FieldError(pointer(name), "unknown_field", f"{rule}; scoring does, but a fit does not use it")
         else:
             yield schemas.unknown_field(name, rule, MODELS[task].model_fields)
 

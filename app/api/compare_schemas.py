@@ -97,11 +97,9 @@ def _unknown_errors(task: TaskName, names: list[str]) -> Iterator[FieldError]:
     rule = f"must be a field that comparing {task} knows"
     for name in names[:MAX_LISTED_ERRORS]:
         if name in TASKS[task].predictions:
-            yield FieldError(pointer(name), "unknown_field", f"{rule}; a prediction belongs into a candidate")
+            yield FieldError(pointer(name), "unknown_field", f"{rule}; a prediction stands in a candidate")
         elif name in schemas.MODELS[task].model_fields:
-            yield FieldError(
-                pointer(name), "unknown_field", f"{rule}; scoring does, but a comparison has no use for it"
-            )
+            yield FieldError(pointer(name), "unknown_field", f"{rule}; scoring does, but a comparison does not use it")
         else:
             yield schemas.unknown_field(name, rule, MODELS[task].model_fields)
 

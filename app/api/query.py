@@ -68,8 +68,8 @@ def _refuse_all(query: QueryParams, code: str, rule: str) -> None:
 
 def _unknown(name: str, known: Collection[str]) -> FieldError:
     if name in COLUMN_NAMES:
-        return FieldError(pointer(name), "unknown_field", "must stand in the body, for it is a column")
-    return unknown_field(name, "must be an option, found a query parameter that is none", known)
+        return FieldError(pointer(name), "unknown_field", "must stand in the body, as a column")
+    return unknown_field(name, "must be an option, found another query parameter", known)
 
 
 def _columns_to_come(task: TaskName) -> dict[str, Any]:

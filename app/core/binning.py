@@ -90,7 +90,9 @@ def debiased_calibration_error(levels: Levels, n_bins: int) -> Value:
         return undefined(f"too few samples: must have 2 rows a bin on average, {found}")
     square = float(_debiased_squares(*sums[:, sums[0] > 1.0]).sum() / n_rows)
     if square < 0.0:
-        return Value(value=0.0, reason=f"chance explains all of it: the squared error is estimated at {square:.3g}")
+        return Value(
+            value=0.0, reason=f"chance alone explains the gaps: the squared error is estimated at {square:.3g}"
+        )
     return Value(value=math.sqrt(square))
 
 

@@ -42,6 +42,11 @@ def _verb(count: int) -> str:
     return "does" if count == 1 else "do"
 
 
+def _have(finding: Finding, summary: Summary) -> str:
+    """The beginning of a sentence about some of the scored rows."""
+    return f"{finding.count} of {summary.state.n_scored} rows {'has' if finding.count == 1 else 'have'}"
+
+
 def _not_normalized(summary: Summary) -> Warnings:
     finding, options = summary.not_normalized, summary.options
     if finding.count:
@@ -60,8 +65,8 @@ def _rounded(summary: Summary) -> Warnings:
     for name, finding in summary.rounded.items():
         place = "above 0" if name == "log_probabilities" else "outside [0, 1]"
         detail = (
-            f"{finding.count} of {summary.state.n_scored} rows with {name} {place} by at most "
-            f"{summary.options.tolerance:g}: rounding, taken as the bound"
+            f"{_have(finding, summary)} {name} {place} by at most {summary.options.tolerance:g}: taken for rounding, "
+            "and for the bound itself"
         )
         yield warning("rounded_to_bounds", detail, field=name, **_rows(finding), max_deviation=finding.max_deviation)
 
@@ -71,8 +76,8 @@ def _sentinels(summary: Summary) -> Warnings:
     advice = "leave it out" if summary.task == "tokens" else "mask its row"
     for value, finding in summary.sentinels.suspects():
         detail = (
-            f"{value:.15g} stands in {finding.count} of {summary.state.n_scored} {unit}, far below all other numbers; "
-            f"if it means that there is none, {advice}, for it was scored as a number"
+            f"{value:.15g} stands in {finding.count} of {summary.state.n_scored} {unit}, far below all other numbers, "
+            f"and was scored as a number; if it stands for none, {advice}"
         )
         yield warning("sentinel_value", detail, value=value, **_rows(finding))
 
@@ -86,8 +91,7 @@ def _zero_probability(summary: Summary) -> Warnings:
             evidence["mean_of_other_rows"] = finite.z / finite.v / NATS_PER_UNIT[summary.options.unit]
         yield warning(
             "zero_probability",
-            f"{finding.count} of {summary.state.n_scored} rows with probability 0 on what was observed: "
-            "their loss is infinite, and so is the mean",
+            f"{_have(finding, summary)} probability 0 on what was observed: their loss is infinite, and so is the mean",
             **evidence,
         )
 
@@ -96,7 +100,7 @@ def _clipped(summary: Summary) -> Warnings:
     finding, epsilon = summary.clipped, summary.options.epsilon
     if finding.count:
         bounds = f"[{epsilon:g}, 1 - {epsilon:g}]"
-        detail = f"{finding.count} of {summary.state.n_scored} rows with probabilities outside {bounds}: clipped"
+        detail = f"{_have(finding, summary)} probabilities outside {bounds}, which were clipped"
         yield warning("clipped", detail, **_rows(finding))
 
 
@@ -104,8 +108,8 @@ def _lookalike(summary: Summary) -> Warnings:
     if summary.looks_like_probabilities:
         yield warning(
             "looks_like_probabilities",
-            "all logits could be probabilities: they lie in [0, 1], and rows of classes sum to 1; if that is what they "
-            "are, send them as `probabilities`",
+            "all logits lie in [0, 1], and rows of classes sum to 1, as probabilities do; if they are probabilities, "
+            "send them as `probabilities`",
         )
 
 
@@ -118,8 +122,9 @@ def _worse_than_uniform(summary: Summary, loss: Value) -> Warnings:
     order = repairing_order(summary.sample, uniform)
     yield warning(
         "worse_than_uniform",
-        f"the loss {loss.value / scale:.6g} is above {uniform / scale:.6g} {options.unit}, what equal probabilities "
-        f"of all {n_classes} classes would get" + ("; another order of the columns would mend it" if order else ""),
+        f"the loss {loss.value / scale:.6g} is above {uniform / scale:.6g} {options.unit}, the loss of equal "
+        f"probabilities for all {n_classes} classes"
+        + ("; another order of the columns would mend it" if order else ""),
         uniform_cross_entropy=uniform / scale,
         **({"class_order": order} if order else {}),
     )
@@ -155,4 +160,4 @@ def _few_samples(summary: Summary) -> Warnings:
     moments = summary.state.moments["cross_entropy"]
     if moments.n + moments.n_infinite < 2:
         units = "clusters" if summary.state.clustered else "rows"
-        yield warning("few_samples", f"fewer than 2 {units} of positive weight: nothing can be said of the uncertainty")
+        yield warning("few_samples", f"fewer than 2 {units} of positive weight: the uncertainty cannot be estimated")

@@ -66,6 +66,6 @@ def _target(buffer: bytes | bytearray, position: int) -> int:
 
 def _integer(form: str, buffer: bytes | bytearray, position: int) -> int:
     if position < 0:
-        raise struct.error("a place before the buffer")
+        raise struct.error("an offset before the buffer")
     value: int = struct.unpack_from(form, buffer, position)[0]
     return value

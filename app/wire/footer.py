@@ -130,7 +130,7 @@ def decoded(file: BinaryIO, chunk: Chunk, limits: Limits) -> Decoded:
 def _row_group(reader: Reader) -> RowGroup:
     group = reader.struct(ROW_GROUP, IN_ROW_GROUP)
     if group[3, I64] < 0:
-        raise ValueError("a row group of less than no rows")
+        raise ValueError("a row group with a negative number of rows")
     return RowGroup(group[3, I64], group[1, LIST])
 
 
@@ -139,7 +139,7 @@ def _chunk(reader: Reader) -> Chunk:
     n_values, n_bytes, start, dictionary = about[5, I64], about[7, I64], about[9, I64], about.get((11, I64), 0)
     start = min(start, dictionary) if dictionary > 0 else start
     if min(start, n_bytes, n_values) < 0:
-        raise ValueError("a column of less than nothing")
+        raise ValueError("a column with a negative size")
     return Chunk(n_values, start, start + n_bytes)
 
 

@@ -54,7 +54,7 @@ class Reader:
             self.position += 1
             last, number = number, number + (head >> 4) if head > 15 else self.integer()
             if not last < number <= MAX_FIELD:
-                raise ValueError("fields that do not rise")
+                raise ValueError("field numbers that do not rise")
             path = number, head & 15
             if path in wanted:
                 found[path] = wanted[path](self)
@@ -100,7 +100,7 @@ class Reader:
 
     def _skip_struct(self, elements: int, depth: int) -> None:
         if depth > MAX_DEPTH:
-            raise ValueError("too many structs inside of another")
+            raise ValueError("structs nested too deeply")
         buffer = self._buffer
         while head := buffer[self.position]:
             self.position += 1
@@ -123,7 +123,7 @@ class Reader:
         n_elements = self._unsigned() if head >> 4 == 15 else head >> 4
         kind = head & 15
         if n_elements and elements and kind != elements and not {kind, elements} <= _INTEGERS:
-            raise ValueError("a list of something else")
+            raise ValueError("a list of another type")
         if kind not in _INTEGERS:
             self._n_elements += weight * n_elements
         if self._n_elements > MAX_ELEMENTS:
@@ -140,4 +140,4 @@ class Reader:
             if byte < 128:
                 return value
             if shift > 63:
-                raise ValueError("no integer has so many bytes")
+                raise ValueError("an integer of too many bytes")

@@ -66,7 +66,7 @@ def members(archive: memoryview, max_members: int) -> list[Member]:
             raise TooLarge(f"an archive must have at most {max_members} members, found {n_members}")
         return list(_members(archive, start, n_members))
     except (struct.error, UnicodeDecodeError) as error:
-        raise MalformedBody("must be a ZIP archive, found the bytes of none, or not all of them") from error
+        raise MalformedBody("must be a ZIP archive, found other bytes or only a part of one") from error
 
 
 def _members(archive: memoryview, place: int, n_members: int) -> Iterator[Member]:

@@ -370,13 +370,13 @@ A = BODIES["binary"]["candidates"]["a"]
         ("binary", binary(unit="nat"), ("/unit", "out_of_range", 'found the string "nat"')),
         ("binary", binary(labels=None), ("", "missing", "exactly one of labels, targets, found none")),
         ("binary", binary(targets=[1] * 4), ("", "exclusive", "found labels and targets")),
-        ("binary", binary(probabilities=[1] * 4), ("/probabilities", "unknown_field", "belongs into a candidate")),
+        ("binary", binary(probabilities=[1] * 4), ("/probabilities", "unknown_field", "stands in a candidate")),
         ("binary", binary(candidate={}), ("/candidate", "unknown_field", 'did you mean "candidates"?')),
-        ("binary", binary(include=["worst"]), ("/include", "unknown_field", "a comparison has no use for it")),
+        ("binary", binary(include=["worst"]), ("/include", "unknown_field", "a comparison does not use it")),
         (
             "binary",
             binary(n_worst=3),
-            ("/n_worst", "unknown_field", "scoring does, but a comparison has no use for it"),
+            ("/n_worst", "unknown_field", "scoring does, but a comparison does not use it"),
         ),
         (
             "binary",

@@ -237,7 +237,7 @@ async def test_a_slip_in_the_query_is_told(client: httpx.AsyncClient) -> None:
         "this one belongs to multiclass",
         "",
     ]
-    assert details[2] == "must stand in the body, for it is a column"
+    assert details[2] == "must stand in the body, as a column"
 
 
 async def test_options_are_checked_before_a_body_is_read(client: httpx.AsyncClient) -> None:

@@ -49,7 +49,7 @@ def test_bins_by_hand() -> None:
     found = debiased_calibration_error(levels, 2)
     assert squares < 0
     assert (found.value, found.status) == (0.0, "ok")
-    assert found.reason == f"chance explains all of it: the squared error is estimated at {squares:.3g}"
+    assert found.reason == f"chance alone explains the gaps: the squared error is estimated at {squares:.3g}"
 
 
 def test_one_level_is_one_bin() -> None:

@@ -75,9 +75,9 @@ def test_lists_hold_what_they_must() -> None:
     skipped(structs, 0)
     skipped(b"\x1c" + texts + b"\x00", 0)
     for buffer, elements in [(texts, I32), (integers, BINARY), (structs, STRUCT), (b"\x1c" + texts + b"\x00", I64)]:
-        with pytest.raises(ValueError, match="a list of something else"):
+        with pytest.raises(ValueError, match="a list of another type"):
             skipped(buffer, elements)
-    with pytest.raises(ValueError, match="a list of something else"):
+    with pytest.raises(ValueError, match="a list of another type"):
         Reader(texts[1:]).structs(Reader.integer)
 
 
