@@ -76,7 +76,7 @@ NOUNS = {
 @cache
 def document() -> dict[str, Any]:
     """The whole document; the first call runs the examples."""
-    api = _application()
+    api = application()
     found = api.openapi()
     shapes = _schemas()
     parameters, options = _parameters(shapes)
@@ -92,7 +92,8 @@ def document() -> dict[str, Any]:
     return found
 
 
-def _application() -> FastAPI:
+def application() -> FastAPI:
+    """The routes and what the document says of all of them; it serves nobody but examples."""
     api = FastAPI(
         title="Surprisal",
         version=__version__,

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.api.accept import dumps
-from app.api.answers import ScoreAnswer
-from app.api.routes.score import answer
+from app.api import openapi
+from app.api.answers import ProblemDetails, ScoreAnswer
+from app.api.contract.asking import Asked, answers
+from app.api.media import JSON
 from app.api.schemas import MODELS
 from app.core.tasks import TASKS, TaskName
-from app.errors import SurprisalError
 from tests.bodies import Body, bodies
 
 WORDS = ["", "a", "nats", "bits", "left", "right", "count", "error", "per_sample", "per_class", "calibration"]
@@ -39,17 +39,19 @@ def changed_bodies(task: TaskName) -> st.SearchStrategy[tuple[TaskName, Body]]:
 @pytest.mark.slow
 def test_no_body_makes_the_service_fail() -> None:
     outcomes: Counter[str] = Counter()
+    app = openapi.application()
 
     @settings(max_examples=2000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(list(TASKS)).flatmap(changed_bodies))
     def holds(case: tuple[TaskName, Body]) -> None:
-        try:
-            scores = answer(case[0], orjson.dumps(case[1]))
-        except SurprisalError:
-            outcomes["refused"] += 1
-        else:
+        task, body = case
+        (answer,) = answers(app, [Asked(f"/v1/score/{task}", JSON, orjson.dumps(body))])
+        if answer.status == 200:
             outcomes["scored"] += 1
-            ScoreAnswer.model_validate_json(dumps(scores), strict=True)
+            ScoreAnswer.model_validate_json(answer.body, strict=True)
+        else:
+            outcomes["refused"] += 1
+            assert ProblemDetails.model_validate_json(answer.body).status == answer.status == 422
 
     holds()
     assert min(outcomes["refused"], outcomes["scored"]) > 400, outcomes

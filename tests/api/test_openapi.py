@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import orjson
 import pytest
 
 from app.api import openapi
+from app.api.contract.components import Names
 from app.api.contract.examples import REFUSED
 from app.api.problems import CATALOGUE, MEDIA_TYPE
 from app.core.options import option_names
@@ -158,3 +160,85 @@ def test_the_file_is_stable() -> None:
     assert text.endswith("}\n")
     assert list(json.loads(text)) == sorted(DOCUMENT)
     assert orjson.loads(text) == DOCUMENT
+
+
+def schemas_in(node: Any) -> Iterator[dict[str, Any]]:
+    """Every schema inside of one, itself included."""
+    yield node
+    inner = [*node.get("properties", {}).values(), *node.get("anyOf", ()), *node.get("prefixItems", ())]
+    inner += [
+        node[key] for key in ("items", "additionalProperties", "propertyNames") if isinstance(node.get(key), dict)
+    ]
+    for schema in inner:
+        yield from schemas_in(schema)
+
+
+def test_enums_and_objects_have_names() -> None:
+    for name, model in DOCUMENT["components"]["schemas"].items():
+        inside = list(schemas_in(model))[1:]
+        assert not [
+            schema for schema in inside if schema.keys() & {"enum", "const", "properties", "default", "title"}
+        ], name
+    for parameter in DOCUMENT["components"]["parameters"].values():
+        assert not [schema for schema in schemas_in(parameter["schema"]) if schema.keys() & {"enum", "default"}]
+
+
+def test_a_range_makes_no_type_of_its_own() -> None:
+    bounds = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+    for name, model in DOCUMENT["components"]["schemas"].items():
+        fields = model.get("properties", {}).values()
+        parts = [part for field in fields for part in list(schemas_in(field))[1:]]
+        assert not [part for part in parts if part.keys() & bounds], name
+        assert not [field for field in fields if isinstance(field.get("type"), list) and field.keys() & bounds], name
+
+
+def test_defaults_are_told_in_words() -> None:
+    fields = DOCUMENT["components"]["schemas"]["MulticlassRequest"]["properties"]
+    told = {name: field["description"].rpartition("Default: ")[2] for name, field in fields.items()}
+    assert (told["unit"], told["n_bins"], told["tolerance"]) == ("`nats`.", "`15`.", "`1e-06`.")
+    assert "Default" not in fields["include"]["description"]
+
+
+def test_two_schemas_of_one_name_are_refused() -> None:
+    names = Names()
+    names.field("unit", {"enum": ["nats", "bits"]})
+    with pytest.raises(ValueError, match="two schemas are called Unit"):
+        names.field("unit", {"enum": ["metres", "feet"]})
+
+
+def test_groups_are_explained_and_nothing_asks_for_a_key() -> None:
+    explained = [tag["name"] for tag in DOCUMENT["tags"] if tag["description"]]
+    used = dict.fromkeys(tag for _, _, operation in OPERATIONS for tag in operation["tags"])
+    assert list(used) == explained
+    assert DOCUMENT["security"] == []
+    assert DOCUMENT["info"]["license"] == {"name": "MIT", "identifier": "MIT"}
+    summaries = [operation["summary"] for _, _, operation in OPERATIONS]
+    assert len(set(summaries)) == len(summaries)
+
+
+def test_options_belong_to_rows_alone() -> None:
+    for _, path, operation in OPERATIONS:
+        assert bool(operation.get("parameters")) == path.endswith("/rows"), path
+
+
+def test_the_document_is_of_a_size_that_a_page_can_load() -> None:
+    assert len(orjson.dumps(DOCUMENT)) < 8_000 * len(OPERATIONS)
+
+
+@pytest.mark.parametrize("task", TASKS)
+async def test_files_to_try_are_those_of_the_first_example(task: str, client: httpx.AsyncClient) -> None:
+    operation = DOCUMENT["paths"][f"/v1/score/{task}/rows"]["post"]
+    stated = resolved(next(iter(operation["responses"]["200"]["content"]["application/json"]["examples"].values())))
+    links = re.findall(r"\]\((docs/samples/[^)]+)\)", operation["description"])
+    assert len(links) == len(operation["requestBody"]["content"])
+    for link in links:
+        file = await client.get(f"/{link}")
+        assert file.headers["content-disposition"] == f'attachment; filename="{link.rpartition("/")[2]}"'
+        headers = {"content-type": file.headers["content-type"]}
+        scored = await client.post(f"/v1/score/{task}/rows", content=file.content, headers=headers)
+        assert scored.json() == stated["value"]
+
+
+@pytest.mark.parametrize("name", ["tokens.csv", "tokens.npz", "unary.csv", "binary.exe", "binary", "binary.csv.gz"])
+async def test_no_other_file_is_there(name: str, client: httpx.AsyncClient) -> None:
+    assert (await client.get(f"/docs/samples/{name}")).status_code == 404
