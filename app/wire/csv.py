@@ -16,7 +16,7 @@ from app.errors import InvalidInput, MalformedBody, describe
 from app.wire.cells import WHOLE, Cells
 from app.wire.columns import BOOLEAN, INTEGER, NUMBER, STRING
 from app.wire.foreign import NOT_UTF_8
-from app.wire.header import column_names, separator_fault
+from app.wire.header import column_names, header_fault
 from app.wire.limits import Limits
 from app.wire.numbered import Group, groups_of
 from app.wire.quotes import Quotes
@@ -63,7 +63,7 @@ def parts(source: Source, limits: Limits, task: TaskName, *, has_classes: bool =
         try:
             return quotes.row_end(text, start)
         except MalformedBody:
-            if not groups and (fault := separator_fault(bytes(text[: limits.max_line_bytes]))):
+            if not groups and (fault := header_fault(bytes(text[: limits.max_line_bytes]))):
                 raise MalformedBody(fault) from None
             raise
 

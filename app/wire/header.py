@@ -8,6 +8,7 @@ from app.errors import InvalidInput, MalformedBody, clip
 from app.wire.foreign import not_utf_8
 
 QUOTED = re.compile(rb'"[^"]*"')
+NAMES_FIRST = "must begin with a line of column names"
 SEPARATORS = {b";": "semicolons", b"\t": "tabs", b"|": "bars"}
 
 
@@ -23,30 +24,28 @@ def column_names(text: bytes) -> tuple[list[str], bytes]:
         raise MalformedBody(r"the header must end with \n or \r\n, found a lone \r")
     if fault := not_utf_8(line):
         raise MalformedBody(f"the header {fault}")
-    if fault := separator_fault(text):
+    if fault := header_fault(text):
         raise MalformedBody(fault)
-    if line.lstrip().startswith((b"{", b"[")):
-        raise MalformedBody(
-            "must begin with a line of column names, found JSON: send it as application/json or application/x-ndjson"
-        )
     try:
         names = [name.strip(" \t") for name in next(csv.reader([line.decode()], strict=True), [])]
     except csv.Error as error:
-        raise MalformedBody(f"must begin with a line of column names: {error}") from error
+        raise MalformedBody(f"{NAMES_FIRST}: {error}") from error
     _check_named(names)
     return names, rest
 
 
-def separator_fault(text: bytes) -> str:
-    """What is wrong with what separates the names; empty if nothing is.
+def header_fault(text: bytes) -> str:
+    """What is wrong with a first line that is no line of names with commas; empty if nothing is seen to be.
 
-    >>> separator_fault(b'"labels";"probabilities"')
+    >>> header_fault(b'"labels";"probabilities"')
     'the header must have commas between names, found semicolons: write commas, and points in numbers'
     """
     line, _ = _first_line(text)
+    if line.lstrip().startswith((b"{", b"[")):
+        return f"{NAMES_FIRST}, found JSON: send it as application/json or application/x-ndjson"
     if line.lower().startswith((b"sep=", b'"sep=')):
         shown = clip(line.decode(errors="replace"))
-        return f"must begin with a line of column names, found {shown}, which only Excel reads: leave this line out"
+        return f"{NAMES_FIRST}, found {shown}, which only Excel reads: leave this line out"
     bare = QUOTED.sub(b"", line)
     found = next((words for sign, words in SEPARATORS.items() if sign in bare), None)
     if b"," in bare or found is None:

@@ -1,5 +1,6 @@
 """Parquet files: a part for some rows of a row group."""
 
+import re
 from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -10,12 +11,13 @@ from pyarrow import parquet
 from app.core.tasks import TaskName
 from app.errors import MalformedBody
 from app.wire.arrays import PART_BYTES, PART_ROWS, groups_of_schema, parts_of, translated
-from app.wire.footer import Decoded, RowGroup, decoded, row_groups
+from app.wire.footer import MAX_FOOTER_BYTES, Decoded, RowGroup, decoded, row_groups
 from app.wire.limits import Limits, Tally
 from app.wire.numbered import Group
 from app.wire.typed import check_columns
 from app.wire.wide import refuse_wide
 
+NOTE = re.compile(rb"ARROW:schema.{1,8}?(/////[A-Za-z0-9+/]+)", re.DOTALL)
 BUFFER = 1 << 18
 PLAIN_BYTES = 16 << 20
 """What the strings may become that are read at once and not into a dictionary; pyarrow holds some copies of them."""
@@ -50,11 +52,14 @@ def parts(file: BinaryIO, limits: Limits, task: TaskName) -> Iterator[dict[str, 
 
 
 def _refuse_wide(file: BinaryIO) -> None:
-    """Refuse columns of integers that pyarrow has no type for, as the notes of the writer call them."""
-    with translated("a Parquet file"):
-        notes = parquet.read_metadata(file).metadata or {}
-    # The note is an Arrow message in base64; its metadata begin behind a mark and their length.
-    refuse_wide(b64decode(notes.get(b"ARROW:schema", b""))[8:])
+    """Refuse columns of integers that pyarrow has no type for, and for which it does not even open the file.
+
+    The writer's note about them is an Arrow message in base64: its metadata stand behind a mark and their length.
+    """
+    file.seek(max(0, file.seek(0, 2) - MAX_FOOTER_BYTES))
+    note = NOTE.search(file.read())
+    if note is not None:
+        refuse_wide(b64decode(note[1] + b"==")[8:])
 
 
 def _sizes(file: BinaryIO, groups: list[RowGroup], limits: Limits) -> list[list[Decoded]]:

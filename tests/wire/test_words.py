@@ -1,0 +1,211 @@
+"""What errors say to those whose files are nearly right."""
+
+import base64
+import io
+import struct
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pytest
+from pyarrow import parquet as arrow_parquet
+
+from app.core.synonyms import FIELDS, SYNONYMS, meant
+from app.core.tasks import TaskName
+from app.errors import InvalidInput, MalformedBody, SurprisalError
+from app.wire import arrow, csv, json, npz, parquet
+from app.wire.arrays import index_names
+from app.wire.columns import KINDS
+from app.wire.limits import Limits
+
+LIMITS = Limits(max_decoded_bytes=1 << 28, max_ratio=1000, max_part_bytes=1 << 22, max_columns=12)
+VECTOR = pa.struct(
+    {"type": pa.int8(), "size": pa.int32(), "indices": pa.list_(pa.int32()), "values": pa.list_(pa.float64())}
+)
+
+
+def stream(table: pa.Table) -> bytes:
+    out = io.BytesIO()
+    with pa.ipc.new_stream(out, table.schema) as writer:
+        writer.write_table(table)
+    return out.getvalue()
+
+
+def file_of(table: pa.Table) -> bytes:
+    out = io.BytesIO()
+    arrow_parquet.write_table(table, out)
+    return out.getvalue()
+
+
+def refusals(table: pa.Table, task: TaskName = "multiclass") -> list[SurprisalError]:
+    """What is said of a table as an Arrow stream and as a Parquet file."""
+    with pytest.raises(SurprisalError) as streamed:
+        list(arrow.parts(io.BytesIO(stream(table)), LIMITS, task))
+    with pytest.raises(SurprisalError) as stored:
+        list(parquet.parts(io.BytesIO(file_of(table)), LIMITS, task))
+    return [streamed.value, stored.value]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        (
+            "probabilities",
+            pa.array([{"cat": 0.5, "dog": 0.5}]),
+            "found struct<cat: double, dog: double>; send a list column, or numbered columns probabilities_0",
+        ),
+        (
+            "probabilities",
+            pa.array([{"type": 1, "size": 2, "indices": [], "values": [0.5]}], VECTOR),
+            "vector_to_array",
+        ),
+        ("logits", pa.array([[("cat", 0.5)]], pa.map_(pa.string(), pa.float64())), "send a list column"),
+        ("probabilities", pa.array(["0.5", "0.5"]), "must be numbers, found string"),
+        ("probabilities", pa.array(["a", "a"]).dictionary_encode(), "must be numbers, found string"),
+        ("labels", pa.array([0.0, None]), "found double; cast them to integers"),
+        ("cluster_id", pa.array([1.5]), "must be integers or strings, found double; cast them to integers"),
+        ("cluster_id", pa.array([1], pa.timestamp("ms")), "found timestamp[ms]; cast to string"),
+        ("slices.day", pa.array([1], pa.date32()), "found date32[day]; cast to string"),
+        ("sample_weight", pa.array(["1.5"]).cast(pa.decimal128(3, 1)), "found decimal128(3, 1); cast to double"),
+        ("labels", pa.array(["1"]).cast(pa.decimal128(3, 0)), "found decimal128(3, 0); cast to int64 or string"),
+    ],
+)
+def test_a_type_that_no_column_holds_comes_with_what_to_do(name: str, values: pa.Array, words: str) -> None:
+    for refusal in refusals(pa.table({name: values})):
+        assert words in refusal.detail
+
+
+def with_wide(body: bytes, position: int) -> bytes:
+    """The body with one of the 64 bits of its schema's integers doubled."""
+    places = [i for i in range(len(body)) if body[i : i + 4] == struct.pack("<i", 64)]
+    return body[: places[position]] + struct.pack("<i", 128) + body[places[position] + 4 :]
+
+
+def test_integers_of_128_bits_are_named_by_their_column() -> None:
+    table = pa.table({"labels": pa.array([1], pa.int64()), "cluster_id": pa.array([5], pa.int64())})
+    message = table.schema.serialize().to_pybytes()
+    for position, name in ((0, "cluster_id"), (1, "labels")):  # fields are written from the last to the first
+        wide = with_wide(message, position)
+        body = stream(table).replace(message, wide)
+        note = {b"ARROW:schema": base64.b64encode(wide)}
+        stored = file_of(table).replace(base64.b64encode(message), note[b"ARROW:schema"])
+        for parts in (
+            arrow.parts(io.BytesIO(body), LIMITS, "binary"),
+            parquet.parts(io.BytesIO(stored), LIMITS, "binary"),
+        ):
+            with pytest.raises(InvalidInput) as caught:
+                list(parts)
+            ((pointer, detail),) = [(error.pointer, error.detail) for error in caught.value.errors]
+            assert (pointer, detail) == (
+                f"/{name}",
+                "must be integers of at most 64 bits, found int128; cast to int64 or string",
+            )
+
+
+@pytest.mark.parametrize(
+    ("notes", "names"),
+    [
+        ({"index_columns": ["id"]}, {"id"}),
+        ({"index_columns": ["id", "labels", "__index_level_1__"]}, {"id", "__index_level_1__"}),
+        ({"index_columns": [{"kind": "range", "name": None}]}, set()),
+        ({"index_columns": None}, set()),
+        ({"index_columns": 5}, set()),
+        ({}, set()),
+        ([], set()),
+    ],
+)
+def test_the_index_that_the_notes_of_pandas_name_is_left_out(notes: Any, names: set[str]) -> None:
+    metadata = {b"pandas": orjson.dumps(notes)}
+    assert index_names(metadata) == names
+    assert index_names(None) == index_names({b"pandas": b"\xff"}) == set()
+    columns = {"labels": pa.array([1, 0]), **{name: pa.array(["x", None]) for name in names}}
+    table = pa.table(columns).replace_schema_metadata(metadata)
+    for parts in (
+        arrow.parts(io.BytesIO(stream(table)), LIMITS, "binary"),
+        parquet.parts(io.BytesIO(file_of(table)), LIMITS, "binary"),
+    ):
+        assert [list(part) for part in parts] == [["labels"]]
+
+
+def test_a_column_that_the_notes_do_not_call_an_index_is_unknown() -> None:
+    table = pa.table({"labels": pa.array([1]), "id": pa.array([1])})
+    for refusal in refusals(table.replace_schema_metadata({b"pandas": b'{"index_columns": ["key"]}'})):
+        assert refusal.detail.startswith("/id: must be a column")
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_numbers_that_numpy_writes_without_their_type_are_to_be_cast(width: int) -> None:
+    out = io.BytesIO()
+    np.savez(out, logits=np.zeros(3, f"V{width}"))
+    with pytest.raises(InvalidInput, match="NumPy writes bfloat16 and float8 without their type: cast them to float32"):
+        npz.columns(out.getvalue(), LIMITS, "binary")
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        (b'"labels";"probabilities"', "found semicolons: write commas, and points in numbers"),
+        (b'"labels"\t"probabilities"', "found tabs"),
+        (b'"labels"|"probabilities"', "found bars"),
+        (b"labels|probabilities", "found bars"),
+        (b'"a,b";"c"', "found semicolons"),
+        (b"sep=,\nlabels,probabilities", "found sep=,, which only Excel reads: leave this line out"),
+        (b"sep=;\nlabels;probabilities", "found sep=;, which only Excel reads"),
+        (b'"sep=,"\nlabels,probabilities', "which only Excel reads"),
+        (b"\xef\xbb\xbfsep=,\nlabels,probabilities", "which only Excel reads"),
+        (b'{"labels": [1], "probabilities": [0.5]}', "found JSON: send it as application/json or application/x-ndjson"),
+        (b'{"labels":1}', "found JSON"),
+        ("étiquette,probabilities".encode("latin-1"), "found the byte 0xe9 at position 0; is it Latin-1"),
+    ],
+)
+def test_what_stands_in_place_of_a_header_is_named(header: bytes, words: str) -> None:
+    with pytest.raises(MalformedBody) as caught:
+        list(csv.parts(io.BytesIO(header + b"\n1;0,9\n"), LIMITS, "binary"))
+    assert words in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        (b",labels", "column 0; if it is an index, pandas leaves it out with index=False"),
+        (b'"",labels', "column 0; if it is an index"),
+        (b"labels,probabilities,", "column 2; it is the last: leave out the comma at the end of each line"),
+        (b"labels,,probabilities", "column 1; name it, or leave it out"),
+    ],
+)
+def test_a_column_without_a_name_is_told_by_its_place(header: bytes, words: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        list(csv.parts(io.BytesIO(header + b"\n1,1,1\n"), LIMITS, "binary"))
+    assert words in caught.value.detail
+
+
+def test_ids_of_csv_that_do_not_fit_say_what_else_would() -> None:
+    body = b"cluster_id\n" + b"1\n" * 3 + b"12015426485309150842\n"
+    with pytest.raises(InvalidInput, match="begin all with a letter, or send strings in another format"):
+        list(csv.parts(io.BytesIO(body), LIMITS, "binary"))
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"labels":1,"probabilities":0.9}\n{"labels":0,"probabilities":0.2}\n', "application/x-ndjson"),
+        (b'[{"labels":1,"probabilities":0.9}]', "application/x-ndjson"),
+        (b'{"logits": [-Infinity]}', '"-Infinity" may stand for a logit'),
+        (b'{"unit": "\xe9"}', "found the byte 0xe9 at position 10; is it Latin-1"),
+    ],
+)
+def test_what_is_nearly_json_is_named(body: bytes, words: str) -> None:
+    with pytest.raises(MalformedBody) as caught:
+        json.decode(body, "binary")
+    assert words in caught.value.detail
+
+
+def test_every_other_name_leads_to_a_field() -> None:
+    assert set(SYNONYMS) >= {"labels", "probabilities", "sample_weight"}
+    assert not FIELDS.keys() & KINDS.keys()
+    for other, name in FIELDS.items():
+        assert meant(other, [name, "unit"]) == name
+    assert meant("Y_True", KINDS) == "labels"
+    assert meant("y_true", ["unit"]) is None
+    assert meant("sample weight", KINDS) == "sample_weight"
