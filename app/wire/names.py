@@ -1,7 +1,8 @@
 """Names in JSON objects: each may stand once, which parsers do not tell.
 
 A parser keeps the last of several values without a word. So the names in a text are counted and held against those
-that the parser kept; only where the numbers differ are they read.
+that the parser kept; only where the numbers differ are they read. Objects in lists do not count: a list of objects is
+no column, and nobody looks at them where it is left out.
 """
 
 from collections import Counter
@@ -15,8 +16,10 @@ from orjson import loads
 from app.core.columns import IntArray
 from app.errors import FieldError, InvalidInput, pointer
 
-QUOTE, COLON, OPENING, CLOSING = b'":{}'
+QUOTE, COLON, OPENING, CLOSING, LIST, LIST_END = b'":{}[]'
 SECOND = 2
+MAX_PLACES = 20_000
+"""Names and braces that are looked at to say which name comes again; a request has fewer than a thousand."""
 
 
 def refuse_repeated(text: bytes | bytearray, n_kept: int) -> None:
@@ -24,7 +27,7 @@ def refuse_repeated(text: bytes | bytearray, n_kept: int) -> None:
 
     Args:
         text: One or several values of JSON, known to be sound.
-        n_kept: How many names the objects of these values have; fewer if some are not worth to be looked for.
+        n_kept: How many names `n_names` finds in these values.
 
     Raises:
         InvalidInput: A name comes again; the pointers name each.
@@ -35,15 +38,13 @@ def refuse_repeated(text: bytes | bytearray, n_kept: int) -> None:
     ...     print(error)
     /labels: must be named once, found the name again
     """
-    # A string may hold colons, so there may be more of them than names, never fewer.
+    # A string or a list may hold colons, so there may be more of them than names, never fewer.
     if text.count(b":") == n_kept:
         return
     signs, quotes = _signs(text)
-    if len(_outside(signs, quotes, [COLON])) == n_kept:
-        return
-    paths = list(repeated(text))
-    if paths:
-        raise InvalidInput((repetition(*path) for path in paths), len(paths))
+    if len(_outside(signs, quotes, [COLON])) != n_kept:
+        errors = [repetition(*path) for path in repeated(text)] or [repetition()]
+        raise InvalidInput(errors, len(errors))
 
 
 def repetition(*path: str | int) -> FieldError:
@@ -52,33 +53,19 @@ def repetition(*path: str | int) -> FieldError:
 
 
 def n_names(value: dict[str, Any]) -> int:
-    """Names of an object and of the objects in it, two deep; deeper ones, and those in lists, have no place here."""
-    n = len(value)
-    for entry in value.values():
-        if type(entry) is dict:
-            n += len(entry) + sum(len(innermost) for innermost in entry.values() if type(innermost) is dict)
+    """Names of an object and of the objects in it, but for those in lists."""
+    n, inner = len(value), [entry for entry in value.values() if type(entry) is dict]
+    while inner:
+        entries = inner.pop()
+        n += len(entries)
+        inner += [entry for entry in entries.values() if type(entry) is dict]
     return n
 
 
-def _signs(text: bytes | bytearray) -> tuple[NDArray[np.uint8], IntArray]:
-    """The bytes of a text without escapes, and where its quotes stand."""
-    if b"\\" in text:
-        text = text.replace(rb"\\", b"__").replace(rb"\"", b"__")
-    signs = np.frombuffer(text, np.uint8)
-    return signs, np.flatnonzero(signs == QUOTE)
-
-
-def _outside(signs: NDArray[np.uint8], quotes: IntArray, wanted: list[int]) -> IntArray:
-    """Where some signs stand outside of strings."""
-    places = np.flatnonzero(np.isin(signs, wanted))
-    outside: IntArray = places[np.searchsorted(quotes, places) % 2 == 0]
-    return outside
-
-
 def repeated(text: bytes | bytearray) -> Iterator[tuple[str, ...]]:
-    """The path of each name that its object has again, in sound JSON; lists do not count in it."""
+    """The path of each name that its object has again, as far as `MAX_PLACES` go."""
     signs, quotes = _signs(text)
-    places = _outside(signs, quotes, [COLON, OPENING, CLOSING])
+    places = _outside(signs, quotes, [COLON, OPENING, CLOSING])[:MAX_PLACES]
     before = np.searchsorted(quotes, places)
     counts: list[Counter[str]] = []
     path: list[str] = []
@@ -94,3 +81,25 @@ def repeated(text: bytes | bytearray) -> Iterator[tuple[str, ...]]:
             counts[-1][path[-1]] += 1
             if counts[-1][path[-1]] == SECOND:
                 yield tuple(path)
+
+
+def _signs(text: bytes | bytearray) -> tuple[NDArray[np.uint8], IntArray]:
+    """The bytes of a text without escapes, and where its quotes stand."""
+    if b"\\" in text:
+        text = text.replace(rb"\\", b"__").replace(rb"\"", b"__")
+    signs = np.frombuffer(text, np.uint8)
+    return signs, np.flatnonzero(signs == QUOTE)
+
+
+def _outside(signs: NDArray[np.uint8], quotes: IntArray, wanted: list[int]) -> IntArray:
+    """Where some signs stand outside of strings and lists."""
+    brackets = _unquoted(quotes, np.flatnonzero((signs == LIST) | (signs == LIST_END)))
+    depths = np.concatenate(([0], np.cumsum(np.where(signs[brackets] == LIST, 1, -1))))
+    places = _unquoted(quotes, np.flatnonzero(np.isin(signs, wanted)))
+    outside: IntArray = places[depths[np.searchsorted(brackets, places)] == 0]
+    return outside
+
+
+def _unquoted(quotes: IntArray, places: IntArray) -> IntArray:
+    unquoted: IntArray = places[np.searchsorted(quotes, places) % 2 == 0]
+    return unquoted

@@ -17,7 +17,7 @@ from app.wire.foreign import not_utf_8
 from app.wire.json import NO_NUMBER, NUMBERS
 from app.wire.limits import Limits
 from app.wire.lists import column_of
-from app.wire.names import refuse_repeated, repeated, repetition
+from app.wire.names import n_names, refuse_repeated, repeated, repetition
 from app.wire.sources import Source
 from app.wire.text import blocks
 from app.wire.typed import SLICE, Field, fields_of, gathered
@@ -108,9 +108,11 @@ def _fault(line: bytes, error: orjson.JSONDecodeError) -> str:
 
 
 def _refuse_repeated(text: bytes, rows: Rows, first_row: int) -> None:
-    n_names = sum(map(len, rows)) + sum(len(slices) for row in rows if type(slices := row.get("slices")) is dict)
+    n_plain = sum(map(len, rows)) + sum(len(slices) for row in rows if type(slices := row.get("slices")) is dict)
+    if text.count(b":") == n_plain:
+        return
     try:
-        refuse_repeated(text, n_names)
+        refuse_repeated(text, sum(map(n_names, rows)))
     except InvalidInput:
         lines = filter(None, map(bytes.strip, text.split(b"\n")))
         errors = [repetition(*path, first_row + i) for i, line in enumerate(lines) for path in repeated(line)]

@@ -87,7 +87,8 @@ TWICE = [
     (b'{"candidates": {"a": {"logits": [1], "logits": [2]}, "a": {}}}', ["/candidates/a/logits", "/candidates/a"]),
     (b'{"candidates": {"a": {"logits": [1]}}, "candidates": {}}', ["/candidates"]),
     (b'{"bootstrap": {"seed": 1, "seed": 1}}', ["/bootstrap/seed"]),
-    (b'{"labels": [{"p": 1, "p": 2}]}', ["/labels/p"]),
+    (b'{"x": {"y": {"z": {"w": 1, "w": 2}}}}', ["/x/y/z/w"]),
+    (b'{"labels": [{"p": 1, "p": 2}, "a:b"], "x": 1, "x": [":"]}', ["/x"]),
     (b'\xef\xbb\xbf{"labels": [1], "labels": [1]}', ["/labels"]),
     (
         b'{"logits": [%b], "unit": "bits", "logits": [%b]}' % (b"1.5," * 9_000 + b"2", b"2.5," * 9_000 + b"2"),
@@ -103,6 +104,20 @@ def test_a_name_that_comes_twice_is_refused(body: bytes, pointers: list[str]) ->
     assert [(error.pointer, error.code) for error in caught.value.errors] == [
         (place, "duplicate") for place in pointers
     ]
+
+
+def test_objects_in_lists_are_no_columns_whatever_their_names() -> None:
+    with pytest.raises(InvalidInput, match="/labels/0: must be an integer or a boolean or a string, found an object"):
+        decode(b'{"labels": [{"p": 1, "p": 2}]}')
+    left_out = b'{"labels": [{"p": 1, "p": 2}, 1], "mask": [false, true]}'
+    assert decode(left_out)["labels"].tolist() == [1, 1]
+
+
+def test_a_name_that_comes_again_far_behind_is_refused_without_a_place() -> None:
+    names = b",".join(b'"%d": 1' % i for i in range(30_000))
+    with pytest.raises(InvalidInput) as caught:
+        decode(b'{%b, "29999": 2}' % names)
+    assert [(error.pointer, error.code) for error in caught.value.errors] == [("", "duplicate")]
 
 
 def test_colons_and_quotes_in_strings_are_no_names() -> None:
