@@ -134,9 +134,9 @@ DECOMPOSITIONS: tuple[tuple[str, str, MetricUnit], ...] = (
     ),
 )
 PARTS: tuple[tuple[str, Direction, str], ...] = (
-    ("miscalibration", "lower is better", "what isotonic recalibration would save"),
-    ("discrimination", "higher is better", "what the recalibrated forecast saves over the constant one"),
-    ("uncertainty", "descriptive", "the score of the overall frequency as a constant forecast"),
+    ("miscalibration", "lower is better", "score that isotonic recalibration saves"),
+    ("discrimination", "higher is better", "score that the recalibrated forecast saves over the constant one"),
+    ("uncertainty", "descriptive", "score of the overall frequency as a constant forecast"),
 )
 
 
@@ -403,7 +403,7 @@ METRICS: tuple[Metric, ...] = (
         tasks=ONE_LABEL,
         unit="1",
         direction="lower is better",
-        formula="smECE: the size of gaps smoothed by a reflected Gaussian as wide as that size",
+        formula="smECE: mean gap, smoothed by a reflected Gaussian that is as wide as this mean gap",
         reference="Blasiok, Nakkiran, Smooth ECE, ICLR (2024)",
         measure=lambda observed: smooth_calibration_error(observed.levels),
         resampled=lambda observed: level_statistic(observed.rows, smooth_calibration_error, steps=100_000),
@@ -413,8 +413,8 @@ METRICS: tuple[Metric, ...] = (
         tasks=ONE_LABEL,
         unit="1",
         direction="lower is better",
-        formula="root of the squared gaps over n_bins bins of equal weight less what chance explains; a weight counts "
-        "as that many rows, so the scale of the weights matters: of weights that sum to 1 it is undefined",
+        formula="root of the squared gaps over n_bins bins of equal weight, less the share that chance explains; "
+        "a weight counts as that many rows, so the scale of the weights matters: it is undefined where they sum to 1",
         reference="Kumar, Liang, Ma, Verified Uncertainty Calibration, NeurIPS (2019), definition 5.1",
         measure=attrgetter("debiased_calibration_error"),
         resampled=_over_equal_mass(debiased_calibration_error),

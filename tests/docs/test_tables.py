@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, cast, get_args, get_origin
 import pytest
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
 
+from app.api.calibrate_schemas import OWN as CALIBRATE_OPTIONS
 from app.api.problems import CATALOGUE
 from app.core.options import Options, option_types
 from app.core.registry import METRICS
@@ -100,6 +101,18 @@ def askings() -> dict[str, list[str]]:
     return found
 
 
+def calibrate_table() -> str:
+    known = {
+        name: field for model in reversed(CALIBRATE_OPTIONS.values()) for name, field in model.model_fields.items()
+    }
+    rows = []
+    for name in ("method", "n_folds", "seed", "normalization"):
+        field = known[name]
+        hint: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+        rows.append([f"`{name}`", f"`{field.default}`", domain(hint), field.description or ""])
+    return markdown("| option | default | values | meaning |", rows)
+
+
 def problems_table() -> str:
     rows = [[f"`{code}`", str(problem.status), problem.title] for code, problem in CATALOGUE.items()]
     return markdown("| code | status | meaning |", rows)
@@ -121,6 +134,7 @@ TABLES = {
     "Tasks": (REFERENCE, tasks_table),
     "Options": (REFERENCE, options_table),
     "Metrics": (REFERENCE, metrics_table),
+    "Calibrating": (REFERENCE, calibrate_table),
     "Errors": (REFERENCE, problems_table),
     "Settings": (OPERATING, settings_table),
 }
@@ -198,3 +212,18 @@ def codes_in_the_source() -> set[str]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "warning"
     ]
     return {cast("ast.Constant", call.args[0]).value for call in calls}  # type: ignore[misc]
+
+
+def test_every_field_of_a_request_is_described() -> None:
+    schemas = json.loads((ROOT / "openapi/openapi.json").read_text())["components"]["schemas"]
+    requests = {
+        name: schema for name, schema in schemas.items() if name.endswith(("Request", "Candidate", "Bootstrap"))
+    }
+    assert len(requests) > 10
+    missing = {
+        field
+        for schema in requests.values()
+        for field in schema["properties"]
+        if not re.search(rf'[`"]{field}[`"]', REFERENCE.text)
+    }
+    assert missing == set()
