@@ -15,10 +15,10 @@ from app.core.losses import class_sum
 _ROUNDING = 2.0**-51
 """Sums of two distributions that differ by no more than this are taken as equal."""
 
-_SMALL_RATIO, _SMALL_LEAN = 2.0**-6, 2.0**-4
-"""Sizes below which a series is more exact than logarithms."""
+_SMALL = 2.0**-4
+"""Ratios, less 1, up to which a series is more exact than logarithms; its terms left out are below 1e-17 of it."""
 
-_GAP_SERIES = tuple((-1.0) ** n / (n * (n - 1)) for n in range(2, 13))
+_GAP_SERIES = tuple((-1.0) ** n / (n * (n - 1)) for n in range(2, 16))
 _LEAN_SERIES = tuple(1.0 / (n * (2 * n - 1)) for n in range(1, 9))
 
 
@@ -67,17 +67,14 @@ def _products(p: FloatArray, log_p: FloatArray, log_q: FloatArray) -> FloatArray
 
 
 def _second_order(products: FloatArray, p: FloatArray, q: FloatArray) -> FloatArray:
-    """p log(p / q) - p + q, element by element, given p log(p / q) as it is exact enough where p and q differ."""
+    """p log(p / q) - p + q, element by element, given p log(p / q).
+
+    With r = (p - q) / q it is q times (1 + r) log(1 + r) - r = r**2 / 2 - r**3 / 6 + r**4 / 12 - ...
+    """
     difference = p - q
-    near = np.abs(difference) <= 0.5 * q
+    near = np.abs(difference) <= _SMALL * q
     ratio = np.divide(difference, q, out=np.zeros_like(q), where=near & (q > 0.0))
-    return np.where(near, q * _gap(ratio), products - difference)
-
-
-def _gap(ratio: FloatArray) -> FloatArray:
-    """(1 + r) log(1 + r) - r, element by element, for r of at least -1/2: near r**2 / 2."""
-    direct = (1.0 + ratio) * kernels.log1p(ratio) - ratio
-    return np.where(np.abs(ratio) < _SMALL_RATIO, ratio * ratio * _polynomial(_GAP_SERIES, ratio), direct)
+    return np.where(near, q * ratio * ratio * _polynomial(_GAP_SERIES, ratio), products - difference)
 
 
 def js_divergence(p: FloatArray, q: FloatArray) -> FloatArray:
@@ -99,7 +96,7 @@ def _lean_gap(lean: FloatArray) -> FloatArray:
     rest = 1.0 - lean
     direct = (1.0 + lean) * kernels.log1p(lean) + np.where(rest > 0.0, rest * kernels.log(rest), 0.0)
     square = lean * lean
-    return np.where(lean < _SMALL_LEAN, square * _polynomial(_LEAN_SERIES, square), direct)
+    return np.where(lean < _SMALL, square * _polynomial(_LEAN_SERIES, square), direct)
 
 
 def _polynomial(coefficients: tuple[float, ...], x: FloatArray) -> FloatArray:
