@@ -26,6 +26,7 @@ MAX_LIST_OPTION = 100_000
 
 NUMBER: dict[str, Any] = {"type": "number"}
 INTEGER: dict[str, Any] = {"type": "integer"}
+LOGARITHM: dict[str, Any] = {"anyOf": [NUMBER, {"type": "string", "enum": ["-Infinity"]}]}
 BOOLEAN: dict[str, Any] = {"type": "boolean"}
 KEY: dict[str, Any] = {"type": ["integer", "string"]}
 LABEL: dict[str, Any] = {"type": ["integer", "boolean", "string"]}
@@ -37,8 +38,8 @@ COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "targets": (NUMBER, "The truth as probabilities, one-hot or soft."),
     "probabilities": (NUMBER, "Predicted probabilities."),
-    "log_probabilities": (NUMBER, "Natural logarithms of predicted probabilities."),
-    "logits": (NUMBER, "Predicted scores, before softmax or sigmoid."),
+    "log_probabilities": (LOGARITHM, 'Natural logarithms of predicted probabilities; that of 0 is `"-Infinity"`.'),
+    "logits": (LOGARITHM, 'Predicted scores, before softmax or sigmoid; that of probability 0 is `"-Infinity"`.'),
     "sample_weight": (NUMBER, "The weight of each row, at least 0."),
     "mask": (BOOLEAN, "True where a row is scored. Nothing is read of the other rows."),
     "n_bytes": (INTEGER, "Bytes of each document; adds bits_per_byte and byte_perplexity."),

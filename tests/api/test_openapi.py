@@ -142,6 +142,26 @@ async def test_the_shown_problem_is_true(client: httpx.AsyncClient) -> None:
     assert (response.status_code, response.json()) == (422, shown)
 
 
+def leaf(schema: Any) -> Any:
+    return leaf(schema["items"]) if "items" in schema else schema
+
+
+@pytest.mark.parametrize(("task", "field"), [(name, field) for name in TASKS for field in TASKS[name].predictions])
+async def test_minus_infinity_is_documented_where_it_is_taken(task: Any, field: str, client: httpx.AsyncClient) -> None:
+    schema = leaf(DOCUMENT["components"]["schemas"][f"{task.capitalize()}Request"]["properties"][field])
+    documented = any(resolved(choice).get("enum") == ["-Infinity"] for choice in schema.get("anyOf", ()))
+    truth: dict[str, dict[str, Any]] = {
+        "binary": {"labels": [0]},
+        "multiclass": {"labels": [1]},
+        "multilabel": {"labels": [[0, 1]]},
+        "distributions": {"targets": [[0, 1]]},
+        "tokens": {},
+    }
+    row = "-Infinity" if task == "binary" else ["-Infinity", 0.0]
+    answer = await client.post(f"/v1/score/{task}", json={**truth[task], field: [row]})
+    assert answer.status_code == (200 if documented else 422), answer.text
+
+
 def test_there_are_examples_for_every_task() -> None:
     paths = {param.values[0] for param in examples()}
     assert paths == {f"/v1/{name}/{task}" for name, noun in openapi.NOUNS.items() for task in noun.models}

@@ -38,6 +38,7 @@ def enum_names(task: TaskName | None) -> dict[Values, str]:
         get_args(MetricUnit): "MetricUnit",
         get_args(Direction): "Direction",
         ("alive", "ready"): "HealthStatus",
+        ("-Infinity",): "MinusInfinity",
         ("renormalize", "error"): "CalibrateNormalization",
         ("probabilities",): "CalibrateSection",
         ("temperature",): "MulticlassMethod",
@@ -160,7 +161,7 @@ def _without_null(field: Schema) -> Schema:
 def _as_type_list(schema: Schema) -> Schema:
     """Write a choice of plain types as a list of types; bounds are left out, for they would make each type a class."""
     choices = schema.get("anyOf", ())
-    if not choices or any("type" not in choice for choice in choices):
+    if not choices or any("type" not in choice or "enum" in choice for choice in choices):
         return schema
     items = [{"items": {"type": choice["items"]["type"]}} for choice in choices if "items" in choice]
     others = {key: value for key, value in schema.items() if key != "anyOf"}
