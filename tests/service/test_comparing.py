@@ -75,13 +75,13 @@ def near(told: Any, found: Any) -> bool:
 @pytest.mark.parametrize("task", COMPARED)
 def test_comparisons_are_those_of_the_reference(task: TaskName) -> None:
     verdicts: Counter[str] = Counter()
-    for seed in range(300):
+    for seed in range(200):
         body = random_comparison(task, np.random.default_rng(seed))
         found = asked(task, body)["comparisons"]
         for entry, told in zip(found, reference(task, body), strict=True):
             verdicts[entry["verdict"]] += 1
             assert differing(told, entry) == [], (seed, told, entry)
-    assert min(verdicts[name] for name in ("better", "worse", "equivalent", "inconclusive")) > 2, verdicts
+    assert min(verdicts[name] for name in ("better", "worse", "equivalent", "inconclusive")) > 1, verdicts
 
 
 @pytest.mark.parametrize("task", COMPARED)
@@ -106,7 +106,7 @@ def test_differences_of_slices_add_up_to_that_of_all_rows(task: TaskName) -> Non
 @pytest.mark.parametrize("size", [5e-324, 2.0**-1040, 2.0**300])
 def test_weights_of_any_size_give_the_differences_of_weights_of_one(task: TaskName, size: float) -> None:
     """Bit for bit: a power of two cancels."""
-    for seed in range(30):
+    for seed in range(15):
         body = random_comparison(task, np.random.default_rng(seed)) | {"denominator": "weights"}
         n = len(next(iter(next(iter(body["candidates"].values())).values())))
         one, other = (asked(task, body | {"sample_weight": [weight] * n})["comparisons"] for weight in (1.0, size))
@@ -127,7 +127,7 @@ def test_a_weight_beside_huge_ones_still_counts_as_a_row() -> None:
 def test_comparing_takes_a_loss_a_row_of_each_candidate(n_slices: int) -> None:
     """And once more the losses of the rows of one slice, and some columns of the candidate that is scored."""
     rng = np.random.default_rng(0)
-    n, names = 20_000, [f"c{i}" for i in range(50)]
+    n, names = 10_000, [f"c{i}" for i in range(20)]
     slices = {f"s{i}": rng.integers(0, 2, n) for i in range(n_slices)}
     shared = ScoreRequest("binary", {"labels": rng.integers(0, 2, n)}, Options(), frozenset(), slices)
     candidates = {name: ("probabilities", rng.uniform(0.01, 0.99, n)) for name in names}
