@@ -180,7 +180,7 @@ def column_of_array(field: Field, array: pa.Array, first_row: int, scored: BoolA
 
 
 def spread(scored: BoolArray | None, lengths: IntArray) -> BoolArray | None:
-    """Whether each value is scored of rows of some lengths; None for all."""
+    """Marks of the scored values in rows of some lengths; None for all."""
     if scored is None or len(scored) != len(lengths):
         return None
     if scored.ndim > 1 and bool((lengths == scored.shape[1]).all()):
@@ -302,7 +302,7 @@ def _without_nulls(field: Field, array: pa.Array, place: Place, scored: BoolArra
 
 
 def _hint(field: Field, type_: pa.DataType) -> str:
-    """What to do about a type that no column holds; empty if nothing is known to help."""
+    """The advice about a type that no column holds; empty if nothing is known to help."""
     if types.is_struct(type_) or types.is_map(type_):
         lists = f"; send a list column, or numbered columns {field.name}_0, {field.name}_1 and so on"
         return f"{lists} (of vectors, Spark makes lists by vector_to_array)" if field.rule.nested else ""

@@ -32,7 +32,7 @@ A_WORD = r"\A[ \t]*\p{L}"
 INT64 = range(-LARGEST_INT - 1, LARGEST_INT + 1)
 LONGEST_INT = len(str(INT64[0]))
 BLANKS = {"f": "nan", "i": "0", "b": "false", "O": ""}
-"""By NumPy's code of a kind, a text of it."""
+"""A text of each kind, by NumPy's code."""
 NO_LISTS = "; CSV holds no lists: send JSON Lines, Arrow or Parquet"
 
 
@@ -70,7 +70,7 @@ class Cells:
         return next((kind for kind in narrow if _are(kind, texts).all()), STRING)
 
     def are_scored(self) -> bool:
-        """Whether any row is."""
+        """Tell whether any row is scored."""
         return self.scored is None or bool(self.scored.any())
 
     def values(self, kind: Kind, hint: str = "") -> NDArray[Any]:
@@ -102,7 +102,7 @@ class Cells:
         return compute.if_else(pa.array(are), self.texts, blank)
 
     def _spread(self) -> BoolArray:
-        """Whether each cell is scored."""
+        """Marks of the scored cells."""
         if self.scored is None:
             return np.ones(len(self.texts), np.bool_)
         if self.scored.ndim > 1 and self.scored.shape[1] == self.width:
@@ -122,7 +122,7 @@ class Cells:
         return bool(compute.all(compute.match_substring_regex(self.texts.fill_null(""), A_WORD)).as_py())
 
     def filled(self) -> InvalidInput | None:
-        """What is wrong with the cells of a column that was empty before."""
+        """The refusal of the cells that are not empty, where a column was empty before; None if there are none."""
         rule = "must be empty in all rows or in none"
         return self._refusal(self.texts.is_null().to_numpy(zero_copy_only=False), "wrong_type", rule)
 

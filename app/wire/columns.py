@@ -34,7 +34,7 @@ class Kind:
         return " or ".join((self.word, *(f'"{text}"' for text in self.texts)))
 
     def holds(self, value: object) -> bool:
-        """Whether a value of JSON is of this kind."""
+        """Tell whether a value of JSON is of this kind."""
         return type(value) in self.types or (type(value) is str and value in self.texts)
 
 
@@ -59,13 +59,13 @@ KINDS: dict[str, tuple[Kind, ...]] = {
     "cluster_id": (INTEGER, STRING),
 }
 NAMES = ("/cluster_id", "/slices/")
-"""What the pointers of columns begin with whose values only tell rows apart: numbers may as well be strings there."""
+"""The pointers of columns whose values only tell rows apart begin like this: numbers may as well be strings there."""
 SLICE_KINDS = (INTEGER, STRING, BOOLEAN)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a column of a task may be.
+    """A rule about a column of a task.
 
     Attributes:
         kinds: What its values may be; all are of one.
@@ -82,7 +82,7 @@ RULES: dict[TaskName, dict[str, Rule]] = {
     task: {name: Rule(kinds, _NESTED.get(shape_of(task, name), True)) for name, kinds in KINDS.items()}
     for task in TASKS
 }
-"""By task and field."""
+"""The rule of each field, by task."""
 
 
 def rows_of(values: NDArray[Any], lengths: list[int] | IntArray) -> Column:

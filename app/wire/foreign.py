@@ -17,13 +17,13 @@ STARTS = {
     BOM_UTF16_LE: "UTF-16: encode the text as UTF-8",
     BOM_UTF16_BE: "UTF-16: encode the text as UTF-8",
 }
-"""By what bytes begin with, longer beginnings before those that they begin with."""
+"""The kind of bytes and the advice, by how the bytes begin; longer beginnings stand before those that they contain."""
 N_START = max(map(len, STARTS))
 NOT_UTF_8 = "is it Latin-1 or Windows-1252? encode the text as UTF-8"
 
 
 def likeness(body: bytes | bytearray | memoryview) -> str:
-    r"""What bytes are by their beginning, and what to do about it; empty if they may be UTF-8.
+    r"""The kind of bytes by their beginning, and the advice about it; empty if they may be UTF-8.
 
     >>> likeness(b"\x1f\x8b\x08"), likeness("{}".encode("utf-16-le")), likeness(b"{}")
     ('gzip: send it with Content-Encoding: gzip', 'UTF-16: encode the text as UTF-8', '')

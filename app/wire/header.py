@@ -35,7 +35,7 @@ def column_names(text: bytes) -> tuple[list[str], bytes]:
 
 
 def header_fault(text: bytes) -> str:
-    """What is wrong with a first line that is no line of names with commas; empty if nothing is seen to be.
+    """The fault of a first line that is no line of names with commas; empty if none is seen.
 
     >>> header_fault(b'"labels";"probabilities"')
     'the header must have commas between names, found semicolons: write commas, and points in numbers'

@@ -43,7 +43,7 @@ def decode(body: bytes | bytearray, task: TaskName) -> dict[str, Any]:
 
 
 def no_json(text: bytes | bytearray, error: orjson.JSONDecodeError) -> str:
-    """What to say of a text that is no JSON."""
+    """The fault of a text that is no JSON, and the advice about it."""
     if words := likeness(text):
         return f"must be JSON, found {words}"
     hint = NUMBERS if NO_NUMBER.search(text) else ""

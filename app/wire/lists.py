@@ -127,7 +127,7 @@ def _refusal(place: str, kinds: tuple[Kind, ...], rows: Rows, *, nested: bool) -
 
 
 def _hint(place: str, value: object) -> str:
-    """What to do about integers of so many bits that JSON gives them as numbers with a fraction."""
+    """The advice about integers of so many bits that JSON gives them as numbers with a fraction."""
     return AS_STRINGS if place.startswith(NAMES) and isinstance(value, float) and value > LARGEST_INT else ""
 
 

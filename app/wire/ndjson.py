@@ -27,7 +27,7 @@ Rows: TypeAlias = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the rows of a body have in common.
+    """The names and types that all rows of a body share.
 
     Attributes:
         names: Those of most rows; all must have them, but for rows that are not scored.

@@ -34,7 +34,7 @@ class Field:
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """What its values may be."""
+        """The kinds of values that the column may hold."""
         return self.rule.kinds
 
     def of_kinds(self, *kinds: Kind) -> "Field":
