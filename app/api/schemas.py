@@ -6,6 +6,7 @@ in OpenAPI, and the batch checks their numbers.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
+from itertools import product
 from types import GenericAlias, NoneType
 from typing import Annotated, Any, Literal
 
@@ -178,13 +179,19 @@ def _column(task: Task, name: str) -> tuple[Any, Any]:
 
 
 def exactly_one(*groups: tuple[str, ...]) -> Callable[[dict[str, Any]], None]:
-    """A change to a schema of OpenAPI: of each group of fields exactly one is required."""
+    """A change to a schema of OpenAPI: of each group of fields exactly one is required.
+
+    All choices stand in one list, for a page that shows two lists as one would say what is not so.
+    """
 
     def require(schema: dict[str, Any]) -> None:
         alone = [name for names in groups for name in names if len(names) == 1]
-        several = [{"oneOf": [{"required": [name]} for name in names]} for names in groups if len(names) > 1]
+        choices = list(product(*(names for names in groups if len(names) > 1)))
         schema |= {"required": [*schema.get("required", ()), *alone]} if alone else {}
-        schema |= {"allOf": several} if several else {}
+        if len(choices) > 1:
+            schema["allOf"] = [
+                {"oneOf": [{"title": " and ".join(names), "required": list(names)} for names in choices]}
+            ]
 
     return require
 

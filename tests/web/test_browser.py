@@ -273,7 +273,9 @@ def test_the_examples_of_other_questions_are_answered(visit: Visit, path: str, s
     visit.assert_quiet()
 
 
-def test_a_large_answer_is_shown_without_a_node_for_every_number(visit: Visit) -> None:
+@pytest.mark.parametrize("width", [1400, 400])
+def test_a_large_answer_is_shown_without_a_node_for_every_number(visit: Visit, width: int) -> None:
+    visit.page.set_viewport_size({"width": width, "height": 900})
     operation = _try_out(visit.page, "/v1/score/multiclass")
     body = {"probabilities": [[0.25, 0.75]] * 3000, "labels": [0] * 3000, "include": ["per_sample"]}
     operation.locator("textarea").fill(json.dumps(body))
@@ -281,6 +283,7 @@ def test_a_large_answer_is_shown_without_a_node_for_every_number(visit: Visit) -
     expect(shown).to_contain_text("per_sample")
     assert len(shown.inner_text()) > 50_000
     assert shown.locator("span").count() == 0
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
     visit.assert_quiet()
 
 

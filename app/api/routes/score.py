@@ -3,6 +3,7 @@
 Bodies are JSON; rows in other formats go to `app.api.routes.rows`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,11 @@ def answer(task: TaskName, body: bytes) -> dict[str, Any]:
     Raises:
         SurprisalError: What is wrong with the request.
     """
-    return service.score(score_request(task, json_fields(body, task, DEFAULTS)))
+    return _scores(task, json_fields(body, task, DEFAULTS))
+
+
+def _scores(task: TaskName, fields: Mapping[str, Any]) -> dict[str, Any]:
+    return service.score(score_request(task, fields))
 
 
 def _add_route(task: Task) -> None:
@@ -103,7 +108,7 @@ def _whole(
 
 def _decoded(check: Check, fields: dict[str, Any], task: TaskName, accepted: Accepted) -> tuple[Response, int]:
     check()
-    content = service.score(score_request(task, fields))
+    content = _scores(task, fields)
     return accepted.answer(content), content["n_scored"]
 
 
