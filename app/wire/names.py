@@ -6,7 +6,8 @@ no column, and nobody looks at them where it is left out.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,14 @@ from numpy.typing import NDArray
 from orjson import loads
 
 from app.core.columns import IntArray
-from app.errors import FieldError, InvalidInput, pointer
+from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, pointer
 
 QUOTE, COLON, OPENING, CLOSING, LIST, LIST_END = b'":{}[]'
 SECOND = 2
 MAX_PLACES = 20_000
 """Names and braces that are looked at to say which name comes again; a request has fewer than a thousand."""
+DEEPEST = 5
+"""Names of a path that an error tells: a row of a form of a candidate has no more."""
 
 
 def refuse_repeated(text: bytes | bytearray, n_kept: int) -> None:
@@ -43,13 +46,22 @@ def refuse_repeated(text: bytes | bytearray, n_kept: int) -> None:
         return
     signs, quotes = _signs(text)
     if len(_outside(signs, quotes, [COLON])) != n_kept:
-        errors = [repetition(*path) for path in repeated(text)] or [repetition()]
-        raise InvalidInput(errors, len(errors))
+        raise refusal(repeated(text))
 
 
-def repetition(*path: str | int) -> FieldError:
-    """The error about a name that stands at a path again."""
-    return FieldError(pointer(*path), "duplicate", "must be named once, found the name again")
+def refusal(paths: Iterable[tuple[str | int, ...]]) -> InvalidInput:
+    """The refusal of the names that stand at some paths again: there may be many, and each may be long.
+
+    Without a path it says that there is such a name, as of one that stands beyond `MAX_PLACES`.
+    """
+    paths = iter(paths)
+    listed = [
+        FieldError(pointer(*path[:DEEPEST]), "duplicate", "must be named once, found the name again")
+        for path in islice(paths, MAX_LISTED_ERRORS)
+    ]
+    if not listed:
+        return InvalidInput.at("", "duplicate", "must hold each name once, found one again")
+    return InvalidInput(listed, len(listed) + sum(1 for _ in paths))
 
 
 def n_names(value: dict[str, Any]) -> int:

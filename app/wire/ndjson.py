@@ -2,9 +2,9 @@
 
 from codecs import BOM_UTF8
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,7 +17,7 @@ from app.wire.foreign import not_utf_8
 from app.wire.json import NO_NUMBER, NUMBERS
 from app.wire.limits import Limits
 from app.wire.lists import column_of
-from app.wire.names import n_names, refuse_repeated, repeated, repetition
+from app.wire.names import n_names, refusal, refuse_repeated, repeated
 from app.wire.sources import Source
 from app.wire.text import blocks
 from app.wire.typed import SLICE, Field, fields_of, gathered
@@ -115,8 +115,7 @@ def _refuse_repeated(text: bytes, rows: Rows, first_row: int) -> None:
         refuse_repeated(text, sum(map(n_names, rows)))
     except InvalidInput:
         lines = filter(None, map(bytes.strip, text.split(b"\n")))
-        errors = [repetition(*path, first_row + i) for i, line in enumerate(lines) for path in repeated(line)]
-        raise InvalidInput(errors, len(errors)) from None
+        raise refusal((*path, first_row + i) for i, line in enumerate(lines) for path in repeated(line)) from None
 
 
 def _header(rows: Rows, limits: Limits, task: TaskName) -> Header:
@@ -140,38 +139,58 @@ def _usual(rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
 
 
 def _check_names(rows: Rows, header: Header, first_row: int) -> None:
+    numbers = range(first_row, first_row + len(rows))
     are_scored = [row.get("mask") is not False for row in rows]
-    errors = list(_key_errors((), zip(count(first_row), rows, are_scored), header.names))
-    errors += [
-        FieldError(pointer(name, first_row + i), "wrong_type", "must be null in all rows or in none, found another")
+    errors, n_errors = _key_errors((), list(zip(numbers, rows, are_scored, strict=True)), header.names)
+    filled = [
+        (name, number)
         for name in sorted(header.unset)
-        for i, row in enumerate(rows)
+        for number, row in zip(numbers, rows, strict=True)
         if row.get(name) is not None
     ]
+    rule = "must be null in all rows or in none, found another"
+    errors = chain(errors, (FieldError(pointer(*at), "wrong_type", rule) for at in filled))
+    n_errors += len(filled)
     if "slices" in header.names - header.unset:
-        errors += [
-            FieldError(pointer("slices", first_row + i), "wrong_type", f"must be an object, found {describe(found)}")
-            for i, row in enumerate(rows)
-            if type(found := row.get("slices")) is not dict and are_scored[i]
+        all_slices = [row.get("slices") for row in rows]
+        wrong = [i for i, found in enumerate(all_slices) if type(found) is not dict and are_scored[i]]
+        errors = chain(errors, (_no_object(first_row + i, all_slices[i]) for i in wrong))
+        objects = [
+            (number, slices, scored)
+            for number, slices, scored in zip(numbers, all_slices, are_scored, strict=True)
+            if type(slices) is dict
         ]
-        slices = [row["slices"] if type(row.get("slices")) is dict else {} for row in rows]
-        are_scored = [scored and type(row.get("slices")) is dict for row, scored in zip(rows, are_scored, strict=True)]
-        errors += _key_errors(("slices",), zip(count(first_row), slices, are_scored), header.slice_names)
-    if errors:
-        raise InvalidInput(errors, len(errors))
+        key_errors, n_key_errors = _key_errors(("slices",), objects, header.slice_names)
+        errors, n_errors = chain(errors, key_errors), n_errors + len(wrong) + n_key_errors
+    if n_errors:
+        raise InvalidInput(errors, n_errors)
+
+
+def _no_object(row: int, found: object) -> FieldError:
+    return FieldError(pointer("slices", row), "wrong_type", f"must be an object, found {describe(found)}")
 
 
 def _key_errors(
-    holder: tuple[str, ...], rows: Iterable[tuple[int, Mapping[str, Any], bool]], names: frozenset[str]
+    holder: tuple[str, ...], rows: Sequence[tuple[int, Mapping[str, Any], bool]], names: frozenset[str]
+) -> tuple[Iterator[FieldError], int]:
+    """The errors of numbered rows, each with whether it is scored: one that is not may lack names; and their number.
+
+    There may be a thousand in each of many rows, so none is made before it is told.
+    """
+    uneven = [entry for entry in rows if entry[1].keys() != names]
+    n_lacking = sum(len(names - row.keys()) for _, row, is_scored in uneven if is_scored)
+    return _told(holder, uneven, names), n_lacking + sum(len(row.keys() - names) for _, row, _ in uneven)
+
+
+def _told(
+    holder: tuple[str, ...], rows: Sequence[tuple[int, Mapping[str, Any], bool]], names: frozenset[str]
 ) -> Iterator[FieldError]:
-    """The errors of numbered rows, each with whether it is scored: one that is not may lack names."""
     rule = "must be a field of every row or of none, found"
     for i, row, is_scored in rows:
-        if row.keys() != names:
-            for name in sorted(names - row.keys()) if is_scored else ():
-                yield FieldError(pointer(*holder, name, i), "missing", f"{rule} none")
-            for name in sorted(row.keys() - names):
-                yield FieldError(pointer(*holder, name, i), "unknown_field", f"{rule} one that the other rows lack")
+        for name in sorted(names - row.keys()) if is_scored else ():
+            yield FieldError(pointer(*holder, name, i), "missing", f"{rule} none")
+        for name in sorted(row.keys() - names):
+            yield FieldError(pointer(*holder, name, i), "unknown_field", f"{rule} one that the other rows lack")
 
 
 def _columns(rows: Rows, header: Header, first_row: int) -> list[Column]:
