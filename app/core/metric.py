@@ -65,7 +65,7 @@ class Metric:
         """The metric of a state (or of all rows, where it needs them), in the unit asked for where it has one."""
         if reading.nothing is not None:
             return reading.nothing
-        if any(reading.state.moments[mean.name].n_undefined for mean in self.means):
+        if reading.without_number and any(mean.name in reading.without_number for mean in self.means):
             return undefined(self.undefined)
         if self.compute is not None:
             value = self.compute(reading)

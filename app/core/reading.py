@@ -35,6 +35,11 @@ class Reading:
         return None if self.state.weight_sum else undefined("all weights are zero")
 
     @lazy
+    def without_number(self) -> set[str]:
+        """The names of means of which a row gives no number."""
+        return {name for name, moments in self.state.moments.items() if moments.n_undefined}
+
+    @lazy
     def gaps(self) -> list[Gap]:
         """Those of the calibration bins."""
         return gaps(self.state.groups["calibration"])

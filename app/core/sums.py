@@ -5,9 +5,6 @@ of weights that are scaled back to their own size. One of products counts units 
 not rounded and depend on no order; `to_float` rounds once, at the end.
 """
 
-from collections.abc import Iterator
-from itertools import pairwise
-
 import numpy as np
 
 from app.core.columns import FloatArray, IntArray
@@ -64,10 +61,9 @@ def exact_dot(x: FloatArray, y: FloatArray) -> int:
     return total
 
 
-def _parts(n: int) -> Iterator[slice]:
+def _parts(n: int) -> list[slice]:
     """Slices of `n` numbers, as many each as one call of the kernels adds up."""
-    bounds = [*range(0, n, _MOST), n] if n else [0, 0]
-    return (slice(start, stop) for start, stop in pairwise(bounds))
+    return [slice(start, start + _MOST) for start in range(0, n, _MOST)]
 
 
 def _integer(digits: bytes, places: int, room: int) -> int:

@@ -100,15 +100,16 @@ def labels_of(
     scored = _without_ignored(labels, scored, options.ignore_index)
     top = 1 if len(shape) == 2 else n_classes - 1
     rule = "must be 0 or 1" if top == 1 else f"must be a class index in [0, {top}]"
-    check_interval("labels", labels, scored, (0, top), rule + _label_hint(labels, scored, top))
+    try:
+        check_interval("labels", labels, scored, (0, top), rule)
+    except InvalidInput:  # the hint looks at all labels again, which sound ones need not pay for
+        check_interval("labels", labels, scored, (0, top), rule + _label_hint(labels, scored, top))
     return (labels if scored is None else np.where(_full(scored, labels), labels, 0)), scored
 
 
 def _label_hint(labels: IntArray, scored: BoolArray | None, top: int) -> str:
-    """Words on labels that are not 0-based but would be, if all were shifted or mapped alike; empty for others."""
+    """Words on wrong labels that would be 0-based if all were shifted or mapped alike; empty for others."""
     chosen = labels if scored is None else labels[scored]
-    if not chosen.size or (chosen.min() >= 0 and chosen.max() <= top):
-        return ""
     if chosen.min() >= 1 and chosen.max() == top + 1:
         return f"; labels are 0-based, and these look 1-based: send them less 1, as 0 to {top}"
     if top == 1 and np.isin(chosen, (-1, 1)).all():
