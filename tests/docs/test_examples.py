@@ -117,7 +117,7 @@ def test_the_name_of_a_file_stands_before_it(document: Document) -> None:
 @pytest.mark.parametrize("document", USED, ids=NAMES.get)
 def test_every_path_is_served(document: Document, address: str) -> None:
     for path in set(re.findall(r"`GET (/[^`]+)`", document.text)):
-        assert httpx.get(address + path.format(code="invalid_input")).status_code == 200, path
+        assert httpx.get(address + path.format(code="invalid_input", name="binary.csv")).status_code == 200, path
 
 
 @pytest.mark.parametrize("document", USED, ids=NAMES.get)
