@@ -162,6 +162,7 @@ def test_make_installs_the_lock_and_not_what_came_out_since(tmp_path: Path) -> N
     assert installed(tmp_path / ".venv") == dict.fromkeys(NAMES, "1.0")
 
 
+@pytest.mark.slow
 def test_make_refuses_a_lock_in_which_something_is_missing(tmp_path: Path) -> None:
     (tmp_path / "requirements").mkdir()
     (tmp_path / "requirements/run.txt").write_text(lock_with_newer_releases(tmp_path / "index", ("outer", "optional")))
