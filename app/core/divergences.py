@@ -10,7 +10,7 @@ import numpy as np
 
 from app.core import kernels
 from app.core.columns import FloatArray
-from app.core.losses import class_sum
+from app.core.losses import class_sum, product
 
 _ROUNDING = 2.0**-51
 """Sums of two distributions that differ by no more than this are taken as equal."""
@@ -38,10 +38,11 @@ def relative_entropy(p: FloatArray, log_p: FloatArray, q: FloatArray, log_q: Flo
     of the rows as sent, and 0 where it is no more than rounding: so rows of sum 1 never get a negative number. Rows P
     that are certain of a class keep the one term that they have, -log q of that class.
     """
-    products = _products(p, log_p, log_q)
-    surplus = class_sum(p - q)
-    sums = class_sum(_second_order(products, p, q)) + np.where(np.abs(surplus) <= _ROUNDING, 0.0, surplus)
-    return np.where(np.logical_or.reduce(p == 1.0, axis=0), class_sum(products), sums)
+    products, difference = product(p, log_p - log_q), p - q
+    surplus = class_sum(difference)
+    sums = class_sum(_second_order(products, difference, q)) + np.where(np.abs(surplus) <= _ROUNDING, 0.0, surplus)
+    certain = np.logical_or.reduce(p == 1.0, axis=0)
+    return np.where(certain, class_sum(products), sums) if certain.any() else sums
 
 
 def binary_relative_entropy(
@@ -55,26 +56,23 @@ def binary_relative_entropy(
         q: The prediction, and 1 less that.
         log_q: Their logarithms.
     """
-    pairs = list(zip((t, 1.0 - t), logs, q, log_q, strict=True))
-    products = [_products(p, log_p, log) for p, log_p, _, log in pairs]
-    terms = [_second_order(product, p, other) for product, (p, _, other, _) in zip(products, pairs, strict=True)]
+    shares = t, 1.0 - t
+    products = [product(p, log_p - log) for p, log_p, log in zip(shares, logs, log_q, strict=True)]
+    terms = [_second_order(own, p - other, other) for own, p, other in zip(products, shares, q, strict=True)]
     return np.where((t == 0.0) | (t == 1.0), products[0] + products[1], terms[0] + terms[1])
 
 
-def _products(p: FloatArray, log_p: FloatArray, log_q: FloatArray) -> FloatArray:
-    """p (log p - log q), element by element, where 0 times anything is 0."""
-    return np.where(p == 0.0, 0.0, p * (log_p - log_q))
-
-
-def _second_order(products: FloatArray, p: FloatArray, q: FloatArray) -> FloatArray:
-    """p log(p / q) - p + q, element by element, given p log(p / q).
+def _second_order(products: FloatArray, difference: FloatArray, q: FloatArray) -> FloatArray:
+    """p log(p / q) - p + q, element by element, given p log(p / q) and p - q.
 
     With r = (p - q) / q it is q times (1 + r) log(1 + r) - r = r**2 / 2 - r**3 / 6 + r**4 / 12 - ...
     """
-    difference = p - q
-    near = np.abs(difference) <= _SMALL * q
-    ratio = np.divide(difference, q, out=np.zeros_like(q), where=near & (q > 0.0))
-    return np.where(near, q * ratio * ratio * _polynomial(_GAP_SERIES, ratio), products - difference)
+    terms = products - difference
+    near = (np.abs(difference) < _SMALL * q).T  # transposed: rows lie in memory one after another
+    base = q.T[near]
+    ratio = difference.T[near] / base
+    terms.T[near] = base * ratio * ratio * _polynomial(_GAP_SERIES, ratio)
+    return terms
 
 
 def js_divergence(p: FloatArray, q: FloatArray) -> FloatArray:
@@ -94,9 +92,11 @@ def js_divergence(p: FloatArray, q: FloatArray) -> FloatArray:
 def _lean_gap(lean: FloatArray) -> FloatArray:
     """(1 + d) log(1 + d) + (1 - d) log(1 - d), element by element, for d in [0, 1]: near d**2."""
     rest = 1.0 - lean
-    direct = (1.0 + lean) * kernels.log1p(lean) + np.where(rest > 0.0, rest * kernels.log(rest), 0.0)
-    square = lean * lean
-    return np.where(lean < _SMALL, square * _polynomial(_LEAN_SERIES, square), direct)
+    gap = (1.0 + lean) * kernels.log1p(lean) + np.where(rest > 0.0, rest * kernels.log(rest), 0.0)
+    small = lean.T < _SMALL
+    square = lean.T[small] ** 2
+    gap.T[small] = square * _polynomial(_LEAN_SERIES, square)
+    return gap
 
 
 def _polynomial(coefficients: tuple[float, ...], x: FloatArray) -> FloatArray:

@@ -149,6 +149,10 @@ class ClassRows:
         return losses.smoothed(self.targets, self.options.label_smoothing, self.n_classes)
 
     @lazy
+    def _log_smoothed(self) -> FloatArray:
+        return kernels.log(self._smoothed)
+
+    @lazy
     def _weighted(self) -> FloatArray:
         return self._smoothed if self._class_weight is None else self._smoothed * self._class_weight
 
@@ -211,16 +215,16 @@ class ClassRows:
     def target_entropy(self) -> FloatArray | None:
         if self.hard:
             return None
-        return losses.cross_entropy(self._weighted, kernels.log(self._smoothed))
+        return losses.cross_entropy(self._weighted, self._log_smoothed)
 
     @lazy
     def kl_divergence(self) -> FloatArray:
         if self.hard:
             return self.cross_entropy
-        log_t = kernels.log(self._smoothed)
+        log_t, log_p = self._log_smoothed, self.log_probabilities
         if self._class_weight is not None:
-            return divergences.kl_divergence(self._weighted, log_t, self.log_probabilities)
-        return divergences.relative_entropy(self._smoothed, log_t, self.clipped_probabilities, self.log_probabilities)
+            return divergences.kl_divergence(self._weighted, log_t, log_p)
+        return divergences.relative_entropy(self._smoothed, log_t, self.clipped_probabilities, log_p)
 
     @lazy
     def predictive_entropy(self) -> FloatArray:
@@ -282,8 +286,8 @@ class ClassRows:
 
     @lazy
     def reverse_kl_divergence(self) -> FloatArray:
-        log_t = kernels.log(self.targets)
-        return divergences.relative_entropy(self.clipped_probabilities, self.log_probabilities, self.targets, log_t)
+        p, log_p = self.clipped_probabilities, self.log_probabilities
+        return divergences.relative_entropy(p, log_p, self.targets, self._log_smoothed)  # of which none is smoothed
 
     @lazy
     def js_divergence(self) -> FloatArray:
