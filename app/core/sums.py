@@ -41,8 +41,8 @@ def exact_sum(values: FloatArray) -> int:
 def exact_power_sums(values: FloatArray) -> tuple[int, int]:
     """The sum of finite doubles (n,), and that of their squares."""
     total, squares = 0, 0
-    for part in _parts(len(values)):
-        sums = compiled.power_sums(np.ascontiguousarray(values[part], np.float64))
+    for start in range(0, len(values), _MOST):
+        sums = compiled.power_sums(np.ascontiguousarray(values[start : start + _MOST], np.float64))
         if sums is None:
             raise NotFinite
         total += _integer(*sums[0], ROOM)
@@ -53,17 +53,13 @@ def exact_power_sums(values: FloatArray) -> tuple[int, int]:
 def exact_dot(x: FloatArray, y: FloatArray) -> int:
     """The sum of the products x_i y_i of finite doubles (n,)."""
     total = 0
-    for part in _parts(len(x)):
+    for start in range(0, len(x), _MOST):
+        part = slice(start, start + _MOST)
         own = compiled.dot(np.ascontiguousarray(x[part], np.float64), np.ascontiguousarray(y[part], np.float64))
         if own is None:
             raise NotFinite
         total += _integer(*own, 2 * ROOM)
     return total
-
-
-def _parts(n: int) -> list[slice]:
-    """Slices of `n` numbers, as many each as one call of the kernels adds up."""
-    return [slice(start, start + _MOST) for start in range(0, n, _MOST)]
 
 
 def _integer(digits: bytes, places: int, room: int) -> int:
@@ -73,7 +69,8 @@ def _integer(digits: bytes, places: int, room: int) -> int:
 def exact_group_sums(values: FloatArray, groups: IntArray, n_groups: int) -> list[int]:
     """Exact sums of `values` (n,) by group: sum g adds the values whose entry in `groups` (n,) is g."""
     totals = [0] * n_groups
-    for part in _parts(len(values)):
+    for start in range(0, len(values), _MOST):
+        part = slice(start, start + _MOST)
         _add_group_sums(
             np.ascontiguousarray(values[part], np.float64), np.ascontiguousarray(groups[part], np.int64), totals
         )
