@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
-from app.service import score
+from app.api.calibrate_schemas import calibrate_request
+from app.api.compare_schemas import compare_request
+from app.api.schemas import score_request
+from app.core.tasks import TaskName
+from app.service import calibrate, compare, score
+from app.wire import json
 from tests.documents import RELATIVE
 from tests.requests import request_of
 
@@ -15,6 +20,18 @@ WORKED: Body = {"labels": [3, 3], "probabilities": [[0.25] * 4, [0.01, 0.01, 0.0
 
 def ask(task: Any, body: Body) -> dict[str, Any]:
     return score(request_of(task, body))
+
+
+def answered(noun: str, task: TaskName, body: bytes) -> dict[str, Any]:
+    """The answer to a JSON body, in this thread and without HTTP."""
+    fields = json.decode(body, task)
+    match noun:
+        case "score":
+            return score(score_request(task, fields))
+        case "compare":
+            return compare(compare_request(task, fields))
+        case _:
+            return calibrate(calibrate_request(task, fields))
 
 
 def values(task: str, body: Body) -> dict[str, tuple[str, float | None]]:

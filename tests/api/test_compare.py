@@ -13,16 +13,15 @@ from scipy.stats import ttest_rel
 from structlog.typing import EventDict
 
 from app import service
-from app.api.accept import dumps
+from app.api import openapi
 from app.api.compare_schemas import MODELS, CompareAnswer
 from app.api.problems import MEDIA_TYPE
-from app.api.routes.compare import answer
 from app.core.tasks import TASKS, TaskName
-from app.errors import SurprisalError
 from app.service import COMPARED
 from app.settings import Settings
 from tests.api.clients import client_of
-from tests.api.test_fuzz import VALUES
+from tests.api.test_fuzz import VALUES, outcome
+from tests.asking import answered
 from tests.bodies import Body, random_body
 from tests.calls import n_calls
 
@@ -206,7 +205,7 @@ async def test_clusters_of_the_same_losses_have_no_spread_however_large(client: 
 
 def test_columns_are_grouped_once_for_all_candidates() -> None:
     body = orjson.dumps(BODIES["multiclass"])
-    assert n_calls("grouping_of", lambda: answer("multiclass", body)) == 3  # clusters and two slices
+    assert n_calls("grouping_of", lambda: answered("compare", "multiclass", body)) == 3  # clusters and two slices
 
 
 async def test_warnings_of_the_truth_come_once(client: httpx.AsyncClient) -> None:
@@ -317,7 +316,7 @@ async def test_documents_without_tokens_do_not_count(client: httpx.AsyncClient) 
 
 def test_a_loss_is_worked_out_once_for_scores_and_differences() -> None:
     body = orjson.dumps(gated(24, candidates={f"{i}": {"logits": [0.5] * 24} for i in range(5)}, baseline="3"))
-    assert n_calls("element_losses", lambda: answer("binary", body)) == 5
+    assert n_calls("element_losses", lambda: answered("compare", "binary", body)) == 5
 
 
 async def test_rows_are_counted(client: httpx.AsyncClient, log_lines: list[EventDict]) -> None:
@@ -536,17 +535,13 @@ def changed(task: TaskName) -> st.SearchStrategy[tuple[TaskName, Body]]:
 @pytest.mark.slow
 def test_no_body_makes_the_service_fail() -> None:
     outcomes: Counter[str] = Counter()
+    app = openapi.application()
 
     @settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(COMPARED).flatmap(changed))
     def holds(case: tuple[TaskName, Body]) -> None:
-        try:
-            found = answer(case[0], orjson.dumps(case[1]))
-        except SurprisalError:
-            outcomes["refused"] += 1
-        else:
-            outcomes["compared"] += 1
-            CompareAnswer.model_validate_json(dumps(found), strict=True)
+        task, body = case
+        outcomes[outcome(app, f"/v1/compare/{task}", body, CompareAnswer)] += 1
 
     holds()
-    assert min(outcomes["refused"], outcomes["compared"]) > 60, outcomes
+    assert min(outcomes["refused"], outcomes["answered"]) > 60, outcomes

@@ -378,12 +378,16 @@ def strange(kind: str, way: str) -> bytes:
     return bodies[way].decode().replace("probabilities", "é").encode(kind)
 
 
-@pytest.mark.parametrize("kind", [kind for kind, words in WORDS.items() if words])
-@pytest.mark.parametrize("way", FORMATS)
+STRANGE = [
+    (way, kind)
+    for way in FORMATS
+    for kind, words in WORDS.items()
+    if words and kind != way and (way in {"csv", "json", "ndjson"} or not kind.startswith(("utf", "latin")))
+]
+
+
+@pytest.mark.parametrize(("way", "kind"), STRANGE)
 async def test_other_bytes_are_named(way: str, kind: str, client: httpx.AsyncClient) -> None:
-    is_text = way in {"csv", "json", "ndjson"}
-    if way == kind or (not is_text and kind.startswith(("utf", "latin"))):
-        return
     problem = (await sent(client, "binary", way, strange(kind, way), {})).json()
     assert problem["status"] == 400, problem
     assert WORDS[kind] in problem["detail"]

@@ -4,8 +4,10 @@ from collections import Counter
 
 import orjson
 import pytest
+from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from app.api import openapi
 from app.api.answers import ProblemDetails, ScoreAnswer
@@ -36,6 +38,16 @@ def changed_bodies(task: TaskName) -> st.SearchStrategy[tuple[TaskName, Body]]:
     return st.builds(lambda body, change: (task, body | change), bodies(task), changes)
 
 
+def outcome(app: FastAPI, path: str, body: Body, model: type[BaseModel]) -> str:
+    """What becomes of a body by HTTP; it fails if the answer is not as documented."""
+    (answer,) = answers(app, [Asked(path, JSON, orjson.dumps(body))])
+    if answer.status == 200:
+        model.model_validate_json(answer.body, strict=True)
+        return "answered"
+    assert ProblemDetails.model_validate_json(answer.body).status == answer.status == 422
+    return "refused"
+
+
 @pytest.mark.slow
 def test_no_body_makes_the_service_fail() -> None:
     outcomes: Counter[str] = Counter()
@@ -45,13 +57,7 @@ def test_no_body_makes_the_service_fail() -> None:
     @given(st.sampled_from(list(TASKS)).flatmap(changed_bodies))
     def holds(case: tuple[TaskName, Body]) -> None:
         task, body = case
-        (answer,) = answers(app, [Asked(f"/v1/score/{task}", JSON, orjson.dumps(body))])
-        if answer.status == 200:
-            outcomes["scored"] += 1
-            ScoreAnswer.model_validate_json(answer.body, strict=True)
-        else:
-            outcomes["refused"] += 1
-            assert ProblemDetails.model_validate_json(answer.body).status == answer.status == 422
+        outcomes[outcome(app, f"/v1/score/{task}", body, ScoreAnswer)] += 1
 
     holds()
-    assert min(outcomes["refused"], outcomes["scored"]) > 400, outcomes
+    assert min(outcomes["refused"], outcomes["answered"]) > 400, outcomes

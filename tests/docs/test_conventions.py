@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.api.routes.score import answer
 from app.core.options import Options
 from app.errors import InvalidInput, MalformedBody
 from app.service import CalibrateRequest, calibrate, score
-from tests.asking import WORKED, Body, ask, near, values
+from tests.asking import WORKED, Body, answered, ask, near, values
 from tests.documents import Document
 from tests.requests import request_of
 
@@ -210,8 +209,8 @@ def two_columns() -> None:
 
 def infinities() -> None:
     with pytest.raises(MalformedBody):
-        answer("multiclass", b'{"labels":[1],"logits":[[-Infinity,0]]}')
-    told = answer("multiclass", b'{"labels":[1],"logits":[["-Infinity",0]]}')
+        answered("score", "multiclass", b'{"labels":[1],"logits":[[-Infinity,0]]}')
+    told = answered("score", "multiclass", b'{"labels":[1],"logits":[["-Infinity",0]]}')
     assert told["metrics"]["cross_entropy"]["value"] == 0.0
     logits, probabilities = {"logits": [[-math.inf, 0.0]]}, {"probabilities": [[0.0, 1.0]]}
     assert values("multiclass", {"labels": [1], **logits}) == values("multiclass", {"labels": [1], **probabilities})
@@ -222,11 +221,11 @@ def missing_values() -> None:
     for name, column in body.items():
         without = body | {name: [column[0], None]}
         unscored, scored = (json.dumps(without | {"mask": [True, kept]}).encode() for kept in (False, True))
-        assert answer("binary", unscored)["n_scored"] == 1
+        assert answered("score", "binary", unscored)["n_scored"] == 1
         with pytest.raises(InvalidInput, match=rf"^/{name}/1: .* found (null|no number)"):
-            answer("binary", scored)
+            answered("score", "binary", scored)
     unset = json.dumps(body | {"sample_weight": None, "unit": None}).encode()
-    assert answer("binary", unset)["options"]["unit"] == "nats"
+    assert answered("score", "binary", unset)["options"]["unit"] == "nats"
 
 
 def the_same_bits() -> None:

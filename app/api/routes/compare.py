@@ -9,21 +9,10 @@ from app import service
 from app.api.application import BareRoute
 from app.api.compare_schemas import CompareAnswer, compare_request
 from app.api.contract import texts
-from app.api.resources import DEFAULTS
 from app.api.routes.json_route import add_json_route
-from app.api.validation import json_fields
 from app.core.tasks import TaskName
 
 router = APIRouter(tags=["compare"], route_class=BareRoute)
-
-
-def answer(task: TaskName, body: bytes) -> dict[str, Any]:
-    """From the bytes of a request to the answer.
-
-    Raises:
-        SurprisalError: What is wrong with the request.
-    """
-    return _compared(task, json_fields(body, task, DEFAULTS))
 
 
 def _compared(task: TaskName, fields: Mapping[str, Any]) -> dict[str, Any]:

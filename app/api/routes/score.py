@@ -20,7 +20,7 @@ from app.api.contract import texts
 from app.api.formats import ADVICE, FORMATS, limits_of
 from app.api.media import check_json, encoding_of
 from app.api.query import refuse_query
-from app.api.resources import DEFAULTS, Resources, resources_of
+from app.api.resources import Resources, resources_of
 from app.api.schemas import score_request
 from app.api.scoring import decompressed_json
 from app.api.validation import json_fields
@@ -35,15 +35,6 @@ SLOW_FIELDS = frozenset({"include", "slices", "cluster_id", "n_bins", "metrics",
 """What can make the work of a small body large."""
 
 router = APIRouter(tags=["score"], route_class=BareRoute)
-
-
-def answer(task: TaskName, body: bytes) -> dict[str, Any]:
-    """From the bytes of a JSON request to the answer.
-
-    Raises:
-        SurprisalError: What is wrong with the request.
-    """
-    return _scores(task, json_fields(body, task, DEFAULTS))
 
 
 def _scores(task: TaskName, fields: Mapping[str, Any]) -> dict[str, Any]:
