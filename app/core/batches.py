@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.checks import check_interval
+from app.core.class_counts import check_class_counts
 from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged, sound
 from app.core.findings import Finding
 from app.core.grouping import Grouping, grouping_of
-from app.core.options import MAX_WEIGHT, MIN_WEIGHT, Options
+from app.core.options import MAX_WEIGHT, Options
 from app.core.predictions import checked_prediction, checked_tokens, is_lookalike, is_plainly_sound, noted_row_sums
 from app.core.sentinels import Sentinels, sentinels_among
 from app.core.tasks import COLUMN_NAMES, TASKS, TaskName
@@ -166,12 +167,6 @@ def _checked(
     return replace(batch, slices=_slices(slices, len(batch))) if slices else batch
 
 
-def _marks(columns: Mapping[str, Column]) -> BoolArray | None:
-    """The column `mask`, before its shape is checked."""
-    marks = columns.get("mask")
-    return marks if isinstance(marks, np.ndarray) else None
-
-
 def _slices(slices: Mapping[str, Column], n_rows: int) -> dict[str, Grouping]:
     groupings = {}
     for name, values in slices.items():
@@ -188,16 +183,10 @@ def _slices(slices: Mapping[str, Column], n_rows: int) -> dict[str, Grouping]:
 
 
 def _classes_batch(task: TaskName, form: str, columns: Mapping[str, Column], options: Options) -> Batch:
-    if options.ignore_index is not None and not isinstance(
-        getattr(columns.get("labels"), "dtype", object), np.dtypes.Int64DType
-    ):
-        raise InvalidInput.at("/ignore_index", "wrong_type", "must go with labels that are integers, found other truth")
-    prediction = shaped(form, columns[form], 1 if task == "binary" else 2, _marks(columns))
-    if task == "multiclass" and prediction.shape[1] == 1:
-        rule = "must have a column for each class, at least 2, found 1; one number a row goes to the task binary"
-        raise InvalidInput.at(f"/{form}", "wrong_shape", rule)
+    _check_ignore_index(columns, options)
+    prediction = _prediction(task, form, columns)
     shape, n_classes = prediction.shape, 2 if task == "binary" else prediction.shape[1]
-    _check_class_counts(task, options, n_classes)
+    check_class_counts(task, options, n_classes)
     scored = mask_of(columns, shape, task)
     labels = targets = None
     rounded: dict[str, Finding] = {}
@@ -230,45 +219,26 @@ def _classes_batch(task: TaskName, form: str, columns: Mapping[str, Column], opt
     )
 
 
+def _check_ignore_index(columns: Mapping[str, Column], options: Options) -> None:
+    if options.ignore_index is not None and not isinstance(
+        getattr(columns.get("labels"), "dtype", object), np.dtypes.Int64DType
+    ):
+        raise InvalidInput.at("/ignore_index", "wrong_type", "must go with labels that are integers, found other truth")
+
+
+def _prediction(task: TaskName, form: str, columns: Mapping[str, Column]) -> NDArray[Any]:
+    """The prediction (n,) or (n, k), its numbers unchecked; rows that `mask` leaves out may have any length."""
+    marks = columns.get("mask")
+    scored = marks if isinstance(marks, np.ndarray) else None
+    prediction = shaped(form, columns[form], 1 if task == "binary" else 2, scored)
+    if task == "multiclass" and prediction.shape[1] == 1:
+        rule = "must have a column for each class, at least 2, found 1; one number a row goes to the task binary"
+        raise InvalidInput.at(f"/{form}", "wrong_shape", rule)
+    return prediction
+
+
 def _noted(findings: Mapping[str, Finding]) -> dict[str, Finding]:
     return {name: finding for name, finding in findings.items() if finding.count}
-
-
-def _check_class_counts(task: TaskName, options: Options, n_classes: int) -> None:
-    pos_weight = options.pos_weight if isinstance(options.pos_weight, tuple) else None
-    if task == "binary" and pos_weight is not None:
-        raise InvalidInput.at("/pos_weight", "wrong_type", "must be one number, found a list")
-    lists = {"classes": options.classes, "class_weight": options.class_weight, "pos_weight": pos_weight}
-    for name, values in lists.items():
-        if values is not None and len(values) != n_classes:
-            rule = f"must have one entry for each of {n_classes} columns, found {len(values)}"
-            raise InvalidInput.at(f"/{name}", "wrong_length", rule)
-    _check_weight_size("class_weight", options.class_weight or ())
-    _check_weight_size("pos_weight", pos_weight or ())
-    if isinstance(options.pos_weight, float | int):
-        _check_weight_size("pos_weight", (options.pos_weight,))
-    _check_once("classes", options.classes or ())
-    _check_once("top_k", options.top_k)
-    for position, k in enumerate(options.top_k):
-        if k > n_classes:
-            rule = f"must be at most the number of classes, {n_classes}, found {k}"
-            raise InvalidInput.at(f"/top_k/{position}", "out_of_range", rule)
-
-
-def _check_weight_size(name: str, values: tuple[float, ...]) -> None:
-    """Refuse weights so small that their products with losses would underflow."""
-    for position, value in enumerate(values):
-        if 0.0 < value < MIN_WEIGHT:
-            rule = f"must be 0 or at least {MIN_WEIGHT:g}, found {value:g}: too small to be multiplied with losses"
-            hint = "; only ratios of class weights matter, so send larger ones" if name == "class_weight" else ""
-            pointer = f"/{name}/{position}" if len(values) > 1 else f"/{name}"
-            raise InvalidInput.at(pointer, "out_of_range", rule + hint)
-
-
-def _check_once(name: str, values: tuple[object, ...]) -> None:
-    if len(set(values)) < len(values):
-        position = next(i for i, value in enumerate(values) if value in values[:i])
-        raise InvalidInput.at(f"/{name}/{position}", "duplicate", "must hold each value once, found one again")
 
 
 def _sample_weight(columns: Mapping[str, Column], scored: BoolArray | None) -> FloatArray | None:

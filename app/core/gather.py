@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from app.core.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
+from app.core.moments import Entry, Identities, clustered_moments, hits, holds_floats, plain_moments, runs
 from app.core.rows import Rows, blocks
 from app.core.rows.elements import ElementRows
 from app.core.rows.tokens import TokenRows
-from app.core.segments import segment_sums
 from app.core.state import GroupSums, Moments
-from app.core.sums import ONE, UNIT_EXPONENT, NotFinite, exact_dot, exact_power_sums, exact_sum, shifted
+from app.core.sums import ONE, NotFinite, exact_dot, exact_power_sums, exact_sum, shifted
 from app.core.tables import (
     calibration,
     class_frequencies,
@@ -52,24 +52,6 @@ class Mean:
     family: Family
 
 
-class _Identities:
-    """Numbers for arrays, equal where two names have one array; it keeps the arrays, so that none is taken for another.
-
-    None, which stands for a column of zeros or ones, has a number like any array.
-    """
-
-    def __init__(self) -> None:
-        self._arrays: list[Any] = []
-
-    def number(self, array: Any) -> int:
-        """The place of the array among those asked for so far."""
-        for place, known in enumerate(self._arrays):
-            if known is array:
-                return place
-        self._arrays.append(array)
-        return len(self._arrays) - 1
-
-
 class Chunk:
     """Some scored rows of a batch, of weights of one band.
 
@@ -87,7 +69,7 @@ class Chunk:
         if self._places and self.weight is not None:
             self.weight = np.ldexp(self.weight, -self._places)
         self._means = means
-        self._clusters = None if batch.clusters is None else _runs(batch.clusters.codes[rows])
+        self._clusters = None if batch.clusters is None else runs(batch.clusters.codes[rows])
         self._denominators: dict[Family, FloatArray | None] = {}
         self._by_count = batch.options.denominator == "count"
         self.tables: dict[str, GroupSums] = {}
@@ -130,7 +112,7 @@ class Chunk:
         if len(block) == len(self):
             self.columns = {name: part for name, part in parts.items() if part is not None}
             return
-        numbers = _Identities()
+        numbers = Identities()
         written: dict[int, Any] = {}
         for name, part in parts.items():
             if part is None:
@@ -181,7 +163,7 @@ class Chunk:
 
     def _moments(self) -> dict[str, Moments]:
         """Means of one column over one denominator share their sums."""
-        columns, denominators = _Identities(), _Identities()
+        columns, denominators = Identities(), Identities()
         terms: dict[tuple[int, int], tuple[Any, FloatArray | None]] = {}
         keys: dict[str, tuple[int, int]] = {}
         for mean in self._means:
@@ -197,20 +179,22 @@ class Chunk:
 
     def _plain_moments(self, columns: Mapping[tuple[int, int], Any]) -> dict[tuple[int, int], Moments]:
         """Of columns whose rows count for 1 each; none where something is infinite."""
-        known = {key: _plain(len(self), _hits(column)) for key, column in columns.items() if not _holds_floats(column)}
-        numbers = {key: column for key, column in columns.items() if _holds_floats(column)}
+        known = {
+            key: plain_moments(len(self), hits(column)) for key, column in columns.items() if not holds_floats(column)
+        }
+        numbers = {key: column for key, column in columns.items() if holds_floats(column)}
         try:
             sums = {key: exact_power_sums(column) for key, column in numbers.items()}
         except NotFinite:
             return known
-        return known | {key: _plain(len(self), own) for key, own in sums.items()}
+        return known | {key: plain_moments(len(self), own) for key, own in sums.items()}
 
     def _moments_of(self, column: Any, v: FloatArray, powers: dict[int, tuple[int, int]], number: int) -> Moments:
         """Of a column over a denominator, whose own sums are kept in `powers` under its number."""
         column = np.zeros(len(self)) if column is None else column
         entry = self._entry(column, v)
         if self._clusters is not None:
-            return _clustered(entry, self._clusters, self.weighs)
+            return clustered_moments(entry, self._clusters, self.weighs)
         sums, squares = exact_power_sums(entry.z)
         if entry.v is not v:
             v_sum, v_squares = exact_power_sums(entry.v)
@@ -221,16 +205,16 @@ class Chunk:
         products = squares, exact_dot(entry.z, entry.v), v_squares
         return Moments(entry.n, entry.n_infinite, sums, v_sum, *products, entry.n_undefined)
 
-    def _entry(self, column: Any, v: FloatArray) -> "_Entry":
+    def _entry(self, column: Any, v: FloatArray) -> Entry:
         """Numerators and denominators of the rows, those without a finite number taken out."""
         z = weighted(self.weight, column) * 1.0
         finite = np.isfinite(np.ldexp(z, self._places) if self._places > 0 and self._by_count else z)
         n = int(np.count_nonzero(finite & self.weighs & (v > 0.0)))
         if finite.all():
-            return _Entry(z, v, n)
+            return Entry(z, v, n)
         self._check_products(column, finite)
         n_infinite, n_undefined = int(np.count_nonzero(np.isinf(z))), int(np.count_nonzero(np.isnan(z)))
-        return _Entry(np.where(finite, z, 0.0), np.where(finite, v, 0.0), n, n_infinite, n_undefined)
+        return Entry(np.where(finite, z, 0.0), np.where(finite, v, 0.0), n, n_infinite, n_undefined)
 
     def _check_class_products(self, batch: Batch) -> None:
         """Refuse weights of classes whose products with losses are beyond all doubles, but would be taken as infinite.
@@ -276,32 +260,6 @@ class Chunk:
         return self.weight if family == "row" else times(self.weight, self.columns[family])
 
 
-class _Entry(NamedTuple):
-    """Numerators z and denominators v of n counted rows, and how many more were infinite or no number."""
-
-    z: FloatArray
-    v: FloatArray
-    n: int
-    n_infinite: int = 0
-    n_undefined: int = 0
-
-
-def _holds_floats(column: Any) -> bool:
-    return column is not None and column.dtype.kind != "b"  # comparing types is slow
-
-
-def _hits(column: BoolArray | None) -> tuple[int, int]:
-    """The sum of zeros and ones, of zeros where there is no column, and that of their squares."""
-    total = 0 if column is None else int(np.count_nonzero(column)) << -UNIT_EXPONENT
-    return total, total << -UNIT_EXPONENT
-
-
-def _plain(n: int, sums: tuple[int, int]) -> Moments:
-    """Of n rows that count for 1 each."""
-    (total, squares), length = sums, n << -UNIT_EXPONENT
-    return Moments(n, 0, total, length, squares, total << -UNIT_EXPONENT, length << -UNIT_EXPONENT)
-
-
 def _names(batch: Batch, tables: Sequence[str]) -> list[str]:
     """Columns besides the numerators."""
     names = ["size", "share", *batch.sizes]
@@ -314,21 +272,3 @@ def _names(batch: Batch, tables: Sequence[str]) -> list[str]:
     if "confusion" in tables and batch.task != "multilabel":
         names += ["labels", "predicted"]
     return names
-
-
-def _runs(codes: IntArray) -> IntArray:
-    """(n,) numbers that rise by 1 wherever the code changes, from 0."""
-    runs: IntArray = np.cumsum(np.diff(codes, prepend=codes[0]) != 0)
-    return runs
-
-
-def _clustered(entry: _Entry, codes: IntArray, weighs: BoolArray | np.bool_) -> Moments:
-    """Moments in which n counts clusters, and products are those of sums within clusters, which are rounded once."""
-    starts = np.flatnonzero(np.diff(codes, prepend=-1))
-    n = int(np.count_nonzero(np.logical_or.reduceat(weighs & (entry.v > 0.0), starts)))
-    z, v, places = segment_sums(entry.z, starts), segment_sums(entry.v, starts), 0
-    if not np.isfinite(z).all():
-        z, places = segment_sums(np.ldexp(entry.z, -64), starts), 64  # in units in which doubles hold the sums
-    (_, zz), (_, vv) = exact_power_sums(z), exact_power_sums(v)
-    products = zz << 2 * places, exact_dot(z, v) << places, vv
-    return Moments(n, entry.n_infinite, exact_sum(entry.z), exact_sum(entry.v), *products, entry.n_undefined)
