@@ -14,9 +14,9 @@ HTTP statuses belong to `app.api.problems`, not here. The words of errors are he
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 MAX_LISTED_ERRORS = 20
 MAX_ECHO = 80
@@ -111,6 +111,12 @@ class InvalidInput(SurprisalError):
     def at(cls, pointer: str, code: str, detail: str) -> "InvalidInput":
         """One error at one place."""
         return cls((FieldError(pointer, code, detail),))
+
+    @classmethod
+    def joined(cls, refusals: Sequence["InvalidInput"]) -> "InvalidInput":
+        """The errors of several, at least one, in their order."""
+        errors = chain.from_iterable(refusal.errors for refusal in refusals)
+        return cls(errors, sum(refusal.n_errors for refusal in refusals))
 
 
 class MalformedBody(SurprisalError):

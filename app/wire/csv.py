@@ -173,8 +173,7 @@ def _columns(groups: list[Group], table: pa.Table, first_row: int) -> tuple[list
         if group.field.name == "mask" and isinstance(column, np.ndarray):
             scored = column
     if refusals:
-        errors = [error for refusal in refusals for error in refusal.errors]
-        raise InvalidInput(errors, sum(refusal.n_errors for refusal in refusals))
+        raise InvalidInput.joined(refusals)
     return settled, columns
 
 

@@ -2,7 +2,6 @@
 
 import re
 from codecs import BOM_UTF8
-from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -77,7 +76,7 @@ def _filled(fields: dict[str, Any], lifted: dict[str, Column], task: TaskName) -
         if name == "mask" and isinstance(mask := holder[name], np.ndarray):
             scored = mask
     if refusals:
-        raise InvalidInput(chain.from_iterable(r.errors for r in refusals), sum(r.n_errors for r in refusals))
+        raise InvalidInput.joined(refusals)
     return fields
 
 

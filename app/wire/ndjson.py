@@ -208,8 +208,7 @@ def _columns(rows: Rows, header: Header, first_row: int) -> list[Column]:
         if place.name == "mask" and isinstance(column, np.ndarray):
             scored = column
     if refusals:
-        errors = [error for refusal in refusals for error in refusal.errors]
-        raise InvalidInput(errors, sum(refusal.n_errors for refusal in refusals))
+        raise InvalidInput.joined(refusals)
     return columns
 
 
