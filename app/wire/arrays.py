@@ -1,29 +1,23 @@
 """Arrow arrays, of IPC streams and of Parquet files, as columns."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import compute, types
 
 from app.core.columns import BoolArray, Column, IntArray, Ragged
-from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody, TooLarge, clip
-from app.wire.columns import KINDS, STRING, rows_of
-from app.wire.limits import Limits
-from app.wire.numbered import Group, groups_of
-from app.wire.typed import SLICE, Field, Place, gathered, in_order, in_rows
+from app.wire.columns import STRING, rows_of
+from app.wire.numbered import Group
+from app.wire.schema import is_slices
+from app.wire.typed import Field, Place, gathered, in_order, in_rows
 
 MAX_STRING_BYTES = 1 << 26
 """Of the strings of one column of a part: views and dictionaries may name one long string again and again."""
-
-INDEX = re.compile(r"__index_level_\d+__")
-"""What pandas calls the columns in which it keeps the numbers of rows."""
 
 PART_ROWS = 1 << 16
 PART_BYTES = 4 << 20
@@ -46,41 +40,6 @@ def readable(field: Field) -> Iterator[None]:
     except pa.ArrowException as error:
         rule = f"must hold values that can be read: {clip(str(error))}"
         raise InvalidInput.at(field.pointer, "wrong_type", rule) from error
-
-
-def groups_of_schema(schema: pa.Schema, limits: Limits, task: TaskName) -> list[Group]:
-    """The columns of a request that those of a schema make, that of the mask first.
-
-    A struct `slices` counts as its children. A column of the type null is not set, and an index of pandas is no column.
-
-    Raises:
-        TooLarge: More columns than `max_columns`.
-        InvalidInput: A name is no column of a scoring request, or comes twice.
-    """
-    columns: list[tuple[str, pa.DataType]] = []
-    for field in schema:
-        columns += _children(field.type) if _is_slices(field.name, field.type) else [(field.name, field.type)]
-    indices = index_names(schema.metadata)
-    names = {place: name for place, (name, _) in enumerate(columns) if name not in indices}
-    groups = groups_of({place: name for place, name in names.items() if not INDEX.fullmatch(name)}, limits, task)
-    unset = {place for place, (_, type_) in enumerate(columns) if types.is_null(type_)}
-    return sorted(
-        (group for group in groups if not unset.issuperset(group.places)), key=lambda group: group.field.name != "mask"
-    )
-
-
-def index_names(metadata: dict[bytes, bytes] | None) -> set[str]:
-    """The columns that are the index of a frame of pandas, as its own notes say; a field of a request is none.
-
-    >>> index_names({b"pandas": b'{"index_columns": ["id", {"kind": "range"}, "labels"]}'})
-    {'id'}
-    """
-    try:
-        notes = orjson.loads((metadata or {}).get(b"pandas", b"{}"))
-        names = notes.get("index_columns", [])
-        return {name for name in names if isinstance(name, str)} - KINDS.keys()
-    except (ValueError, AttributeError, TypeError):
-        return set()  # notes are the writer's own affair
 
 
 def parts_of(batch: pa.RecordBatch, groups: list[Group], first_row: int) -> Iterator[dict[str, Any]]:
@@ -114,7 +73,7 @@ def _copied(column: Column) -> Column:
 def _arrays(batch: pa.RecordBatch) -> Iterable[pa.Array]:
     """The columns of a batch in the order of the names in `groups_of_schema`; a null struct has null children."""
     for name, array in zip(batch.schema.names, batch.columns, strict=True):
-        yield from array.flatten() if _is_slices(name, array.type) else [array]
+        yield from array.flatten() if is_slices(name, array.type) else [array]
 
 
 def _columns(groups: list[Group], arrays: Sequence[pa.Array], first_row: int) -> Iterator[Column]:
@@ -221,14 +180,6 @@ def _offsets(field: Field, array: pa.Array) -> IntArray:
     if len(starts) and lengths.sum() > ends.max() - starts.min():
         raise InvalidInput.at(field.pointer, "wrong_type", "must hold lists, found views of lists that share values")
     return np.concatenate([[0], np.cumsum(lengths)])
-
-
-def _is_slices(name: str, type_: pa.DataType) -> bool:
-    return name == "slices" and types.is_struct(type_)
-
-
-def _children(struct: pa.StructType) -> list[tuple[str, pa.DataType]]:
-    return [(SLICE + child.name, child.type) for child in struct.fields]
 
 
 def _values(field: Field, array: pa.Array, place: Place, scored: BoolArray | None = None) -> NDArray[Any]:

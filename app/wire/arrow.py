@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from app.core.tasks import TaskName
 from app.errors import MalformedBody
-from app.wire.arrays import groups_of_schema, parts_of, translated
+from app.wire.arrays import parts_of, translated
 from app.wire.ipc import RECORD_BATCH, messages
 from app.wire.limits import Limits
+from app.wire.schema import groups_of_schema
 from app.wire.sources import Readable, Source
 from app.wire.wide import refuse_wide
 

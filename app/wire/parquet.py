@@ -10,10 +10,11 @@ from pyarrow import parquet
 
 from app.core.tasks import TaskName
 from app.errors import MalformedBody
-from app.wire.arrays import PART_BYTES, PART_ROWS, groups_of_schema, parts_of, translated
+from app.wire.arrays import PART_BYTES, PART_ROWS, parts_of, translated
 from app.wire.footer import MAX_FOOTER_BYTES, Decoded, RowGroup, decoded, row_groups
 from app.wire.limits import Limits, Tally
 from app.wire.numbered import Group
+from app.wire.schema import groups_of_schema
 from app.wire.typed import check_columns
 from app.wire.wide import refuse_wide
 

@@ -15,9 +15,9 @@ from app.core.synonyms import FIELDS, SYNONYMS, meant
 from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody, SurprisalError
 from app.wire import arrow, csv, json, npz, parquet
-from app.wire.arrays import index_names
 from app.wire.columns import KINDS
 from app.wire.limits import Limits
+from app.wire.schema import index_names
 
 LIMITS = Limits(max_decoded_bytes=1 << 28, max_ratio=1000, max_part_bytes=1 << 22, max_columns=12)
 VECTOR = pa.struct(
