@@ -28,9 +28,31 @@ def compare(task: str, body: Body) -> list[dict[str, Any]]:
     others = [name for name in body["candidates"] if name != body["baseline"]]
     n_pairs = len(others) if options["family"] == "pairs" else 1
     entries = [_entry(task, options, name, n_pairs) for name in others]
+    if options["normalization"] == "warn" and task != "tokens":
+        divided = {**options, "candidates": {name: _divided(sent) for name, sent in options["candidates"].items()}}
+        for entry, name in zip(entries, others, strict=True):
+            if entry["verdict"] != _entry(task, divided, name, n_pairs)["verdict"]:
+                entry["verdict"] = "inconclusive"
     if n_pairs > 1:
         _adjust([entry for entry in entries if "p_value" in entry])
     return entries
+
+
+def _divided(sent: Mapping[str, Any]) -> dict[str, Any]:
+    """A prediction with its rows divided by their sums, but for those that sum to 0."""
+    if "probabilities" in sent:
+        rows = sent["probabilities"]
+        return {"probabilities": [_over(row, math.fsum(row)) if isinstance(row, list) else row for row in rows]}
+    if "log_probabilities" in sent:
+        rows = sent["log_probabilities"]
+        totals = [math.fsum(map(math.exp, row)) for row in rows]
+        logs = [[x - math.log(total) for x in row] if total else row for row, total in zip(rows, totals, strict=True)]
+        return {"log_probabilities": logs}
+    return dict(sent)
+
+
+def _over(row: list[float], total: float) -> list[float]:
+    return [p / total for p in row] if total else row
 
 
 def _rows(task: str, options: Body, candidate: str) -> list[Row]:

@@ -14,7 +14,7 @@ from app.core.pairing import Residuals, Sample
 from app.core.significance import Interval, holm, simultaneous_interval, t_test
 from app.core.sums import exact_dot
 from app.core.values import Value, undefined
-from app.core.verdicts import Family, Ruling, Verdict, equal_ruling, infinite_ruling, verdict
+from app.core.verdicts import Family, Ruling, Verdict, equal_ruling, infinite_ruling, not_confirmed, verdict
 
 MIN_SAMPLES = 20
 _ULPS = 4 * np.finfo(np.float64).eps
@@ -119,6 +119,19 @@ def judged(groups: Iterable[list[Pair]], terms: Terms) -> list[list[Comparison]]
     if n_pairs > 1:
         ruled = iter(_adjusted(list(ruled)))
     return [list(islice(ruled, len(group))) for group in groups]
+
+
+def confirmed(entries: Sequence[Comparison], normalized: Sequence[Comparison]) -> list[Comparison]:
+    """Comparisons of predictions as sent, without the verdicts that the same rows divided by their sums do not have.
+
+    A prediction whose rows sum to more than 1 has smaller losses for no merit.
+    """
+    return [
+        replace(entry, verdict="inconclusive", reason=not_confirmed(entry.verdict, other.verdict))
+        if entry.verdict != other.verdict
+        else entry
+        for entry, other in zip(entries, normalized, strict=True)
+    ]
 
 
 def _adjusted(entries: Sequence[Comparison]) -> list[Comparison]:

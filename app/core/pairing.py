@@ -1,7 +1,7 @@
 """The losses of several candidates on the same rows, and what means of their differences are made of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from app.core.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.lazy import lazy
+from app.core.rows import blocks
 from app.core.segments import segment_sums
 from app.core.state import Moments
 from app.core.sums import exact_dot, exact_sum
@@ -153,6 +154,14 @@ def row_order(batch: Batch) -> IntArray:
     """Row numbers of the scored rows in the order of a sample: by cluster, else as they came."""
     scored = np.arange(len(batch)) if batch.scored_rows is None else np.flatnonzero(batch.scored_rows)
     return scored if batch.clusters is None else scored[np.argsort(batch.clusters.codes[scored], kind="stable")]
+
+
+def normalized_losses(batch: Batch, order: IntArray, losses: FloatArray) -> FloatArray:
+    """(n,) losses of rows divided by their sums, in an order; of a row that sums to 0 the one that it has as sent."""
+    divided = replace(batch, options=replace(batch.options, normalization="renormalize"))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
+        found = np.concatenate([block.cross_entropy for block in blocks(divided, order, ["cross_entropy"])])
+    return np.where(np.isnan(found), losses, found)
 
 
 def sample_of(batch: Batch, columns: Mapping[str, FloatArray], losses: Mapping[str, FloatArray]) -> Sample:

@@ -49,3 +49,12 @@ def equal_ruling(found: Verdict) -> Ruling:
     if found == "equivalent":
         return found, None
     return "inconclusive", "the losses differ by the same amount everywhere: nothing is known of the spread"
+
+
+def not_confirmed(as_sent: Verdict, normalized: Verdict) -> str:
+    """Why a verdict falls that holds for predictions as sent, and not for their rows divided by their sums.
+
+    >>> not_confirmed("better", "worse")
+    'rows do not sum to 1: better as sent, worse when they are divided by their sums'
+    """
+    return f"rows do not sum to 1: {as_sent} as sent, {normalized} when they are divided by their sums"

@@ -9,10 +9,10 @@ import numpy as np
 
 from app.core.batches import Batch, batch_of
 from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged
-from app.core.comparison import MIN_SAMPLES, Pair, Terms, comparisons, judged, pairs
+from app.core.comparison import MIN_SAMPLES, Pair, Terms, comparisons, confirmed, judged, pairs
 from app.core.findings import warning
 from app.core.losses import NATS_PER_UNIT
-from app.core.pairing import Sample, row_order, sample_of
+from app.core.pairing import Sample, normalized_losses, row_order, sample_of
 from app.core.registry import metrics_for
 from app.core.summary import places
 from app.core.tasks import TASKS, TaskName
@@ -88,15 +88,21 @@ def compare(request: CompareRequest) -> dict[str, Any]:
     baseline = _scored(request, request.baseline)
     _check_slices(baseline.batch, len(request.candidates) - 1)
     order = row_order(baseline.batch)
-    losses, answers = {}, {}
+    losses, normalized, answers = {}, {}, {}
     for name in request.candidates:
         scored = baseline if name == request.baseline else _scored(request, name, baseline.batch)
         losses[name], answers[name] = scored.columns["cross_entropy"][order], scored.answer
+        if scored.batch.not_normalized.count and request.shared.options.normalization == "warn":
+            normalized[name] = normalized_losses(scored.batch, order, losses[name])
     sample = sample_of(baseline.batch, baseline.columns, losses)
+    other = replace(sample, losses=losses | normalized) if normalized else None
     terms, first = _terms(request), answers[request.baseline]
     slices = _slices(baseline.batch, sample, terms)
+    entries = comparisons(sample, terms)
+    if other is not None:
+        entries = confirmed(entries, comparisons(other, terms))
     answer: dict[str, Any] = {
-        "comparisons": [entry.to_json() for entry in comparisons(sample, terms)],
+        "comparisons": [entry.to_json() for entry in entries],
         **{name: first[name] for name in ("task", "unit", "n_scored")},
         "candidates": {name: {"metrics": answers[name]["metrics"]} for name in answers},
         "warnings": [*_few_samples(sample, slices, terms), *_warnings(request.baseline, answers)],
@@ -104,7 +110,7 @@ def compare(request: CompareRequest) -> dict[str, Any]:
     }
     del answer["options"]["n_worst"]  # of a section, and a comparison has none
     if slices:
-        answer["slices"] = _judged(slices, terms)
+        answer["slices"] = _judged(slices, terms, None if other is None else _slices(baseline.batch, other, terms))
     return answer
 
 
@@ -233,10 +239,18 @@ def _slices(batch: Batch, sample: Sample, terms: Terms) -> Slices:
     }
 
 
-def _judged(slices: Slices, terms: Terms) -> dict[str, Any]:
-    """By name and value of each slice, the comparisons on its rows: all of them are one family."""
+def _judged(slices: Slices, terms: Terms, others: Slices | None) -> dict[str, Any]:
+    """By name and value of each slice, the comparisons on its rows: all of them are one family.
+
+    Args:
+        others: The same of rows that sum to 1, which must have the same verdicts; None where all do.
+    """
     parts = [part for values in slices.values() for part in values.values()]
-    entries = iter(judged([part.pairs for part in parts], terms))
+    groups = judged([part.pairs for part in parts], terms)
+    if others is not None:
+        normalized = judged([part.pairs for values in others.values() for part in values.values()], terms)
+        groups = [confirmed(entries, others) for entries, others in zip(groups, normalized, strict=True)]
+    entries = iter(groups)
     return {
         name: {
             value: {"n_scored": part.n_scored, "comparisons": [entry.to_json() for entry in next(entries)]}

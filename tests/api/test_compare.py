@@ -255,6 +255,29 @@ async def test_few_samples_are_told_and_decide_nothing(client: httpx.AsyncClient
     assert await verdicts(client, gated(20)) == ["better"]
 
 
+@pytest.mark.parametrize("form", ["probabilities", "log_probabilities"])
+async def test_sums_above_1_win_nothing(form: str, client: httpx.AsyncClient) -> None:
+    labels = [0, 1] * 50
+    sound = [[0.6 + 0.001 * i, 0.4 - 0.001 * i][:: 1 - 2 * label] for i, label in enumerate(labels)]
+    value = 1.0 if form == "probabilities" else 0.0
+    candidates = {"sound": {"probabilities": sound}, "all": {form: [[value, value]] * 100}}
+    body: Body = {"labels": labels, "candidates": candidates, "slices": {"half": [0, 1] * 50}}
+    for baseline, as_sent, divided in (("sound", "better", "worse"), ("all", "worse", "better")):
+        found = (await client.post("/v1/compare/multiclass", json=body | {"baseline": baseline})).json()
+        parts = [found, *found["slices"]["half"].values()]
+        for (entry,) in [part["comparisons"] for part in parts]:
+            assert entry["verdict"] == "inconclusive"
+            reason = f"rows do not sum to 1: {as_sent} as sent, {divided} when they are divided by their sums"
+            assert entry["reason"] == reason
+    body |= {"baseline": "sound", "normalization": "renormalize"}
+    (entry,) = (await client.post("/v1/compare/multiclass", json=body)).json()["comparisons"]
+    assert entry["verdict"] == "worse"
+    twice = {name: {form: [[value, value]] * 100} for name in ("sound", "copy")}
+    body |= {"normalization": "warn", "margin": 0.01, "candidates": twice}
+    (entry,) = (await client.post("/v1/compare/multiclass", json=body)).json()["comparisons"]
+    assert entry["verdict"] == "equivalent"
+
+
 async def test_options_of_the_gate_are_echoed_and_null_is_not_set(client: httpx.AsyncClient) -> None:
     plain = await compared(client, "binary", gated())
     assert plain["options"].items() >= {"margin": 0.0, "min_samples": 20, "family": "pairs"}.items()
