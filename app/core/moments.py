@@ -1,4 +1,4 @@
-"""Moments of a column of numerators over one of denominators, and which columns are one array."""
+"""Moments of a column of numerators over one of denominators, and which of several objects are one."""
 
 from typing import Any, NamedTuple
 
@@ -11,21 +11,21 @@ from app.core.sums import UNIT_EXPONENT, exact_dot, exact_power_sums, exact_sum
 
 
 class Identities:
-    """Numbers for arrays, equal where two names have one array; it keeps the arrays, so that none is taken for another.
+    """Numbers for objects, equal where two names have one object; it keeps them, so that none is taken for another.
 
     None, which stands for a column of zeros or ones, has a number like any array.
     """
 
     def __init__(self) -> None:
-        self._arrays: list[Any] = []
+        self._known: list[Any] = []
 
-    def number(self, array: Any) -> int:
-        """The place of the array among those asked for so far."""
-        for place, known in enumerate(self._arrays):
-            if known is array:
+    def number(self, item: Any) -> int:
+        """The place of the object among those asked for so far."""
+        for place, known in enumerate(self._known):
+            if known is item:
                 return place
-        self._arrays.append(array)
-        return len(self._arrays) - 1
+        self._known.append(item)
+        return len(self._known) - 1
 
 
 class Entry(NamedTuple):
