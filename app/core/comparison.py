@@ -159,7 +159,7 @@ def _ruling(pair: Pair, interval: Interval | None, margin: float) -> Ruling:
     if interval is None:
         return "inconclusive", pair.comparison.difference.reason or "no interval: beyond the range of doubles"
     found = verdict(interval, margin)
-    return (found, None) if pair.varies or not pair.comparison.difference.value else equal_ruling(found)
+    return (found, None) if pair.varies else equal_ruling(found, pair.comparison.difference.value)
 
 
 def _pair(sample: Sample, candidate: str, terms: Terms, residuals: Callable[[str], Residuals | None]) -> Pair:

@@ -38,16 +38,18 @@ def infinite_ruling(n_ours: int, n_theirs: int) -> Ruling:
     return ("worse" if n_ours else "better"), reason
 
 
-def equal_ruling(found: Verdict) -> Ruling:
+def equal_ruling(found: Verdict, difference: float | None) -> Ruling:
     """The ruling where all observations differ by one amount: no proof of a difference, for the spread is unknown.
 
     Candidates within the margin of each other on every row stay equivalent, so that a change of nothing passes.
 
-    >>> equal_ruling("equivalent")
+    >>> equal_ruling("equivalent", 0.01)
     ('equivalent', None)
     """
     if found == "equivalent":
         return found, None
+    if not difference:
+        return "inconclusive", "the losses are equal everywhere: only a margin above 0 makes that equivalent"
     return "inconclusive", "the losses differ by the same amount everywhere: nothing is known of the spread"
 
 

@@ -65,7 +65,6 @@ def test_the_verdict_reads_the_interval(bounds: Any, margin: float, expected: st
         (WORSE, 0.0, "worse"),
         (SAME, 0.0, "inconclusive"),
         (SAME, 0.01, "equivalent"),
-        (B, 0.0, "inconclusive"),
         (B, 0.01, "equivalent"),
         (BETTER, 0.5, "inconclusive"),
         (BETTER, 0.4, "better"),
@@ -75,6 +74,12 @@ def test_where_the_interval_decides_there_is_no_reason(losses: Any, margin: floa
     found = against_b(losses, margin=margin)
     assert (found.verdict, found.reason) == (expected, None)
     assert "reason" not in found.to_json()
+
+
+def test_a_change_of_nothing_without_a_margin_is_told_to_want_one() -> None:
+    found = against_b(B)
+    assert (found.verdict, found.p_value) == ("inconclusive", 1.0)
+    assert found.reason == "the losses are equal everywhere: only a margin above 0 makes that equivalent"
 
 
 @pytest.mark.parametrize(
