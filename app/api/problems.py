@@ -10,12 +10,15 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from app.api.media import Unsupported
+from app.core.tasks import TASKS
 from app.errors import InvalidInput, SurprisalError, Unavailable, clip
+from app.service import CALIBRATED, COMPARED
 
 MEDIA_TYPE = "application/problem+json"
 MAX_PROBLEM_BYTES = 16 * 2**10
 MAX_DETAIL = 500
 MAX_INSTANCE = 200
+TASKS_OF = {"score": tuple(TASKS), "compare": COMPARED, "calibrate": tuple(CALIBRATED)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,7 @@ def _facts(scope: Scope, error: Exception) -> tuple[str, str, dict[str, str]]:
         case SurprisalError() if error.code != "internal":
             return error.code, error.detail, error.headers if isinstance(error, Unsupported) else {}
         case HTTPException(status_code=404):
-            return "not_found", f"nothing is served at {clip(_instance(scope))}", {}
+            return "not_found", f"nothing is served at {clip(_instance(scope))}{_nearby(scope)}", {}
         case HTTPException(status_code=405, headers={"Allow": methods}):
             allowed = methods.replace("GET", "GET, HEAD")
             return "method_not_allowed", f"the method must be one of: {allowed}", {"allow": allowed}
@@ -177,6 +180,13 @@ def _facts(scope: Scope, error: Exception) -> tuple[str, str, dict[str, str]]:
             return CODES[error.status_code], error.detail, dict(error.headers or {})
         case _:
             return "internal", "the service failed; its log tells why under the request id", {}
+
+
+def _nearby(scope: Scope) -> str:
+    """The tasks of an operation that is asked for with none of them; empty for other paths."""
+    path = _instance(scope).removeprefix(scope.get("root_path", ""))
+    name = next((name for name in TASKS_OF if f"{path}/".startswith(f"/v1/{name}/")), None)
+    return f"; after /v1/{name}/ stands a task: {', '.join(TASKS_OF[name])}" if name else ""
 
 
 def _instance(scope: Scope) -> str:

@@ -18,7 +18,9 @@ def check_class_counts(task: TaskName, options: Options, n_classes: int) -> None
     for name, values in lists.items():
         if values is not None and len(values) != n_classes:
             rule = f"must have one entry for each of {n_classes} columns, found {len(values)}"
-            raise InvalidInput.at(f"/{name}", "wrong_length", rule)
+            joined = name == "classes" and len(values) == 1 and "," in str(values[0])
+            hint = "; a comma does not part names: send each by itself" if joined else ""
+            raise InvalidInput.at(f"/{name}", "wrong_length", rule + hint)
     _check_weight_size("class_weight", options.class_weight or ())
     _check_weight_size("pos_weight", pos_weight or ())
     if isinstance(options.pos_weight, float | int):

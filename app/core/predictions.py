@@ -25,6 +25,10 @@ from app.errors import FieldError, InvalidInput
 MIN_LOOKALIKES = 20
 NORMALIZED: tuple[TaskName, ...] = ("multiclass", "distributions")
 _PROBABILITY_RULE = "must lie in [0, 1]; if these are scores of any size, send them as `logits`"
+_PERCENT_RULE = "must lie in [0, 1]; if these are percent, divide them by 100"
+MIN_PERCENT = 10.0
+"""Logits reach it too, but then some are negative."""
+
 _LOSS_HINT = "if these are losses, send minus the loss"
 
 
@@ -55,7 +59,7 @@ def checked_prediction(
         InvalidInput: The form of the prediction (n,) or (n, k) cannot hold a scored value.
     """
     if form == "probabilities":
-        return within_bounds(form, prediction, scored, Interval(0.0, 1.0, options.tolerance, _PROBABILITY_RULE))
+        return _probabilities(prediction, scored, options)
     if form == "log_probabilities":
         rule = f"must be at most 0; {_LOSS_HINT}; if scores of any size, send them as `logits`"
         return within_bounds(form, prediction, scored, Interval(-np.inf, 0.0, options.tolerance, rule))
@@ -63,6 +67,19 @@ def checked_prediction(
     if task in NORMALIZED:
         check_not_only_minus_infinity(form, prediction, scored)
     return prediction, Finding()
+
+
+def _probabilities(
+    prediction: NDArray[Any], scored: BoolArray | None, options: Options
+) -> tuple[NDArray[Any], Finding]:
+    interval = Interval(0.0, 1.0, options.tolerance, _PROBABILITY_RULE)
+    try:
+        return within_bounds("probabilities", prediction, scored, interval)
+    except InvalidInput:
+        chosen = prediction if scored is None else prediction[scored]
+        if chosen.min() >= 0.0 and MIN_PERCENT < chosen.max() <= 100.0:
+            within_bounds("probabilities", prediction, scored, interval._replace(rule=_PERCENT_RULE))
+        raise
 
 
 def noted_row_sums(

@@ -26,6 +26,9 @@ SYNONYMS = {
 }
 FIELDS = {other: name for name, others in reversed(SYNONYMS.items()) for other in others.split()}
 
+NO_FIELDS = frozenset(["n_tokens", "num_tokens", "token_count"])
+"""What is counted here and not sent, and looks like a field."""
+
 
 def meant(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The known name that another is a word for, or a slip of; None if it is neither.
@@ -34,6 +37,8 @@ def meant(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     ('labels', 'labels', None)
     """
     lowered, names = name[:40].lower().replace("-", "_").replace(" ", "_"), list(known)
+    if lowered in NO_FIELDS:
+        return None
     synonym = FIELDS.get(lowered)
     if synonym in names:
         return synonym

@@ -37,11 +37,20 @@ def shaped(field: str, values: Column, n_dimensions: int, scored: BoolArray | No
     if values.ndim != n_dimensions:
         wanted = "single values" if n_dimensions == 1 else "lists of equal length, one a row"
         given = "single values" if values.ndim == 1 else "lists"
-        hint = TWO_COLUMNS.get(field, "") if n_dimensions == 1 and values.shape[1:] == (2,) else ""
+        hint = _columns_hint(field, values) if n_dimensions == 1 else ""
         if values.ndim == 1 and field in TWO_COLUMNS:
             hint = "; one number a row goes to the task binary"
         raise InvalidInput.at(f"/{field}", "wrong_shape", f"must hold {wanted}, found {given}{hint}")
     return values
+
+
+def _columns_hint(field: str, values: NDArray[Any]) -> str:
+    """Words on (n, k) values where (n,) belong; empty if nothing is known to help."""
+    if values.shape[1:] == (1,):
+        return "; each list has one value: send the values without lists around them"
+    if field == "labels":
+        return "; one-hot rows go to `targets`, of multiclass or distributions; several labels a row to multilabel"
+    return TWO_COLUMNS.get(field, "") if values.shape[1:] == (2,) else ""
 
 
 def rowwise(scored: BoolArray | None) -> BoolArray | None:

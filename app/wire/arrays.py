@@ -1,5 +1,6 @@
 """Arrow arrays, of IPC streams and of Parquet files, as columns."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,9 @@ from app.wire.typed import Field, Place, gathered, in_order, in_rows
 
 MAX_STRING_BYTES = 1 << 26
 """Of the strings of one column of a part: views and dictionaries may name one long string again and again."""
+
+AS_DICTIONARY = re.compile(r"dictionary<values=(\w+), indices=\w+, ordered=\d>")
+"""How a type inside of another is written that the file has plain, and that is read into a dictionary."""
 
 PART_ROWS = 1 << 16
 PART_BYTES = 4 << 20
@@ -186,7 +190,7 @@ def _values(field: Field, array: pa.Array, place: Place, scored: BoolArray | Non
     """The values of an array without lists; `scored` has a mark for each."""
     array = _storage(field, array)
     type_ = array.type.value_type if types.is_dictionary(array.type) else array.type
-    kind = field.kind(_code(type_), str(type_), _hint(field, type_))
+    kind = field.kind(_code(type_), AS_DICTIONARY.sub(r"\1", str(type_)), _hint(field, type_))
     if kind.dtype.kind != "f":
         array = _without_nulls(field, array, place, scored, "a value")
     if kind.dtype.kind != "O":
@@ -259,6 +263,8 @@ def _hint(field: Field, type_: pa.DataType) -> str:
         return f"{lists} (of vectors, Spark makes lists by vector_to_array)" if field.rule.nested else ""
     if types.is_decimal(type_):
         return "; cast to double" if field.kinds[0].dtype.kind == "f" else "; cast to int64 or string"
+    if _code(type_) == "O" and field.kinds[0].dtype.kind == "f":
+        return "; cast to double"
     if _code(type_) == "-" and STRING in field.kinds:
         return "; cast to string"
     return ""

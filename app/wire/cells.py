@@ -33,7 +33,7 @@ INT64 = range(-LARGEST_INT - 1, LARGEST_INT + 1)
 LONGEST_INT = len(str(INT64[0]))
 BLANKS = {"f": "nan", "i": "0", "b": "false", "O": ""}
 """A text of each kind, by NumPy's code."""
-NO_LISTS = "; CSV holds no lists: send JSON Lines, Arrow or Parquet"
+NO_LISTS = "; CSV holds no lists: send NDJSON, Arrow or Parquet"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,10 @@ from app.wire.foreign import not_utf_8
 
 QUOTED = re.compile(rb'"[^"]*"')
 NAMES_FIRST = "must begin with a line of column names"
+SPACED = re.compile(rb'"[^"]*"( +"[^"]*")+')
+"""Names in quotes with spaces between, as R's `write.table` has them."""
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 SEPARATORS = {b";": "semicolons", b"\t": "tabs", b"|": "bars"}
 
 
@@ -31,6 +35,8 @@ def column_names(text: bytes) -> tuple[list[str], bytes]:
     except csv.Error as error:
         raise MalformedBody(f"{NAMES_FIRST}: {error}") from error
     _check_named(names)
+    if value := next(filter(NUMBER.fullmatch, names), None):
+        raise MalformedBody(f"{NAMES_FIRST}, such as labels,probabilities; found the number {clip(value)}")
     return names, rest
 
 
@@ -48,6 +54,8 @@ def header_fault(text: bytes) -> str:
         return f"{NAMES_FIRST}, found {shown}, which only Excel reads: leave this line out"
     bare = QUOTED.sub(b"", line)
     found = next((words for sign, words in SEPARATORS.items() if sign in bare), None)
+    if found is None and SPACED.fullmatch(line.strip()):
+        found = "spaces"
     if b"," in bare or found is None:
         return ""
     return f"the header must have commas between names, found {found}: write commas, and points in numbers"

@@ -16,6 +16,7 @@ from app.core.columns import BoolArray, Column
 from app.errors import FieldError, InvalidInput, describe
 from app.wire.columns import LARGEST_INT, NAMES, STRING, Kind, Rule, rows_of
 
+TO_LISTS = '; of a data frame of pandas, to_dict("list") makes lists'
 AS_STRINGS = "; send them as strings"
 
 Rows: TypeAlias = list[list[Any]]
@@ -42,7 +43,8 @@ def column_of(place: str, rule: Rule, value: object, scored: BoolArray | None = 
     if value is None:
         return None
     if not isinstance(value, list):
-        raise InvalidInput.at(place, "wrong_type", f"must be a list, found {describe(value)}")
+        hint = TO_LISTS if isinstance(value, dict) else ""
+        raise InvalidInput.at(place, "wrong_type", f"must be a list, found {describe(value)}{hint}")
     if scored is None or len(scored) != len(value):
         return _column(place, rule, value)
     try:
@@ -127,7 +129,11 @@ def _refusal(place: str, kinds: tuple[Kind, ...], rows: Rows, *, nested: bool) -
 
 
 def _hint(place: str, value: object) -> str:
-    """The advice about integers of so many bits that JSON gives them as numbers with a fraction."""
+    """What to do about a value: integers of so many bits that JSON gives them with a fraction, labels, tokens."""
+    if isinstance(value, dict) and place.endswith("log_probabilities"):
+        return "; send its `logprob` alone"
+    if isinstance(value, float) and place == "/labels":
+        return "; send integers (soft or one-hot labels are `targets`)"
     return AS_STRINGS if place.startswith(NAMES) and isinstance(value, float) and value > LARGEST_INT else ""
 
 

@@ -22,6 +22,8 @@ from app.wire.sources import Source
 from app.wire.text import blocks
 from app.wire.typed import SLICE, Field, fields_of, gathered
 
+AS_LINES = '; write one object a line, without brackets or commas around them (pandas: orient="records", lines=True)'
+
 Rows: TypeAlias = list[dict[str, Any]]
 
 
@@ -94,7 +96,8 @@ def _rows(text: bytes, first_row: int) -> Rows:
         raise MalformedBody(f"row {first_row + len(rows)} {_fault(lines[len(rows)], error)}") from None
     for i, row in enumerate(rows):
         if type(row) is not dict:
-            raise MalformedBody(f"row {first_row + i} must be a JSON object, found {describe(row)}")
+            hint = AS_LINES if lines[i].startswith(b"[") else ""
+            raise MalformedBody(f"row {first_row + i} must be a JSON object, found {describe(row)}{hint}")
     return rows
 
 
@@ -102,7 +105,9 @@ def _fault(line: bytes, error: orjson.JSONDecodeError) -> str:
     if fault := not_utf_8(line):
         return fault
     hint = NUMBERS if NO_NUMBER.search(line) else ""
-    if line in {b"{", b"["}:
+    if line.startswith(b"["):
+        hint = AS_LINES
+    elif line == b"{":
         hint = "; JSON over several lines is application/json, a field a column"
     return f"must be a JSON object on one line: {error.msg} at character {error.pos}{hint}"
 

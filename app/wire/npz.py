@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from app.core.columns import Column
 from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody
+from app.wire.columns import STRING
 from app.wire.foreign import likeness
 from app.wire.limits import Limits, Tally
 from app.wire.typed import Field, fields_of, gathered, in_order
@@ -84,7 +85,7 @@ def _column(field: Field, member: Member) -> Column:
     header = _header(content)
     match = TYPE.fullmatch(header.descr)
     type_name = "Python objects, which are not unpickled" if header.descr == "|O" else header.descr
-    kind = field.kind(match[1][0] if match else "-", type_name, NAMELESS if VOID.fullmatch(header.descr) else "")
+    kind = field.kind(match[1][0] if match else "-", type_name, _hint(field, header.descr))
     _check_shape(field, header.shape)
     values = _array(content, header)
     if values.dtype == np.bool_ and (values.view(np.uint8) > 1).any():
@@ -92,6 +93,15 @@ def _column(field: Field, member: Member) -> Column:
     if values.dtype.kind == "U":
         _check_text(field, values)
     return field.cast(values, kind, in_order(0, *values.shape[1:]))
+
+
+def _hint(field: Field, descr: str) -> str:
+    """What to do about a type that the field does not hold; empty if nothing is known to help."""
+    if VOID.fullmatch(descr):
+        return NAMELESS
+    if field.kinds[0].dtype.kind == "f":
+        return "; cast to float64" if descr[1:2] in {"f", "U", "S"} else ""
+    return "; cast to str" if STRING in field.kinds and descr[1:2] in {"S", "M", "O"} else ""
 
 
 def _header(content: memoryview) -> Header:

@@ -1,5 +1,6 @@
 """Typed columns: which names a table may have, and what values of a type may stand under each."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,9 @@ from app.wire.columns import KINDS, LARGEST_INT, NAMES, RULES, SLICE_RULE, Kind,
 from app.wire.limits import Limits
 
 SLICE = "slices."
+PART = re.compile(r"(targets|probabilities|log_probabilities|logits)[_.]")
+"""A name that begins like that of one of several columns of a field."""
+
 CODES = {"f": "fiu", "i": "iu", "b": "b", "O": "OU"}
 """By NumPy's code of what a kind becomes, the codes of what it may come as."""
 
@@ -57,8 +61,14 @@ class Field:
                 return kind
         words = [kind.word.partition(" ")[2] + "s" for kind in self.kinds]
         rule = " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-        hint = hint or ("; cast them to integers" if code == "f" else "")
+        hint = hint or (self._cast_hint() if code == "f" else "")
         raise InvalidInput.at(self.pointer, "wrong_type", f"must be {rule}, found {clip(type_name)}{hint}")
+
+    def _cast_hint(self) -> str:
+        """What to do about floats where there may be none."""
+        if self.name == "labels":
+            return "; cast them to integers (soft or one-hot labels are `targets`)"
+        return "; cast them to integers" + (" or strings" if self.pointer.startswith(NAMES) else "")
 
     def refusal(self, positions: Sequence[int], place: Place, code: str, detail: Callable[[int], str]) -> InvalidInput:
         """An error for each of some positions, about which `detail` says what must hold and what was found."""
@@ -147,5 +157,10 @@ def _repeated(name: str) -> FieldError:
 def _unknown(name: str) -> FieldError:
     close = meant(name, KINDS, cutoff=0.7)
     hint = f'; did you mean "{close}"?' if close else ""
+    if match := PART.match(name):
+        first = f"{match[1]}_0, {match[1]}_1"
+        hint = f"; columns of one field are numbered in the order of the classes: {first} and so on"
+    elif name.startswith("arr_"):
+        hint = "; give each array its name: numpy.savez(file, labels=..., probabilities=...)"
     rule = f"must be a column of a scoring request or {SLICE}<name>; options go into the query string"
     return FieldError(_pointer(name), "unknown_field", rule + hint)

@@ -52,6 +52,43 @@ async def test_malformed_body(client: httpx.AsyncClient) -> None:
     assert "line 1 column 14" in problem["detail"]
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/v1/compare/multilabel", "; after /v1/compare/ stands a task: binary, multiclass, tokens"),
+        ("/v1/score", "; after /v1/score/ stands a task: binary, multiclass, multilabel, distributions, tokens"),
+        ("/v1/calibrate/tokens", "; after /v1/calibrate/ stands a task: binary, multiclass"),
+        ("/v1/scores", ""),
+    ],
+)
+async def test_a_path_without_a_task_of_its_operation_names_them(
+    path: str, words: str, client: httpx.AsyncClient
+) -> None:
+    problem = checked(await client.post(path, json={}), "not_found")
+    assert problem["detail"] == f"nothing is served at {path}{words}"
+
+
+@pytest.mark.parametrize(
+    ("task", "body", "words"),
+    [
+        ("binary", {"labels": [1, 0], "probabilities": [90, 20]}, "if these are percent, divide them by 100"),
+        ("binary", {"labels": [1, 0], "probabilities": [20, -1]}, "send them as `logits`"),
+        ("binary", {"labels": [1, 0], "probabilities": [2.5, 1]}, "send them as `logits`"),
+        ("binary", {"labels": [1, 0], "probabilities": [[0.9], [0.2]]}, "send the values without lists around them"),
+        ("multiclass", {"labels": [[0, 1]], "probabilities": [[0.5, 0.5]]}, "one-hot rows go to `targets`"),
+        (
+            "binary",
+            {"labels": ["a", "b"], "classes": ["a,b"], "probabilities": [0.9, 0.2]},
+            "a comma does not part names: send each by itself",
+        ),
+    ],
+)
+async def test_values_that_are_nearly_right_come_with_what_to_do(
+    task: str, body: dict[str, Any], words: str, client: httpx.AsyncClient
+) -> None:
+    assert words in (await errors_of(client, body, task))[0][2]
+
+
 @pytest.mark.parametrize("path", ["/nothing", "/v1/score/unary", "/v1/score/binary/", "/docs/", "/healthz/x", "//"])
 async def test_not_found(path: str, client: httpx.AsyncClient) -> None:
     problem = checked(await client.get(f"http://surprisal{path}"), "not_found")

@@ -281,7 +281,7 @@ def test_no_more_than_80_characters_are_echoed_and_all_errors_counted() -> None:
         ("sample_weight_0", ("/sample_weight_0", "unknown_field")),
         ("label", ("/label", "unknown_field")),
         ("unit", ("/unit", "unknown_field")),
-        ("1", ("/1", "unknown_field")),
+        ("x1", ("/x1", "unknown_field")),
         ("slices.a,slices.a", ("/slices/a", "duplicate")),
     ],
 )

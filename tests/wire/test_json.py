@@ -140,13 +140,28 @@ def test_colons_and_quotes_in_strings_are_no_names() -> None:
         ({"probabilities": [[0.1], 0.2]}, ("/probabilities/0", "must be a number, found a list")),
         ({"probabilities": [0.1, [0.2]]}, ("/probabilities/1", "must be a number, found a list")),
         ({"probabilities": 0.5}, ("/probabilities", "must be a list, found 0.5")),
-        ({"probabilities": {"0": 0.5}}, ("/probabilities", "must be a list, found an object")),
+        (
+            {"probabilities": {"0": 0.5}},
+            (
+                "/probabilities",
+                'must be a list, found an object; of a data frame of pandas, to_dict("list") makes lists',
+            ),
+        ),
         ({"probabilities": "abc"}, ("/probabilities", 'must be a list, found the string "abc"')),
         ({"mask": [True, 1]}, ("/mask/1", "must be a boolean, found 1")),
         ({"mask": [None]}, ("/mask/0", "must be a boolean, found null")),
         ({"n_bytes": [1, 1.5]}, ("/n_bytes/1", "must be an integer, found 1.5")),
         ({"n_words": [True]}, ("/n_words/0", "must be an integer, found true")),
-        ({"labels": [1.0]}, ("/labels/0", "must be an integer or a boolean or a string, found 1.0")),
+        (
+            {"labels": [1.0]},
+            (
+                "/labels/0",
+                (
+                    "must be an integer or a boolean or a string, found 1.0; "
+                    "send integers (soft or one-hot labels are `targets`)"
+                ),
+            ),
+        ),
         ({"labels": [1, True]}, ("/labels/1", "must be an integer like the others, found true")),
         ({"labels": ["a", 1]}, ("/labels/1", "must be a string like the others, found 1")),
         (

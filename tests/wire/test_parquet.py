@@ -111,7 +111,10 @@ def test_a_file_of_the_system_is_read() -> None:
             "labels",
             pa.array([0.5, 0.5, 0.5]),
             "",
-            "must be integers, booleans or strings, found double; cast them to integers",
+            (
+                "must be integers, booleans or strings, found double; "
+                "cast them to integers (soft or one-hot labels are `targets`)"
+            ),
         ),
         ("labels", pa.array([1, 1, None]), "/102", "must be a value, found null"),
         ("labels", pa.array(["a", "a", None]), "/102", "must be a value, found null"),

@@ -14,7 +14,7 @@ from pyarrow import parquet as arrow_parquet
 from app.core.synonyms import FIELDS, SYNONYMS, meant
 from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody, SurprisalError
-from app.wire import arrow, csv, json, npz, parquet
+from app.wire import arrow, csv, json, ndjson, npz, parquet
 from app.wire.columns import KINDS
 from app.wire.limits import Limits
 from app.wire.schema import index_names
@@ -209,3 +209,74 @@ def test_every_other_name_leads_to_a_field() -> None:
     assert meant("Y_True", KINDS) == "labels"
     assert meant("y_true", ["unit"]) is None
     assert meant("sample weight", KINDS) == "sample_weight"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'"labels" "probabilities"\n"1" 1 0.9\n', "found spaces: write commas"),
+        (b"1,0.9\n0,0.2\n", "such as labels,probabilities; found the number 1"),
+    ],
+)
+def test_a_table_without_commas_or_names_is_told(content: bytes, words: str) -> None:
+    with pytest.raises(MalformedBody, match=words):
+        list(csv.parts(io.BytesIO(content), LIMITS, "binary"))
+
+
+@pytest.mark.parametrize("name", ["probabilities_cat", "probabilities.0", "log_probabilities_cat"])
+def test_a_column_of_a_field_that_is_not_numbered_is_told_to_be(name: str) -> None:
+    with pytest.raises(InvalidInput, match=r"are numbered in the order of the classes: (log_)?probabilities_0"):
+        list(csv.parts(io.BytesIO(f"labels,{name}\n1,0.9\n".encode()), LIMITS, "multiclass"))
+
+
+@pytest.mark.parametrize("body", [b'[{"labels":1}]\n', b'[\n{"labels":1}\n]\n', b'[{"labels":1},\n{"labels":0}]\n'])
+def test_a_list_of_objects_in_place_of_lines_is_told(body: bytes) -> None:
+    with pytest.raises(MalformedBody, match="write one object a line, without brackets or commas"):
+        list(ndjson.parts(io.BytesIO(body), LIMITS, "binary"))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"arr_0": np.ones(2)}, "numpy.savez(file, labels=..., probabilities=...)"),
+        ({"labels": np.array([b"a", b"b"])}, "found |S1; cast to str"),
+        ({"labels": np.ones(2)}, "cast them to integers (soft or one-hot labels are `targets`)"),
+        ({"cluster_id": np.ones(2)}, "cast them to integers or strings"),
+        ({"probabilities": np.array(["0.9"])}, "found <U3; cast to float64"),
+    ],
+)
+def test_what_arrays_hold_in_place_of_values_comes_with_what_to_do(arrays: dict[str, Any], words: str) -> None:
+    out = io.BytesIO()
+    np.savez(out, **arrays)
+    with pytest.raises(InvalidInput) as caught:
+        npz.columns(out.getvalue(), LIMITS, "binary")
+    assert words in caught.value.detail
+
+
+def test_numbers_in_strings_and_types_within_maps_are_named_as_in_the_file() -> None:
+    strings = pa.table({"probabilities": pa.array(["0.9"])})
+    maps = pa.table({"probabilities": pa.array([[("a", 0.5)]], pa.map_(pa.string(), pa.float64()))})
+    assert all("found string; cast to double" in refusal.detail for refusal in refusals(strings))
+    assert all("found map<string, double" in refusal.detail for refusal in refusals(maps))
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"labels":{"0":1},"probabilities":[0.9]}', 'to_dict("list") makes lists'),
+        (b'{"labels":[1.0],"probabilities":[0.9]}', "send integers (soft or one-hot labels are `targets`)"),
+    ],
+)
+def test_columns_of_json_that_are_nearly_right_come_with_what_to_do(body: bytes, words: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        json.decode(body, "binary")
+    assert words in caught.value.detail
+
+
+def test_tokens_with_more_than_their_log_probability_are_told() -> None:
+    with pytest.raises(InvalidInput, match="send its `logprob` alone"):
+        json.decode(b'{"log_probabilities":[[{"token":"a","logprob":-0.1}]]}', "tokens")
+
+
+def test_a_count_of_tokens_is_taken_for_no_other_field() -> None:
+    assert meant("n_tokens", KINDS) is meant("num_tokens", KINDS) is None
