@@ -21,8 +21,8 @@ from app.settings import Settings
 MAX_HEAD_BYTES = 64 * 2**10
 
 SWITCH_SECONDS = 0.000_5
-"""How long a thread that waits for the interpreter lets another go on, a tenth of Python's own: a small request waits
-that long, now and then, for one that scores."""
+"""The time for which a thread that waits for the interpreter lets another go on, a tenth of Python's own: a small
+request waits that long, now and then, for one that scores."""
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than clients and proxies keep an idle connection (httpx 5 seconds, load balancers 60): the server must not be
@@ -189,7 +189,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse("request_timeout", f"request line and headers must arrive within {limit}")
 
     def _may_be_large(self) -> bool:
-        """Whether the pieces that hold the head are larger than it may be."""
+        """Tell if the pieces that hold the head are larger than it may be."""
         return self._first_bytes + self._head_bytes + self._n_read > MAX_HEAD_BYTES
 
     def _head_size(self) -> int:
@@ -247,7 +247,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return self._is_inside_body()
 
     def _is_inside_body(self) -> bool:
-        """Whether the body of a request is under way that nothing was answered yet, and none waits before it."""
+        """Tell if the body of a request is under way, nothing of which is answered, and no request waits before it."""
         cycle: RequestResponseCycle | None = self.cycle  # None until the first request
         return cycle is not None and cycle.more_body and not cycle.response_started and not self.pipeline
 

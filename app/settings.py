@@ -1,4 +1,4 @@
-"""Everything an operator may turn, read from `SURPRISAL_*` once, at the start, and passed down."""
+"""The settings of an operator, read from `SURPRISAL_*` once, at the start, and passed down."""
 
 import os
 import re

@@ -110,7 +110,7 @@ async def _flush(late: bytearray, spool: Spool, memory: Hold) -> None:
 
 
 async def while_arriving(request: Request, limits: Limits, work: Callable[[Check, Source], Result]) -> Result:
-    """What a thread makes of a body that it reads while it arrives, or at once if all of it is there.
+    """The result of a thread that reads a body while it arrives, or at once if all of it is there.
 
     The thread gets what ends the body before its time as an error: the client leaves, is too slow, sends too much, or
     the server ends. The body is read no further than the thread needs it.

@@ -45,7 +45,7 @@ ADVICE = {
     "spooled": "rows as Arrow stream, NDJSON or CSV may take more",
     "streamed": "send the rows in several requests",
 }
-"""What the sender of a body that is too large can do, by how the body arrives."""
+"""The advice to the sender of a body that is too large, by how the body arrives."""
 
 
 def limits_of(format_: Format, settings: Settings) -> Limits:

@@ -186,7 +186,7 @@ def _describe_rows(operation: dict[str, Any], task: TaskName, options: list[dict
 
 
 def _add_answers(api: FastAPI, found: dict[str, Any]) -> None:
-    """What the routes answer to the examples; the first one of scoring is also that of the same rows in a file."""
+    """Add the routes' answers to the examples; the first one of scoring is also that of the same rows in a file."""
     cases = [
         (noun, task, path, name, example)
         for noun, task, path in _paths()

@@ -126,7 +126,7 @@ CODES = {problem.status: code for code, problem in reversed(CATALOGUE.items())}
 
 
 def address(code: str, root_path: str = "") -> str:
-    """Where a code is explained: the `type` of its problems."""
+    """The address of the page that explains a code: the `type` of its problems."""
     return f"{root_path}/problems/{code}"
 
 

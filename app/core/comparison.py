@@ -22,7 +22,7 @@ _ULPS = 4 * np.finfo(np.float64).eps
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """How candidates are compared.
+    """The rules by which candidates are compared.
 
     Attributes:
         baseline: The candidate that every other one is held against.
@@ -151,7 +151,7 @@ def _ruled(pair: Pair, terms: Terms, n_pairs: int) -> Comparison:
 
 
 def _ruling(pair: Pair, interval: Interval | None, margin: float) -> Ruling:
-    """What decides, the first that does: too few observations, infinite losses, no spread, the interval."""
+    """The verdict of the first rule that applies: too few observations, infinite losses, no spread, the interval."""
     if pair.shortage is not None:
         return "inconclusive", pair.shortage
     if any(pair.n_infinite):

@@ -37,7 +37,7 @@ Family: TypeAlias = Literal["loss", "share", "score", "row", "n_bytes", "n_words
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """Something averaged over rows.
+    """A quantity that is averaged over rows.
 
     Attributes:
         name: Its key in a state.
@@ -178,7 +178,7 @@ class Chunk:
         return {name: known[key] for name, key in keys.items()}
 
     def _plain_moments(self, columns: Mapping[tuple[int, int], Any]) -> dict[tuple[int, int], Moments]:
-        """Of columns whose rows count for 1 each; none where something is infinite."""
+        """The moments of columns whose rows count for 1 each; none where one is infinite."""
         known = {
             key: plain_moments(len(self), hits(column)) for key, column in columns.items() if not holds_floats(column)
         }
@@ -190,7 +190,7 @@ class Chunk:
         return known | {key: plain_moments(len(self), own) for key, own in sums.items()}
 
     def _moments_of(self, column: Any, v: FloatArray, powers: dict[int, tuple[int, int]], number: int) -> Moments:
-        """Of a column over a denominator, whose own sums are kept in `powers` under its number."""
+        """The moments of a column over a denominator, whose own sums are kept in `powers` under its number."""
         column = np.zeros(len(self)) if column is None else column
         entry = self._entry(column, v)
         if self._clusters is not None:

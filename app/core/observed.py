@@ -88,7 +88,7 @@ class Observed:
 
     @lazy
     def is_light(self) -> bool:
-        """Whether weights are so small that they are scaled, and that all of them together are far from one row."""
+        """True of weights so small that they are scaled, and that all of them together are far from one row."""
         weight = self._batch.sample_weight
         return weight is not None and bool(weight[self._rows].max() < LEAST_USUAL)
 
@@ -121,7 +121,7 @@ class Observed:
 
     @property
     def debiased_calibration_error(self) -> Value:
-        """Of bins of equal weight, where a weight counts as that many rows."""
+        """The error over bins of equal weight, where a weight counts as that many rows."""
         if self.is_light:
             return undefined("too few samples: must have 2 rows a bin on average; a weight counts as that many rows")
         return debiased_calibration_error(self.levels, self.options.n_bins)

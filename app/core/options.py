@@ -19,7 +19,7 @@ MAX_WEIGHT = 1e100
 """Of rows and classes: so products of weights stay far from the largest double."""
 
 MIN_WEIGHT = 1e-100
-"""Of classes, where it is not 0: so their products with losses stay far from the smallest double."""
+"""The least weight of a class but for 0: so products with losses stay far from the smallest double."""
 
 Unit: TypeAlias = Literal["nats", "bits", "hartleys"]
 NonNegative: TypeAlias = Annotated[float, Ge(0)]

@@ -26,7 +26,7 @@ _ALONE, _REPEATED = 4.0, 2.0
 
 @dataclass(slots=True)
 class Sentinels:
-    """What sentinels stand in some rows, and among what numbers; those of parts add.
+    """The sentinels in some rows, and the numbers among which they stand; those of parts add.
 
     Attributes:
         rows: By value, the rows that hold it.
@@ -115,7 +115,7 @@ def _rows(looked_at: BoolArray, rows: IntArray, places: IntArray) -> IntArray:
 
 
 def _sentinels(values: NDArray[Any], rows_of: Callable[[IntArray], IntArray]) -> Sentinels:
-    """Of values (m,); `rows_of` gives the rows of some places among them."""
+    """The sentinels of values (m,); `rows_of` gives the rows of some places among them."""
     if not values.size:
         return Sentinels()
     if values.min() <= _LEAST:

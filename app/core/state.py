@@ -13,7 +13,7 @@ _SUM = re.compile(r"(-?[0-9a-f]{1,2200})p(-?[0-9]{1,4})")
 
 
 class Moments(NamedTuple):
-    """What a weighted mean and its standard error need, of rows with numerator z_i and denominator v_i.
+    """The sums behind a weighted mean and its standard error, of rows with numerator z_i and denominator v_i.
 
     Attributes:
         n: Rows of positive weight with a finite numerator.

@@ -27,7 +27,7 @@ SYNONYMS = {
 FIELDS = {other: name for name, others in reversed(SYNONYMS.items()) for other in others.split()}
 
 NO_FIELDS = frozenset(["n_tokens", "num_tokens", "token_count"])
-"""What is counted here and not sent, and looks like a field."""
+"""Names of what is counted here and not sent, which look like fields."""
 
 
 def meant(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:

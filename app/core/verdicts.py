@@ -11,7 +11,7 @@ Ruling: TypeAlias = tuple[Verdict, str | None]
 
 
 def verdict(interval: Interval | None, margin: float) -> Verdict:
-    """What an interval of the difference says, where differences of at most `margin` do not matter.
+    """The verdict of an interval of the difference, where differences of at most `margin` do not matter.
 
     >>> verdict((-0.3, -0.2), 0.1), verdict((-0.3, 0.05), 0.1), verdict((-0.1, 0.05), 0.1)
     ('better', 'inconclusive', 'equivalent')

@@ -18,7 +18,7 @@ LEAST_USUAL, _MOST = 2.0 ** (-_WIDTH // 2), 2.0 ** (_WIDTH // 2 - 1)
 
 
 def are_usual(weight: FloatArray) -> bool:
-    """Whether all weights (n,) are 0 or lie in band 0."""
+    """Tell if all weights (n,) are 0 or lie in band 0."""
     return not weight.size or bool(weight.max() < _MOST and not ((weight < LEAST_USUAL) & (weight > 0.0)).any())
 
 

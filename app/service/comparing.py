@@ -64,7 +64,7 @@ class _Slice(NamedTuple):
 
 
 Slices: TypeAlias = Mapping[str, Mapping[str, _Slice]]
-"""By name and value."""
+"""The slices by name and value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ def _slices(batch: Batch, sample: Sample, terms: Terms) -> Slices:
 
 
 def _judged(slices: Slices, terms: Terms, others: Slices | None) -> dict[str, Any]:
-    """By name and value of each slice, the comparisons on its rows: all of them are one family.
+    """The comparisons on the rows of each slice, by its name and value: all of them are one family.
 
     Args:
         others: The same of rows that sum to 1, which must have the same verdicts; None where all do.

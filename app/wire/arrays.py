@@ -21,7 +21,7 @@ MAX_STRING_BYTES = 1 << 26
 """Of the strings of one column of a part: views and dictionaries may name one long string again and again."""
 
 AS_DICTIONARY = re.compile(r"dictionary<values=(\w+), indices=\w+, ordered=\d>")
-"""How a type inside of another is written that the file has plain, and that is read into a dictionary."""
+"""The name of a type inside of another that the file has plain, and that is read into a dictionary."""
 
 PART_ROWS = 1 << 16
 PART_BYTES = 4 << 20

@@ -210,6 +210,6 @@ def _column(field: Field, settled: Field, cells: Cells) -> Column | None:
 
 
 def _decided(cells: Cells) -> str:
-    """Where integers are wanted of names, why, and how to have others."""
+    """The reason why names must be integers here, and ways to have others."""
     ways = "begin all with a letter, or send strings in another format"
     return f" like all in the first mebibyte ({ways})" if cells.first_row else f" of 64 bits ({ways})"

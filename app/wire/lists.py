@@ -129,7 +129,7 @@ def _refusal(place: str, kinds: tuple[Kind, ...], rows: Rows, *, nested: bool) -
 
 
 def _hint(place: str, value: object) -> str:
-    """What to do about a value: integers of so many bits that JSON gives them with a fraction, labels, tokens."""
+    """The advice about a value: integers of so many bits that JSON gives them with a fraction, labels, tokens."""
     if isinstance(value, dict) and place.endswith("log_probabilities"):
         return "; send its `logprob` alone"
     if isinstance(value, float) and place == "/labels":

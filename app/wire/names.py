@@ -104,7 +104,7 @@ def _signs(text: bytes | bytearray) -> tuple[NDArray[np.uint8], IntArray]:
 
 
 def _outside(signs: NDArray[np.uint8], quotes: IntArray, wanted: list[int]) -> IntArray:
-    """Where some signs stand outside of strings and lists."""
+    """The places of some signs outside of strings and lists."""
     brackets = _unquoted(quotes, np.flatnonzero((signs == LIST) | (signs == LIST_END)))
     depths = np.concatenate(([0], np.cumsum(np.where(signs[brackets] == LIST, 1, -1))))
     places = _unquoted(quotes, np.flatnonzero(np.isin(signs, wanted)))

@@ -96,7 +96,7 @@ def _column(field: Field, member: Member) -> Column:
 
 
 def _hint(field: Field, descr: str) -> str:
-    """What to do about a type that the field does not hold; empty if nothing is known to help."""
+    """The advice about a type that the field does not hold; empty if nothing is known to help."""
     if VOID.fullmatch(descr):
         return NAMELESS
     if field.kinds[0].dtype.kind == "f":

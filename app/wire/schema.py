@@ -13,7 +13,7 @@ from app.wire.numbered import Group, groups_of
 from app.wire.typed import SLICE
 
 INDEX = re.compile(r"__index_level_\d+__")
-"""What pandas calls the columns in which it keeps the numbers of rows."""
+"""The names that pandas gives to the columns in which it keeps the numbers of rows."""
 
 
 def groups_of_schema(schema: pa.Schema, limits: Limits, task: TaskName) -> list[Group]:

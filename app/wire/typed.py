@@ -65,7 +65,7 @@ class Field:
         raise InvalidInput.at(self.pointer, "wrong_type", f"must be {rule}, found {clip(type_name)}{hint}")
 
     def _cast_hint(self) -> str:
-        """What to do about floats where there may be none."""
+        """The advice about floats where there may be none."""
         if self.name == "labels":
             return "; cast them to integers (soft or one-hot labels are `targets`)"
         return "; cast them to integers" + (" or strings" if self.pointer.startswith(NAMES) else "")

@@ -54,4 +54,4 @@ WRITERS: dict[str, Callable[[Columns], bytes]] = {
     "arrow": _arrow,
     "npz": _npz,
 }
-"""By name of the format, in the order in which they are offered: first what a person can read."""
+"""The writers by name of the format, in the order in which they are offered: first those that a person can read."""

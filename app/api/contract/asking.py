@@ -34,7 +34,7 @@ class Answered:
 
 
 def answers(app: FastAPI, requests: Iterable[Asked]) -> list[Answered]:
-    """What the routes of an application answer with default settings; in a thread, for an event loop may run here."""
+    """The answers of an application's routes with default settings; in a thread, for an event loop may run here."""
     with ThreadPoolExecutor(1) as executor:
         return executor.submit(asyncio.run, _all(app, list(requests))).result()
 
