@@ -63,6 +63,7 @@ class _Slice(NamedTuple):
     pairs: list[Pair]
 
 
+Losses: TypeAlias = dict[str, FloatArray]
 Slices: TypeAlias = Mapping[str, Mapping[str, _Slice]]
 """The slices by name and value."""
 
@@ -87,13 +88,7 @@ def compare(request: CompareRequest) -> dict[str, Any]:
     """
     baseline = _scored(request, request.baseline)
     _check_slices(baseline.batch, len(request.candidates) - 1)
-    order = row_order(baseline.batch)
-    losses, normalized, answers = {}, {}, {}
-    for name in request.candidates:
-        scored = baseline if name == request.baseline else _scored(request, name, baseline.batch)
-        losses[name], answers[name] = scored.columns["cross_entropy"][order], scored.answer
-        if scored.batch.not_normalized.count and request.shared.options.normalization == "warn":
-            normalized[name] = normalized_losses(scored.batch, order, losses[name])
+    losses, normalized, answers = _all_scored(request, baseline)
     sample = sample_of(baseline.batch, baseline.columns, losses)
     other = replace(sample, losses=losses | normalized) if normalized else None
     terms, first = _terms(request), answers[request.baseline]
@@ -112,6 +107,18 @@ def compare(request: CompareRequest) -> dict[str, Any]:
     if slices:
         answer["slices"] = _judged(slices, terms, None if other is None else _slices(baseline.batch, other, terms))
     return answer
+
+
+def _all_scored(request: CompareRequest, baseline: _Scored) -> tuple[Losses, Losses, dict[str, dict[str, Any]]]:
+    """The losses of candidates in `row_order`, those of rows divided by their sums if they differ, and the answers."""
+    order = row_order(baseline.batch)
+    losses, normalized, answers = {}, {}, {}
+    for name in request.candidates:
+        scored = baseline if name == request.baseline else _scored(request, name, baseline.batch)
+        losses[name], answers[name] = scored.columns["cross_entropy"][order], scored.answer
+        if scored.batch.not_normalized.count and request.shared.options.normalization == "warn":
+            normalized[name] = normalized_losses(scored.batch, order, losses[name])
+    return losses, normalized, answers
 
 
 def _terms(request: CompareRequest) -> Terms:
