@@ -1,7 +1,7 @@
 import threading
 from codecs import BOM_UTF8
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
 from typing import Any
@@ -33,7 +33,10 @@ STRANGE = [
     *("1_0", "1 2", "1e400", "-1e400", "1" * 400, "[]", "[1]", "[[1]]", "{}", '{"a": 1}', '"0.5"', '"é"', '"[1, 2]"'),
     *('"\\ud800"', "", ",", "]", "[", "}", '"', "\x00", "\ufeff", "\v", "\u00a0"),
 ]
-NAMES = [*sorted(fast_json.FORMS), "mask", "x", "probab\\u0069lities", 'x\\"labels', "labels\\", "é"]
+SOUND = sorted(fast_json.FORMS)
+WHOLE = [name for name in SOUND if fast_json.FORMS[name] == "i"]
+"""Names under which a slice of integers may stand; that of a column keeps the fast path away."""
+NAMES = [*SOUND, "mask", "x", "probab\\u0069lities", 'x\\"labels', "labels\\", "é"]
 
 
 @contextmanager
@@ -94,8 +97,8 @@ class Writer:
         pick = self._random.randrange(4)
         if pick == 0:
             text = f'{{"candidates": {{"a": {self._fields()}, "b/~": {self._fields()}}}, "x": [1]}}'
-        elif pick == 1 and self._is_broken:
-            text = f'{{"slices": {self._fields()}, "targets": {self._column("targets")}}}'
+        elif pick == 1:
+            text = f'{{"slices": {self._fields(WHOLE)}, "targets": {self._column("targets")}}}'
         else:
             text = self._fields()
         return self._damaged(text.encode()) if self._is_broken and self._happens(0.3) else text.encode()
@@ -106,9 +109,9 @@ class Writer:
     def _space(self) -> str:
         return self._random.choice(SPACES)
 
-    def _fields(self) -> str:
-        n = self._random.randint(1, 4)
-        names = self._random.choices(NAMES, k=n) if self._is_broken else self._random.sample(sorted(fast_json.FORMS), n)
+    def _fields(self, sound: Sequence[str] = SOUND) -> str:
+        n = self._random.randint(1, len(sound[:4]))
+        names = self._random.choices(NAMES, k=n) if self._is_broken else self._random.sample(sound, n)
         fields = [f'{self._space()}"{name}"{self._space()}:{self._space()}{self._column(name)}' for name in names]
         return f"{{{','.join(fields)}{self._space()}}}"
 
@@ -173,7 +176,7 @@ def test_any_body_is_read_as_without_the_fast_path(with_simdjson: bool) -> None:
         check()
     shares = {what: count / seen.total() for what, count in seen.items()}
     assert set(shares) == {"lifted, read", "not lifted, read", "not lifted, refused"}
-    assert min(shares.values()) > 0.02, shares
+    assert min(shares.values()) > 0.1, shares
 
 
 ROWS = b"[1,2],[3,4],[5,6.5],[7,8]"
