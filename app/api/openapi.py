@@ -33,7 +33,6 @@ from app.api.media import JSON
 from app.api.query import query_names
 from app.api.routes import ROUTERS
 from app.core.tasks import TaskName
-from app.wire.writers import WRITERS
 
 DOCUMENT = Path(__file__).parents[2] / "openapi" / "openapi.json"
 SIGNIFICANT_DIGITS = 12
@@ -174,15 +173,15 @@ def _describe_json(operation: dict[str, Any], noun: str, task: TaskName) -> None
 
 
 def _describe_rows(operation: dict[str, Any], task: TaskName, options: list[dict[str, str]]) -> None:
-    content: dict[str, Any] = {}
-    for format_ in WRITERS:
-        rows = samples.sample(task, format_)
-        if rows is not None:
-            is_text = format_ in samples.TEXTS
-            shape = {"type": "string"} if is_text else {"type": "string", "format": "binary"}
-            content[FORMATS[format_].media_type] = {"schema": shape} | ({"example": rows.decode()} if is_text else {})
+    content = {FORMATS[format_].media_type: _rows(task, format_) for format_ in samples.formats_of(task)}
     operation["requestBody"] = {"required": True, "content": content}
     operation["parameters"] = options
+
+
+def _rows(task: TaskName, format_: str) -> dict[str, Any]:
+    if format_ not in samples.TEXTS:
+        return {"schema": {"type": "string", "format": "binary"}}
+    return {"schema": {"type": "string"}, "example": samples.sample(task, format_).decode()}
 
 
 def _add_answers(api: FastAPI, found: dict[str, Any]) -> None:

@@ -7,15 +7,20 @@ from app.core.tasks import COLUMN_NAMES, TaskName
 from app.wire.writers import WRITERS
 
 
-def sample(task: TaskName, format_: str) -> bytes | None:
-    """The rows of the first example of a task; None in a format that is unknown or cannot hold them."""
-    if format_ not in WRITERS:
-        return None
+def formats_of(task: TaskName) -> list[str]:
+    """The formats that can hold the rows of the first example of a task, in the order in which they are offered."""
+    is_ragged = any(map(_is_ragged, _columns(task).values()))
+    return [format_ for format_ in WRITERS if not (is_ragged and format_ in RECTANGULAR)]
+
+
+def sample(task: TaskName, format_: str) -> bytes:
+    """The rows of the first example of a task, in one of its formats."""
+    return WRITERS[format_](_columns(task))
+
+
+def _columns(task: TaskName) -> dict[str, list[Any]]:
     body = next(iter(EXAMPLES[task].values())).body
-    columns = {name: values for name, values in body.items() if name in COLUMN_NAMES}
-    if format_ in RECTANGULAR and any(map(_is_ragged, columns.values())):
-        return None
-    return WRITERS[format_](columns)
+    return {name: values for name, values in body.items() if name in COLUMN_NAMES}
 
 
 def _is_ragged(values: list[Any]) -> bool:

@@ -3,7 +3,6 @@
 from app.api.contract import samples
 from app.api.problems import CATALOGUE
 from app.core.tasks import TASKS, TaskName
-from app.wire.writers import WRITERS
 
 DESCRIPTION = (
     "Each operation opens with a body that can be sent as it stands. Everything optional may be left out or `null`; "
@@ -74,8 +73,7 @@ def candidates_of(task: TaskName) -> str:
 
 def samples_of(task: TaskName) -> str:
     """Links to the rows of the first example as files."""
-    names = [name for name in WRITERS if samples.sample(task, name) is not None]
-    links = [f"[{name}](docs/samples/{task}.{samples.SUFFIXES[name]})" for name in names]
+    links = [f"[{name}](docs/samples/{task}.{samples.SUFFIXES[name]})" for name in samples.formats_of(task)]
     return f"Files to try: {', '.join(links)}."
 
 

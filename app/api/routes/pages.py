@@ -49,11 +49,11 @@ async def sample(request: Request) -> Response:
     """The rows of an example, as a file to try."""
     name = request.path_params["name"]
     task, _, suffix = name.partition(".")
-    content = samples.sample(task, samples.FORMATS.get(suffix, "")) if task in TASKS else None
-    if content is None:
+    format_ = samples.FORMATS.get(suffix)
+    if task not in TASKS or format_ not in samples.formats_of(task):
         raise HTTPException(404)
     headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(content, media_type=FORMATS[samples.FORMATS[suffix]].media_type, headers=headers)
+    return Response(samples.sample(task, format_), media_type=FORMATS[format_].media_type, headers=headers)
 
 
 @router.get("/openapi.json")
