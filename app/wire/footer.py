@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeAlias
 
 from app.errors import MalformedBody, TooLarge
-from app.wire.foreign import N_START, likeness
+from app.wire.foreign import KEPT_WHOLE, N_START, likeness
 from app.wire.limits import Limits, check_part
 from app.wire.thrift import BINARY, I32, I64, LIST, STRUCT, Path, Reader
 
@@ -92,7 +92,8 @@ def row_groups(file: BinaryIO) -> list[RowGroup]:
         file.seek(0)
         start = file.read(N_START)
         words = "" if start.startswith(MAGIC) else likeness(start)
-        raise MalformedBody(f"must be a whole Parquet file, found {words or 'other bytes at its end'}")
+        words = words or f"other bytes at its end ({KEPT_WHOLE})"
+        raise MalformedBody(f"must be a whole Parquet file, found {words}")
     if n_footer > MAX_FOOTER_BYTES:
         rule = f"the footer of a Parquet file must hold at most {MAX_FOOTER_BYTES} bytes, found {n_footer}"
         raise TooLarge(f"{rule}: write larger row groups")

@@ -5,7 +5,7 @@ import re
 from codecs import BOM_UTF8
 
 from app.errors import InvalidInput, MalformedBody, clip
-from app.wire.foreign import not_utf_8
+from app.wire.foreign import KEPT_WHOLE, not_utf_8
 
 QUOTED = re.compile(rb'"[^"]*"')
 NAMES_FIRST = "must begin with a line of column names"
@@ -36,7 +36,8 @@ def column_names(text: bytes) -> tuple[list[str], bytes]:
         raise MalformedBody(f"{NAMES_FIRST}: {error}") from error
     _check_named(names)
     if value := next(filter(NUMBER.fullmatch, names), None):
-        raise MalformedBody(f"{NAMES_FIRST}, such as labels,probabilities; found the number {clip(value)}")
+        hint = "" if rest.strip() else f"; {KEPT_WHOLE}"
+        raise MalformedBody(f"{NAMES_FIRST}, such as labels,probabilities, found the number {clip(value)}{hint}")
     return names, rest
 
 

@@ -121,15 +121,19 @@ def _refusal(place: str, kinds: tuple[Kind, ...], rows: Rows, *, nested: bool) -
         return not any(kind.holds(value) for kind in right)
 
     errors = (
-        FieldError(_element(place, at), "wrong_type", f"must be {wanted}, found {describe(value)}{_hint(place, value)}")
+        FieldError(
+            _element(place, at), "wrong_type", f"must be {wanted}, found {describe(value)}{_hint(place, value, kinds)}"
+        )
         for at, value in _elements(rows, nested=nested)
         if is_wrong(value)
     )
     return InvalidInput(errors, sum(map(is_wrong, chain.from_iterable(rows))))
 
 
-def _hint(place: str, value: object) -> str:
+def _hint(place: str, value: object, kinds: tuple[Kind, ...]) -> str:
     """The advice about a value: integers of so many bits that JSON gives them with a fraction, labels, tokens."""
+    if isinstance(value, dict) and any(kind.holds([]) for kind in kinds):
+        return "; send its values as a list, in the order of the classes"
     if isinstance(value, dict) and place.endswith("log_probabilities"):
         return "; send its `logprob` alone"
     if isinstance(value, float) and place == "/labels":

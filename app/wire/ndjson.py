@@ -13,7 +13,7 @@ import orjson
 from app.core.columns import BoolArray, Column, Ragged
 from app.core.tasks import TaskName
 from app.errors import FieldError, InvalidInput, MalformedBody, describe, pointer
-from app.wire.foreign import not_utf_8
+from app.wire.foreign import KEPT_WHOLE, not_utf_8
 from app.wire.json import NO_NUMBER, NUMBERS
 from app.wire.limits import Limits
 from app.wire.lists import column_of
@@ -109,6 +109,8 @@ def _fault(line: bytes, error: orjson.JSONDecodeError) -> str:
         hint = AS_LINES
     elif line == b"{":
         hint = "; JSON over several lines is application/json, a field a column"
+    elif b"}{" in line.replace(b" ", b""):
+        hint = f"; {KEPT_WHOLE}"
     return f"must be a JSON object on one line: {error.msg} at character {error.pos}{hint}"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.errors import MalformedBody, TooLarge
+from app.wire.foreign import KEPT_WHOLE
 
 END = struct.Struct("<4s4xHHIIH")
 ENTRY = struct.Struct("<4s4xHH4xIIIHHH8xI")
@@ -61,12 +62,12 @@ def members(archive: memoryview, max_members: int) -> list[Member]:
     try:
         magic, n_here, n_members, size, start, _ = END.unpack_from(archive, max(0, len(archive) - END.size))
         if magic != b"PK\5\6" or n_here != n_members or start + size > len(archive):
-            raise MalformedBody("must end with the directory of a ZIP archive, found other bytes")
+            raise MalformedBody(f"must end with the directory of a ZIP archive, found other bytes ({KEPT_WHOLE})")
         if n_members > max_members:
             raise TooLarge(f"an archive must have at most {max_members} members, found {n_members}")
         return list(_members(archive, start, n_members))
     except (struct.error, UnicodeDecodeError) as error:
-        raise MalformedBody("must be a ZIP archive, found other bytes or only a part of one") from error
+        raise MalformedBody(f"must be a ZIP archive, found other bytes or only a part of one ({KEPT_WHOLE})") from error
 
 
 def _members(archive: memoryview, place: int, n_members: int) -> Iterator[Member]:

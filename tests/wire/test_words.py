@@ -3,6 +3,7 @@
 import base64
 import io
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -215,7 +216,7 @@ def test_every_other_name_leads_to_a_field() -> None:
     ("content", "words"),
     [
         (b'"labels" "probabilities"\n"1" 1 0.9\n', "found spaces: write commas"),
-        (b"1,0.9\n0,0.2\n", "such as labels,probabilities; found the number 1"),
+        (b"1,0.9\n0,0.2\n", "such as labels,probabilities, found the number 1"),
     ],
 )
 def test_a_table_without_commas_or_names_is_told(content: bytes, words: str) -> None:
@@ -280,3 +281,28 @@ def test_tokens_with_more_than_their_log_probability_are_told() -> None:
 
 def test_a_count_of_tokens_is_taken_for_no_other_field() -> None:
     assert meant("n_tokens", KINDS) is meant("num_tokens", KINDS) is None
+
+
+def without_line_ends(body: bytes) -> bytes:
+    """What `curl -d @file` makes of a file."""
+    return body.translate(None, b"\r\n\0")
+
+
+def test_a_file_without_its_line_ends_is_told_how_curl_keeps_them() -> None:
+    archive = io.BytesIO()
+    np.savez(archive, labels=np.arange(2), logits=np.ones(2))
+    table = pa.table({"labels": pa.array([1, 0]), "logits": pa.array([0.5, 0.1])})
+    calls: list[Callable[[], Any]] = [
+        lambda: list(csv.parts(io.BytesIO(b"labels,logits1,0.90,0.2"), LIMITS, "binary")),
+        lambda: list(ndjson.parts(io.BytesIO(b'{"labels":1,"logits":1}{"labels":0,"logits":0}'), LIMITS, "binary")),
+        lambda: list(parquet.parts(io.BytesIO(without_line_ends(file_of(table))), LIMITS, "binary")),
+        lambda: npz.columns(without_line_ends(archive.getvalue()), LIMITS, "binary"),
+    ]
+    for call in calls:
+        with pytest.raises(MalformedBody, match="curl sends a file as it is with --data-binary"):
+            call()
+
+
+def test_numbers_by_class_are_to_be_lists() -> None:
+    with pytest.raises(InvalidInput, match="send its values as a list, in the order of the classes"):
+        list(ndjson.parts(io.BytesIO(b'{"probabilities":{"cat":0.9,"dog":0.1}}\n'), LIMITS, "multiclass"))
