@@ -224,3 +224,8 @@ class ProblemDetails(Answer):
     request_id: str
     errors: list[FieldProblem] | None = Field(None, description="Places that are at fault, at most 20.")
     n_errors: int | None = Field(None, description="Number of places at fault.")
+
+
+def example(answer: Answer) -> dict[int | str, dict[str, Any]]:
+    """The documentation of an answer by an example."""
+    return {200: {"content": {"application/json": {"example": answer.model_dump(mode="json")}}}}

@@ -2,23 +2,18 @@
 
 from fastapi import APIRouter, Request
 
-from app.api.answers import LimitsAnswer, MediaTypeLimit
+from app.api.answers import LimitsAnswer, MediaTypeLimit, example
 from app.api.application import BareRoute
 from app.api.formats import FORMATS, limits_of
-from app.api.resources import resources_of
+from app.api.resources import DEFAULTS, resources_of
+from app.settings import Settings
 from app.wire.compression import ENCODINGS, MAX_WINDOW
 
 router = APIRouter(tags=["catalogue"], route_class=BareRoute)
 
 
-@router.get(
-    "/v1/limits",
-    operation_id="limits",
-    summary="Limits of a request",
-)
-async def limits(request: Request) -> LimitsAnswer:
-    """Bytes, rows and columns beyond which a request is answered 413, and the formats and encodings that are read."""
-    settings = resources_of(request).settings
+def limits_under(settings: Settings) -> LimitsAnswer:
+    """The limits that settings mean."""
     return LimitsAnswer(
         media_types={
             format_.media_type: MediaTypeLimit(
@@ -39,3 +34,15 @@ async def limits(request: Request) -> LimitsAnswer:
         min_bytes_per_second=settings.min_bytes_per_second,
         spool_timeout_seconds=settings.spool_timeout_seconds,
     )
+
+
+@router.get(
+    "/v1/limits",
+    operation_id="limits",
+    summary="Limits of a request",
+    response_description="The limits of this service; the example shows the defaults.",
+    responses=example(limits_under(DEFAULTS)),
+)
+async def limits(request: Request) -> LimitsAnswer:
+    """Bytes, rows and columns beyond which a request is answered 413, and the formats and encodings that are read."""
+    return limits_under(resources_of(request).settings)

@@ -1,9 +1,12 @@
 """`GET /v1/metrics`: the catalogue."""
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter, Request
 
-from app.api.answers import MetricCatalogue, MetricEntry
+from app.api.answers import MetricCatalogue, MetricEntry, example
 from app.api.application import BareRoute
+from app.core.metric import Metric
 from app.core.registry import METRICS
 
 UNCERTAINTY = (
@@ -16,11 +19,18 @@ UNCERTAINTY = (
 router = APIRouter(tags=["catalogue"], route_class=BareRoute)
 
 
+def catalogue_of(metrics: Sequence[Metric]) -> MetricCatalogue:
+    """The entries of some metrics."""
+    return MetricCatalogue(metrics=[MetricEntry.model_validate(metric) for metric in metrics], uncertainty=UNCERTAINTY)
+
+
 @router.get(
     "/v1/metrics",
     operation_id="metrics",
     summary="Every metric, explained",
+    response_description="The catalogue; the example shows its first entry.",
+    responses=example(catalogue_of(METRICS[:1])),
 )
 async def catalogue(_: Request) -> MetricCatalogue:
     """Name, tasks, unit, formula, direction, whether parts of a batch add up to it, and a reference."""
-    return MetricCatalogue(metrics=[MetricEntry.model_validate(metric) for metric in METRICS], uncertainty=UNCERTAINTY)
+    return catalogue_of(METRICS)

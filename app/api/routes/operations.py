@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from starlette.responses import Response
 
-from app.api.answers import Health
+from app.api.answers import Health, example
 from app.api.application import BareRoute
 from app.api.resources import resources_of
 from app.errors import Unavailable
@@ -14,13 +14,25 @@ from app.errors import Unavailable
 router = APIRouter(tags=["operations"], route_class=BareRoute)
 
 
-@router.get("/healthz", operation_id="health", summary="Is it alive?")
+@router.get(
+    "/healthz",
+    operation_id="health",
+    summary="Is it alive?",
+    response_description="It is alive.",
+    responses=example(Health(status="alive")),
+)
 async def health(_: Request) -> Health:
     """Does no work: 200 as long as the process answers at all."""
     return Health(status="alive")
 
 
-@router.get("/readyz", operation_id="readiness", summary="Has it room?")
+@router.get(
+    "/readyz",
+    operation_id="readiness",
+    summary="Has it room?",
+    response_description="It has room.",
+    responses=example(Health(status="ready")),
+)
 async def readiness(request: Request) -> Health:
     """200 if one more request of any kind would find a thread or a place in the queue, and room for its body."""
     if not resources_of(request).load.has_room:
