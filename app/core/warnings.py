@@ -120,11 +120,14 @@ def _worse_than_uniform(summary: Summary, loss: Value) -> Warnings:
         return
     scale = NATS_PER_UNIT[options.unit]
     order = repairing_order(summary.sample, uniform)
+    is_binary = summary.task == "binary"
+    advice = (
+        "these may be probabilities of the other class" if is_binary else "another order of the columns would mend it"
+    )
     yield warning(
         "worse_than_uniform",
         f"the loss {loss.value / scale:.6g} is above {uniform / scale:.6g} {options.unit}, the loss of equal "
-        f"probabilities for all {n_classes} classes"
-        + ("; another order of the columns would mend it" if order else ""),
+        f"probabilities for all {n_classes} classes" + (f"; {advice}" if order else ""),
         uniform_cross_entropy=uniform / scale,
         **({"class_order": order} if order else {}),
     )

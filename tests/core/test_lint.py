@@ -30,6 +30,7 @@ def test_the_order_of_columns_that_repairs_a_bad_loss_is_told(order: list[int]) 
 def test_swapped_binary_labels_are_told_too() -> None:
     p = RNG.random(N)
     found = warnings("binary", labels=(p < 0.5).astype(int), probabilities=p)["worse_than_uniform"]
+    assert found["detail"].endswith("; these may be probabilities of the other class")
     assert found["class_order"] == [1, 0]
 
 
