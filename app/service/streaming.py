@@ -10,6 +10,7 @@ from app.core.columns import Column, joined_columns, kind_of, n_bytes_of
 from app.core.metric import Metric
 from app.core.registry import metrics_for
 from app.errors import InvalidInput, TooLarge
+from app.service.left_out import completed
 from app.service.scoring import ScoreRequest, answer_of, part_of, score
 from app.service.sections import Part
 
@@ -32,7 +33,7 @@ def score_parts(parts: Iterable[ScoreRequest], max_held_bytes: int, n_threads: i
         InvalidInput: As for `score`; pointers count rows from the first part. Or the parts hold no row at all.
         TooLarge: More rows would have to be kept than may be.
     """
-    parts = iter(parts)
+    parts = completed(parts)
     first = next(parts, None)
     if first is None:
         raise InvalidInput.at("", "empty", "must hold at least one sample, found none")

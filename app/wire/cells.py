@@ -61,7 +61,7 @@ class Cells:
         """
         if len(kinds) == 1:
             return kinds[0]
-        looked_at = self.texts if self.scored is None else self.texts.filter(pa.array(self._spread()))
+        looked_at = self.texts.filter(pa.array(self._spread())) if self.are_scored() else self.texts
         texts = looked_at.drop_null()
         if STRING not in kinds:
             most = max(kinds, key=lambda kind: np.count_nonzero(_are(kind, texts)))

@@ -22,7 +22,7 @@ from app.wire.numbered import Group, groups_of
 from app.wire.quotes import Quotes
 from app.wire.sources import Source
 from app.wire.text import blocks
-from app.wire.typed import SLICE, Field, check_columns, gathered
+from app.wire.typed import SLICE, Field, check_columns, gathered, holds_scored
 
 Refuse: TypeAlias = Callable[[arrow_csv.InvalidRow], str]
 """What pyarrow calls with a row of another length; "error" ends the reading."""
@@ -39,7 +39,7 @@ def parts(source: Source, limits: Limits, task: TaskName, *, has_classes: bool =
 
     Labels are strings with `has_classes`, else booleans if most are, else integers. Clusters and slices are
     integers if all of the first block are, or booleans, else strings as they stand. What the first block decides must
-    hold for the rest. What may only be an integer may be written `1.0`.
+    hold for the rest, but for blocks in which no row is scored. What may only be an integer may be written `1.0`.
 
     Raises:
         MalformedBody: No CSV with a header, or a row of another length.
@@ -52,7 +52,7 @@ def parts(source: Source, limits: Limits, task: TaskName, *, has_classes: bool =
     [{'labels': array([1, 0]), 'probabilities': array([[0.25, 0.75], [1.  , 0.  ]])}]
     """
     groups: list[Group] = []
-    n_rows = 0
+    is_settled, n_rows = False, 0
 
     def place() -> str:
         return f"row {n_rows}" if groups else "the header"
@@ -75,9 +75,12 @@ def parts(source: Source, limits: Limits, task: TaskName, *, has_classes: bool =
         if not text.strip(b"\r\n"):
             continue
         table = _table(text, groups, n_rows)
-        groups, columns = _columns(groups, table, n_rows)
-        yield gathered([group.field for group in groups if group.field.kinds], columns)
+        settled, columns = _columns(groups, table, n_rows, is_settled=is_settled)
+        part = gathered([group.field for group in settled if group.field.kinds], columns)
+        yield part
         n_rows += len(table)
+        is_settled = is_settled or holds_scored(part.get("mask"))
+        groups = settled if is_settled else groups
 
 
 def _groups(names: list[str], limits: Limits, task: TaskName, *, has_classes: bool) -> list[Group]:
@@ -155,13 +158,15 @@ def _n_rows(text: bytes) -> int:
     return len(re.split(rb"[\r\n]+", without_quotes.lstrip(b"\r\n"))) - 1
 
 
-def _columns(groups: list[Group], table: pa.Table, first_row: int) -> tuple[list[Group], list[Column]]:
-    """The columns of those groups that are set, and the groups as the first block settles them."""
+def _columns(
+    groups: list[Group], table: pa.Table, first_row: int, *, is_settled: bool
+) -> tuple[list[Group], list[Column]]:
+    """The columns of those groups that are set, and the groups as the first block with a scored row settles them."""
     settled, columns, refusals = [], [], []
     scored: BoolArray | None = None
     for group in groups:
         cells = _cells(group, table, first_row, scored)
-        field = _settled(group, cells, first_row)
+        field = group.field if is_settled else _settled(group, cells)
         settled.append(replace(group, field=field))
         try:
             column = _column(group.field, field, cells)
@@ -182,12 +187,12 @@ def _cells(group: Group, table: pa.Table, first_row: int, scored: BoolArray | No
     return Cells(texts, group.field.pointer, first_row, len(group.places) if group.nested else None, scored)
 
 
-def _settled(group: Group, cells: Cells, first_row: int) -> Field:
+def _settled(group: Group, cells: Cells) -> Field:
     """The field with the one kind that its cells are; with none where it is not set."""
     is_empty = cells.texts.null_count == len(cells.texts)
-    if not first_row and not group.nested and is_empty and cells.are_scored():
+    if not group.nested and is_empty and cells.are_scored():
         return group.field.of_kinds()
-    return group.field.of_kinds(cells.kind(group.field.kinds)) if group.field.kinds else group.field
+    return group.field.of_kinds(cells.kind(group.field.kinds))
 
 
 def _column(field: Field, settled: Field, cells: Cells) -> Column | None:

@@ -20,7 +20,7 @@ from app.wire.lists import column_of
 from app.wire.names import n_names, refusal, refuse_repeated, repeated
 from app.wire.sources import Source
 from app.wire.text import blocks
-from app.wire.typed import SLICE, Field, fields_of, gathered
+from app.wire.typed import SLICE, Field, fields_of, gathered, holds_scored
 
 AS_LINES = '; write one object a line, without brackets or commas around them (pandas: orient="records", lines=True)'
 
@@ -74,11 +74,14 @@ def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, 
         if not rows:
             continue
         _refuse_repeated(text, rows, n_rows)
-        header = header or _header(rows, limits, task)
+        if header is None or not header.nested:
+            header = _header(rows, limits, task)
         _check_names(rows, header, n_rows)
         columns = _columns(rows, header, n_rows)
-        header = _settled(header, columns)
-        yield gathered(header.fields, columns)
+        part = gathered(header.fields, columns)
+        if holds_scored(part.get("mask")):
+            header = _settled(header, columns)
+        yield part
         n_rows += len(rows)
 
 
@@ -207,7 +210,8 @@ def _columns(rows: Rows, header: Header, first_row: int) -> list[Column]:
     for place in header.fields:
         try:
             column = _column(place, _values(place, rows, header.names), scored, first_row)
-            _check_nested(place, column, header.nested.get(place.name), first_row)
+            if holds_scored(scored):
+                _check_nested(place, column, header.nested.get(place.name), first_row)
         except InvalidInput as refusal:
             refusals.append(refusal)
             continue

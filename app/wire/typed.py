@@ -68,6 +68,8 @@ class Field:
         """The advice about floats where there may be none."""
         if self.name == "labels":
             return "; cast them to integers (soft or one-hot labels are `targets`)"
+        if self.name == "mask":
+            return "; cast them to booleans"
         return "; cast them to integers" + (" or strings" if self.pointer.startswith(NAMES) else "")
 
     def refusal(self, positions: Sequence[int], place: Place, code: str, detail: Callable[[int], str]) -> InvalidInput:
@@ -127,6 +129,11 @@ def gathered(fields: Iterable[Field], columns: Iterable[Column]) -> dict[str, An
         else:
             body[field.name] = column
     return body
+
+
+def holds_scored(mask: Column | None) -> bool:
+    """Whether any row is scored under a mask; None leaves out none."""
+    return not isinstance(mask, np.ndarray) or bool(mask.any())
 
 
 def in_order(first_row: int, width: int | None = None) -> Place:

@@ -409,3 +409,12 @@ async def test_rows_as_a_json_list_or_lines_are_told_where_to_go(client: httpx.A
         for words in ("application/x-ndjson", "/rows"):
             assert words in problem["detail"]
     assert ROWS_PATH.endswith("/rows")
+
+
+@pytest.mark.parametrize("way", ["arrow", "parquet", "npz"])
+async def test_a_mask_of_numbers_is_not_sent_to_integers(way: str, client: httpx.AsyncClient) -> None:
+    body = dict(written({**SOUND, "mask": [1.0, 0.5]}))[way]
+    (error,) = (await sent(client, "binary", way, body, {})).json()["errors"]
+    assert error["pointer"] == "/mask"
+    assert "must be booleans" in error["detail"]
+    assert "integers" not in error["detail"]

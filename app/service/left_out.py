@@ -1,0 +1,118 @@
+"""Parts of a body in which no row is scored: whatever stands there, they are made like the other parts."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.batches import MAX_SLICES
+from app.core.columns import Column, IntArray, Ragged, kind_of
+from app.service.scoring import ScoreRequest
+
+MAX_ROWS = 1 << 16
+"""The most rows of a part that is made here."""
+
+Names: TypeAlias = dict[tuple[str, str], dict[Any, None]]
+"""By name and type of a slice, its values in the order in which they came."""
+
+
+def completed(parts: Iterable[ScoreRequest]) -> Iterator[ScoreRequest]:
+    """The parts, with a scored row again and again in place of the rows of parts in which `mask` leaves out all.
+
+    Such rows may have any length or none, and be of any type, which the rows of the other parts decide. Those before
+    the first scored row wait for it; only their number and the values of their slices are kept. Without any scored row
+    the first row of the body stands for all but those of the first part.
+    """
+    model: ScoreRequest | None = None
+    first: ScoreRequest | None = None
+    names: Names = {}
+    n_waiting = 0
+    for part in parts:
+        row = _scored_row(part)
+        if row is None and model is None:
+            if first is None:
+                first = part
+            else:
+                _note(part.slices, names)
+            n_waiting += _n_rows(part)
+        elif row is None and model is not None:
+            slices = {name: values for name, values in part.slices.items() if name in model.slices and _says(values)}
+            yield _like(model, _n_rows(part), slices)
+        else:
+            if model is None and row is not None and _is_even(part):
+                model = _taken(part, np.array([row]))
+                _note({} if first is None else first.slices, names)
+                yield from _waiting(model, n_waiting, names)
+            yield part
+    if model is None and first is not None:
+        yield first
+        if n_waiting > _n_rows(first):
+            yield from _waiting(_taken(first, np.array([0])), n_waiting - _n_rows(first), names)
+
+
+def _scored_row(part: ScoreRequest) -> int | None:
+    """The number of the first row that is scored; None where the mask leaves out all."""
+    mask = part.columns.get("mask")
+    if not isinstance(mask, np.ndarray) or mask.dtype.kind != "b" or not mask.size:
+        return 0
+    rows = np.logical_or.reduce(mask, axis=1) if mask.ndim > 1 else mask
+    return int(rows.argmax()) if rows.any() else None
+
+
+def _note(slices: Mapping[str, Column], names: Names) -> None:
+    for name, values in slices.items():
+        known = names.setdefault((name, kind_of(values)), {})
+        if isinstance(values, np.ndarray) and len(known) <= MAX_SLICES and _says(values):
+            known.update(dict.fromkeys(values.tolist()))
+
+
+def _says(values: Column) -> bool:
+    """Whether a slice has values in a part: where all names are null, those who read it put empty strings."""
+    return isinstance(values, np.ndarray) and (kind_of(values) != "U" or any(values.tolist()))
+
+
+def _waiting(model: ScoreRequest, n_rows: int, names: Names) -> Iterator[ScoreRequest]:
+    """Rows like a model, in the first of which the names of slices stand that are of its types."""
+    slices = {}
+    for name, values in model.slices.items():
+        known = list(names.get((name, kind_of(values)), ()))
+        slices[name] = np.array(known, values.dtype if isinstance(values, np.ndarray) else np.object_)
+    for start in range(0, n_rows, MAX_ROWS):
+        n = min(MAX_ROWS, n_rows - start)
+        yield _like(
+            model, n, {name: _filled(known[start:][:n], model.slices[name], n) for name, known in slices.items()}
+        )
+
+
+def _filled(known: NDArray[Any], model: Column, n_rows: int) -> NDArray[Any]:
+    rest = np.zeros(n_rows - len(known), np.int64)
+    return np.concatenate([known, _rows(model, rest)])
+
+
+def _like(model: ScoreRequest, n_rows: int, slices: Mapping[str, Column]) -> ScoreRequest:
+    """A number of rows like a model of one, which are not scored, with slices of their own where these fit."""
+    part = _taken(model, np.zeros(n_rows, np.int64))
+    fitting = {name: values for name, values in slices.items() if kind_of(values) == kind_of(model.slices[name])}
+    mask = np.zeros_like(part.columns["mask"])
+    return replace(part, columns={**part.columns, "mask": mask}, slices={**part.slices, **fitting})
+
+
+def _taken(part: ScoreRequest, rows: IntArray) -> ScoreRequest:
+    columns = {name: _rows(values, rows) for name, values in part.columns.items()}
+    return replace(part, columns=columns, slices={name: _rows(values, rows) for name, values in part.slices.items()})
+
+
+def _rows(values: Column, rows: IntArray) -> Column:
+    return values.take(rows) if isinstance(values, Ragged) else values[rows]
+
+
+def _is_even(part: ScoreRequest) -> bool:
+    """Whether all columns are of one length, above 0, as those of a whole file need not be."""
+    lengths = set(map(len, [*part.columns.values(), *part.slices.values()]))
+    return len(lengths) == 1 and 0 not in lengths
+
+
+def _n_rows(part: ScoreRequest) -> int:
+    return len(next(iter(part.columns.values())))
