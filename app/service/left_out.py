@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.core.batches import MAX_SLICES
 from app.core.columns import Column, IntArray, Ragged, kind_of
+from app.errors import InvalidInput
 from app.service.scoring import ScoreRequest
 
 MAX_ROWS = 1 << 16
@@ -24,6 +25,9 @@ def completed(parts: Iterable[ScoreRequest]) -> Iterator[ScoreRequest]:
     Such rows may have any length or none, and be of any type, which the rows of the other parts decide. Those before
     the first scored row wait for it; only their number and the values of their slices are kept. Without any scored row
     the first row of the body stands for all but those of the first part.
+
+    Raises:
+        InvalidInput: The mask ends before the first row that is scored.
     """
     model: ScoreRequest | None = None
     first: ScoreRequest | None = None
@@ -52,6 +56,12 @@ def completed(parts: Iterable[ScoreRequest]) -> Iterator[ScoreRequest]:
             yield from _waiting(_taken(first, np.array([0])), n_waiting - _n_rows(first), names)
 
 
+def _check_mask(model: ScoreRequest, n_waiting: int) -> None:
+    if n_waiting and "mask" not in model.columns:
+        rule = f"must be in all rows or in none, found a change before row {n_waiting}"
+        raise InvalidInput.at("/mask", "missing", rule)
+
+
 def _scored_row(part: ScoreRequest) -> int | None:
     """The number of the first row that is scored; None where the mask leaves out all."""
     mask = part.columns.get("mask")
@@ -75,6 +85,7 @@ def _says(values: Column) -> bool:
 
 def _waiting(model: ScoreRequest, n_rows: int, names: Names) -> Iterator[ScoreRequest]:
     """Rows like a model, in the first of which the names of slices stand that are of its types."""
+    _check_mask(model, n_rows)
     slices = {}
     for name, values in model.slices.items():
         known = list(names.get((name, kind_of(values)), ()))

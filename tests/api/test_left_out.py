@@ -98,3 +98,11 @@ async def test_columns_of_several_lengths_are_refused(marks: list[bool], client:
     body = WRITERS["npz"]([("labels", [1, 0]), ("probabilities", [0.5]), ("mask", marks)])
     (error,) = (await sent(client, "binary", "npz", body, {})).json()["errors"]
     assert error["code"] == "wrong_length"
+
+
+@pytest.mark.parametrize("way", ["ndjson", "csv"])
+async def test_a_mask_that_ends_is_refused(way: str, client: httpx.AsyncClient) -> None:
+    marks = [False] * N + [None] * N
+    body = WRITERS[way]([("labels", [1] * 2 * N), ("probabilities", [0.5] * 2 * N), ("mask", marks)])
+    (error, *_) = (await sent(client, "binary", way, body, {})).json()["errors"]
+    assert error["pointer"].startswith("/mask")
