@@ -20,7 +20,7 @@ from app.settings import Settings, read
 def create_app(settings: Settings | None = None) -> Application:
     """The application, by default with the settings of the environment; its threads live in its lifespan."""
     settings = settings or read()
-    telemetry = Telemetry()
+    telemetry = Telemetry(settings.log_level)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -1,13 +1,14 @@
 """What form an answer may take, by the header `Accept`."""
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 
 import orjson
-from fastapi import Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from app.api.head import Head
 from app.api.media import ARROW, JSON, quality
 from app.wire import losses
 
@@ -19,8 +20,7 @@ class Accepted:
         HTTPException: 406, it takes neither.
     """
 
-    def __init__(self, request: Request) -> None:
-        accept = ",".join(request.headers.getlist("accept")) or "*/*"
+    def __init__(self, accept: str) -> None:
         self._json = accept == "*/*" or quality(accept, JSON) > 0.0
         self._arrow = ARROW in accept.lower() and quality(accept, ARROW) >= max(quality(accept, JSON), 1e-9)
         if not self._json and not self._arrow:
@@ -46,6 +46,19 @@ class Accepted:
             return Response(losses.stream_of(column, dumps(content)), media_type=ARROW)
         self.check(())
         return Response(dumps(content), media_type=JSON)
+
+
+def accepted(head: Head) -> Accepted:
+    """The forms that a request accepts; all of them if it does not say.
+
+    Raises:
+        HTTPException: 406, as `Accepted` does.
+    """
+    return _accepted(head.get("accept") or "*/*")
+
+
+_accepted = lru_cache(maxsize=64)(Accepted)
+"""Kept, for clients send few different ones."""
 
 
 def dumps(content: object) -> bytes:

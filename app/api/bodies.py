@@ -16,6 +16,7 @@ from app.api.load import Hold
 from app.api.pipe import Pipe
 from app.api.resources import resources_of
 from app.api.spool import Spool
+from app.api.telemetry import exchange_of
 from app.errors import SurprisalError, TooLarge
 from app.settings import Settings
 from app.wire.limits import Limits
@@ -31,11 +32,11 @@ FILE_BYTES = 2**20
 """What is written to a file at once: each time takes a thread for a moment."""
 
 
-@asynccontextmanager
-async def whole_body(request: Request, advice: str) -> AsyncIterator[bytearray]:
-    """The body in memory, which the budget for bodies pays for as long as it is used.
+async def whole_body(request: Request, settings: Settings, memory: Hold, advice: str) -> bytearray:
+    """The body in memory.
 
     Args:
+        memory: Pays for the body, and is given back once that is no longer used.
         advice: What the sender of a body that is too large can do.
 
     Raises:
@@ -43,23 +44,30 @@ async def whole_body(request: Request, advice: str) -> AsyncIterator[bytearray]:
         Unavailable: The budget is spent.
         HTTPException: 408, it came too slowly.
     """
-    resources = resources_of(request)
-    with Hold(resources.load.memory) as memory:
-        yield await _read(request, resources.settings, memory, advice)
-
-
-async def _read(request: Request, settings: Settings, memory: Hold, advice: str) -> bytearray:
     _check_declared(request, settings.max_body_bytes, advice)
-    body = bytearray()
+    body, more = bytearray(), True
     try:
         async with asyncio.timeout(settings.body_timeout_seconds):
-            async for chunk in request.stream():
-                memory.take(len(chunk))
-                body += chunk
+            while more:
+                piece, more = await _piece(request)
+                memory.take(len(piece))
+                body += piece
                 _check_size(len(body), settings.max_body_bytes, advice)
     except TimeoutError as error:
         raise _too_slow(settings.body_timeout_seconds) from error
     return body
+
+
+async def _piece(request: Request) -> tuple[bytes, bool]:
+    """The next piece of a body, and whether there are more; `Request.stream` is a generator, and costs several calls.
+
+    Raises:
+        ClientDisconnect: The client has left.
+    """
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), message.get("more_body", False)
 
 
 @asynccontextmanager
@@ -214,7 +222,7 @@ def _too_slow(seconds: float, bytes_per_second: int = 0) -> HTTPException:
 
 def _check_declared(request: Request, max_bytes: int, advice: str) -> None:
     """Refuse a body whose declared length is too large before any of it is read."""
-    declared = request.headers.get("content-length", "")
+    declared = exchange_of(request).head.get("content-length", "")
     _check_size(int(declared) if declared.isdecimal() else 0, max_bytes, advice)
 
 

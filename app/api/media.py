@@ -3,9 +3,8 @@
 from email.message import Message
 from functools import lru_cache
 
-from starlette.datastructures import Headers
-
 from app.api.formats import FORMATS, Format
+from app.api.head import Head
 from app.errors import UnsupportedMediaType
 from app.wire.compression import DECODERS, ENCODINGS
 
@@ -24,7 +23,7 @@ class Unsupported(UnsupportedMediaType):
         self.headers = headers
 
 
-def check_json(headers: Headers, rows_path: str = "") -> None:
+def check_json(head: Head, rows_path: str = "") -> None:
     """Refuse a body that is not JSON; one that no header describes is taken for JSON.
 
     Args:
@@ -33,14 +32,14 @@ def check_json(headers: Headers, rows_path: str = "") -> None:
     Raises:
         Unsupported: Another format, or an encoding of characters that nobody reads here.
     """
-    sent = headers.get("content-type", JSON)
+    sent = head.get("content-type", JSON)
     format_ = _format(sent)
     if format_ is None or not format_.is_json:
         hint = f"; rows as {', '.join(ROWS_TYPES)} go to {rows_path}" if rows_path else ""
         raise Unsupported(f"Content-Type must be {JSON} in UTF-8, {_found(sent)}{hint}", {"accept-post": JSON})
 
 
-def rows_format(headers: Headers, json_path: str) -> Format:
+def rows_format(head: Head, json_path: str) -> Format:
     """The format of a body of rows.
 
     Args:
@@ -49,7 +48,7 @@ def rows_format(headers: Headers, json_path: str) -> Format:
     Raises:
         Unsupported: JSON, no format at all, or an encoding of characters that nobody reads here.
     """
-    sent = headers.get("content-type", "")
+    sent = head.get("content-type", "")
     format_ = _format(sent) if sent else None
     if format_ is None or format_.is_json:
         known = ", ".join(ROWS_TYPES)
@@ -73,32 +72,32 @@ def _format(sent: str) -> Format | None:
     return BY_MEDIA_TYPE.get(kind) if charset in {"utf-8", "utf8", "us-ascii"} else None
 
 
-def encoding_of(headers: Headers) -> str:
+def encoding_of(head: Head) -> str:
     """How a body is compressed; empty if it is not.
 
     Raises:
         Unsupported: In a way that nobody undoes here, or in several.
     """
-    sent = _encoding(headers)
+    sent = _encoding(head)
     if sent and sent not in DECODERS:
         known = ", ".join(ENCODINGS)
         raise Unsupported(f'Content-Encoding must be one of {known}, found "{sent[:80]}"', {"accept-encoding": known})
     return sent
 
 
-def refuse_encoding(headers: Headers) -> None:
+def refuse_encoding(head: Head) -> None:
     """Refuse a compressed body, which some routes do not read, though others do.
 
     Raises:
         Unsupported: The body is compressed.
     """
-    if _encoding(headers):
+    if _encoding(head):
         rule = "Content-Encoding must be absent: this takes JSON that is not compressed"
         raise Unsupported(rule, {"accept-encoding": "identity"})
 
 
-def _encoding(headers: Headers) -> str:
-    sent = headers.get("content-encoding", "").strip().lower()
+def _encoding(head: Head) -> str:
+    sent = head.get("content-encoding", "").strip().lower()
     return "" if sent == "identity" else sent
 
 

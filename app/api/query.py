@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 from starlette.datastructures import QueryParams
+from starlette.requests import Request
 
 from app.api.schemas import MODELS, score_request, unknown_field
 from app.core.options import option_names
@@ -43,26 +44,28 @@ def query_options(task: TaskName, query: QueryParams) -> dict[str, Any]:
     return options
 
 
-def refuse_query(query: QueryParams) -> None:
+def refuse_query(request: Request) -> None:
     """A JSON body has a place for options, so what stands beside it was sent by mistake.
 
     Raises:
         InvalidInput: There is a query parameter.
     """
-    _refuse_all(query, "misplaced", "must not stand in the query: a JSON body holds its options itself")
+    if request.scope["query_string"]:
+        _refuse_all(request, "misplaced", "must not stand in the query: a JSON body holds its options itself")
 
 
-def refuse_unknown(query: QueryParams) -> None:
+def refuse_unknown(request: Request) -> None:
     """Refuse every parameter of a GET: it knows none, and an answer that heeded none would say that it did.
 
     Raises:
         InvalidInput: There is a query parameter.
     """
-    _refuse_all(query, "unknown_field", "must be left out: this path has no query parameters")
+    if request.scope["query_string"]:
+        _refuse_all(request, "unknown_field", "must be left out: this path has no query parameters")
 
 
-def _refuse_all(query: QueryParams, code: str, rule: str) -> None:
-    if query:
+def _refuse_all(request: Request, code: str, rule: str) -> None:
+    if query := request.query_params:
         raise InvalidInput((FieldError(pointer(name), code, rule) for name in query), len(query))
 
 

@@ -12,6 +12,7 @@ from app.api.formats import FORMATS, Format, Parts, limits_of
 from app.api.media import encoding_of, rows_format
 from app.api.query import query_options
 from app.api.schemas import score_request
+from app.api.telemetry import exchange_of
 from app.api.validation import check_width
 from app.core.tasks import TaskName
 from app.errors import TooLarge
@@ -43,7 +44,8 @@ def announced(task: TaskName, json_path: str, request: Request) -> Rows:
         UnsupportedMediaType: The format or the compression is none that is read here.
         InvalidInput: A query parameter is no option, or an option is wrong.
     """
-    format_, encoding = rows_format(request.headers, json_path), encoding_of(request.headers)
+    head = exchange_of(request).head
+    format_, encoding = rows_format(head, json_path), encoding_of(head)
     return Rows(task, format_, encoding, query_options(task, request.query_params))
 
 

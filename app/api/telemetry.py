@@ -1,12 +1,19 @@
 """What one request was, as a log line and in Prometheus metrics; never a value of its body."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
+from functools import lru_cache
 from time import perf_counter
 from traceback import format_exception
+from typing import Any
 
 import structlog
+from fastapi import Request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from starlette.types import Scope
+
+from app.api.head import Head
+from app.api.logs import AccessLog
+from app.settings import LogLevel
 
 UNMATCHED = "unmatched"
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -14,6 +21,9 @@ PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 NOT_BEGUN = 499
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+MAX_KEPT_SERIES = 512
+"""Labelled series of one metric that are at hand; for any other `labels` is asked, which takes some microseconds."""
 
 LOGGER = "surprisal.access"
 log = structlog.get_logger()
@@ -26,12 +36,14 @@ class Exchange:
     Attributes:
         status: 499 until an answer is begun, and for good if the client left before.
         code: Of the problem that the answer is, or empty.
+        head: The headers of the request.
         n_scored: Rows that were scored.
         error: What went wrong that nobody meant to.
     """
 
     request_id: str
     method: str
+    head: Head = field(default_factory=dict)
     status: int = NOT_BEGUN
     code: str = ""
     bytes_in: int = 0
@@ -40,52 +52,74 @@ class Exchange:
     error: Exception | None = None
 
 
-LOGGED = [field.name for field in fields(Exchange) if field.name not in ("code", "error")]
+def exchange_of(request: Request) -> Exchange:
+    """The exchange that a request is part of."""
+    exchange: Exchange = request.scope["state"]["exchange"]
+    return exchange
 
 
 class Telemetry:
-    """The numbers of one application, in a registry of its own, so that two never mix."""
+    """The numbers of one application, in a registry of its own, so that two never mix, and its log of requests."""
 
-    def __init__(self) -> None:
+    def __init__(self, log_level: LogLevel = "info") -> None:
+        self._log = AccessLog(log_level)
         self.registry = registry = CollectorRegistry()
         by_route = ("route",)
-        self._requests = Counter(
-            "surprisal_requests", "Requests answered.", ("route", "status", "code"), registry=registry
-        )
-        self._seconds = Histogram(
+        requests = Counter("surprisal_requests", "Requests answered.", ("route", "status", "code"), registry=registry)
+        seconds = Histogram(
             "surprisal_request_seconds", "Time to answer.", by_route, buckets=SECONDS, registry=registry
         )
-        self._samples = Counter("surprisal_samples", "Rows scored.", by_route, registry=registry)
-        self._in_flight = Gauge("surprisal_in_flight", "Requests not yet answered.", registry=registry)
+        samples = Counter("surprisal_samples", "Rows scored.", by_route, registry=registry)
+        self._requests = lru_cache(MAX_KEPT_SERIES)(requests.labels)
+        self._seconds = lru_cache(MAX_KEPT_SERIES)(seconds.labels)
+        self._samples = lru_cache(MAX_KEPT_SERIES)(samples.labels)
+        self._n_in_flight = 0
+        in_flight = Gauge("surprisal_in_flight", "Requests not yet answered.", registry=registry)
+        in_flight.set_function(lambda: self._n_in_flight)
         ProcessCollector(registry=registry)
 
     def begin(self) -> float:
         """Count an exchange as begun; what `end` takes."""
-        self._in_flight.inc()
+        self._n_in_flight += 1
         return perf_counter()
 
     def end(self, exchange: Exchange, scope: Scope, begun: float) -> None:
         """Count and time an exchange, and write its one log line."""
-        self._in_flight.dec()
+        self._n_in_flight -= 1
         seconds = perf_counter() - begun
         # The template of the path, not the path: of unknown ones there is one label only.
         route = scope["route"].path if "route" in scope else UNMATCHED
-        self._requests.labels(route, exchange.status, exchange.code).inc()
-        self._seconds.labels(route).observe(seconds)
+        self._requests(route, exchange.status, exchange.code).inc()
+        self._seconds(route).observe(seconds)
         if exchange.n_scored:
-            self._samples.labels(route).inc(exchange.n_scored)
-        facts = {name: getattr(exchange, name) for name in LOGGED} | {"route": route, "ms": round(seconds * 1000, 3)}
-        if exchange.code:
-            facts["code"] = exchange.code
+            self._samples(route).inc(exchange.n_scored)
+        facts = _facts(exchange, route, seconds)
         if exchange.error is not None:
             # Formatted here: a renderer may show the locals of each frame, and with them a request's body.
-            log.error("request", logger=LOGGER, exception="".join(format_exception(exchange.error)), **facts)
-        elif route in PROBES and not exchange.code:
-            log.debug("request", logger=LOGGER, **facts)
+            told = "".join(format_exception(exchange.error))
+            log.error("request", **({"logger": LOGGER, "exception": told} | facts))
         else:
-            log.info("request", logger=LOGGER, **facts)
+            self._log.write("debug" if route in PROBES and not exchange.code else "info", facts)
 
     def refuse(self, request_id: str, status: int, code: str) -> None:
         """Count and log a request that the server refused before the application heard of it."""
-        self._requests.labels(UNMATCHED, status, code).inc()
-        log.info("request", logger=LOGGER, request_id=request_id, route=UNMATCHED, status=status, code=code)
+        self._requests(UNMATCHED, status, code).inc()
+        facts = {"logger": LOGGER, "request_id": request_id, "route": UNMATCHED, "status": status, "code": code}
+        self._log.write("info", facts)
+
+
+def _facts(exchange: Exchange, route: str, seconds: float) -> dict[str, Any]:
+    facts = {
+        "logger": LOGGER,
+        "request_id": exchange.request_id,
+        "method": exchange.method,
+        "status": exchange.status,
+        "bytes_in": exchange.bytes_in,
+        "bytes_out": exchange.bytes_out,
+        "n_scored": exchange.n_scored,
+        "route": route,
+        "ms": round(seconds * 1000, 3),
+    }
+    if exchange.code:
+        facts["code"] = exchange.code
+    return facts

@@ -1,6 +1,9 @@
-from collections.abc import AsyncIterator, Iterator
+import io
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import redirect_stdout
 
 import httpx
+import orjson
 import pytest
 import structlog
 from structlog.typing import EventDict
@@ -20,7 +23,31 @@ async def client(anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:  # noq
         yield client
 
 
+class Lines(io.BytesIO):
+    """A standard output that keeps lines of the log as structlog's `capture_logs` does."""
+
+    def __init__(self, lines: list[EventDict]) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def write(self, written: bytes, /) -> int:  # type: ignore[override]
+        line = orjson.loads(written)
+        assert line.pop("timestamp").endswith("Z")
+        self._lines.append({"log_level": line.pop("level"), **line})
+        return len(written)
+
+
 @pytest.fixture
 def log_lines() -> Iterator[list[EventDict]]:
     with structlog.testing.capture_logs() as lines:
         yield lines
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Redirect standard output here, for pytest redirects it to itself between a fixture and its test."""
+    lines = pyfuncitem.funcargs.get("log_lines")
+    if not isinstance(lines, list):
+        return (yield)
+    with redirect_stdout(io.TextIOWrapper(Lines(lines))):
+        return (yield)

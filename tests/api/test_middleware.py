@@ -7,7 +7,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 from structlog.typing import EventDict
 
-from app.api.middleware import Frame, Linger
+from app.api.middleware import RequestEnvelope
 from app.api.telemetry import Telemetry
 
 pytestmark = pytest.mark.anyio
@@ -82,7 +82,7 @@ async def test_a_client_that_leaves_is_not_answered(log_lines: list[EventDict]) 
     async def app(*_: object) -> None:
         raise ClientDisconnect
 
-    sent = await answered(Frame(app, Telemetry()))
+    sent = await answered(RequestEnvelope(app, Telemetry(), 1.0))
     assert sent == []
     assert log_lines[0]["status"] == 499
     assert log_lines[0]["log_level"] == "info"
@@ -94,7 +94,7 @@ async def test_half_an_answer_is_left_to_the_server(log_lines: list[EventDict]) 
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await answered(Frame(app, Telemetry()))
+        await answered(RequestEnvelope(app, Telemetry(), 1.0))
     assert "ZeroDivisionError" in log_lines[0]["exception"]
 
 
@@ -105,7 +105,7 @@ async def test_other_scopes_pass() -> None:
         passed.append(scope)
 
     scope = {"type": "lifespan"}
-    await Linger(Frame(app, Telemetry()), 1.0)(scope, endless, collecting([]))
+    await RequestEnvelope(app, Telemetry(), 1.0)(scope, endless, collecting([]))
     assert passed == [scope]
 
 
@@ -129,10 +129,10 @@ async def test_a_body_without_end_is_not_waited_for() -> None:
         await send({"type": "http.response.body", "body": b"no"})
 
     async with asyncio.timeout(5):
-        sent = await answered(Linger(app, 0.01))
+        sent = await answered(RequestEnvelope(app, Telemetry(), 0.01))
     assert [message.get("body") for message in sent] == [None, b"no", None]
     assert [message.get("more_body", False) for message in sent] == [False, True, False]
-    assert sent[0]["headers"] == [(b"connection", b"close")]
+    assert sent[0]["headers"][-1] == (b"connection", b"close")
 
 
 async def endless() -> Message:
@@ -147,7 +147,7 @@ def collecting(messages: list[Message]) -> Send:
     return send
 
 
-async def answered(app: Frame | Linger) -> list[Message]:
+async def answered(app: RequestEnvelope) -> list[Message]:
     sent: list[Message] = []
     headers = [(b"transfer-encoding", b"chunked")]
     scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}

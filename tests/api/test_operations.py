@@ -5,7 +5,8 @@ from structlog.typing import EventDict
 
 from app.api.telemetry import UNMATCHED
 from app.main import create_app
-from app.settings import Settings
+from app.settings import LogLevel, Settings
+from tests.api.clients import client_of
 
 pytestmark = pytest.mark.anyio
 
@@ -51,12 +52,16 @@ async def test_unknown_paths_and_methods_make_no_new_series(client: httpx.AsyncC
     assert found["surprisal_requests_total", "not_found", UNMATCHED, "404"] == 11
 
 
+@pytest.mark.parametrize(
+    ("least", "levels"), [("debug", ["debug"] * 3 + ["info"]), ("info", ["info"]), ("warning", []), ("error", [])]
+)
 async def test_probes_are_logged_for_those_who_look_for_them(
-    client: httpx.AsyncClient, log_lines: list[EventDict]
+    least: LogLevel, levels: list[str], log_lines: list[EventDict]
 ) -> None:
-    for path in ("/healthz", "/readyz", "/metrics", "/v1/limits"):
-        await client.get(path)
-    assert [line["log_level"] for line in log_lines] == ["debug"] * 3 + ["info"]
+    async with client_of(Settings(log_level=least)) as client:
+        for path in ("/healthz", "/readyz", "/metrics", "/v1/limits"):
+            await client.get(path)
+    assert [line["log_level"] for line in log_lines] == levels
 
 
 async def test_a_probe_that_fails_is_logged_like_any_refusal(log_lines: list[EventDict]) -> None:

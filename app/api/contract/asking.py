@@ -64,14 +64,14 @@ async def _one(app: FastAPI, request: Asked) -> Answered:
 
 
 def _scope(app: FastAPI, request: Asked) -> Scope:
-    headers = {"content-type": request.media_type, "content-length": str(len(request.body))}
+    head = {"content-type": request.media_type, "content-length": str(len(request.body))}
     return {
         "type": "http",
         "method": "POST",
         "path": request.path,
         "root_path": "",
         "query_string": b"",
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "headers": [(name.encode(), value.encode()) for name, value in head.items()],
         "app": app,
-        "state": {"exchange": Exchange(REQUEST_ID, "POST")},
+        "state": {"exchange": Exchange(REQUEST_ID, "POST", head)},
     }

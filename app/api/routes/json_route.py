@@ -7,12 +7,14 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from app.api.accept import Accepted
+from app.api.accept import Accepted, accepted
 from app.api.attended import Check, attended
 from app.api.bodies import whole_body
+from app.api.load import Hold
 from app.api.media import check_json, refuse_encoding
 from app.api.query import refuse_query
 from app.api.resources import resources_of
+from app.api.telemetry import exchange_of
 from app.api.validation import json_fields
 from app.core.tasks import TaskName
 from app.settings import Settings
@@ -26,16 +28,17 @@ def add_json_route(
     """Add `POST path`, which answers what `work` makes of the fields of a body."""
 
     async def answer(request: Request) -> Response:
-        check_json(request.headers)
-        refuse_encoding(request.headers)
-        refuse_query(request.query_params)
-        accepted, resources = Accepted(request), resources_of(request)
-        async with whole_body(request, "send fewer rows at once") as body:
+        exchange, resources = exchange_of(request), resources_of(request)
+        check_json(exchange.head)
+        refuse_encoding(exchange.head)
+        refuse_query(request)
+        forms, settings = accepted(exchange.head), resources.settings
+        with Hold(resources.load.memory) as memory:
+            body = await whole_body(request, settings, memory, "send fewer rows at once")
             # Even a small body may hold the work of many: always a thread.
-            response, n_scored = await attended(
-                request, resources.load.whole, _answered, work, task, body, accepted, resources.settings
+            response, exchange.n_scored = await attended(
+                request, resources.load.whole, _answered, work, task, body, forms, settings
             )
-        request.state.exchange.n_scored = n_scored
         return response
 
     router.add_api_route(

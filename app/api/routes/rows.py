@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.api.accept import Accepted
+from app.api.accept import Accepted, accepted
 from app.api.answers import ScoreAnswer
 from app.api.application import BareRoute
 from app.api.attended import Check, attended
@@ -12,6 +12,7 @@ from app.api.contract import texts
 from app.api.formats import limits_of
 from app.api.resources import resources_of
 from app.api.scoring import Rows, announced, scored_rows
+from app.api.telemetry import exchange_of
 from app.core.tasks import TASKS, Task
 from app.wire.sources import Source
 
@@ -23,10 +24,10 @@ def _add_route(task: Task) -> None:
     path = f"{json_path}/rows"
 
     async def score_rows(request: Request) -> Response:
-        rows, accepted = announced(task.name, json_path, request), Accepted(request)
-        accepted.check(rows.options.get("include", ()))
-        response, n_scored = await _scored(request, rows, accepted)
-        request.state.exchange.n_scored = n_scored
+        exchange = exchange_of(request)
+        rows, forms = announced(task.name, json_path, request), accepted(exchange.head)
+        forms.check(rows.options.get("include", ()))
+        response, exchange.n_scored = await _scored(request, rows, forms)
         return response
 
     router.add_api_route(

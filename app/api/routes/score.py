@@ -11,18 +11,20 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app import service
-from app.api.accept import Accepted
+from app.api.accept import Accepted, accepted
 from app.api.answers import ScoreAnswer
 from app.api.application import BareRoute
 from app.api.attended import Check, attended
 from app.api.bodies import spooled, whole_body
 from app.api.contract import texts
 from app.api.formats import ADVICE, FORMATS, limits_of
+from app.api.load import Hold
 from app.api.media import check_json, encoding_of
 from app.api.query import refuse_query
 from app.api.resources import Resources, resources_of
 from app.api.schemas import score_request
 from app.api.scoring import decompressed_json
+from app.api.telemetry import exchange_of
 from app.api.validation import json_fields
 from app.core.tasks import TASKS, Task, TaskName
 from app.wire.sources import Source
@@ -43,14 +45,16 @@ def _scores(task: TaskName, fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _add_route(task: Task) -> None:
     path = f"/v1/score/{task.name}"
+    rows_path = f"{path}/rows"
 
     async def score(request: Request) -> Response:
-        check_json(request.headers, f"{path}/rows")
-        refuse_query(request.query_params)
-        encoding, accepted = encoding_of(request.headers), Accepted(request)
-        if encoding:
-            return _noted(request, *await _compressed(request, task.name, encoding, accepted))
-        return await _at_once(request, task.name, accepted)
+        exchange = exchange_of(request)
+        check_json(exchange.head, rows_path)
+        refuse_query(request)
+        encoding, forms = encoding_of(exchange.head), accepted(exchange.head)
+        answered = _compressed(request, task.name, encoding, forms) if encoding else _at_once(request, task.name, forms)
+        response, exchange.n_scored = await answered
+        return response
 
     router.add_api_route(
         path,
@@ -64,16 +68,17 @@ def _add_route(task: Task) -> None:
     )
 
 
-async def _at_once(request: Request, task: TaskName, accepted: Accepted) -> Response:
+async def _at_once(request: Request, task: TaskName, accepted: Accepted) -> tuple[Response, int]:
     resources = resources_of(request)
     lane = resources.load.whole
-    async with whole_body(request, ADVICE["held"]) as whole:
+    with Hold(resources.load.memory) as memory:
+        whole = await whole_body(request, resources.settings, memory, ADVICE["held"])
         if not _is_short(whole):
-            return _noted(request, *await attended(request, lane, _whole, whole, task, accepted, resources))
+            return await attended(request, lane, _whole, whole, task, accepted, resources)
         fields = json_fields(whole, task, resources.settings)
         if fields.keys() & SLOW_FIELDS:
-            return _noted(request, *await attended(request, lane, _decoded, fields, task, accepted))
-        return _noted(request, *_decoded(unchecked, fields, task, accepted))
+            return await attended(request, lane, _decoded, fields, task, accepted)
+        return _decoded(unchecked, fields, task, accepted)
 
 
 def _is_short(body: bytearray) -> bool:
@@ -112,11 +117,6 @@ async def _compressed(request: Request, task: TaskName, encoding: str, accepted:
 
     async with spooled(request, limits_of(FORMATS["json"], resources.settings)) as file:
         return await attended(request, resources.load.whole, work, file)
-
-
-def _noted(request: Request, response: Response, n_scored: int) -> Response:
-    request.state.exchange.n_scored = n_scored
-    return response
 
 
 for _task in TASKS.values():

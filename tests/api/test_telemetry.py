@@ -1,0 +1,67 @@
+"""The log of requests and their numbers, below the application."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from prometheus_client import generate_latest
+
+from app.api import telemetry
+from app.api.telemetry import Exchange, Telemetry
+
+STAMP = re.compile(rb'"timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z"')
+
+BOTH_LOGS = """
+import structlog
+from app.api import logs
+
+facts = {"logger": "a", "request_id": 'é"\\u2028', "status": 200, "n_scored": 2**53, "ms": 1e-07, "code": object}
+for least in logs.LEVELS:
+    logs.configure(least)
+    for level in ("debug", "info"):
+        getattr(structlog.get_logger(), level)("request", **facts)
+        logs.AccessLog(least).write(level, dict(facts))
+"""
+
+
+def test_the_log_of_requests_is_written_as_structlog_would() -> None:
+    written = subprocess.run([sys.executable, "-c", BOTH_LOGS], check=True, capture_output=True).stdout
+    lines, n_stamps = STAMP.subn(b"", written)
+    found = lines.splitlines()
+    assert n_stamps == len(found) == 6  # both levels where the least severe is debug, one where it is info
+    assert found[::2] == found[1::2]
+
+
+def test_a_line_has_its_fields_in_this_order(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    numbers, exchange = Telemetry("info"), Exchange("abc", "POST")
+    exchange.status, exchange.code, exchange.bytes_in = 422, "invalid_input", 48
+    numbers.end(exchange, {}, numbers.begin())
+    numbers.refuse("def", 400, "malformed_request")
+    whole, refused = STAMP.sub(b"", capsysbinary.readouterr().out).splitlines()
+    assert re.sub(rb'"ms":[0-9.e-]+', b'"ms":1', whole) == (
+        b'{"logger":"surprisal.access","request_id":"abc","method":"POST","status":422,"bytes_in":48,"bytes_out":0,'
+        b'"n_scored":0,"route":"unmatched","ms":1,"code":"invalid_input","event":"request","level":"info",}'
+    )
+    assert refused == (
+        b'{"logger":"surprisal.access","request_id":"def","route":"unmatched","status":400,"code":"malformed_request",'
+        b'"event":"request","level":"info",}'
+    )
+
+
+def test_series_at_hand_are_bounded_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telemetry, "MAX_KEPT_SERIES", 4)
+    numbers = Telemetry("error")
+    for status in [*range(400, 420)] * 3:
+        numbers.refuse("abc", status, "code")
+    assert numbers._requests.cache_info().currsize == 4
+    counts = [line.split()[-1] for line in generate_latest(numbers.registry).splitlines() if b'status="4' in line]
+    assert counts == [b"3.0"] * 20 + counts[20:]
+    assert len(counts) == 40  # each has the time of its making beside it
+
+
+def test_requests_in_flight_are_counted() -> None:
+    numbers, exchange = Telemetry("error"), Exchange("abc", "POST")
+    begun = [numbers.begin() for _ in range(3)]
+    numbers.end(exchange, {}, begun[0])
+    assert numbers.registry.get_sample_value("surprisal_in_flight") == 2.0
