@@ -7,7 +7,12 @@ setup(
         Extension(
             "app.core.kernels.compiled",
             sources=["app/core/kernels/compiled.c"],
-            depends=["app/core/kernels/elementary.h", "app/core/kernels/exact.h", "app/core/kernels/rows.h"],
+            depends=[
+                "app/core/kernels/elementary.h",
+                "app/core/kernels/exact.h",
+                "app/core/kernels/rows.h",
+                "app/core/kernels/divergences.h",
+            ],
             # No fused or reordered arithmetic, so that every processor has the same bits; the two `-fno` let loops
             # become vectors.
             extra_compile_args=[

@@ -4,22 +4,16 @@ Between distributions that are nearly equal, sums of p log(p / q) cancel to noth
 order in the difference, their terms of the first. So the first order is taken out of every term before terms are added.
 """
 
-import math
-
 import numpy as np
 
 from app.core import kernels
 from app.core.columns import FloatArray
-from app.core.losses import class_sum, product
-
-_ROUNDING = 2.0**-51
-"""Sums of two distributions that differ by no more than this are taken as equal."""
+from app.core.losses import product
 
 _SMALL = 2.0**-4
 """Ratios, less 1, up to which a series is more exact than logarithms; its terms left out are below 1e-17 of it."""
 
 _GAP_SERIES = tuple((-1.0) ** n / (n * (n - 1)) for n in range(2, 16))
-_LEAN_SERIES = tuple(1.0 / (n * (2 * n - 1)) for n in range(1, 9))
 
 
 def kl_divergence(p: FloatArray, log_p: FloatArray, log_q: FloatArray) -> FloatArray:
@@ -38,11 +32,7 @@ def relative_entropy(p: FloatArray, log_p: FloatArray, q: FloatArray, log_q: Flo
     of the rows as sent, and 0 where it is no more than rounding: so rows of sum 1 never get a negative number. Rows P
     that are certain of a class keep the one term that they have, -log q of that class.
     """
-    products, difference = product(p, log_p - log_q), p - q
-    surplus = class_sum(difference)
-    sums = class_sum(_second_order(products, difference, q)) + np.where(np.abs(surplus) <= _ROUNDING, 0.0, surplus)
-    certain = np.logical_or.reduce(p == 1.0, axis=0)
-    return np.where(certain, class_sum(products), sums) if certain.any() else sums
+    return kernels.row_relative_entropy(p.T, log_p.T, q.T, log_q.T)
 
 
 def binary_relative_entropy(
@@ -84,19 +74,7 @@ def js_divergence(p: FloatArray, q: FloatArray) -> FloatArray:
     >>> js_divergence(np.array([[0.3], [0.7]]), np.array([[0.30000001], [0.69999999]]))
     array([5.95238087e-17])
     """
-    total = p + q
-    lean = np.abs(np.divide(p - q, total, out=np.zeros_like(total), where=total > 0.0))
-    return np.clip(0.25 * class_sum(total * _lean_gap(lean)), 0.0, math.log(2.0))
-
-
-def _lean_gap(lean: FloatArray) -> FloatArray:
-    """(1 + d) log(1 + d) + (1 - d) log(1 - d), element by element, for d in [0, 1]: near d**2."""
-    rest = 1.0 - lean
-    gap = (1.0 + lean) * kernels.log1p(lean) + np.where(rest > 0.0, rest * kernels.log(rest), 0.0)
-    small = lean.T < _SMALL
-    square = lean.T[small] ** 2
-    gap.T[small] = square * _polynomial(_LEAN_SERIES, square)
-    return gap
+    return kernels.row_js(p.T, q.T)
 
 
 def _polynomial(coefficients: tuple[float, ...], x: FloatArray) -> FloatArray:

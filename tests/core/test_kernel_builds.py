@@ -71,11 +71,16 @@ def of_rows(module: ModuleType, x: FloatArray, others: FloatArray, own: IntArray
     far = np.where(own == own[0], np.iinfo(np.int64).min, own)
     calls: dict[str, tuple[Any, ...]] = dict.fromkeys(["row_sums", "row_others"], (x,))
     calls |= {"row_products": (others, x), "row_errors": (x, far), "row_picks": (x, own)}
+    shares, other_shares = (np.nan_to_num(abs(values)) % 1.0 for values in (x, others))
+    calls |= {"row_relative_entropy": (shares, x, other_shares, others)}
     found = {name: written(module, name, np.empty(N), *arguments) for name, arguments in calls.items()}
-    best, place, negentropies = np.empty(N), np.empty(N, np.int64), np.empty(N)
+    best, place, negentropies, js = np.empty(N), np.empty(N, np.int64), np.empty(N), np.empty((2, N))
     module.row_maxima(np.nan_to_num(x), best, place)
     module.row_negentropies(x, negentropies, np.empty(1024))
-    return {**found, "row_maxima": bits(best) + bits(place), "row_negentropies": bits(negentropies)}
+    for out, of in zip(js, ((x, others), (shares, other_shares)), strict=True):
+        module.row_js(*of, out, np.empty(1024))
+    found |= {"row_negentropies": bits(negentropies), "row_js": bits(js)}
+    return {**found, "row_maxima": bits(best) + bits(place)}
 
 
 def written(module: ModuleType, name: str, out: FloatArray, *arguments: Any) -> bytes:
@@ -110,6 +115,7 @@ from tests.core.test_kernel_builds import loaded, outcomes
 module = loaded(Path(sys.argv[1]))
 outcomes(module)
 module.row_negentropies(np.empty(0), np.empty(0), np.empty(1024))
+module.row_js(np.empty(0), np.empty(0), np.empty(0), np.empty(1024))
 print("defined")
 """
 

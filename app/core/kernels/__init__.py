@@ -104,6 +104,19 @@ def row_negentropies(x: FloatArray) -> FloatArray:
     return out
 
 
+def row_relative_entropy(p: FloatArray, log_p: FloatArray, q: FloatArray, log_q: FloatArray) -> FloatArray:
+    """sum_c p_c log(p_c / q_c) of rows (n, k) of distributions, without cancellation, given their logarithms."""
+    return _of_rows(compiled.row_relative_entropy, p, log_p, q, log_q)
+
+
+def row_js(p: FloatArray, q: FloatArray) -> FloatArray:
+    """The Jensen-Shannon divergence of rows (n, k) of numbers in [0, 1], in nats, without cancellation."""
+    out = np.empty(len(p))
+    room = np.empty(max(p.shape[1], _TILE))
+    compiled.row_js(np.ascontiguousarray(p), np.ascontiguousarray(q), out, room)
+    return out
+
+
 def row_picks(x: FloatArray, labels: IntArray) -> FloatArray:
     """x_label of rows (n, k)."""
     return _of_rows(compiled.row_picks, x, labels)

@@ -24,8 +24,9 @@
 #include "elementary.h"
 #include "exact.h"
 #include "rows.h"
+#include "divergences.h"
 
-#define MOST_ARGUMENTS 4
+#define MOST_ARGUMENTS 5
 #define FEW 8192 /* so few numbers take less time than it takes to wait for the interpreter's lock again */
 
 typedef struct {
@@ -131,6 +132,11 @@ OF_ROWS(py_row_negentropies, "dDD", 1, (k || !a.n[1]) && a.n[2] >= (k > TILE ? k
         row_negentropies(DOUBLES(&a, 0), a.n[1], k, DOUBLES(&a, 1), DOUBLES(&a, 2)))
 OF_ROWS(py_row_exponentials, "ddD", 1, a.n[0] == a.n[2],
         row_exponentials(DOUBLES(&a, 0), DOUBLES(&a, 1), a.n[1], k, DOUBLES(&a, 2)))
+
+OF_ROWS(py_row_relative_entropy, "ddddD", 4, a.n[0] == a.n[1] && a.n[0] == a.n[2] && a.n[0] == a.n[3],
+        row_relative_entropy(DOUBLES(&a, 0), DOUBLES(&a, 1), DOUBLES(&a, 2), DOUBLES(&a, 3), a.n[4], k, DOUBLES(&a, 4)))
+OF_ROWS(py_row_js, "ddDD", 2, a.n[0] == a.n[1] && (k || !a.n[2]) && a.n[3] >= (k > TILE ? k : TILE),
+        row_js(DOUBLES(&a, 0), DOUBLES(&a, 1), a.n[2], k, DOUBLES(&a, 2), DOUBLES(&a, 3)))
 
 FUNCTION(py_row_picks) {
     Arrays a;
@@ -256,7 +262,7 @@ FUNCTION(py_window_sums) {
 static PyMethodDef methods[] = {
     METHOD(log), METHOD(log1p), METHOD(exp), METHOD(row_sums), METHOD(row_products), METHOD(row_errors),
     METHOD(row_maxima), METHOD(row_others), METHOD(row_exponentials), METHOD(row_picks), METHOD(row_quotients),
-    METHOD(row_differences), METHOD(row_negentropies), METHOD(bins), METHOD(first_unbounded), METHOD(first_unsound),
+    METHOD(row_differences), METHOD(row_negentropies), METHOD(row_relative_entropy), METHOD(row_js), METHOD(bins), METHOD(first_unbounded), METHOD(first_unsound),
     METHOD(power_sums), METHOD(dot), METHOD(largest_exponent), METHOD(window_sums), {NULL, NULL, 0, NULL},
 };
 
