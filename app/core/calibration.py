@@ -11,7 +11,7 @@ from scipy.special import ndtri
 from app.core import kernels
 from app.core.columns import FloatArray, IntArray
 from app.core.state import GroupSums
-from app.core.sums import to_float
+from app.core.sums import lowered, to_float
 from app.core.values import Value
 
 Gap: TypeAlias = tuple[float, float]
@@ -52,10 +52,11 @@ def largest_gap(of: Iterable[Gap]) -> Value:
 
 def gaps(bins: GroupSums) -> list[Gap]:
     """Those of every bin of positive weight."""
-    total = sum(bins["weight"])
+    weights, confidences, frequencies = lowered(bins["weight"], bins["confidence"], bins["frequency"])
+    total = sum(weights)
     return [
         (weight / total, abs(confidence - frequency) / weight)
-        for weight, confidence, frequency in zip(bins["weight"], bins["confidence"], bins["frequency"], strict=True)
+        for weight, confidence, frequency in zip(weights, confidences, frequencies, strict=True)
         if weight
     ]
 

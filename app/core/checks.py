@@ -101,7 +101,7 @@ def _interval(bounds: tuple[float, float], text: str) -> Rule:
             and piece.view(np.uint64).max() <= np.array(high, piece.dtype).view(np.uint64)
         ):
             return True
-        return bool(piece.min() >= low and piece.max() <= high)
+        return bool(piece.max() <= high and (low == -np.inf or piece.min() >= low))  # NaN is the largest of all
 
     return Rule(text, passes, lambda piece: (piece >= low) & (piece <= high))
 

@@ -163,13 +163,12 @@ class Chunk:
 
     def _moments(self) -> dict[str, Moments]:
         """Means of one column over one denominator share their sums."""
-        columns, denominators = Identities(), Identities()
         terms: dict[tuple[int, int], tuple[Any, FloatArray | None]] = {}
         keys: dict[str, tuple[int, int]] = {}
         for mean in self._means:
             column, v = self.columns.get(mean.name), self._denominator(mean.family)
-            keys[mean.name] = columns.number(column), denominators.number(v)
-            terms.setdefault(keys[mean.name], (column, v))
+            keys[mean.name] = key = id(column), id(v)  # the chunk keeps both, so no other array is taken for them
+            terms[key] = column, v
         known = self._plain_moments({key: column for key, (column, v) in terms.items() if v is None})
         powers: dict[int, tuple[int, int]] = {}
         for key, (column, v) in terms.items():
@@ -179,18 +178,22 @@ class Chunk:
 
     def _plain_moments(self, columns: Mapping[tuple[int, int], Any]) -> dict[tuple[int, int], Moments]:
         """The moments of columns whose rows count for 1 each; none where one is infinite."""
-        known = {
-            key: plain_moments(len(self), hits(column)) for key, column in columns.items() if not holds_floats(column)
-        }
-        numbers = {key: column for key, column in columns.items() if holds_floats(column)}
+        n = len(self)
+        known: dict[tuple[int, int], Moments] = {}
+        numbers: dict[tuple[int, int], FloatArray] = {}
+        for key, column in columns.items():
+            if holds_floats(column):
+                numbers[key] = column
+            else:
+                known[key] = plain_moments(n, hits(column))
         try:
             sums = {key: exact_power_sums(column) for key, column in numbers.items()}
         except NotFinite:
             return known
-        return known | {key: plain_moments(len(self), own) for key, own in sums.items()}
+        return known | {key: plain_moments(n, own) for key, own in sums.items()}
 
-    def _moments_of(self, column: Any, v: FloatArray, powers: dict[int, tuple[int, int]], number: int) -> Moments:
-        """The moments of a column over a denominator, whose own sums are kept in `powers` under its number."""
+    def _moments_of(self, column: Any, v: FloatArray, powers: dict[int, tuple[int, int]], own: int) -> Moments:
+        """The moments of a column over a denominator, whose sums are kept in `powers` under `own`."""
         column = np.zeros(len(self)) if column is None else column
         entry = self._entry(column, v)
         if self._clusters is not None:
@@ -199,9 +202,9 @@ class Chunk:
         if entry.v is not v:
             v_sum, v_squares = exact_power_sums(entry.v)
         else:
-            if number not in powers:
-                powers[number] = exact_power_sums(v)
-            v_sum, v_squares = powers[number]
+            if own not in powers:
+                powers[own] = exact_power_sums(v)
+            v_sum, v_squares = powers[own]
         products = squares, exact_dot(entry.z, entry.v), v_squares
         return Moments(entry.n, entry.n_infinite, sums, v_sum, *products, entry.n_undefined)
 

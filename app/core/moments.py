@@ -17,15 +17,12 @@ class Identities:
     """
 
     def __init__(self) -> None:
-        self._known: list[Any] = []
+        self._known: dict[int, tuple[int, Any]] = {}
 
     def number(self, item: Any) -> int:
         """The place of the object among those asked for so far."""
-        for place, known in enumerate(self._known):
-            if known is item:
-                return place
-        self._known.append(item)
-        return len(self._known) - 1
+        number, _ = self._known.setdefault(id(item), (len(self._known), item))
+        return number
 
 
 class Entry(NamedTuple):

@@ -9,6 +9,7 @@ from app.core.calibration import Gap, gaps
 from app.core.lazy import lazy
 from app.core.moments import Identities
 from app.core.state import State
+from app.core.sums import lowered
 from app.core.uncertainty import mean
 from app.core.values import Value, undefined
 
@@ -50,7 +51,7 @@ class Reading:
     @lazy
     def baseline_cross_entropy(self) -> Value:
         """The entropy of the observed class frequencies: the loss of the best constant prediction."""
-        weights = self.state.groups["class_frequencies"]["weight"]
+        (weights,) = lowered(self.state.groups["class_frequencies"]["weight"])
         total = sum(weights)
         if not total:
             return undefined("no scored row has positive weight")

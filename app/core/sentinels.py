@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,9 @@ class Sentinels:
 
     def further(self, rows: int) -> "Sentinels":
         """The same so many rows further down."""
-        found = {value: finding.further(rows) for value, finding in self.rows.items()} if rows else self.rows
+        if not rows:
+            return self
+        found = {value: finding.further(rows) for value, finding in self.rows.items()}
         return Sentinels(found, self.times, self.largest, self.has_others, self.has_fractions)
 
     def suspects(self) -> Iterator[tuple[float, Finding]]:
@@ -83,25 +86,30 @@ def sentinels_among(
         observed: (n,) labels or (n, k) targets where a loss is made of some columns of a row only; None for all.
         scored: (n,), or (n, k) where single elements are masked; None for all.
     """
-    total = Sentinels()
+    parts = _in_pieces(prediction, observed, scored)
+    return reduce(add, parts, next(parts, Sentinels()))
+
+
+def _in_pieces(
+    prediction: NDArray[Any] | Ragged, observed: NDArray[Any] | None, scored: BoolArray | None
+) -> Iterator[Sentinels]:
     if isinstance(prediction, Ragged):
         for part in pieces(len(prediction.values), 1):
-            total += _sentinels(prediction.values[part], partial(_documents, prediction.offsets, part.start))
-        return total
+            yield _sentinels(prediction.values[part], partial(_documents, prediction.offsets, part.start))
+        return
     for part in pieces(len(prediction), prediction[:1].size):
         rows = np.arange(part.start, part.stop)
         if scored is not None and scored.ndim == 1:
             rows = rows[scored[part]]
         if prediction.ndim == 1:
-            total += _sentinels(prediction[rows], rows.take)
+            yield _sentinels(prediction[rows], rows.take)
         elif observed is not None and observed.ndim == 1:
-            total += _sentinels(prediction[rows, observed[rows]], rows.take)
+            yield _sentinels(prediction[rows, observed[rows]], rows.take)
         else:
             looked_at = np.ones((len(rows), prediction.shape[1]), bool) if observed is None else observed[rows] > 0.0
             if scored is not None and scored.ndim == 2:
                 looked_at &= scored[rows]
-            total += _sentinels(prediction[rows][looked_at], partial(_rows, looked_at, rows))
-    return total
+            yield _sentinels(prediction[rows][looked_at], partial(_rows, looked_at, rows))
 
 
 def _documents(offsets: IntArray, start: int, places: IntArray) -> IntArray:
@@ -118,9 +126,10 @@ def _sentinels(values: NDArray[Any], rows_of: Callable[[IntArray], IntArray]) ->
     """The sentinels of values (m,); `rows_of` gives the rows of some places among them."""
     if not values.size:
         return Sentinels()
-    if values.min() <= _LEAST:
+    least = float(values.min())
+    if least <= _LEAST:
         return _among_large(values.astype(np.float64, copy=False), rows_of)
-    return _among_others(Sentinels(), values)
+    return _among_others(Sentinels(), values, least)
 
 
 def _among_large(values: FloatArray, rows_of: Callable[[IntArray], IntArray]) -> Sentinels:
@@ -132,11 +141,11 @@ def _among_large(values: FloatArray, rows_of: Callable[[IntArray], IntArray]) ->
         finding.add(np.unique(rows_of(places)))
         found.rows[value], found.times[value] = finding, len(places)
     others = values[~known & np.isfinite(values)]
-    return _among_others(found, others) if others.size else found
+    return _among_others(found, others, float(others.min())) if others.size else found
 
 
-def _among_others(found: Sentinels, others: NDArray[Any]) -> Sentinels:
+def _among_others(found: Sentinels, others: NDArray[Any], least: float) -> Sentinels:
     found.has_others = True
-    found.largest = max(float(others.max()), -float(others.min()))
-    found.has_fractions = bool((others[:16] != np.rint(others[:16])).any() or (others != np.rint(others)).any())
+    found.largest = max(float(others.max()), -least)
+    found.has_fractions = not float(others[0]).is_integer() or bool((others != np.rint(others)).any())
     return found

@@ -6,7 +6,7 @@ from functools import lru_cache
 from scipy.special import stdtrit
 
 from app.core.state import Moments
-from app.core.sums import ONE, SQUARE_ONE
+from app.core.sums import ONE, SQUARE_ONE, trailing_zeros
 from app.core.values import INFINITE, Value, undefined
 
 
@@ -22,25 +22,24 @@ def mean(moments: Moments, confidence_level: float) -> Value:
         return INFINITE
     if not moments.v:
         return undefined("no scored row has positive weight")
+    moments = _lowered(moments)
     try:
         value = moments.z / moments.v
     except OverflowError:
         return undefined("overflow")
-    error = standard_error(moments)
+    error = _standard_error(moments)
     if error is None:
         return Value(value=value)
     spread = t_quantile(moments.n - 1, confidence_level) * error
     return Value(value=value, standard_error=error, confidence_interval=(value - spread, value + spread))
 
 
-def standard_error(moments: Moments) -> float | None:
+def _standard_error(moments: Moments) -> float | None:
     """Of sum z / sum v; None for fewer than two rows, or beyond the range of doubles."""
     n = moments.n
     if n < 2:
         return None
-    shared = _shared_zeros(moments)
-    z, v = moments.z >> shared, moments.v >> shared
-    zz, zv, vv = moments.zz >> 2 * shared, moments.zv >> 2 * shared, moments.vv >> 2 * shared
+    z, v, zz, zv, vv = moments.z, moments.v, moments.zz, moments.zv, moments.vv
     # sum (z_i - m v_i)**2 = (zz v**2 - 2 z v zv + z**2 vv) / v**2, in integers: nothing cancels before the one rounding
     squares = zz * v * v - 2 * z * v * zv + z * z * vv
     try:
@@ -49,14 +48,12 @@ def standard_error(moments: Moments) -> float | None:
         return None
 
 
-def _shared_zeros(moments: Moments) -> int:
-    """Low bits that are zero in z and v, and twice as many in their products: the arithmetic is faster without."""
-    sums, products = moments.z | moments.v | ONE, moments.zz | moments.zv | moments.vv | SQUARE_ONE
-    return min(_trailing_zeros(sums), _trailing_zeros(products) // 2)
-
-
-def _trailing_zeros(total: int) -> int:
-    return (total & -total).bit_length() - 1
+def _lowered(moments: Moments) -> Moments:
+    """The same in the largest unit in which all sums are whole: the arithmetic is faster, and its results are equal."""
+    n, n_infinite, z, v, zz, zv, vv, n_undefined = moments
+    places = min(trailing_zeros(z | v | ONE), trailing_zeros(zz | zv | vv | SQUARE_ONE) // 2)
+    products = zz >> 2 * places, zv >> 2 * places, vv >> 2 * places
+    return Moments(n, n_infinite, z >> places, v >> places, *products, n_undefined)
 
 
 @lru_cache(maxsize=1024)

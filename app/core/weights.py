@@ -4,6 +4,7 @@ Sums over rows are made band by band. The band of a weight depends on that weigh
 those of the whole, bit for bit; and as a power of two scales exactly, a sum is moved back as an integer.
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -19,7 +20,10 @@ LEAST_USUAL, _MOST = 2.0 ** (-_WIDTH // 2), 2.0 ** (_WIDTH // 2 - 1)
 
 def are_usual(weight: FloatArray) -> bool:
     """Tell if all weights (n,) are 0 or lie in band 0."""
-    return not weight.size or bool(weight.max() < _MOST and not ((weight < LEAST_USUAL) & (weight > 0.0)).any())
+    if not weight.size:
+        return True
+    is_small = weight.min() < LEAST_USUAL and ((weight < LEAST_USUAL) & (weight > 0.0)).any()
+    return bool(weight.max() < _MOST and not is_small)
 
 
 def bands(weight: FloatArray) -> IntArray:
@@ -34,7 +38,10 @@ def bands(weight: FloatArray) -> IntArray:
 
 def places_of(weight: FloatArray | None) -> int:
     """The power of two by which weights of one band are larger than those of band 0."""
-    return 0 if weight is None or not weight.size else _WIDTH * int(bands(weight.max(keepdims=True))[0])
+    if weight is None or not weight.size:
+        return 0
+    _, exponent = math.frexp(weight.max())
+    return (exponent + _WIDTH // 2) // _WIDTH * _WIDTH
 
 
 def banded(rows: IntArray, weight: FloatArray, starts: IntArray | None = None) -> Iterator[IntArray]:
