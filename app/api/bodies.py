@@ -49,7 +49,7 @@ async def whole_body(request: Request, settings: Settings, memory: Hold, advice:
     try:
         async with asyncio.timeout(settings.body_timeout_seconds):
             while more:
-                piece, more = await _piece(request)
+                piece, more = await _next_piece(request)
                 memory.take(len(piece))
                 body += piece
                 _check_size(len(body), settings.max_body_bytes, advice)
@@ -58,7 +58,7 @@ async def whole_body(request: Request, settings: Settings, memory: Hold, advice:
     return body
 
 
-async def _piece(request: Request) -> tuple[bytes, bool]:
+async def _next_piece(request: Request) -> tuple[bytes, bool]:
     """The next piece of a body, and whether there are more; `Request.stream` is a generator, and costs several calls.
 
     Raises:
@@ -195,21 +195,19 @@ async def _pieces(request: Request, limits: Limits) -> AsyncGenerator[bytes, Non
         ClientDisconnect: It has left.
     """
     settings, clock = resources_of(request).settings, asyncio.get_running_loop().time
-    in_hand, n_bytes = settings.body_timeout_seconds, 0
-    async with aclosing(request.stream()) as stream:
-        while True:
-            asked = clock()
-            try:
-                async with asyncio.timeout(in_hand):
-                    piece = await anext(stream)
-            except TimeoutError as error:
-                raise _too_slow(settings.body_timeout_seconds, settings.min_bytes_per_second) from error
-            if not piece:
-                return
-            n_bytes += len(piece)
-            _check_size(n_bytes, limits.max_decoded_bytes, limits.advice)
-            earned = len(piece) / settings.min_bytes_per_second
-            in_hand = min(settings.body_timeout_seconds, in_hand - (clock() - asked) + earned)
+    in_hand, n_bytes, more = settings.body_timeout_seconds, 0, True
+    while more:
+        asked = clock()
+        try:
+            async with asyncio.timeout(in_hand):
+                piece, more = await _next_piece(request)
+        except TimeoutError as error:
+            raise _too_slow(settings.body_timeout_seconds, settings.min_bytes_per_second) from error
+        n_bytes += len(piece)
+        _check_size(n_bytes, limits.max_decoded_bytes, limits.advice)
+        earned = len(piece) / settings.min_bytes_per_second
+        in_hand = min(settings.body_timeout_seconds, in_hand - (clock() - asked) + earned)
+        if piece:
             yield piece
 
 
