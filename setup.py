@@ -10,8 +10,10 @@ setup(
             depends=[
                 "app/core/kernels/elementary.h",
                 "app/core/kernels/exact.h",
-                "app/core/kernels/rows.h",
                 "app/core/kernels/divergences.h",
+                "app/core/kernels/json_numbers.h",
+                "app/core/kernels/powers_of_five.h",
+                "app/core/kernels/rows.h",
             ],
             # No fused or reordered arithmetic, so that every processor has the same bits; the two `-fno` let loops
             # become vectors.

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.environments import PEERS, pins
 
 PACKAGES = (
-    "fastapi", "httptools", "numpy", "orjson", "pyarrow", "pydantic", "pysimdjson", "scikit-learn", "scipy",
+    "fastapi", "httptools", "numpy", "orjson", "pyarrow", "pydantic", "scikit-learn", "scipy",
     "starlette", "torch", "uvicorn", "uvloop",
 )  # fmt: skip
 

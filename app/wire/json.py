@@ -11,7 +11,7 @@ from app.core.columns import BoolArray, Column
 from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody, describe, pointer
 from app.wire.columns import RULES, SLICE_RULE, Rule
-from app.wire.fast_json import lift
+from app.wire.fast_json import LEAST_CHARACTERS, lift
 from app.wire.foreign import likeness, not_utf_8
 from app.wire.lists import column_of
 from app.wire.names import n_names, refuse_repeated
@@ -49,10 +49,9 @@ def no_json(text: bytes | bytearray, error: orjson.JSONDecodeError) -> str:
     return not_utf_8(text) or f"must be JSON: {error}{hint}"
 
 
-def _lifted(body: bytes | bytearray, task: TaskName) -> dict[str, Any] | None:
+def _lifted(body: bytes | bytearray, task: TaskName, least: int = LEAST_CHARACTERS) -> dict[str, Any] | None:
     """The same with long columns read apart; None if there are none, or if anything is wrong."""
-    rules = RULES[task]
-    text, columns = lift(body, lambda name, values: column_of(f"/{name}", rules[name], values))
+    text, columns = lift(body, least)
     if not columns:
         return None
     try:

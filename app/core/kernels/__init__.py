@@ -130,6 +130,26 @@ def bin_numbers(x: FloatArray, lower: FloatArray, *, holds_lower: bool) -> IntAr
     return out
 
 
+def json_column(
+    text: bytes | bytearray, start: int, end: int, *, of_integers: bool
+) -> tuple[NDArray[Any], IntArray | None] | None:
+    """The doubles or integers of a list of JSON numbers, text[start:end], or of a list of such lists, each not empty.
+
+    Returns:
+        The numbers (n,), those nearest to what is written, NaN for null; and of lists their lengths. None of any other
+        text, of integers beyond 64 bits, and of what is no integer where integers are asked for.
+
+    >>> json_column(b"[[0.25, 1], [null]]", 0, 19, of_integers=False)
+    (array([0.25, 1.  ,  nan]), array([2, 1]))
+    """
+    read = compiled.json_column(text, start, end, of_integers)
+    if read is None:
+        return None
+    numbers, lengths = read
+    values: NDArray[Any] = np.frombuffer(numbers, np.int64 if of_integers else np.float64)
+    return values, None if lengths is None else np.frombuffer(lengths, np.int64)
+
+
 def is_normalized(x: NDArray[Any], tolerance: float) -> bool:
     """Whether all rows (n, k) hold numbers in [0, 1] whose sum is 1 within the tolerance.
 

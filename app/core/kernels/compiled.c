@@ -1,4 +1,4 @@
-/* The inner loops of the core, over NumPy arrays that come in through the buffer protocol.
+/* The inner loops: over NumPy arrays that come in through the buffer protocol, and over the text of JSON.
 
    Two promises rest on them. The numbers of a row are the same bits on every processor: only operations that IEEE 754
    defines, fused multiply-add among them, in an order that is written down, and no function of a C library but fma.
@@ -9,6 +9,7 @@
 #include <Python.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #if defined(__x86_64__) && defined(__GLIBC__) && __GNUC__ >= 12 && !defined(__clang__)
@@ -25,6 +26,7 @@
 #include "exact.h"
 #include "rows.h"
 #include "divergences.h"
+#include "json_numbers.h"
 
 #define MOST_ARGUMENTS 5
 #define FEW 8192 /* so few numbers take less time than it takes to wait for the interpreter's lock again */
@@ -257,13 +259,57 @@ FUNCTION(py_window_sums) {
     return PyLong_FromLong(next);
 }
 
+static Py_ssize_t count(const char *p, const char *end, char c) {
+    Py_ssize_t n = 0;
+    for (; p < end; p++) n += *p == c;
+    return n;
+}
+
+/* The numbers of text[start:end], which begins and ends with a bracket, and the lengths of the lists in it. */
+static PyObject *read_text(const char *text, Py_ssize_t start, Py_ssize_t end, int of_integers) {
+    Column column = {.start = text + start, .end = text + end - 1, .of_integers = of_integers};
+    column.nested = *past_space(column.start + 1) == '[';
+    Py_ssize_t n_values = count(column.start, column.end, ',') + 1;
+    Py_ssize_t n_lists = column.nested ? count(column.start + 1, column.end, '[') : 0;
+    PyObject *values = PyByteArray_FromStringAndSize(NULL, n_values * 8);
+    PyObject *lengths = PyByteArray_FromStringAndSize(NULL, n_lists * 8), *read = NULL;
+    int good;
+    if (values && lengths) {
+        column.doubles = (double *)(void *)(column.integers = (int64_t *)(void *)PyByteArray_AsString(values));
+        column.lengths = (int64_t *)(void *)PyByteArray_AsString(lengths);
+        RUN((end - start) / 16, good = read_column(&column));
+        good = good && read_hard(&column);
+        free(column.hard);
+        read = good ? PyTuple_Pack(2, values, column.nested ? lengths : Py_None) : Py_NewRef(Py_None);
+    }
+    Py_XDECREF(values);
+    Py_XDECREF(lengths);
+    return read;
+}
+
+/* (text, start, end, whether integers are asked for) */
+FUNCTION(py_json_column) {
+    Py_buffer text;
+    (void)self;
+    if (n_arguments != 4) return PyErr_SetString(PyExc_TypeError, "takes a text, its start, its end and a flag"), NULL;
+    Py_ssize_t start = PyLong_AsSsize_t(arguments[1]), end = PyLong_AsSsize_t(arguments[2]);
+    int of_integers = PyObject_IsTrue(arguments[3]);
+    if (PyErr_Occurred() || PyObject_GetBuffer(arguments[0], &text, PyBUF_SIMPLE)) return NULL;
+    const char *bytes = text.buf;
+    int bracketed = start >= 0 && end <= text.len && end - start > 2 && bytes[start] == '[' && bytes[end - 1] == ']';
+    PyObject *read = bracketed ? read_text(bytes, start, end, of_integers) : Py_NewRef(Py_None);
+    PyBuffer_Release(&text);
+    return read;
+}
+
 #define METHOD(name) {#name, (PyCFunction)(void (*)(void))py_##name, METH_FASTCALL, NULL}
 
 static PyMethodDef methods[] = {
     METHOD(log), METHOD(log1p), METHOD(exp), METHOD(row_sums), METHOD(row_products), METHOD(row_errors),
     METHOD(row_maxima), METHOD(row_others), METHOD(row_exponentials), METHOD(row_picks), METHOD(row_quotients),
-    METHOD(row_differences), METHOD(row_negentropies), METHOD(row_relative_entropy), METHOD(row_js), METHOD(bins), METHOD(first_unbounded), METHOD(first_unsound),
-    METHOD(power_sums), METHOD(dot), METHOD(largest_exponent), METHOD(window_sums), {NULL, NULL, 0, NULL},
+    METHOD(row_differences), METHOD(row_negentropies), METHOD(row_relative_entropy), METHOD(row_js), METHOD(bins),
+    METHOD(first_unbounded), METHOD(first_unsound), METHOD(power_sums), METHOD(dot), METHOD(largest_exponent),
+    METHOD(window_sums), METHOD(json_column), {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {
