@@ -113,6 +113,9 @@ async def test_many_at_once_do_not_mix(client: httpx.AsyncClient, log_lines: lis
     assert sorted(line["n_scored"] for line in log_lines[: len(sizes)]) == sorted(sizes)
 
 
+LISTS_OF_ONE = "; each list has one value: send the values without lists around them"
+
+
 @pytest.mark.parametrize(
     ("form", "hint"),
     [
@@ -129,7 +132,7 @@ async def test_many_at_once_do_not_mix(client: httpx.AsyncClient, log_lines: lis
 async def test_two_columns_are_not_binary_and_what_to_do_is_told(
     form: str, hint: str, client: httpx.AsyncClient
 ) -> None:
-    for row, told in (([0.25, 0.75], hint), ([0.75], "")):
+    for row, told in (([0.25, 0.75], hint), ([0.75], LISTS_OF_ONE)):
         response = await client.post("/v1/score/binary", json={"labels": [1, 0], form: [row, row]})
         (error,) = response.json()["errors"]
         assert (error["pointer"], error["detail"]) == (f"/{form}", f"must hold single values, found lists{told}")
