@@ -116,12 +116,12 @@ def within_bounds(
     """
     finding, low, high = Finding(), interval.low, interval.high
     inside = _interval((low, high), interval.rule)
-    beyond = _interval((low - interval.tolerance, high + interval.tolerance), interval.rule)
     for rows in pieces(len(values), values[:1].size):
         piece = values[rows]
         chosen = piece if scored is None else piece[scored[rows]]
         if chosen.size and not inside.passes(chosen):
-            check_elements(field, values, scored, beyond)
+            beyond = low - interval.tolerance, high + interval.tolerance
+            check_interval(field, values, scored, beyond, interval.rule)
             outside = ((piece < low) | (piece > high)) & _spread(scored, rows, piece)
             with np.errstate(invalid="ignore"):  # -inf less itself, which is no rounding
                 deviation = np.where(outside, np.maximum(low - piece, piece - high), 0.0)
