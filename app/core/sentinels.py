@@ -95,7 +95,7 @@ def _in_pieces(
 ) -> Iterator[Sentinels]:
     if isinstance(prediction, Ragged):
         for part in pieces(len(prediction.values), 1):
-            yield _sentinels(prediction.values[part], partial(_documents, prediction.offsets, part.start))
+            yield _sentinels(prediction.values[part], partial(_documents, prediction.offsets, part.start), most=0.0)
         return
     for part in pieces(len(prediction), prediction[:1].size):
         rows = np.arange(part.start, part.stop)
@@ -122,14 +122,14 @@ def _rows(looked_at: BoolArray, rows: IntArray, places: IntArray) -> IntArray:
     return rows[np.nonzero(looked_at)[0][places]]
 
 
-def _sentinels(values: NDArray[Any], rows_of: Callable[[IntArray], IntArray]) -> Sentinels:
-    """The sentinels of values (m,); `rows_of` gives the rows of some places among them."""
+def _sentinels(values: NDArray[Any], rows_of: Callable[[IntArray], IntArray], most: float | None = None) -> Sentinels:
+    """The sentinels of values (m,); `rows_of` gives the rows of some places among them; none exceeds `most`."""
     if not values.size:
         return Sentinels()
     least = float(values.min())
     if least <= _LEAST:
         return _among_large(values.astype(np.float64, copy=False), rows_of)
-    return _among_others(Sentinels(), values, least)
+    return _among_others(Sentinels(), values, least, most)
 
 
 def _among_large(values: FloatArray, rows_of: Callable[[IntArray], IntArray]) -> Sentinels:
@@ -144,8 +144,8 @@ def _among_large(values: FloatArray, rows_of: Callable[[IntArray], IntArray]) ->
     return _among_others(found, others, float(others.min())) if others.size else found
 
 
-def _among_others(found: Sentinels, others: NDArray[Any], least: float) -> Sentinels:
+def _among_others(found: Sentinels, others: NDArray[Any], least: float, most: float | None = None) -> Sentinels:
     found.has_others = True
-    found.largest = max(float(others.max()), -least)
+    found.largest = max(float(others.max()) if most is None else most, -least)
     found.has_fractions = not float(others[0]).is_integer() or bool((others != np.rint(others)).any())
     return found
