@@ -165,9 +165,10 @@ class Chunk:
         """Means of one column over one denominator share their sums."""
         terms: dict[tuple[int, int], tuple[Any, FloatArray | None]] = {}
         keys: dict[str, tuple[int, int]] = {}
+        numbers = Identities()
         for mean in self._means:
             column, v = self.columns.get(mean.name), self._denominator(mean.family)
-            keys[mean.name] = key = id(column), id(v)  # the chunk keeps both, so no other array is taken for them
+            keys[mean.name] = key = numbers.number(column), numbers.number(v)
             terms[key] = column, v
         known = self._plain_moments({key: column for key, (column, v) in terms.items() if v is None})
         powers: dict[int, tuple[int, int]] = {}

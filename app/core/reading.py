@@ -7,6 +7,7 @@ import numpy as np
 from app.core import kernels
 from app.core.calibration import Gap, gaps
 from app.core.lazy import lazy
+from app.core.moments import Identities
 from app.core.state import State
 from app.core.sums import lowered
 from app.core.uncertainty import mean
@@ -19,15 +20,16 @@ class Reading:
     def __init__(self, state: State, confidence_level: float) -> None:
         self.state = state
         self.confidence_level = confidence_level
+        self._identities = Identities()
         self._means: dict[int, Value] = {}
 
     def mean(self, name: str) -> Value:
         """The mean of that name with its uncertainty; names often share one `Moments`, which is long to hash."""
         moments = self.state.moments[name]
-        key = id(moments)  # the state keeps it, so no other one is taken for it
-        if key not in self._means:
-            self._means[key] = mean(moments, self.confidence_level)
-        return self._means[key]
+        number = self._identities.number(moments)
+        if number not in self._means:
+            self._means[number] = mean(moments, self.confidence_level)
+        return self._means[number]
 
     @lazy
     def nothing(self) -> Value | None:
