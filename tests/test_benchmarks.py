@@ -75,12 +75,14 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, cwd=report.HERE.parent, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_the_command_lists_its_sections() -> None:
     told = command("--help")
     assert told.returncode == 0, told.stderr
     assert all(section in told.stdout for section in report.TITLES)
 
 
+@pytest.mark.slow
 def test_a_peer_that_nobody_knows_is_refused() -> None:
     refused = command("--peers", "mlserver,nobody", "--only", "growth", "--quick")
     assert refused.returncode != 0

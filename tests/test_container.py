@@ -112,6 +112,7 @@ def test_the_image_stops_on_sigterm_and_exposes_the_port_it_serves() -> None:
     assert json.loads(final["CMD"])[-2:] == ["--port", final["EXPOSE"]]
 
 
+@pytest.mark.slow
 def test_the_image_installs_the_lock_and_not_what_came_out_since(tmp_path: Path) -> None:
     scripts = [argument for name, argument in stages()[0] if name == "RUN" and "requirements/run.txt" in argument]
     (tmp_path / "requirements").mkdir()

@@ -154,6 +154,7 @@ def make(project: Path, target: str, **environment: str) -> subprocess.Completed
     )
 
 
+@pytest.mark.slow
 def test_make_installs_the_lock_and_not_what_came_out_since(tmp_path: Path) -> None:
     (tmp_path / "requirements").mkdir()
     (tmp_path / "requirements/run.txt").write_text(lock_with_newer_releases(tmp_path / "index"))

@@ -7,7 +7,7 @@ import pytest
 
 from tests.api.written import WRITERS, Columns, sent
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 N = 80_000
 """More rows than one part of a body has, in text and in memory."""

@@ -8,7 +8,7 @@ from tests.core.doubles import adversarial, fractions
 
 
 @pytest.mark.parametrize("exponent", [-1, -10, -40, -100, -140, 10, 100, 150])
-@pytest.mark.parametrize("n", [1, 7, 1000, 20_000])
+@pytest.mark.parametrize("n", [1, 7, 1000, pytest.param(20_000, marks=pytest.mark.slow)])
 def test_products_are_exact(n: int, exponent: int) -> None:
     rng = np.random.default_rng(n)
     x, y = (rng.standard_normal(n) * 10.0 ** (exponent * rng.random(n)) for _ in range(2))

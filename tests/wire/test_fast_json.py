@@ -144,6 +144,7 @@ class Writer:
         return body[:at] + put + body[at + self._random.randrange(2) :]
 
 
+@pytest.mark.slow
 def test_any_body_is_read_as_without_the_fast_path() -> None:
     seen: Counter[str] = Counter()
 

@@ -76,8 +76,9 @@ def test_every_number_is_that_of_python() -> None:
 
 
 @pytest.mark.slow
-def test_ten_million_numbers_are_those_of_python() -> None:
-    check_numbers(2, 10_000_000)
+@pytest.mark.parametrize("seed", range(10, 20))
+def test_ten_times_a_million_numbers_are_those_of_python(seed: int) -> None:
+    check_numbers(seed, 1_000_000)
 
 
 def test_of_damaged_columns_nothing_is_read_or_what_python_reads() -> None:
@@ -85,8 +86,9 @@ def test_of_damaged_columns_nothing_is_read_or_what_python_reads() -> None:
 
 
 @pytest.mark.slow
-def test_of_a_million_damaged_columns_nothing_is_read_or_what_python_reads() -> None:
-    check_damaged(4, 1_000_000)
+@pytest.mark.parametrize("seed", range(20, 30))
+def test_of_ten_times_as_many_damaged_columns_nothing_is_read_or_what_python_reads(seed: int) -> None:
+    check_damaged(seed, 100_000)
 
 
 def test_sound_columns_are_read() -> None:
@@ -185,6 +187,7 @@ print("clean")
 """
 
 
+@pytest.mark.slow
 def test_sanitizers_find_nothing(tmp_path: Path) -> None:
     compiler = shlex.split(os.getenv("CC") or sysconfig.get_config_var("CC"))
     library = subprocess.run([*compiler, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)

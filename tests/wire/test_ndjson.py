@@ -138,6 +138,7 @@ def test_a_byte_order_mark_is_skipped_at_the_start_and_nowhere_else() -> None:
         read(body * 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "place"),
     [
