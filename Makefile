@@ -68,11 +68,11 @@ types: $(DEV_STAMP) ## check the types of app and tests
 	$(DEV)mypy
 
 openapi: $(KERNELS) $(DEV_STAMP) ## write openapi/openapi.json from the code
-	$(DEV)python -m app.api.openapi
+	$(DEV)python -m app.api.contract.openapi
 
 .PHONY: openapi-check
 openapi-check: $(KERNELS) $(DEV_STAMP)
-	$(DEV)python -m app.api.openapi --check
+	$(DEV)python -m app.api.contract.openapi --check
 
 bench: $(KERNELS) $(DEV_STAMP) ## time everything beside its peers and the limit, and write it down (BENCH_FLAGS=--quick ...)
 	$(DEV)python -m benchmarks $(BENCH_FLAGS)

@@ -8,9 +8,9 @@ from importlib import import_module
 from fastapi import FastAPI
 
 from app import __version__
-from app.api import openapi
 from app.api.application import Application
-from app.api.load import Load
+from app.api.capacity import Load
+from app.api.contract import openapi
 from app.api.resources import Resources
 from app.api.routes import ROUTERS
 from app.api.telemetry import Telemetry

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from app.core.batches import batch_of
+from app.core.batch.batches import batch_of
+from app.core.metrics.registry import CROSS_ENTROPY
 from app.core.options import Options
-from app.core.registry import CROSS_ENTROPY
-from app.core.summary import summarize
-from app.core.uncertainty import mean
+from app.core.sums.summary import summarize
+from app.core.sums.uncertainty import mean
 from app.service import ScoreRequest, score
 
 LOSS, ALL = "validation and cross-entropy", "all default metrics"

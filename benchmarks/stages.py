@@ -15,14 +15,14 @@ from statistics import median
 from typing import Any
 
 from app.api import logs
-from app.api.accept import dumps
-from app.api.schemas import score_request
-from app.core.batches import batch_of
-from app.core.registry import metrics_for
+from app.api.negotiation.accept import dumps
+from app.api.schemas.score import score_request
+from app.core.batch.batches import batch_of
+from app.core.metrics.registry import metrics_for
 from app.main import create_app
 from app.service.scoring import answer_of, part_of
 from app.settings import Settings
-from app.wire import json
+from app.wire.json import reader as json
 from benchmarks import formats, predictions
 from benchmarks.contestants import SURPRISAL
 from benchmarks.figures import Figure, alone

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from app.api.calibrate_schemas import calibrate_request
-from app.api.compare_schemas import compare_request
-from app.api.schemas import score_request
+from app.api.schemas.calibrate import calibrate_request
+from app.api.schemas.compare import compare_request
+from app.api.schemas.score import score_request
 from app.core.tasks import TaskName
 from app.service import calibrate, compare, score
-from app.wire import json
+from app.wire.json import reader as json
 from tests.documents import RELATIVE
 from tests.requests import request_of
 

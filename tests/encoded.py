@@ -10,7 +10,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.api.formats import FORMATS
+from app.api.negotiation.formats import FORMATS
 
 
 def encoded(format_: str, columns: dict[str, list[Any]], rows_at_once: int = 7) -> bytes:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.middleware import RequestEnvelope
-from app.api.query import refuse_unknown
+from app.api.schemas.query import refuse_unknown
 from app.api.telemetry import Telemetry
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response | BaseModel]]

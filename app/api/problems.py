@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
 
-from app.api.media import Unsupported
+from app.api.negotiation.media import Unsupported
 from app.core.tasks import TASKS
 from app.errors import InvalidInput, SurprisalError, Unavailable, clip
 from app.service import CALIBRATED, COMPARED

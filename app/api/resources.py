@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from app.api.load import Load
+from app.api.capacity import Load
 from app.api.telemetry import Telemetry
 from app.settings import Settings
 

@@ -7,13 +7,13 @@ from typing import Any
 from starlette.requests import Request
 
 from app import service
-from app.api.attended import Check
-from app.api.formats import FORMATS, Format, Parts, limits_of
-from app.api.media import encoding_of, rows_format
-from app.api.query import query_options
-from app.api.schemas import score_request
+from app.api.intake.attended import Check
+from app.api.negotiation.formats import FORMATS, Format, Parts, limits_of
+from app.api.negotiation.media import encoding_of, rows_format
+from app.api.schemas.query import query_options
+from app.api.schemas.score import score_request
+from app.api.schemas.validation import check_width
 from app.api.telemetry import exchange_of
-from app.api.validation import check_width
 from app.core.tasks import TaskName
 from app.errors import TooLarge
 from app.service import ScoreRequest

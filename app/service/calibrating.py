@@ -6,22 +6,30 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from app.core.batches import Batch, batch_of
+from app.core.batch.batches import Batch, batch_of
+from app.core.batch.findings import Finding, warning
+from app.core.batch.sample import sample_of
 from app.core.columns import Column, FloatArray
-from app.core.crossfit import Evidence, calibrated, cross_fitted_gain, evidence_of, fitted, folds_of, held_out_losses
-from app.core.findings import Finding, warning
-from app.core.lint import sample_of
-from app.core.losses import NATS_PER_UNIT
+from app.core.fits.crossfit import (
+    Evidence,
+    calibrated,
+    cross_fitted_gain,
+    evidence_of,
+    fitted,
+    folds_of,
+    held_out_losses,
+)
+from app.core.fits.platt_isotonic import Calibrator, Method
+from app.core.fits.temperature import FLOOR, Temperature, floored, parts
+from app.core.formulas.losses import NATS_PER_UNIT
+from app.core.metrics.registry import CROSS_ENTROPY
 from app.core.options import Options
-from app.core.recalibration import Calibrator, Method
-from app.core.registry import CROSS_ENTROPY
-from app.core.rows import rows_of
-from app.core.summary import summarize
+from app.core.rows.blocks import rows_of
+from app.core.sums.summary import summarize
+from app.core.sums.uncertainty import mean
 from app.core.tasks import TaskName
-from app.core.temperature import FLOOR, Temperature, floored, parts
-from app.core.uncertainty import mean
 from app.core.values import Value, undefined
-from app.core.warnings import warnings_of
+from app.core.warnings.notices import warnings_of
 
 CalibrateInclude: TypeAlias = Literal["probabilities"]
 

@@ -7,16 +7,16 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from app.core.batches import Batch, batch_of
+from app.core.batch.batches import Batch, batch_of
+from app.core.batch.findings import warning
 from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged
-from app.core.comparison import MIN_SAMPLES, Pair, Terms, comparisons, confirmed, judged, pairs
-from app.core.findings import warning
-from app.core.losses import NATS_PER_UNIT
-from app.core.pairing import Sample, normalized_losses, row_order, sample_of
-from app.core.registry import metrics_for
-from app.core.summary import places
+from app.core.compare.comparison import MIN_SAMPLES, Pair, Terms, comparisons, confirmed, judged, pairs
+from app.core.compare.pairing import Sample, normalized_losses, row_order, sample_of
+from app.core.compare.verdicts import Family
+from app.core.formulas.losses import NATS_PER_UNIT
+from app.core.metrics.registry import metrics_for
+from app.core.sums.summary import places
 from app.core.tasks import TASKS, TaskName
-from app.core.verdicts import Family
 from app.errors import InvalidInput, pointer
 from app.service.scoring import ScoreRequest, answer_of, inspected_summary
 from app.service.sections import Part

@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from app.core.batches import Batch, batch_of
-from app.core.bootstrap import Bootstrap, with_interval
+from app.core.batch.batches import Batch, batch_of
+from app.core.batch.sample import sample_of
 from app.core.columns import Column, FloatArray
-from app.core.gradients import gradient
-from app.core.lint import sample_of
-from app.core.metric import Metric
-from app.core.observed import Observed
+from app.core.metrics.bootstrap import Bootstrap, with_interval
+from app.core.metrics.gradients import gradient
+from app.core.metrics.metric import Metric
+from app.core.metrics.observed import Observed
+from app.core.metrics.reading import Reading
+from app.core.metrics.registry import CROSS_ENTROPY, metrics_for
 from app.core.options import Options
-from app.core.reading import Reading
-from app.core.registry import CROSS_ENTROPY, metrics_for
-from app.core.summary import NOTHING_KEPT, Summary, places, summarize
-from app.core.sums import to_float
+from app.core.sums.exact import to_float
+from app.core.sums.summary import NOTHING_KEPT, Summary, places, summarize
 from app.core.tasks import TaskName
-from app.core.warnings import warnings_of
+from app.core.warnings.notices import warnings_of
 from app.service.sections import SECTIONS, TABLES, Include, Part, check_sections, worst_rows
 
 

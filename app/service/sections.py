@@ -6,14 +6,14 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from app.core.batches import Batch
-from app.core.calibration import reliability
+from app.core.batch.batches import Batch
+from app.core.calibration.bins import reliability
 from app.core.columns import FloatArray, IntArray
-from app.core.losses import NATS_PER_UNIT
-from app.core.rows import rows_of
+from app.core.formulas.losses import NATS_PER_UNIT
+from app.core.rows.blocks import rows_of
 from app.core.rows.tokens import TokenRows
-from app.core.summary import Summary
-from app.core.tables import class_scores
+from app.core.sums.summary import Summary
+from app.core.sums.tables import class_scores
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from app.core.batches import MAX_SLICES, batch_of
+from app.core.batch.batches import MAX_SLICES, batch_of
 from app.core.columns import Column, joined_columns, kind_of, n_bytes_of
-from app.core.metric import Metric
-from app.core.registry import metrics_for
+from app.core.metrics.metric import Metric
+from app.core.metrics.registry import metrics_for
 from app.errors import InvalidInput, TooLarge
 from app.service.left_out import completed
 from app.service.scoring import ScoreRequest, answer_of, part_of, score

@@ -1,1 +1,1 @@
-"""From bytes to columns: one module a format, and no HTTP."""
+"""From bytes to columns: one room a format, and no HTTP."""

@@ -13,14 +13,14 @@ import orjson
 from app.core.columns import BoolArray, Column, Ragged
 from app.core.tasks import TaskName
 from app.errors import FieldError, InvalidInput, MalformedBody, describe, pointer
+from app.wire.fields import SLICE, Field, fields_of, gathered, holds_scored
 from app.wire.foreign import KEPT_WHOLE, not_utf_8
-from app.wire.json import NO_NUMBER, NUMBERS
+from app.wire.json.lists import column_of
+from app.wire.json.names import n_names, refusal, refuse_repeated, repeated
+from app.wire.json.reader import NO_NUMBER, NUMBERS
 from app.wire.limits import Limits
-from app.wire.lists import column_of
-from app.wire.names import n_names, refusal, refuse_repeated, repeated
 from app.wire.sources import Source
 from app.wire.text import blocks
-from app.wire.typed import SLICE, Field, fields_of, gathered, holds_scored
 
 AS_LINES = '; write one object a line, without brackets or commas around them (pandas: orient="records", lines=True)'
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
+from app.wire.fields import Field, fields_of
 from app.wire.limits import Limits
-from app.wire.typed import Field, fields_of
 
 NUMBERED = re.compile(r"(probabilities|targets|logits|log_probabilities|labels|mask)_(0|[1-9]\d{0,6})")
 

@@ -8,7 +8,7 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from app.api.formats import FORMATS
+from app.api.negotiation.formats import FORMATS
 from tests.api.written import ROWS_PATH, Columns, sent, written
 
 pytestmark = pytest.mark.anyio

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from app.api import openapi
-from app.api.answers import ProblemDetails, ScoreAnswer
+from app.api.contract import openapi
 from app.api.contract.asking import Asked, answers
-from app.api.media import JSON
-from app.api.schemas import MODELS
+from app.api.negotiation.media import JSON
+from app.api.schemas.answers import ProblemDetails, ScoreAnswer
+from app.api.schemas.score import MODELS
 from app.core.tasks import TASKS, TaskName
 from tests.bodies import Body, bodies
 

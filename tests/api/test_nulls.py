@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api import calibrate_schemas, compare_schemas, schemas
+from app.api.schemas import calibrate, compare, score
 
 pytestmark = pytest.mark.anyio
 
@@ -18,9 +18,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "tokens": {"log_probabilities": [[-1.0, -2.0], [-0.5], []]},
 }
 MODELS = {
-    "score": schemas.MODELS,
-    "compare": compare_schemas.MODELS,
-    "calibrate": calibrate_schemas.MODELS,
+    "score": score.MODELS,
+    "compare": compare.MODELS,
+    "calibrate": calibrate.MODELS,
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 from structlog.typing import EventDict
 
 import app
-from app.api.media import ROWS_TYPES
+from app.api.negotiation.media import ROWS_TYPES
 from app.api.problems import CATALOGUE, MAX_PROBLEM_BYTES, MEDIA_TYPE, answer, content
 from app.api.telemetry import Exchange
 from app.core.tasks import TASKS

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from app.api.formats import FORMATS
+from app.api.negotiation.formats import FORMATS
 
 JSON_PATH, ROWS_PATH = "/v1/score/{}", "/v1/score/{}/rows"
 Columns = dict[str, list[Any]]

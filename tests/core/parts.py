@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from app.core.batches import Batch, batch_of
-from app.core.reading import Reading
-from app.core.registry import metrics_for
-from app.core.state import State
-from app.core.summary import summarize
+from app.core.batch.batches import Batch, batch_of
+from app.core.metrics.reading import Reading
+from app.core.metrics.registry import metrics_for
+from app.core.sums.state import State
+from app.core.sums.summary import summarize
 from app.core.tasks import TaskName
 from app.core.values import Value
 from tests.requests import COLUMNS, request_of

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.core.batches import batch_of
+from app.core.batch.batches import batch_of
 from app.core.options import Options
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
@@ -57,7 +57,7 @@ def test_a_weight_of_two_is_the_row_sent_twice(task: TaskName, data: st.DataObje
 
 
 def but_for_the_smallest(found: dict[str, tuple[str, float | None]]) -> dict[str, tuple[str, float | None]]:
-    """The numbers, with 0 for what is too small for products with weights to keep all digits (`app.core.weights`)."""
+    """The numbers, with 0 for what is too small to keep all digits in products (`app.core.formulas.weights`)."""
     return {
         name: (status, value and (0.0 if abs(value) < 1e-288 else value)) for name, (status, value) in found.items()
     }

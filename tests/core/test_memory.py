@@ -3,11 +3,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from app.core.batches import Batch, batch_of
+from app.core.batch.batches import Batch, batch_of
 from app.core.columns import Column
+from app.core.metrics.registry import metrics_for
 from app.core.options import Options
-from app.core.registry import metrics_for
-from app.core.rows import block_rows, chunks
+from app.core.rows.blocks import block_rows, chunks
 from app.service import ScoreRequest, score
 
 BLOCKS = {"probabilities": 1, "logits": 5}

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from app.core.batches import batch_of
+from app.core.batch.batches import batch_of
 from app.core.columns import FloatArray
-from app.core.gather import Mean
+from app.core.metrics.reading import Reading
+from app.core.metrics.registry import CROSS_ENTROPY, METRICS, average
 from app.core.options import Options
-from app.core.reading import Reading
-from app.core.registry import CROSS_ENTROPY, METRICS, average
 from app.core.rows.classes import ClassRows
-from app.core.state import State
-from app.core.summary import summarize
+from app.core.sums.chunk import Mean
+from app.core.sums.state import State
+from app.core.sums.summary import summarize
 from app.core.values import Value
 
 LABELS = {"labels": np.array([0, 1, 0])}

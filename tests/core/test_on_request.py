@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.core.bootstrap import Bootstrap, resamples
-from app.core.observed import Observed
+from app.core.metrics.bootstrap import Bootstrap, resamples
+from app.core.metrics.observed import Observed
+from app.core.metrics.registry import METRICS, on_request
 from app.core.options import Options
-from app.core.registry import METRICS, on_request
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
 from app.service import ScoreRequest, score

@@ -3,7 +3,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from app.core.sums import ONE, SQUARE_ONE, exact_dot, exact_power_sums
+from app.core.sums.exact import ONE, SQUARE_ONE, exact_dot, exact_power_sums
 from tests.core.doubles import adversarial, fractions
 
 

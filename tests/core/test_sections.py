@@ -9,11 +9,11 @@ import pytest
 from sklearn.metrics import confusion_matrix, multilabel_confusion_matrix
 
 from app.core.columns import Column
+from app.core.metrics.registry import CROSS_ENTROPY
 from app.core.options import Options
-from app.core.registry import CROSS_ENTROPY
-from app.core.summary import summarize
+from app.core.sums.summary import summarize
+from app.core.sums.uncertainty import mean
 from app.core.tasks import TaskName
-from app.core.uncertainty import mean
 from app.errors import InvalidInput
 from app.service import ScoreRequest, score
 from tests.bodies import random_body

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from app.api.accept import dumps
-from app.core.batches import batch_of
+from app.api.negotiation.accept import dumps
+from app.core.batch.batches import batch_of
 from app.core.columns import Column
 from app.core.options import Options
-from app.core.rows import chunks
-from app.core.summary import MIN_SHARED_CHUNKS
+from app.core.rows.blocks import chunks
+from app.core.sums.summary import MIN_SHARED_CHUNKS
 from app.service import Include, ScoreRequest, score
 
 N_ROWS = 300_000

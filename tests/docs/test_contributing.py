@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
-from app.api import answers
 from app.api.contract.texts import TAGS
-from app.core import divergences, registry
-from app.core.registry import METRICS
+from app.api.schemas import answers
+from app.core.formulas import divergences
+from app.core.metrics import registry
+from app.core.metrics.registry import METRICS
 from app.core.tasks import TASKS
 from app.service import score
 from tests import reference
@@ -148,7 +149,7 @@ def test_the_layers_told_are_those_that_are_held() -> None:
     (contract,) = [
         contract
         for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-        if contract["type"] == "layers"
+        if contract["name"] == "layers"
     ]
     told = [sorted(re.findall(r"\w+", line[:24])) for line in sketch.splitlines()]
     assert told == [sorted(re.findall(r"\w+", layer)) for layer in contract["layers"]]

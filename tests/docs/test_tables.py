@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal, cast, get_args, get_origin
 import pytest
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
 
-from app.api.calibrate_schemas import OWN as CALIBRATE_OPTIONS
 from app.api.problems import CATALOGUE
+from app.api.schemas.calibrate import OWN as CALIBRATE_OPTIONS
+from app.core.metrics.registry import METRICS
 from app.core.options import Options, option_types
-from app.core.registry import METRICS
 from app.core.tasks import TASKS, TaskName
 from app.service import INCLUDES
 from app.service.sections import MAX_LISTED_CLASSES

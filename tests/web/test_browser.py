@@ -26,8 +26,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from app.api import openapi
-from app.api.media import BY_MEDIA_TYPE
+from app.api.contract import openapi
+from app.api.negotiation.media import BY_MEDIA_TYPE
 from app.web import DOCS_POLICY, PROBLEM_POLICY, favicon
 from tests.api.servers import running
 

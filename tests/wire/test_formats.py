@@ -15,8 +15,13 @@ from pyarrow import parquet as arrow_parquet
 
 from app.core.columns import Column, Ragged
 from app.core.tasks import TASKS, TaskName
-from app.wire import arrow, compression, csv, json, ndjson, npz, parquet
+from app.wire import compression, ndjson
+from app.wire.arrow import stream as arrow
+from app.wire.csv import table as csv
+from app.wire.json import reader as json
 from app.wire.limits import Limits
+from app.wire.npz import archive as npz
+from app.wire.parquet import file as parquet
 from tests.wire.trickle import Trickle
 
 LIMITS = Limits(max_decoded_bytes=1 << 30, max_ratio=1000, max_part_bytes=1 << 24, max_columns=40)

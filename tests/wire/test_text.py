@@ -9,7 +9,8 @@ import pytest
 
 from app.core.tasks import TaskName
 from app.errors import MalformedBody, TooLarge
-from app.wire import csv, ndjson
+from app.wire import ndjson
+from app.wire.csv import table as csv
 from app.wire.limits import Limits
 from app.wire.sources import Source
 from app.wire.text import BLOCK, blocks

@@ -15,10 +15,15 @@ from pyarrow import parquet as arrow_parquet
 from app.core.synonyms import FIELDS, SYNONYMS, meant
 from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody, SurprisalError
-from app.wire import arrow, csv, json, ndjson, npz, parquet
+from app.wire import ndjson
+from app.wire.arrow import stream as arrow
+from app.wire.arrow.schema import index_names
 from app.wire.columns import KINDS
+from app.wire.csv import table as csv
+from app.wire.json import reader as json
 from app.wire.limits import Limits
-from app.wire.schema import index_names
+from app.wire.npz import archive as npz
+from app.wire.parquet import file as parquet
 
 LIMITS = Limits(max_decoded_bytes=1 << 28, max_ratio=1000, max_part_bytes=1 << 22, max_columns=12)
 VECTOR = pa.struct(

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.types import Message, Scope
 
 from app.api import problems
-from app.api.load import Load
+from app.api.capacity import Load
 from app.api.resources import DEFAULTS, Resources
 from app.api.telemetry import Exchange, Telemetry
 

@@ -11,8 +11,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.core.metric import Direction, MetricUnit
-from app.core.registry import on_request
+from app.core.metrics.metric import Direction, MetricUnit
+from app.core.metrics.registry import on_request
 from app.core.tasks import TASKS, TaskName
 from app.service import INCLUDES
 

@@ -1,4 +1,4 @@
-"""Requests to try, by task and name; `app.api.openapi` asks the routes for their answers."""
+"""Requests to try, by task and name; `app.api.contract.openapi` asks the routes for their answers."""
 
 from dataclasses import dataclass
 from typing import Any

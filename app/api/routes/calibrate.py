@@ -7,9 +7,9 @@ from fastapi import APIRouter
 
 from app import service
 from app.api.application import BareRoute
-from app.api.calibrate_schemas import CalibrateAnswer, calibrate_request
 from app.api.contract import texts
 from app.api.routes.json_route import add_json_route
+from app.api.schemas.calibrate import CalibrateAnswer, calibrate_request
 from app.core.tasks import TaskName
 
 router = APIRouter(tags=["calibrate"], route_class=BareRoute)

@@ -7,9 +7,9 @@ from fastapi import APIRouter
 
 from app import service
 from app.api.application import BareRoute
-from app.api.compare_schemas import CompareAnswer, compare_request
 from app.api.contract import texts
 from app.api.routes.json_route import add_json_route
+from app.api.schemas.compare import CompareAnswer, compare_request
 from app.core.tasks import TaskName
 
 router = APIRouter(tags=["compare"], route_class=BareRoute)

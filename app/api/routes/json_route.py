@@ -7,15 +7,15 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from app.api.accept import Accepted, accepted
-from app.api.attended import Check, attended
-from app.api.bodies import whole_body
-from app.api.load import Hold
-from app.api.media import check_json, refuse_encoding
-from app.api.query import refuse_query
+from app.api.capacity import Hold
+from app.api.intake.attended import Check, attended
+from app.api.intake.bodies import whole_body
+from app.api.negotiation.accept import Accepted, accepted
+from app.api.negotiation.media import check_json, refuse_encoding
 from app.api.resources import resources_of
+from app.api.schemas.query import refuse_query
+from app.api.schemas.validation import json_fields
 from app.api.telemetry import exchange_of
-from app.api.validation import json_fields
 from app.core.tasks import TaskName
 from app.settings import Settings
 

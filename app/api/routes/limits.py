@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter, Request
 
-from app.api.answers import LimitsAnswer, MediaTypeLimit, example
 from app.api.application import BareRoute
-from app.api.formats import FORMATS, limits_of
+from app.api.negotiation.formats import FORMATS, limits_of
 from app.api.resources import DEFAULTS, resources_of
+from app.api.schemas.answers import LimitsAnswer, MediaTypeLimit, example
 from app.settings import Settings
 from app.wire.compression import ENCODINGS, MAX_WINDOW
 

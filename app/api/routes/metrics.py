@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
 
-from app.api.answers import MetricCatalogue, MetricEntry, example
 from app.api.application import BareRoute
-from app.core.metric import Metric
-from app.core.registry import METRICS
+from app.api.schemas.answers import MetricCatalogue, MetricEntry, example
+from app.core.metrics.metric import Metric
+from app.core.metrics.registry import METRICS
 
 UNCERTAINTY = (
     "Rows of positive weight are taken for independent; for tokens, documents; with "

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from starlette.responses import Response
 
-from app.api.answers import Health, example
 from app.api.application import BareRoute
 from app.api.resources import resources_of
+from app.api.schemas.answers import Health, example
 from app.errors import Unavailable
 
 router = APIRouter(tags=["operations"], route_class=BareRoute)

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from app import web
 from app.api.application import BareRoute
 from app.api.contract import samples
-from app.api.formats import FORMATS
+from app.api.negotiation.formats import FORMATS
 from app.api.problems import CATALOGUE
 from app.core.tasks import TASKS
 

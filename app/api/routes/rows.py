@@ -3,14 +3,14 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.api.accept import Accepted, accepted
-from app.api.answers import ScoreAnswer
 from app.api.application import BareRoute
-from app.api.attended import Check, attended
-from app.api.bodies import spooled, while_arriving
 from app.api.contract import texts
-from app.api.formats import limits_of
+from app.api.intake.attended import Check, attended
+from app.api.intake.bodies import spooled, while_arriving
+from app.api.negotiation.accept import Accepted, accepted
+from app.api.negotiation.formats import limits_of
 from app.api.resources import resources_of
+from app.api.schemas.answers import ScoreAnswer
 from app.api.scoring import Rows, announced, scored_rows
 from app.api.telemetry import exchange_of
 from app.core.tasks import TASKS, Task

@@ -11,21 +11,21 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app import service
-from app.api.accept import Accepted, accepted
-from app.api.answers import ScoreAnswer
 from app.api.application import BareRoute
-from app.api.attended import Check, attended
-from app.api.bodies import spooled, whole_body
+from app.api.capacity import Hold
 from app.api.contract import texts
-from app.api.formats import ADVICE, FORMATS, limits_of
-from app.api.load import Hold
-from app.api.media import check_json, encoding_of
-from app.api.query import refuse_query
+from app.api.intake.attended import Check, attended
+from app.api.intake.bodies import spooled, whole_body
+from app.api.negotiation.accept import Accepted, accepted
+from app.api.negotiation.formats import ADVICE, FORMATS, limits_of
+from app.api.negotiation.media import check_json, encoding_of
 from app.api.resources import Resources, resources_of
-from app.api.schemas import score_request
+from app.api.schemas.answers import ScoreAnswer
+from app.api.schemas.query import refuse_query
+from app.api.schemas.score import score_request
+from app.api.schemas.validation import json_fields
 from app.api.scoring import decompressed_json
 from app.api.telemetry import exchange_of
-from app.api.validation import json_fields
 from app.core.tasks import TASKS, Task, TaskName
 from app.wire.sources import Source
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from app.core import divergences, kernels, losses
-from app.core.batches import Batch
+from app.core import kernels
+from app.core.batch.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
+from app.core.formulas import divergences, losses
 from app.core.lazy import lazy
 
 

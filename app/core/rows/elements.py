@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core import divergences, kernels, losses
-from app.core.batches import Batch
+from app.core import kernels
+from app.core.batch.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
+from app.core.formulas import divergences, losses
 from app.core.lazy import lazy
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 
 from app.core import kernels
-from app.core.batches import Batch
+from app.core.batch.batches import Batch
 from app.core.columns import FloatArray, IntArray, Ragged
+from app.core.formulas.losses import log_bounds
 from app.core.lazy import lazy
-from app.core.losses import log_bounds
 
 
 class TokenRows:

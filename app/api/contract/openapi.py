@@ -1,0 +1,258 @@
+"""The OpenAPI document: what FastAPI knows of the routes, and the bodies that routes read raw.
+
+    python -m app.api.contract.openapi          # write openapi/openapi.json
+    python -m app.api.contract.openapi --check  # exit 1 if it differs from the code
+
+Answers in examples come from the routes themselves, so they cannot rot.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import unified_diff
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+
+from app import __version__
+from app.api import problems
+from app.api.contract import samples, texts
+from app.api.contract.asking import Asked, answers
+from app.api.contract.components import class_name, schemas_of
+from app.api.contract.examples import CALIBRATE_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, REFUSED, Example
+from app.api.negotiation.formats import FORMATS
+from app.api.negotiation.media import JSON
+from app.api.routes import ROUTERS
+from app.api.schemas import calibrate, compare, score
+from app.api.schemas.answers import ProblemDetails
+from app.api.schemas.query import query_names
+from app.core.tasks import TaskName
+
+DOCUMENT = Path(__file__).parents[3] / "openapi" / "openapi.json"
+SIGNIFICANT_DIGITS = 12
+FROM_LIBRARIES = frozenset(
+    {
+        "confidence_interval",
+        "simultaneous_interval",
+        "p_value",
+        "p_value_adjusted",
+        "perplexity",
+        "macro_perplexity",
+        "byte_perplexity",
+        "word_perplexity",
+        "focal_loss",
+    }
+)
+"""Numbers that a library computes (Student's t, exponentials, powers): their last bit may differ between processors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noun:
+    """Routes `/v1/{noun}/{task}` that read their bodies raw.
+
+    Attributes:
+        models: The schemas of their bodies, by task.
+        examples: Bodies to try, by task and name.
+    """
+
+    models: Mapping[TaskName, type[BaseModel]]
+    examples: Mapping[TaskName, Mapping[str, Example]]
+
+
+NOUNS = {
+    "score": Noun(score.MODELS, EXAMPLES),
+    "compare": Noun(compare.MODELS, COMPARE_EXAMPLES),
+    "calibrate": Noun(calibrate.MODELS, CALIBRATE_EXAMPLES),
+}
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The whole document; the first call runs the examples."""
+    api = application()
+    found = api.openapi()
+    shapes = _schemas()
+    parameters, options = _parameters(shapes)
+    found |= {"security": [], "components": _components(api, shapes, parameters)}
+    for operation in _operations(found):
+        answer = operation["responses"]["200"] | {"headers": {"X-Request-ID": _ref("headers", "RequestId")}}
+        operation["responses"] = {"200": answer, "default": _ref("responses", "Problem")}
+    for noun, task, path in _paths():
+        _describe_json(found["paths"][path]["post"], noun, task)
+    for task in score.MODELS:
+        _describe_rows(found["paths"][f"/v1/score/{task}/rows"]["post"], task, options[task])
+    _add_answers(api, found)
+    return found
+
+
+def application() -> FastAPI:
+    """The routes and what the document says of all of them; it serves nobody but examples."""
+    api = FastAPI(
+        title="Surprisal",
+        version=__version__,
+        summary="Log loss and its relatives, with their uncertainty.",
+        description=texts.DESCRIPTION,
+        contact={"name": "the Surprisal authors"},
+        license_info={"name": "MIT", "identifier": "MIT"},
+        servers=[{"url": ".", "description": "The address of this document, without its name."}],
+        openapi_tags=[{"name": name, "description": text} for name, text in texts.TAGS.items()],
+    )
+    for router in ROUTERS:
+        api.router.routes += router.routes
+    return api
+
+
+def _paths() -> Iterator[tuple[str, TaskName, str]]:
+    return ((name, task, f"/v1/{name}/{task}") for name, noun in NOUNS.items() for task in noun.models)
+
+
+def _operations(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    return (operation for methods in found["paths"].values() for operation in methods.values())
+
+
+def _ref(kind: str, name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def _schemas() -> dict[str, Any]:
+    bodies = [model for noun in NOUNS.values() for model in noun.models.values()]
+    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    models = [route.response_model for route in routes if route.include_in_schema and route.response_model]
+    return schemas_of(bodies, [*models, ProblemDetails])
+
+
+def _components(api: FastAPI, shapes: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
+    (refusal,) = answers(api, [Asked("/v1/score/binary", JSON, orjson.dumps(REFUSED))])
+    problem = {"schema": _ref("schemas", "ProblemDetails"), "example": orjson.loads(refusal.body)}
+    text = "The request's own if it sent one of 1 to 128 visible ASCII characters, else a new one."
+    return {
+        "schemas": shapes,
+        "parameters": parameters,
+        "headers": {"RequestId": {"description": text, "schema": {"type": "string"}}},
+        "responses": {"Problem": {"description": texts.errors(), "content": {problems.MEDIA_TYPE: problem}}},
+        "examples": {},
+    }
+
+
+def _parameters(shapes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[TaskName, list[dict[str, str]]]]:
+    """Options as query parameters by name, one for all tasks that know it in the same way, and references by task."""
+    named: dict[str, Any] = {}
+    references: dict[TaskName, list[dict[str, str]]] = {task: [] for task in score.MODELS}
+    for option in dict.fromkeys(option for task in score.MODELS for option in query_names(task)):
+        found = {
+            task: _parameter(option, shapes[model.__name__]["properties"][option])
+            for task, model in score.MODELS.items()
+            if option in query_names(task)
+        }
+        is_shared = all(parameter == next(iter(found.values())) for parameter in found.values())
+        for task, parameter in found.items():
+            name = class_name(option if is_shared else f"{task}_{option}")
+            named[name] = parameter
+            references[task].append(_ref("parameters", name))
+    return named, references
+
+
+def _parameter(name: str, field: Mapping[str, Any]) -> dict[str, Any]:
+    text, shape = field["description"], {key: value for key, value in field.items() if key != "description"}
+    if name == "bootstrap":
+        text, shape = f'{text} As JSON: `{{"n_resamples": 1000, "seed": 0}}`.', {"type": "string"}
+    return {"name": name, "in": "query", "description": text, "schema": shape}
+
+
+def _describe_json(operation: dict[str, Any], noun: str, task: TaskName) -> None:
+    model, examples = NOUNS[noun].models[task], NOUNS[noun].examples[task]
+    bodies = {name: {"summary": example.summary, "value": example.body} for name, example in examples.items()}
+    content = {"schema": _ref("schemas", model.__name__), "examples": bodies}
+    operation["requestBody"] = {"required": True, "content": {JSON: content}}
+
+
+def _describe_rows(operation: dict[str, Any], task: TaskName, options: list[dict[str, str]]) -> None:
+    content = {FORMATS[format_].media_type: _rows(task, format_) for format_ in samples.formats_of(task)}
+    operation["requestBody"] = {"required": True, "content": content}
+    operation["parameters"] = options
+
+
+def _rows(task: TaskName, format_: str) -> dict[str, Any]:
+    if format_ not in samples.TEXTS:
+        return {"schema": {"type": "string", "format": "binary"}}
+    return {"schema": {"type": "string"}, "example": samples.sample(task, format_).decode()}
+
+
+def _add_answers(api: FastAPI, found: dict[str, Any]) -> None:
+    """Add the routes' answers to the examples; the first one of scoring is also that of the same rows in a file."""
+    cases = [
+        (noun, task, path, name, example)
+        for noun, task, path in _paths()
+        for name, example in NOUNS[noun].examples[task].items()
+    ]
+    asked = [Asked(path, JSON, orjson.dumps(example.body)) for _, _, path, _, example in cases]
+    for (noun, task, path, name, example), answer in zip(cases, answers(api, asked), strict=True):
+        if answer.status != 200:
+            raise ValueError(f"the example {name} of {path} must be answered, found {answer.body.decode()}")
+        key = class_name(f"{noun}_{task}_{name}")
+        found["components"]["examples"][key] = {"summary": example.summary, "value": orjson.loads(answer.body)}
+        _examples_of(found, path)[name] = _ref("examples", key)
+        if noun == "score" and name == next(iter(EXAMPLES[task])):
+            _examples_of(found, f"{path}/rows")[name] = _ref("examples", key)
+
+
+def _examples_of(found: dict[str, Any], path: str) -> dict[str, Any]:
+    content = found["paths"][path]["post"]["responses"]["200"]["content"][JSON]
+    examples: dict[str, Any] = content.setdefault("examples", {})
+    return examples
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the document or compare it with the code; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m app.api.contract.openapi", description="The OpenAPI document.")
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    options = parser.parse_args(arguments)
+    text = dump(document())
+    if not options.check:
+        DOCUMENT.write_text(text)
+        return 0
+    written = DOCUMENT.read_text() if DOCUMENT.exists() else "{}\n"
+    if _comparable(orjson.loads(written)) == _comparable(document()):
+        return 0
+    difference = unified_diff(written.splitlines(), text.splitlines(), "openapi.json", "the code", lineterm="")
+    print("openapi/openapi.json differs from the code; to write it anew: python -m app.api.contract.openapi")
+    print("\n".join(islice(difference, 40)))
+    return 1
+
+
+def dump(content: dict[str, Any]) -> str:
+    """As it is committed: sorted, indented, with a newline at the end."""
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps(content, option=options).decode()
+
+
+def _comparable(value: Any, *, is_exact: bool = True) -> Any:
+    """The document with what libraries compute, and fits, rounded; every other number is promised to the last bit."""
+    match value:
+        case float() if not is_exact:
+            return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+        case dict():
+            return {
+                key: _comparable(item, is_exact=is_exact and key not in FROM_LIBRARIES and not _is_fit(key))
+                for key, item in value.items()
+            }
+        case list():
+            return [_comparable(item, is_exact=is_exact) for item in value]
+        case _:
+            return value
+
+
+def _is_fit(key: str) -> bool:
+    """Tell answers of calibrating: an optimizer's steps, and sums in floating point."""
+    return key.startswith("Calibrate") and key.removeprefix("Calibrate") not in {"Answer", "Section"}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Bodies as they arrive: read whole, spooled, while they arrive, while the client is connected."""

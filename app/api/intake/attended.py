@@ -1,0 +1,54 @@
+"""Work in a thread, for as long as somebody waits for its answer."""
+
+import asyncio
+from collections.abc import Callable
+from threading import Event
+from typing import TypeAlias, TypeVar, TypeVarTuple
+
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from app.api.capacity import Lane
+
+Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
+Check: TypeAlias = Callable[[], None]
+"""Raises `ClientDisconnect` once nobody waits for the answer; threads call it where they can stop."""
+
+
+async def attended(
+    request: Request, lane: Lane, work: Callable[[Check, *Arguments], Result], *arguments: *Arguments
+) -> Result:
+    """Do the work in a thread of a lane; the body of the request must have been read.
+
+    A thread cannot be stopped from outside. When the client leaves, `work` is told at its next check, and the thread is
+    free once it has ended.
+
+    Raises:
+        ClientDisconnect: The client has left.
+        Unavailable: The lane is full.
+    """
+    gone = Event()
+
+    def check() -> None:
+        if gone.is_set():
+            raise ClientDisconnect
+
+    def begin() -> Result:
+        check()
+        return work(check, *arguments)
+
+    watching = asyncio.create_task(departure(request))
+    watching.add_done_callback(lambda _: gone.set())
+    try:
+        result = await lane.run(begin)
+    finally:
+        watching.cancel()
+    check()
+    return result
+
+
+async def departure(request: Request) -> None:
+    """Wait until the client has left; what it still sends of the body is dropped."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,229 @@
+"""Bodies of requests, as they come: read whole, into memory or a file, or handed to a thread while they arrive."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from copy import copy
+from functools import partial
+from typing import BinaryIO, TypeVar
+
+from fastapi import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from app.api.capacity import Hold
+from app.api.intake.attended import Check, attended, departure
+from app.api.intake.pipe import Pipe
+from app.api.intake.spool import Spool
+from app.api.resources import resources_of
+from app.api.telemetry import exchange_of
+from app.errors import SurprisalError, TooLarge
+from app.settings import Settings
+from app.wire.limits import Limits
+from app.wire.sources import Pieces, Source
+
+Result = TypeVar("Result")
+
+START_BYTES = 2**20
+"""What must have come of a body that has not ended before it gets a thread: who sends nothing takes none."""
+
+
+FILE_BYTES = 2**20
+"""What is written to a file at once: each time takes a thread for a moment."""
+
+
+async def whole_body(request: Request, settings: Settings, memory: Hold, advice: str) -> bytearray:
+    """The body in memory.
+
+    Args:
+        memory: Pays for the body, and is given back once that is no longer used.
+        advice: What the sender of a body that is too large can do.
+
+    Raises:
+        TooLarge: It holds more than `max_body_bytes`.
+        Unavailable: The budget is spent.
+        HTTPException: 408, it came too slowly.
+    """
+    _check_declared(request, settings.max_body_bytes, advice)
+    body, more = bytearray(), True
+    try:
+        async with asyncio.timeout(settings.body_timeout_seconds):
+            while more:
+                piece, more = await _next_piece(request)
+                memory.take(len(piece))
+                body += piece
+                _check_size(len(body), settings.max_body_bytes, advice)
+    except TimeoutError as error:
+        raise _too_slow(settings.body_timeout_seconds) from error
+    return body
+
+
+async def _next_piece(request: Request) -> tuple[bytes, bool]:
+    """The next piece of a body, and whether there are more; `Request.stream` is a generator, and costs several calls.
+
+    Raises:
+        ClientDisconnect: The client has left.
+    """
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), message.get("more_body", False)
+
+
+@asynccontextmanager
+async def spooled(request: Request, limits: Limits) -> AsyncIterator[BinaryIO]:
+    """The body as a file to move about in, held in memory while it is small; no thread waits for it.
+
+    Raises:
+        TooLarge: It holds more than its limits allow.
+        Unavailable: The budget for memory or for files is spent.
+        HTTPException: 408, it came too slowly.
+    """
+    _check_declared(request, limits.max_decoded_bytes, limits.advice)
+    resources = resources_of(request)
+    seconds = resources.settings.spool_timeout_seconds
+    with Hold(resources.load.memory) as memory, Hold(resources.load.files) as files, Spool() as spool:
+        try:
+            async with asyncio.timeout(seconds), aclosing(_pieces(request, limits)) as pieces:
+                await _store(pieces, spool, memory, files)
+        except TimeoutError as error:
+            raise _too_slow(seconds) from error
+        yield spool.rewound()
+
+
+async def _store(pieces: AsyncIterator[bytes], spool: Spool, memory: Hold, files: Hold) -> None:
+    late = bytearray()
+    async for piece in pieces:
+        if not late and spool.fits(piece):
+            memory.take(len(piece))
+            spool.write(piece)
+            continue
+        files.take(len(piece) + (spool.n_bytes if spool.is_in_memory and not late else 0))
+        late += piece
+        if len(late) >= FILE_BYTES:
+            await _flush(late, spool, memory)
+    if late:
+        await _flush(late, spool, memory)
+
+
+async def _flush(late: bytearray, spool: Spool, memory: Hold) -> None:
+    """Write to the file, waiting for the thread that does so even when nobody waits for this: it cannot be stopped."""
+    writing = asyncio.ensure_future(asyncio.to_thread(spool.write, late))
+    try:
+        await asyncio.shield(writing)
+    finally:
+        await asyncio.wait([writing])
+    late.clear()
+    memory.give_back()
+
+
+async def while_arriving(request: Request, limits: Limits, work: Callable[[Check, Source], Result]) -> Result:
+    """The result of a thread that reads a body while it arrives, or at once if all of it is there.
+
+    The thread gets what ends the body before its time as an error: the client leaves, is too slow, sends too much, or
+    the server ends. The body is read no further than the thread needs it.
+
+    Raises:
+        TooLarge: It is said to hold more than its limits allow.
+        Unavailable: There is no room for its start in memory, or no thread for it.
+        HTTPException: 408, it came too slowly.
+    """
+    _check_declared(request, limits.max_decoded_bytes, limits.advice)
+    load = resources_of(request).load
+    async with aclosing(_pieces(request, limits)) as pieces:
+        with Hold(load.memory) as memory:
+            start, is_whole = await _start(pieces, memory)
+            if is_whole:
+                return await attended(request, load.whole, work, Pieces(iter(start)))
+            return await _streamed(request, start, pieces, work)
+
+
+async def _start(pieces: AsyncIterator[bytes], memory: Hold) -> tuple[list[bytes], bool]:
+    """The first pieces, and whether they are all."""
+    start, n_bytes = [], 0
+    async for piece in pieces:
+        memory.take(len(piece))
+        start.append(piece)
+        n_bytes += len(piece)
+        if n_bytes >= START_BYTES:
+            return start, False
+    return start, True
+
+
+async def _streamed(
+    request: Request, start: list[bytes], pieces: AsyncIterator[bytes], work: Callable[[Check, Source], Result]
+) -> Result:
+    pipe = Pipe(start)
+    start.clear()
+    feeding = asyncio.create_task(_feed(request, pieces, pipe))
+    try:
+        result = await resources_of(request).load.arriving.run(work, pipe.check, pipe)
+        pipe.check()
+        return result
+    finally:
+        pipe.end(ClientDisconnect)
+        feeding.cancel()
+        await asyncio.wait([feeding])
+        if not feeding.cancelled() and (unforeseen := feeding.exception()):
+            raise unforeseen
+
+
+async def _feed(request: Request, pieces: AsyncIterator[bytes], pipe: Pipe) -> None:
+    try:
+        async for piece in pieces:
+            await pipe.write(piece)
+        pipe.end()
+        await departure(request)
+        pipe.end(ClientDisconnect)
+    except (HTTPException, SurprisalError, ClientDisconnect) as error:
+        pipe.end(partial(copy, error.with_traceback(None)))
+    except Exception:
+        pipe.end(ClientDisconnect)  # or the thread would wait for ever
+        raise
+
+
+async def _pieces(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
+    """The pieces of a body, as long as it arrives fast enough.
+
+    A client has `body_timeout_seconds` in hand. What it is waited for is taken from that, what it sends is added to it,
+    a second for each `min_bytes_per_second`, and it never has more in hand than at first. So pauses and the rate are
+    held by one rule, and what the reader of the pieces takes its time for costs the client nothing.
+
+    Raises:
+        TooLarge: There are more than its limits allow.
+        HTTPException: 408, the client is too slow.
+        ClientDisconnect: It has left.
+    """
+    settings, clock = resources_of(request).settings, asyncio.get_running_loop().time
+    in_hand, n_bytes, more = settings.body_timeout_seconds, 0, True
+    while more:
+        asked = clock()
+        try:
+            async with asyncio.timeout(in_hand):
+                piece, more = await _next_piece(request)
+        except TimeoutError as error:
+            raise _too_slow(settings.body_timeout_seconds, settings.min_bytes_per_second) from error
+        n_bytes += len(piece)
+        _check_size(n_bytes, limits.max_decoded_bytes, limits.advice)
+        earned = len(piece) / settings.min_bytes_per_second
+        in_hand = min(settings.body_timeout_seconds, in_hand - (clock() - asked) + earned)
+        if piece:
+            yield piece
+
+
+def _too_slow(seconds: float, bytes_per_second: int = 0) -> HTTPException:
+    if bytes_per_second:
+        rule = f"at {bytes_per_second} bytes a second or more, measured over {seconds:g} seconds"
+        return HTTPException(408, f"the body must go on arriving, {rule}")
+    return HTTPException(408, f"the body must arrive within {seconds:g} seconds")
+
+
+def _check_declared(request: Request, max_bytes: int, advice: str) -> None:
+    """Refuse a body whose declared length is too large before any of it is read."""
+    declared = exchange_of(request).head.get("content-length", "")
+    _check_size(int(declared) if declared.isdecimal() else 0, max_bytes, advice)
+
+
+def _check_size(n_bytes: int, max_bytes: int, advice: str) -> None:
+    if n_bytes > max_bytes:
+        raise TooLarge(f"the body must hold at most {max_bytes} bytes; {advice}")

@@ -1,0 +1,135 @@
+"""What a body may be: one table of formats, and how each is read."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedIOBase
+from typing import Any, BinaryIO, Literal, TypeAlias, cast
+
+from app.api.intake.spool import Spool
+from app.core.tasks import TaskName
+from app.settings import Settings
+from app.wire import ndjson
+from app.wire.arrow import stream as arrow
+from app.wire.csv import table as csv
+from app.wire.json import reader as json
+from app.wire.limits import Limits
+from app.wire.npz import archive as npz
+from app.wire.parquet import file as parquet
+from app.wire.sources import Source
+
+Parts: TypeAlias = Iterator[dict[str, Any]]
+Options: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One way to write a body.
+
+    Attributes:
+        media_type: The one to tell of.
+        arrival: Whether a body is held in memory until it is complete, or in a file, or scored while it arrives.
+        parts: Reads its columns, some rows at a time, with the options of the query known; of JSON all fields at once.
+        aliases: Other media types that mean the same.
+    """
+
+    name: str
+    media_type: str
+    arrival: Literal["held", "spooled", "streamed"]
+    parts: Callable[[Source, Limits, TaskName, Options], Parts]
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def is_json(self) -> bool:
+        """Whether a body is one object, with the options in it."""
+        return self.parts is _json_parts
+
+
+ADVICE = {
+    "held": "rows as NDJSON, CSV, Arrow stream, Parquet or npz may take more, at this path with /rows after it",
+    "spooled": "rows as Arrow stream, NDJSON or CSV may take more",
+    "streamed": "send the rows in several requests",
+}
+"""The advice to the sender of a body that is too large, by how the body arrives."""
+
+
+def limits_of(format_: Format, settings: Settings) -> Limits:
+    """The bounds on a body of a format."""
+    most = {
+        "held": settings.max_body_bytes,
+        "spooled": settings.max_spooled_bytes,
+        "streamed": settings.max_streamed_bytes,
+    }
+    return Limits(
+        advice=ADVICE[format_.arrival],
+        max_decoded_bytes=most[format_.arrival],
+        max_ratio=settings.max_ratio,
+        max_part_bytes=settings.max_part_bytes,
+        max_columns=settings.max_columns,
+        max_line_bytes=settings.max_line_bytes,
+    )
+
+
+@contextmanager
+def _seekable(source: Source, limits: Limits) -> Iterator[BinaryIO]:
+    """A source as a file to move about in, if it is none.
+
+    Raises:
+        Unavailable: There is no room for a file.
+    """
+    if isinstance(source, BufferedIOBase):
+        yield cast(BinaryIO, source)
+        return
+    with Spool() as spool:
+        while piece := source.read(limits.max_part_bytes):
+            spool.write(piece)
+        yield spool.rewound()
+
+
+def _json_parts(source: Source, limits: Limits, task: TaskName, _: Options) -> Parts:
+    whole = bytearray()
+    while piece := source.read(limits.max_part_bytes):
+        whole += piece
+    yield json.decode(whole, task)
+
+
+def _npz_parts(source: Source, limits: Limits, task: TaskName, _: Options) -> Parts:
+    with _seekable(source, limits) as file:
+        yield npz.columns(file, limits, task)
+
+
+def _arrow_parts(source: Source, limits: Limits, task: TaskName, _: Options) -> Parts:
+    return arrow.parts(source, limits, task)
+
+
+def _parquet_parts(source: Source, limits: Limits, task: TaskName, _: Options) -> Parts:
+    with _seekable(source, limits) as file:
+        yield from parquet.parts(file, limits, task)
+
+
+def _ndjson_parts(source: Source, limits: Limits, task: TaskName, _: Options) -> Parts:
+    return ndjson.parts(source, limits, task)
+
+
+def _csv_parts(source: Source, limits: Limits, task: TaskName, options: Options) -> Parts:
+    return csv.parts(source, limits, task, has_classes="classes" in options)
+
+
+FORMATS = {
+    format_.name: format_
+    for format_ in (
+        Format("json", "application/json", "held", _json_parts),
+        Format("npz", "application/x-npz", "spooled", _npz_parts),
+        Format("arrow", "application/vnd.apache.arrow.stream", "streamed", _arrow_parts),
+        Format("parquet", "application/vnd.apache.parquet", "spooled", _parquet_parts),
+        Format(
+            "ndjson",
+            "application/x-ndjson",
+            "streamed",
+            _ndjson_parts,
+            ("application/ndjson", "application/jsonl", "application/x-jsonlines"),
+        ),
+        Format("csv", "text/csv", "streamed", _csv_parts),
+    )
+}
+"""By name, in the order in which they are told of."""

@@ -1,0 +1,1 @@
+"""Requests and answers: their models, and errors in their words."""

@@ -1,0 +1,231 @@
+"""What answers say: models that document them in OpenAPI, and that the tests hold real answers against."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from app.core.metrics.metric import Direction, MetricUnit
+from app.core.options import Unit
+from app.core.tasks import TaskName
+from app.core.values import Status
+
+
+class Answer(BaseModel):
+    """A part of an answer; it holds no field that is not documented."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class MetricValue(Answer):
+    """One number, or the reason why there is none."""
+
+    value: float | None = Field(description="The number; null unless `status` is `ok`.")
+    status: Status
+    standard_error: float | None = Field(None, description="Standard error, in the unit of the value.")
+    confidence_interval: tuple[float, float] | None = Field(None, description="Lower and upper end of the interval.")
+    z: float | None = Field(None, description="The value in standard errors; `entropy_gap` only.")
+    reason: str | None = Field(None, description="Reason why there is no value.")
+
+
+class Warning(Answer):  # noqa: A001 - the contract's word
+    """A remark on the rows behind the numbers; further fields say how many and which."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: str
+    detail: str
+    count: int | None = Field(None, description="Number of rows it concerns.")
+    rows: list[int] | None = Field(None, description="Numbers of the first of these rows.")
+
+
+class PerSample(Answer):
+    """One value a row."""
+
+    cross_entropy: list[float | None] = Field(
+        description="Loss of each row; null where the row is not scored or the loss is infinite."
+    )
+
+
+class ClassScores(Answer):
+    """The rows of one class (multilabel: of one label); fields without a value are left out."""
+
+    class_: int | str = Field(alias="class")
+    n: int
+    weight: float
+    status: Status = Field(
+        description="Status of the loss: `undefined` if the rows weigh nothing, `infinite` if their loss is."
+    )
+    cross_entropy: float | None = None
+    brier_score: float | None = None
+    accuracy: float | None = None
+
+
+class Bin(Answer):
+    """One bin of the reliability diagram; a bin without weight has its edges only."""
+
+    lower: float
+    upper: float
+    n: int
+    weight: float
+    confidence: float | None = Field(None, description="Mean predicted probability.")
+    accuracy: float | None = Field(None, description="Observed frequency.")
+    confidence_interval: tuple[float, float] | None = Field(
+        None,
+        description="Wilson interval of the frequency. There is none with `cluster_id`, since it takes rows "
+        "for independent.",
+    )
+
+
+class Calibration(Answer):
+    """The reliability diagram."""
+
+    bins: list[Bin]
+
+
+LABEL: dict[str, Any] = {"type": ["integer", "string", "array", "null"], "items": {"type": ["integer", "null"]}}
+PROBABILITY: dict[str, Any] = {"type": ["number", "array", "null"], "items": {"type": ["number", "null"]}}
+
+
+class WorstRow(Answer):
+    """One of the rows of largest loss."""
+
+    index: int = Field(description="0-based row of the request.")
+    label: Annotated[int | str | list[int | None] | None, WithJsonSchema(LABEL)] = Field(
+        None, description="Observed label, where the truth is a label; null for single labels that are not scored."
+    )
+    probability: Annotated[float | list[float | None] | None, WithJsonSchema(PROBABILITY)] = Field(
+        None, description="Probability that was predicted for the observed label."
+    )
+    cross_entropy: float | None = Field(description="Loss of the row; null where it is infinite.")
+
+
+class SliceScores(Answer):
+    """The rows of one slice, scored by themselves."""
+
+    n_scored: int
+    metrics: dict[str, MetricValue]
+
+
+class ScoreAnswer(Answer):
+    """The scores of one batch."""
+
+    task: TaskName
+    unit: Unit
+    n_samples: int
+    n_scored: int
+    n_ignored: int
+    n_classes: int | None = Field(None, description="Columns of the prediction; absent for tokens.")
+    weight_sum: float = Field(description="Sum of the weights of the scored rows.")
+    metrics: dict[str, MetricValue] = Field(
+        description="Value of each metric by name; `GET /v1/metrics` explains them."
+    )
+    warnings: list[Warning]
+    options: dict[str, Any] = Field(description="Every option in force.")
+    per_sample: PerSample | None = Field(None, description="Section of that name, if included.")
+    per_class: list[ClassScores] | None = Field(None, description="Section of that name, if included.")
+    calibration: Calibration | None = Field(None, description="Section of that name, if included.")
+    confusion: list[Any] | None = Field(
+        None, description="Counts (k, k), true class by predicted class, if included; multilabel (l, 2, 2)."
+    )
+    worst: list[WorstRow] | None = Field(None, description="Rows of the largest losses, largest first, if included.")
+    gradient: dict[str, list[Any]] | None = Field(
+        None, description="Derivative of `cross_entropy` by the prediction field, in its shape, if included."
+    )
+    slices: dict[str, dict[str, SliceScores]] | None = Field(
+        None, description="Scores of each slice by name and value, if slices were sent."
+    )
+
+
+class MetricEntry(Answer):
+    """One metric of the catalogue."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    tasks: tuple[TaskName, ...]
+    unit: MetricUnit = Field(
+        description="Unit of the value; `information` is nats, bits or hartleys, as the option `unit` says."
+    )
+    direction: Direction
+    formula: str
+    reference: str
+    library: dict[TaskName, str] = Field(
+        description="Call of scikit-learn, SciPy or NumPy that gives the same number with default options, by"
+        " task. Its variables are the fields of a request as arrays (tokens: as lists). Tasks "
+        "without such a call are left out."
+    )
+    mergeable: bool = Field(description="True if the sums of two batches add up to the sums of both together.")
+
+
+class MetricCatalogue(Answer):
+    """All metrics that the service knows."""
+
+    metrics: list[MetricEntry]
+    uncertainty: str = Field(description="Assumptions behind standard errors and intervals.")
+
+
+class MediaTypeLimit(Answer):
+    """Limits of a body of one format."""
+
+    max_bytes: int = Field(description="Largest body in bytes, as sent and as decoded.")
+    scored_while_arriving: bool = Field(description="True if rows are scored before the last ones have come.")
+
+
+class LimitsAnswer(Answer):
+    """Limits of a request; beyond them the answer is 413."""
+
+    media_types: dict[str, MediaTypeLimit] = Field(description="Limits by the `Content-Type` of the body.")
+    content_encodings: list[str] = Field(description="Values that `Content-Encoding` may have.")
+    max_zstd_window_bytes: int = Field(description="Largest window of a zstd frame (RFC 9659).")
+    max_ratio: float = Field(description="Most decoded bytes for each byte sent, of a body beyond `max_part_bytes`.")
+    max_rows: int
+    max_columns: int = Field(description="Most classes or labels of a prediction.")
+    max_part_bytes: int = Field(description="Most bytes of one record batch or page.")
+    max_line_bytes: int = Field(description="Most bytes of one row of NDJSON or CSV, with its line end.")
+    max_held_bytes: int = Field(
+        description="Most bytes of columns where a body comes in parts and its answer needs all rows at once:"
+        " `cluster_id`, `gradient`, `bootstrap`, metrics on request; for `per_sample` 8 bytes a "
+        "row."
+    )
+    body_timeout_seconds: float = Field(
+        description="Longest time for a JSON body to arrive, and longest pause of any other body; beyond it 408."
+    )
+    min_bytes_per_second: int = Field(
+        description="Lowest rate at which a body that is not plain JSON may arrive; below it 408."
+    )
+    spool_timeout_seconds: float = Field(
+        description="Longest time for an npz, Parquet or compressed JSON body to arrive; beyond it 408."
+    )
+
+
+class Health(Answer):
+    """The state of the service."""
+
+    status: Literal["alive", "ready"]
+
+
+class FieldProblem(Answer):
+    """A fault at one place of the body."""
+
+    pointer: str = Field(description="JSON pointer (RFC 6901).")
+    code: str
+    detail: str
+
+
+class ProblemDetails(Answer):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    instance: str
+    request_id: str
+    errors: list[FieldProblem] | None = Field(None, description="Places that are at fault, at most 20.")
+    n_errors: int | None = Field(None, description="Number of places at fault.")
+
+
+def example(answer: Answer) -> dict[int | str, dict[str, Any]]:
+    """The documentation of an answer by an example."""
+    return {200: {"content": {"application/json": {"example": answer.model_dump(mode="json")}}}}

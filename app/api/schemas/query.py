@@ -1,0 +1,124 @@
+"""Options of requests whose body has no place for them: query parameters of the same names."""
+
+import re
+from collections.abc import Collection, Sequence
+from functools import cache
+from typing import Any
+
+import orjson
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+
+from app.api.schemas.score import MODELS, score_request, unknown_field
+from app.core.options import option_names
+from app.core.tasks import COLUMN_NAMES, TASKS, TaskName
+from app.errors import FieldError, InvalidInput, pointer
+
+FURTHER = ("include", "metrics", "bootstrap")
+NUMBER = re.compile(r"(?:(-)|\+)?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
+
+
+def query_names(task: TaskName) -> list[str]:
+    """The query parameters that a task knows, in the order of the contract."""
+    return [name for name in (*option_names(task), *FURTHER) if name in MODELS[task].model_fields]
+
+
+def query_options(task: TaskName, query: QueryParams) -> dict[str, Any]:
+    """The values that query parameters stand for, as JSON would have sent them, held to the schema.
+
+    A list is a parameter sent several times, or its values with commas between them; names in `classes` may hold commas
+    themselves, so each is a parameter. `bootstrap` is a JSON object.
+
+    Raises:
+        InvalidInput: A parameter that the task does not know, one value too many, or one that is wrong whatever the
+            columns are.
+    """
+    if not query:
+        return {}
+    known = query_names(task)
+    unknown = [_unknown(name, known) for name in query if name not in known]
+    if unknown:
+        raise InvalidInput(unknown, len(unknown))
+    options = {name: _value(task, name, query.getlist(name)) for name in query}
+    score_request(task, options | _columns_to_come(task))
+    return options
+
+
+def refuse_query(request: Request) -> None:
+    """A JSON body has a place for options, so what stands beside it was sent by mistake.
+
+    Raises:
+        InvalidInput: There is a query parameter.
+    """
+    if request.scope["query_string"]:
+        _refuse_all(request, "misplaced", "must not stand in the query: a JSON body holds its options itself")
+
+
+def refuse_unknown(request: Request) -> None:
+    """Refuse every parameter of a GET: it knows none, and an answer that heeded none would say that it did.
+
+    Raises:
+        InvalidInput: There is a query parameter.
+    """
+    if request.scope["query_string"]:
+        _refuse_all(request, "unknown_field", "must be left out: this path has no query parameters")
+
+
+def _refuse_all(request: Request, code: str, rule: str) -> None:
+    if query := request.query_params:
+        raise InvalidInput((FieldError(pointer(name), code, rule) for name in query), len(query))
+
+
+def _unknown(name: str, known: Collection[str]) -> FieldError:
+    if name in COLUMN_NAMES:
+        return FieldError(pointer(name), "unknown_field", "must stand in the body, as a column")
+    return unknown_field(name, "must be an option, found another query parameter", known)
+
+
+def _columns_to_come(task: TaskName) -> dict[str, Any]:
+    """One truth and one prediction, which the schema wants to see and does not look into."""
+    return {names[0]: () for names in (TASKS[task].truths, TASKS[task].predictions) if names}
+
+
+def _value(task: TaskName, name: str, texts: Sequence[str]) -> Any:
+    if name == "classes":
+        return list(texts)
+    kinds, several = _kinds(task)[name], len(texts) > 1 or "," in texts[0]
+    if "array" in kinds and (several or "number" not in kinds):
+        return [_plain(item.strip()) for text in texts for item in text.split(",")]
+    if len(texts) > 1:
+        raise InvalidInput.at(pointer(name), "duplicate", f"must be sent once, found {len(texts)} values")
+    return texts[0] if kinds == {"string"} else _plain(texts[0])
+
+
+@cache
+def _kinds(task: TaskName) -> dict[str, set[str]]:
+    """The JSON types that each field may have."""
+    properties = MODELS[task].model_json_schema()["properties"]
+    return {name: {kind.get("type", "") for kind in p.get("anyOf", [p])} for name, p in properties.items()}
+
+
+def _plain(text: str) -> Any:
+    """A number, or what else JSON makes of the text; the text itself where it is a word."""
+    try:
+        return orjson.loads(_as_json(text))
+    except orjson.JSONDecodeError:
+        return text
+
+
+def _as_json(text: str) -> str:
+    """A number as JSON writes it, where others also write `.5`, `1.` and `+1`; whatever is no number stays.
+
+    In a query a bare `+` is a space, and no number has one.
+
+    >>> _as_json(".5"), _as_json("-1.e3"), _as_json("1e 3"), _as_json("1_000"), _as_json("nan")
+    ('0.5', '-1.0e3', '1e+3', '1_000', 'nan')
+    """
+    match = NUMBER.fullmatch(text.replace(" ", "+"))
+    if match is None:
+        return text
+    minus, whole, fraction, exponent = match.groups("")
+    if not whole and fraction in {"", "."}:
+        return text
+    fraction += "0" * (fraction == ".")
+    return f"{minus}{whole or 0}{fraction}{exponent}"

@@ -1,0 +1,105 @@
+"""Pydantic's findings in this service's words: where, a stable code, what must hold and what was found."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import Any, TypeAlias
+
+import numpy as np
+from pydantic_core import ErrorDetails
+
+from app.core.tasks import TaskName
+from app.errors import FieldError, TooLarge, describe, pointer
+from app.settings import Settings
+from app.wire.json import reader as json
+
+Location: TypeAlias = tuple[int | str, ...]
+
+TYPE_WORDS = {
+    "float_type": "a number",
+    "int_type": "an integer",
+    "bool_type": "a boolean",
+    "string_type": "a string",
+    "tuple_type": "a list",
+}
+BOUND_WORDS = {
+    "greater_than_equal": "at least {ge:g}",
+    "greater_than": "greater than {gt:g}",
+    "less_than_equal": "at most {le:g}",
+    "less_than": "less than {lt:g}",
+    "too_short": "at least {min_length} long",
+    "too_long": "at most {max_length} long",
+    "literal_error": "{expected}",
+}
+
+
+def json_fields(body: bytes | bytearray, task: TaskName, settings: Settings) -> dict[str, Any]:
+    """The fields of a JSON body.
+
+    Raises:
+        MalformedBody: It is no JSON object.
+        InvalidInput: A column holds what it may not.
+        TooLarge: A table has more than `max_columns` columns.
+    """
+    fields = json.decode(body, task)
+    check_width(fields, settings.max_columns)
+    return fields
+
+
+def check_width(fields: Mapping[str, Any], max_columns: int) -> None:
+    """Refuse tables of too many columns, also those of candidates.
+
+    Raises:
+        TooLarge: There are more than `max_columns`.
+    """
+    for name, value in fields.items():
+        if isinstance(value, np.ndarray) and value.ndim == 2 and value.shape[1] > max_columns:
+            raise TooLarge(f"{name} must have at most {max_columns} columns, found {value.shape[1]}")
+        if isinstance(value, Mapping):
+            check_width(value, max_columns)
+
+
+def field_errors(details: Iterable[ErrorDetails]) -> list[FieldError]:
+    """What pydantic found, one error a place.
+
+    Where a field may be one thing or another, pydantic reports every attempt; only the one that fits the type
+    of the value is told, and all of them together if none does.
+    """
+    fields: dict[int | str, list[ErrorDetails]] = defaultdict(list)
+    for detail in details:
+        fields[detail["loc"][0]].append(detail)
+    return list(chain.from_iterable(map(_errors_of_field, fields.values())))
+
+
+def _errors_of_field(details: list[ErrorDetails]) -> Iterable[FieldError]:
+    branches: dict[str, list[ErrorDetails]] = defaultdict(list)
+    for detail in details:
+        branches[_branch(detail["loc"])].append(detail)
+    fitting = [branch for branch in branches.values() if not _is_other_type(branch)]
+    if fitting or len(branches) == 1:
+        return map(_error, chain.from_iterable(fitting or branches.values()))
+    words = " or ".join(TYPE_WORDS[branch[0]["type"]] for branch in branches.values())
+    return [_wrong_type(details[0]["loc"], words, details[0]["input"])]
+
+
+def _branch(location: Location) -> str:
+    return next((part for part in location[1:] if isinstance(part, str)), "")
+
+
+def _is_other_type(branch: list[ErrorDetails]) -> bool:
+    return branch[0]["type"] in TYPE_WORDS and isinstance(branch[0]["loc"][-1], str)
+
+
+def _error(detail: ErrorDetails) -> FieldError:
+    if words := TYPE_WORDS.get(detail["type"]):
+        return _wrong_type(detail["loc"], words, detail["input"])
+    words = BOUND_WORDS[detail["type"]].format(**detail["ctx"])
+    return FieldError(_place(detail["loc"]), "out_of_range", f"must be {words}, found {describe(detail['input'])}")
+
+
+def _wrong_type(location: Location, words: str, value: Any) -> FieldError:
+    return FieldError(_place(location), "wrong_type", f"must be {words}, found {describe(value)}")
+
+
+def _place(location: Location) -> str:
+    return pointer(location[0], *(part for part in location[1:] if isinstance(part, int)))

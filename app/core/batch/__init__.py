@@ -1,0 +1,1 @@
+"""Batches of rows: what they hold, checked once, and which of them are looked at."""

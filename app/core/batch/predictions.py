@@ -1,0 +1,133 @@
+"""The prediction of a batch: what its form allows, and what its rows sum to."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core import kernels
+from app.core.batch.checks import (
+    Interval,
+    check_logits,
+    check_not_only_minus_infinity,
+    check_row_sums,
+    looks_like_probabilities,
+    off_rows,
+    within_bounds,
+)
+from app.core.batch.findings import Finding
+from app.core.columns import BoolArray, Ragged
+from app.core.options import Options
+from app.core.tasks import TaskName
+from app.errors import FieldError, InvalidInput
+
+MIN_LOOKALIKES = 20
+NORMALIZED: tuple[TaskName, ...] = ("multiclass", "distributions")
+_PROBABILITY_RULE = "must lie in [0, 1]; if these are scores of any size, send them as `logits`"
+_PERCENT_RULE = "must lie in [0, 1]; if these are percent, divide them by 100"
+MIN_PERCENT = 10.0
+"""Logits reach it too, but then some are negative."""
+
+_LOSS_HINT = "if these are losses, send minus the loss"
+
+
+def is_lookalike(task: TaskName, logits: NDArray[Any], scored: BoolArray | None, options: Options) -> bool:
+    """Whether logits could be probabilities; without row sums to tell it takes some rows to say so."""
+    if task in NORMALIZED:
+        return looks_like_probabilities(logits, scored, options.tolerance)
+    chosen = logits if scored is None else logits[scored]
+    low, high = -options.tolerance, 1.0 + options.tolerance
+    return len(chosen) >= MIN_LOOKALIKES and bool(chosen.min() >= low and chosen.max() <= high)
+
+
+def is_plainly_sound(
+    task: TaskName, form: str, prediction: NDArray[Any], scored: BoolArray | None, options: Options
+) -> bool:
+    """Whether all is well with a prediction (n, k), row sums included, as one pass tells; False where none can."""
+    if scored is not None or task not in NORMALIZED or form == "log_probabilities":
+        return False
+    return kernels.is_bounded(prediction) if form == "logits" else kernels.is_normalized(prediction, options.tolerance)
+
+
+def checked_prediction(
+    task: TaskName, form: str, prediction: NDArray[Any], scored: BoolArray | None, options: Options
+) -> tuple[NDArray[Any], Finding]:
+    """The prediction with what lies outside its bounds by rounding moved to them, and the rows concerned.
+
+    Raises:
+        InvalidInput: The form of the prediction (n,) or (n, k) cannot hold a scored value.
+    """
+    if form == "probabilities":
+        return _probabilities(prediction, scored, options)
+    if form == "log_probabilities":
+        rule = f"must be at most 0; {_LOSS_HINT}; if scores of any size, send them as `logits`"
+        return within_bounds(form, prediction, scored, Interval(-np.inf, 0.0, options.tolerance, rule))
+    check_logits(form, prediction, scored)
+    if task in NORMALIZED:
+        check_not_only_minus_infinity(form, prediction, scored)
+    return prediction, Finding()
+
+
+def _probabilities(
+    prediction: NDArray[Any], scored: BoolArray | None, options: Options
+) -> tuple[NDArray[Any], Finding]:
+    interval = Interval(0.0, 1.0, options.tolerance, _PROBABILITY_RULE)
+    try:
+        return within_bounds("probabilities", prediction, scored, interval)
+    except InvalidInput:
+        chosen = prediction if scored is None else prediction[scored]
+        if chosen.min() >= 0.0 and MIN_PERCENT < chosen.max() <= 100.0:
+            within_bounds("probabilities", prediction, scored, interval._replace(rule=_PERCENT_RULE))
+        raise
+
+
+def noted_row_sums(
+    task: TaskName, form: str, prediction: NDArray[Any], scored: BoolArray | None, options: Options
+) -> Finding:
+    """Note the rows that do not sum to 1; refuse them where the options or the arithmetic ask for it."""
+    finding = Finding()
+    if task not in NORMALIZED or form == "logits":
+        return finding
+    logarithmic = form == "log_probabilities"
+    if options.normalization == "error":
+        check_row_sums(form, prediction, scored, options.tolerance, logarithmic=logarithmic)
+    nothing = -np.inf if logarithmic else 0.0
+    for rows, sums in off_rows(prediction, scored, options.tolerance, logarithmic=logarithmic):
+        if options.normalization == "renormalize" and nothing in sums:
+            row = rows[sums.index(nothing)]
+            raise InvalidInput.at(f"/{form}/{row}", "not_normalized", "must have a positive sum to divide by, found 0")
+        finding.add(np.array(rows), max(abs(total - (not logarithmic)) for total in sums))
+    return finding
+
+
+def checked_tokens(form: str, documents: Ragged, options: Options) -> tuple[Ragged, Finding]:
+    """Documents with log-probabilities above 0 by rounding taken as 0, and the documents concerned.
+
+    Raises:
+        InvalidInput: One is above 0 by more; pointers name document and token.
+    """
+    interval = Interval(-np.inf, 0.0, options.tolerance, f"must be at most 0; {_LOSS_HINT}")
+    try:
+        values, finding = within_bounds(form, documents.values, None, interval)
+    except InvalidInput as error:
+        raise InvalidInput(
+            (
+                _token_error(documents, flat, documents.pointer(form, int(flat.pointer.rpartition("/")[2])))
+                for flat in error.errors
+            ),
+            error.n_errors,
+        ) from None
+    if not finding.count:
+        return documents, finding
+    above = np.flatnonzero(documents.values > 0.0)
+    rows = np.unique(np.searchsorted(documents.offsets, above, side="right") - 1)
+    by_document = Finding()
+    by_document.add(rows, finding.max_deviation)
+    return replace(documents, values=values), by_document
+
+
+def _token_error(documents: Ragged, flat: FieldError, pointer: str) -> FieldError:
+    """The error of a value among all tokens, at its document."""
+    absent = np.isnan(documents.values[int(flat.pointer.rpartition("/")[2])])
+    return FieldError(pointer, flat.code, flat.detail + ("; leave a token without one out" if absent else ""))

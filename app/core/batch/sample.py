@@ -1,0 +1,105 @@
+"""Rows of a batch that are looked at for mistakes: the same ones whatever the parts they came in."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from app.core.batch.batches import Batch, joined
+from app.core.columns import BoolArray, IntArray, Ragged
+
+MAX_SAMPLE_ROWS = 500
+MAX_COMPARED_COLUMNS = 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Some of the rows of one batch or of several: the same ones whatever the parts they came in.
+
+    Rows are in it by their number: the first `MAX_SAMPLE_ROWS`, and every `step`-th of all, the step the least power
+    of two that leaves no more than that many.
+
+    Attributes:
+        end: One more than the largest row number.
+        n_scored: Of all rows, not only of the sample.
+        numbers: (m,) row numbers, rising.
+        rows: The m rows, scored in full; None where rows of the task are not compared.
+        constant: Whether all scored rows, not only those of the sample, carry the same prediction.
+    """
+
+    end: int
+    n_scored: int
+    numbers: IntArray
+    rows: Batch | None
+    constant: bool
+
+    def __add__(self, other: "Sample") -> "Sample":
+        end = max(self.end, other.end)
+        n_scored = self.n_scored + other.n_scored
+        if self.rows is None or other.rows is None:
+            return replace(NO_ROWS, end=end, n_scored=n_scored)
+        numbers = np.concatenate([self.numbers, other.numbers])
+        kept = np.argsort(numbers, kind="stable")
+        kept = kept[_is_chosen(numbers[kept], end)]
+        both = joined(self.rows, other.rows)
+        return Sample(end, n_scored, numbers[kept], both.take(kept), self._is_constant_with(other))
+
+    @property
+    def first_prediction(self) -> Any:
+        """That of the first row of the sample."""
+        return self.rows and self.rows.prediction[0]  # type: ignore[index]
+
+    def _is_constant_with(self, other: "Sample") -> bool:
+        if not self.n_scored or not other.n_scored:
+            return self.constant or other.constant
+        return self.constant and other.constant and bool((self.first_prediction == other.first_prediction).all())
+
+    def spread(self) -> Batch | None:
+        """Every `step`-th row."""
+        if self.rows is None or not (self.numbers % _step(self.end)).any():
+            return self.rows
+        return self.rows.take(np.flatnonzero(self.numbers % _step(self.end) == 0))
+
+
+NO_ROWS = Sample(0, 0, np.empty(0, np.int64), None, constant=False)
+
+
+def sample_of(batch: Batch) -> Sample:
+    """The sample of a batch; rows of documents, of many columns and with single masked elements are not compared."""
+    elementwise = batch.scored is not None and batch.scored.ndim == 2
+    end = batch.first_row + len(batch)
+    if elementwise or batch.n_classes > MAX_COMPARED_COLUMNS or isinstance(batch.prediction, Ragged):
+        return replace(NO_ROWS, end=end, n_scored=batch.n_scored)
+    numbers = _chosen_numbers(batch.first_row, end)
+    if batch.scored is not None:
+        numbers = numbers[batch.scored[numbers - batch.first_row]]
+    plain = batch.scored is None and len(numbers) == len(batch)
+    rows = batch if plain else replace(batch.take(numbers - batch.first_row), scored=None)
+    return Sample(end, batch.n_scored, numbers, rows, _is_constant(batch, rows.prediction))
+
+
+def _chosen_numbers(start: int, end: int) -> IntArray:
+    if end <= MAX_SAMPLE_ROWS:
+        return np.arange(start, end)
+    step = _step(end)
+    first = max(start, MAX_SAMPLE_ROWS)
+    return np.concatenate([np.arange(start, MAX_SAMPLE_ROWS), np.arange(-(-first // step) * step, end, step)])
+
+
+def _is_chosen(numbers: IntArray, end: int) -> BoolArray:
+    chosen: BoolArray = (numbers < MAX_SAMPLE_ROWS) | (numbers % _step(end) == 0)
+    return chosen
+
+
+def _step(end: int) -> int:
+    """The least power of two with at most `MAX_SAMPLE_ROWS` multiples below `end`."""
+    return 1 << ((end - 1) // MAX_SAMPLE_ROWS).bit_length()
+
+
+def _is_constant(batch: Batch, sample: Any) -> bool:
+    """Whether all scored rows are like the first of a sample of them; the sample tells nearly always."""
+    if not len(sample) or (sample != sample[0]).any():
+        return False
+    scored = batch.scored
+    rows = batch.prediction if scored is None else batch.prediction[scored]  # type: ignore[index]
+    return bool((rows == sample[0]).all())

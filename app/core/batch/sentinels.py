@@ -1,0 +1,151 @@
+"""Numbers that stand for "none" among log-probabilities and logits: -9999, -100 and the like."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial, reduce
+from operator import add
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.batch.checks import pieces
+from app.core.batch.findings import Finding, added
+from app.core.columns import BoolArray, FloatArray, IntArray, Ragged
+
+_NINES = [10.0**n - 1.0 for n in range(2, 10)]
+_POWERS = [10.0**n for n in range(2, 39)]
+_LOWEST = [float(-np.finfo(dtype).min) for dtype in (np.float16, np.float32, np.float64)]
+_KNOWN = np.unique([*_NINES, *_POWERS, *_LOWEST, *np.array(_POWERS, np.float32).astype(np.float64)])
+_NEVER_ROUNDED = frozenset((*_NINES, *_LOWEST))
+_LEAST = -99.0
+"""The sentinel of the smallest size; numbers above it are not looked at."""
+
+_ALONE, _REPEATED = 4.0, 2.0
+"""A sentinel is told where it is so many times as large as every other number."""
+
+
+@dataclass(slots=True)
+class Sentinels:
+    """The sentinels in some rows, and the numbers among which they stand; those of parts add.
+
+    Attributes:
+        rows: By value, the rows that hold it.
+        times: By value, how often it occurs.
+        largest: The largest size of the other finite numbers.
+        has_others: Whether there are any.
+        has_fractions: Whether one of them is no whole number.
+    """
+
+    rows: dict[float, Finding] = field(default_factory=dict)
+    times: dict[float, int] = field(default_factory=dict)
+    largest: float = 0.0
+    has_others: bool = False
+    has_fractions: bool = False
+
+    def __add__(self, other: "Sentinels") -> "Sentinels":
+        rows = added(self.rows, other.rows)
+        return Sentinels(
+            rows,
+            {value: self.times.get(value, 0) + other.times.get(value, 0) for value in rows},
+            max(self.largest, other.largest),
+            self.has_others or other.has_others,
+            self.has_fractions or other.has_fractions,
+        )
+
+    def further(self, rows: int) -> "Sentinels":
+        """The same so many rows further down."""
+        if not rows:
+            return self
+        found = {value: finding.further(rows) for value, finding in self.rows.items()}
+        return Sentinels(found, self.times, self.largest, self.has_others, self.has_fractions)
+
+    def suspects(self) -> Iterator[tuple[float, Finding]]:
+        """Values far below all others: repeated ones, and single ones that are no rounded number of their kind.
+
+        A value beside others of its kind, such as -100 beside -90, is a number like them.
+        """
+        for value, finding in self.rows.items():
+            nearest = max([self.largest, *(-known for known in self.rows if known > value)])
+            if self.times[value] > 1:
+                suspicious = -value > _REPEATED * nearest
+            else:
+                odd = self.has_fractions or -value in _NEVER_ROUNDED
+                suspicious = self.has_others and odd and -value > _ALONE * nearest
+            if suspicious:
+                yield value, finding
+
+
+def sentinels_among(
+    prediction: NDArray[Any] | Ragged, observed: NDArray[Any] | None, scored: BoolArray | None
+) -> Sentinels:
+    """The sentinels among the numbers that losses are made of.
+
+    Args:
+        prediction: (n,) or (n, k) logits or log-probabilities, or documents.
+        observed: (n,) labels or (n, k) targets where a loss is made of some columns of a row only; None for all.
+        scored: (n,), or (n, k) where single elements are masked; None for all.
+    """
+    parts = _in_pieces(prediction, observed, scored)
+    return reduce(add, parts, next(parts, Sentinels()))
+
+
+def _in_pieces(
+    prediction: NDArray[Any] | Ragged, observed: NDArray[Any] | None, scored: BoolArray | None
+) -> Iterator[Sentinels]:
+    if isinstance(prediction, Ragged):
+        for part in pieces(len(prediction.values), 1):
+            yield _sentinels(prediction.values[part], partial(_documents, prediction.offsets, part.start), most=0.0)
+        return
+    for part in pieces(len(prediction), prediction[:1].size):
+        rows = np.arange(part.start, part.stop)
+        if scored is not None and scored.ndim == 1:
+            rows = rows[scored[part]]
+        if prediction.ndim == 1:
+            yield _sentinels(prediction[rows], rows.take)
+        elif observed is not None and observed.ndim == 1:
+            yield _sentinels(prediction[rows, observed[rows]], rows.take)
+        else:
+            looked_at = np.ones((len(rows), prediction.shape[1]), bool) if observed is None else observed[rows] > 0.0
+            if scored is not None and scored.ndim == 2:
+                looked_at &= scored[rows]
+            yield _sentinels(prediction[rows][looked_at], partial(_rows, looked_at, rows))
+
+
+def _documents(offsets: IntArray, start: int, places: IntArray) -> IntArray:
+    """The documents of the values at some places behind `start`."""
+    return offsets.searchsorted(places + start, side="right") - 1
+
+
+def _rows(looked_at: BoolArray, rows: IntArray, places: IntArray) -> IntArray:
+    """The rows of the elements at some places among those that are looked at."""
+    return rows[np.nonzero(looked_at)[0][places]]
+
+
+def _sentinels(values: NDArray[Any], rows_of: Callable[[IntArray], IntArray], most: float | None = None) -> Sentinels:
+    """The sentinels of values (m,); `rows_of` gives the rows of some places among them; none exceeds `most`."""
+    if not values.size:
+        return Sentinels()
+    least = float(values.min())
+    if least <= _LEAST:
+        return _among_large(values.astype(np.float64, copy=False), rows_of)
+    return _among_others(Sentinels(), values, least, most)
+
+
+def _among_large(values: FloatArray, rows_of: Callable[[IntArray], IntArray]) -> Sentinels:
+    known = np.isin(-values, _KNOWN)
+    found = Sentinels()
+    for value in np.unique(values[known]).tolist():
+        places = np.flatnonzero(values == value)
+        finding = Finding()
+        finding.add(np.unique(rows_of(places)))
+        found.rows[value], found.times[value] = finding, len(places)
+    others = values[~known & np.isfinite(values)]
+    return _among_others(found, others, float(others.min())) if others.size else found
+
+
+def _among_others(found: Sentinels, others: NDArray[Any], least: float, most: float | None = None) -> Sentinels:
+    found.has_others = True
+    found.largest = max(float(others.max()) if most is None else most, -least)
+    found.has_fractions = not float(others[0]).is_integer() or bool((others != np.rint(others)).any())
+    return found

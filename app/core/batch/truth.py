@@ -1,0 +1,189 @@
+"""The truth of a batch: labels, names of classes, soft targets, and which rows are scored at all."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.batch.checks import Interval, check_interval, check_row_sums, found, within_bounds
+from app.core.batch.findings import Finding
+from app.core.columns import BoolArray, Column, IntArray, Ragged
+from app.core.options import Options
+from app.core.tasks import TaskName
+from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
+
+TWO_COLUMNS = {
+    "probabilities": "; send one probability a row, of the positive class, or use multiclass",
+    "logits": "; send one logit a row, the second less the first (of margins that are [1 - m, m], m alone), or use "
+    "multiclass",
+}
+"""What to do about a prediction of two classes that has a column for each."""
+
+
+def shaped(field: str, values: Column, n_dimensions: int, scored: BoolArray | None = None) -> NDArray[Any]:
+    """`values` if they have as many dimensions as the field must have.
+
+    Args:
+        scored: (n,) or (n, l), False where nothing is looked at: such a row may have any length.
+
+    Raises:
+        InvalidInput: Rows of uneven length, rows where numbers belong, or numbers where rows belong.
+    """
+    if isinstance(values, Ragged):
+        if n_dimensions == 1:
+            raise InvalidInput.at(f"/{field}/0", "wrong_shape", "must be a single value, found a list")
+        return _even(field, values, rowwise(scored))
+    if values.ndim != n_dimensions:
+        wanted = "single values" if n_dimensions == 1 else "lists of equal length, one a row"
+        given = "single values" if values.ndim == 1 else "lists"
+        hint = _columns_hint(field, values) if n_dimensions == 1 else ""
+        if values.ndim == 1 and field in TWO_COLUMNS:
+            hint = "; one number a row goes to the task binary"
+        raise InvalidInput.at(f"/{field}", "wrong_shape", f"must hold {wanted}, found {given}{hint}")
+    return values
+
+
+def _columns_hint(field: str, values: NDArray[Any]) -> str:
+    """Words on (n, k) values where (n,) belong; empty if nothing is known to help."""
+    if values.shape[1:] == (1,):
+        return "; each list has one value: send the values without lists around them"
+    if field == "labels":
+        return "; one-hot rows go to `targets`, of multiclass or distributions; several labels a row to multilabel"
+    return TWO_COLUMNS.get(field, "") if values.shape[1:] == (2,) else ""
+
+
+def rowwise(scored: BoolArray | None) -> BoolArray | None:
+    """(n,) rows of which anything is scored; None for all."""
+    return scored if scored is None or scored.ndim == 1 else np.logical_or.reduce(scored, axis=1)
+
+
+def _even(field: str, values: Ragged, scored: BoolArray | None) -> NDArray[Any]:
+    """Rows of the length that most scored ones have; rows of another length that are not scored become empty values."""
+    lengths = np.diff(values.offsets)
+    width = _usual(lengths if scored is None or not scored.any() else lengths[scored])
+    if not width:
+        raise InvalidInput.at(f"/{field}", "wrong_shape", "must hold rows of at least one value, found empty rows")
+    odd = lengths != width
+    wrong = np.flatnonzero(odd if scored is None else odd & scored)
+    if len(wrong):
+        rule = f"must have {width} values like the other rows"
+        errors = [
+            FieldError(f"/{field}/{row}", "wrong_shape", f"{rule}, found {lengths[row]}")
+            for row in wrong[:MAX_LISTED_ERRORS].tolist()
+        ]
+        raise InvalidInput(errors, len(wrong))
+    even = np.zeros((len(values), width), values.values.dtype)
+    even[~odd] = values.values[np.repeat(~odd, lengths)].reshape(-1, width)
+    return even
+
+
+def _usual(lengths: IntArray) -> int:
+    """The length that most rows have; of several such that of the first."""
+    _, first, counts = np.unique(lengths, return_index=True, return_counts=True)
+    return int(lengths[first[counts == counts.max()].min()])
+
+
+def mask_of(columns: Mapping[str, Column], shape: tuple[int, ...], task: TaskName) -> BoolArray | None:
+    """The mask (n,), for multilabel also (n, l); None where there is none or it is true throughout."""
+    if "mask" not in columns:
+        return None
+    elementwise = task == "multilabel" and getattr(columns["mask"], "ndim", 2) == 2
+    mask = shaped("mask", columns["mask"], 2 if elementwise else 1)
+    if mask.shape != shape[: mask.ndim]:
+        raise InvalidInput.at("/mask", "wrong_shape", f"must have shape {list(shape)}, found {list(mask.shape)}")
+    return None if mask.all() else mask
+
+
+def labels_of(
+    values: Column, scored: BoolArray | None, shape: tuple[int, ...], n_classes: int, options: Options
+) -> tuple[IntArray, BoolArray | None]:
+    """Labels as class indices, and the mask without the rows of `ignore_index`; ignored labels become 0.
+
+    Raises:
+        InvalidInput: A scored label is no class, a name is unknown, or names lack `classes`.
+    """
+    labels = _indices(shaped("labels", values, len(shape), scored), scored, options)
+    if labels.shape != shape:
+        raise InvalidInput.at("/labels", "wrong_shape", f"must have shape {list(shape)}, found {list(labels.shape)}")
+    scored = _without_ignored(labels, scored, options.ignore_index)
+    top = 1 if len(shape) == 2 else n_classes - 1
+    rule = "must be 0 or 1" if top == 1 else f"must be a class index in [0, {top}]"
+    try:
+        check_interval("labels", labels, scored, (0, top), rule)
+    except InvalidInput:  # the hint looks at all labels again, which sound ones need not pay for
+        check_interval("labels", labels, scored, (0, top), rule + _label_hint(labels, scored, top))
+    return (labels if scored is None else np.where(_full(scored, labels), labels, 0)), scored
+
+
+def _label_hint(labels: IntArray, scored: BoolArray | None, top: int) -> str:
+    """Words on wrong labels that would be 0-based if all were shifted or mapped alike; empty for others."""
+    chosen = labels if scored is None else labels[scored]
+    if chosen.min() >= 1 and chosen.max() == top + 1:
+        return f"; labels are 0-based, and these look 1-based: send them less 1, as 0 to {top}"
+    if top == 1 and np.isin(chosen, (-1, 1)).all():
+        return "; send 0 in place of -1"
+    return ""
+
+
+def refuse_booleans(labels: Column) -> None:
+    """Of more classes than two a boolean names none."""
+    if isinstance(labels, np.ndarray) and labels.dtype.kind == "b":
+        raise InvalidInput.at("/labels", "wrong_type", "must be class indices or names, found booleans")
+
+
+def _full(scored: BoolArray, values: NDArray[Any]) -> BoolArray:
+    return scored if scored.ndim == values.ndim else scored[:, None]
+
+
+def _without_ignored(labels: IntArray, scored: BoolArray | None, ignore_index: int | None) -> BoolArray | None:
+    if ignore_index is None or not (labels == ignore_index).any():
+        return scored
+    kept: BoolArray = labels != ignore_index
+    return kept if scored is None else kept & scored
+
+
+def _indices(labels: NDArray[Any], scored: BoolArray | None, options: Options) -> IntArray:
+    if labels.dtype.kind == "O":
+        return _named(labels, scored, options.classes)
+    if options.classes is not None:
+        words = "booleans, which are no names" if labels.dtype.kind == "b" else "numbers"
+        row = 0 if scored is None else int(scored.argmax())
+        raise InvalidInput.at(f"/labels/{row}", "wrong_type", f"must be names when `classes` is given, found {words}")
+    return labels.astype(np.int64, copy=False)
+
+
+def _named(names: NDArray[Any], scored: BoolArray | None, classes: tuple[str, ...] | None) -> IntArray:
+    if classes is None:
+        raise InvalidInput.at("/classes", "missing", "must give the class names in column order when labels are names")
+    index = {name: position for position, name in enumerate(classes)}
+    labels = np.array([index.get(name, -1) for name in names.tolist()], dtype=np.int64)
+    unknown = labels < 0 if scored is None else (labels < 0) & scored
+    if unknown.any():
+        raise InvalidInput(
+            (
+                FieldError(f"/labels/{row}", "out_of_range", found("must be one of `classes`", names[row]))
+                for row in np.flatnonzero(unknown).tolist()
+            ),
+            int(unknown.sum()),
+        )
+    return np.where(labels < 0, 0, labels)
+
+
+def targets_of(
+    task: TaskName, values: Column, scored: BoolArray | None, shape: tuple[int, ...], options: Options
+) -> tuple[NDArray[Any], Finding]:
+    """Soft targets of the shape of the prediction, and the rows in which rounding had taken one out of [0, 1].
+
+    Raises:
+        InvalidInput: A scored target is negative or above 1, or a row that must sum to 1 does not.
+    """
+    targets = shaped("targets", values, len(shape), scored)
+    if targets.shape != shape:
+        raise InvalidInput.at("/targets", "wrong_shape", f"must have shape {list(shape)}, found {list(targets.shape)}")
+    sums = task in ("multiclass", "distributions")
+    rule = "must be at least 0 and sum to 1 over the row" if sums else "must lie in [0, 1]"
+    targets, rounded = within_bounds("targets", targets, scored, Interval(0.0, 1.0, options.tolerance, rule))
+    if sums:
+        check_row_sums("targets", targets, scored, options.tolerance)
+    return targets, rounded

@@ -1,0 +1,1 @@
+"""Confidence against what was observed: bins, levels, smoothed and decomposed."""

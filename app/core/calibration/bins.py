@@ -1,0 +1,69 @@
+"""Calibration: equal-width bins of confidence against what was observed, and the errors computed from them."""
+
+import math
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+from scipy.special import ndtri
+
+from app.core.formulas.bins import bin_edges
+from app.core.sums.exact import lowered, to_float
+from app.core.sums.state import GroupSums
+from app.core.values import Value
+
+Gap: TypeAlias = tuple[float, float]
+"""The share of the weight that lies in a bin, and |confidence - frequency| there."""
+
+
+def expected_gap(of: Iterable[Gap]) -> Value:
+    """The expected calibration error: gaps weighted by how much lies in their bin."""
+    return Value(value=math.fsum([share * gap for share, gap in of]))
+
+
+def largest_gap(of: Iterable[Gap]) -> Value:
+    """The maximum calibration error: the largest gap of a bin that is not empty."""
+    return Value(value=max([gap for _, gap in of]))
+
+
+def gaps(bins: GroupSums) -> list[Gap]:
+    """Those of every bin of positive weight."""
+    weights, confidences, frequencies = lowered(bins["weight"], bins["confidence"], bins["frequency"])
+    total = sum(weights)
+    return [
+        (weight / total, abs(confidence - frequency) / weight)
+        for weight, confidence, frequency in zip(weights, confidences, frequencies, strict=True)
+        if weight
+    ]
+
+
+def reliability(bins: GroupSums, confidence_level: float) -> list[dict[str, Any]]:
+    """The bins as a reliability diagram shows them; an empty bin has no confidence and no accuracy."""
+    edges = bin_edges(len(bins["n"])).tolist()
+    return [
+        {"lower": lower, "upper": upper, **_bin(n, weight, confidence, frequency, confidence_level)}
+        for lower, upper, n, weight, confidence, frequency in zip(
+            edges[:-1], edges[1:], bins["n"], bins["weight"], bins["confidence"], bins["frequency"], strict=True
+        )
+    ]
+
+
+def _bin(n: int, weight: int, confidence: int, frequency: int, confidence_level: float) -> dict[str, Any]:
+    if not weight:
+        return {"n": n, "weight": 0.0}
+    accuracy = frequency / weight
+    return {
+        "n": n,
+        "weight": to_float(weight),
+        "confidence": confidence / weight,
+        "accuracy": accuracy,
+        "confidence_interval": wilson_interval(accuracy, n, confidence_level),
+    }
+
+
+def wilson_interval(share: float, n: int, confidence_level: float) -> list[float]:
+    """The score interval of a share observed over n rows (Wilson, J. Am. Stat. Assoc. 22, 1927)."""
+    z = float(ndtri(0.5 + confidence_level / 2))
+    center = share + z * z / (2 * n)
+    spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return [max(0.0, (center - spread) / scale), min(1.0, (center + spread) / scale)]

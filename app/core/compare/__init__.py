@@ -1,0 +1,1 @@
+"""Paired comparison of candidates on the same rows."""

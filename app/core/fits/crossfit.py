@@ -1,0 +1,167 @@
+"""Fits that are never worse than none, and what they gain on rows that they have not seen."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from app.core.batch.batches import Batch
+from app.core.calibration.bins import expected_gap, gaps, largest_gap
+from app.core.columns import FloatArray, IntArray
+from app.core.compare.pairing import Sample
+from app.core.fits.platt_isotonic import FITS, Calibrator, Method
+from app.core.fits.temperature import Temperature, parts, weighted_sum
+from app.core.formulas.weights import leveled, times, weighted
+from app.core.lazy import lazy
+from app.core.rows.blocks import rows_of
+from app.core.sums.exact import ONE, exact_sum
+from app.core.sums.tables import calibration
+from app.core.values import Value, undefined
+from app.errors import InvalidInput
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Rows of a batch that count, (n,): scored, and of positive weight."""
+
+    batch: Batch
+    rows: IntArray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, places: IntArray) -> "Evidence":
+        """Some of the rows, by their places among them."""
+        return Evidence(self.batch, self.rows[places])
+
+    @lazy
+    def weight(self) -> FloatArray | None:
+        """(n,) sample weights; None for ones."""
+        weight = self.batch.sample_weight
+        return None if weight is None else weight[self.rows]
+
+    @lazy
+    def clusters(self) -> IntArray | None:
+        """(n,) the cluster of each row, numbered without gaps in the order of names; None if all are independent."""
+        clusters = self.batch.clusters
+        return None if clusters is None else np.unique(clusters.codes[self.rows], return_inverse=True)[1]
+
+    @property
+    def n_units(self) -> int:
+        """Independent observations: rows, or clusters."""
+        return len(self) if self.clusters is None else int(self.clusters.max()) + 1
+
+    @lazy
+    def counts(self) -> FloatArray | None:
+        """(n,) what each row counts for in the mean loss: its weights, that of its class among them; None for ones."""
+        return times(self.weight, self._columns(Temperature(), "share")[0])
+
+    def losses(self, calibrator: Calibrator) -> FloatArray:
+        """(n,) losses of the calibrated rows in nats, class weights included; infinite where a probability of 0 is."""
+        loss: FloatArray = self._columns(calibrator, "cross_entropy")[0]
+        return loss
+
+    def mean_loss(self, losses: FloatArray) -> float:
+        """The weighted mean of (n,) losses, rounded once; 0 for rows whose classes weigh nothing."""
+        total = len(self) * ONE if self.counts is None else exact_sum(self.counts)
+        return weighted_sum(self.weight, losses) / (total or ONE)
+
+    def calibration_errors(self, calibrator: Calibrator) -> tuple[float | None, float | None]:
+        """The expected and the maximum calibration error of the calibrated rows."""
+        names = "confidence", "frequency"
+        columns = dict(zip(names, self._columns(calibrator, *names), strict=True))
+        of = gaps(calibration(columns, self.weight, self.batch.options))
+        return expected_gap(of).value, largest_gap(of).value
+
+    def _columns(self, calibrator: Calibrator, *names: str) -> list[Any]:
+        """Quantities of the calibrated rows, (n,) each, by their names in `app.core.rows`; None where there is none."""
+        blocks = []
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore", under="ignore"):
+            for part in parts(self.batch, self.rows):
+                rows = rows_of(calibrated(self.batch, part, calibrator), slice(0, len(part)))
+                blocks.append([getattr(rows, name) for name in names])
+        return [
+            None if column[0] is None else np.concatenate(column) for column in map(list, zip(*blocks, strict=True))
+        ]
+
+
+def calibrated(batch: Batch, rows: IntArray, calibrator: Calibrator) -> Batch:
+    """Some scored rows of a batch with their prediction calibrated."""
+    form, prediction = calibrator.prediction(batch, rows)
+    return replace(batch.take(rows), form=form, prediction=prediction, scored=None)
+
+
+def evidence_of(batch: Batch) -> Evidence:
+    """The rows of a batch that count.
+
+    Raises:
+        InvalidInput: There are none, so that nothing can be fitted.
+    """
+    counted = np.ones(len(batch), dtype=bool) if batch.scored is None else batch.scored
+    if batch.sample_weight is not None:
+        counted = counted & (batch.sample_weight > 0.0)
+        # only their ratios matter to a fit and to the means of its losses
+        batch = replace(batch, sample_weight=leveled(np.where(counted, batch.sample_weight, 0.0)))
+    evidence = Evidence(batch, np.flatnonzero(counted))
+    if not len(evidence) or (evidence.counts is not None and not evidence.counts.any()):
+        raise InvalidInput.at("", "empty", "must hold a scored row of positive weight to fit, found none")
+    return evidence
+
+
+def fitted(evidence: Evidence, method: Method, before: FloatArray) -> Calibrator:
+    """What the method fits, or what changes nothing unless the mean loss of the fit is smaller.
+
+    Args:
+        before: (n,) losses of the rows as they are.
+    """
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # sums refuse what is not finite
+        fit = FITS[method](evidence.batch, evidence.rows)
+    after = evidence.losses(fit)
+    if np.isfinite(after).all() and evidence.mean_loss(after) < evidence.mean_loss(before):
+        return fit
+    return type(fit)(converged=fit.converged)
+
+
+def folds(n_units: int, n_folds: int, seed: int) -> IntArray:
+    """The fold (n_units,) of each row or cluster, at random but for their sizes, which differ by one at most.
+
+    It depends on nothing but the arguments: raw bits of PCG64 are the same for all time and on every machine.
+    """
+    order = np.argsort(np.random.PCG64(seed).random_raw(n_units), kind="stable")
+    fold = np.empty(n_units, dtype=np.int64)
+    fold[order] = np.arange(n_units) % n_folds
+    return fold
+
+
+def folds_of(evidence: Evidence, n_folds: int, seed: int) -> IntArray:
+    """The fold (n,) of each row, that of its cluster where there are any: no fit has seen a row's own cluster."""
+    fold = folds(evidence.n_units, n_folds, seed)
+    return fold if evidence.clusters is None else fold[evidence.clusters]
+
+
+def held_out_losses(evidence: Evidence, method: Method, before: FloatArray, fold: IntArray) -> FloatArray:
+    """(n,) the loss of each row under the fit to the rows of all other folds."""
+    after = np.empty(len(evidence))
+    for number in np.unique(fold):
+        inside, outside = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
+        fit = fitted(evidence.take(outside), method, before[outside])
+        after[inside] = evidence.take(inside).losses(fit)
+    return after
+
+
+def cross_fitted_gain(evidence: Evidence, before: FloatArray, after: FloatArray, confidence_level: float) -> Value:
+    """The mean of held-out losses before less after, paired by row; rows, or clusters, count as independent."""
+    n_infinite = int(np.count_nonzero(np.isinf(after)))
+    if n_infinite:
+        reason = f"the fit to the other rows put probability 0 on what was observed in {n_infinite} held-out rows"
+        return Value(status="infinite", reason=f"{reason}; the gain is minus infinity")
+    gains = before - after
+    with np.errstate(over="ignore"):
+        if not np.isfinite(weighted(evidence.weight, gains)).all():
+            return undefined("overflow")
+    weight, counts = (np.ones(len(evidence)) if c is None else c for c in (evidence.weight, evidence.counts))
+    if evidence.clusters is None:
+        return Sample({}, weight, counts).mean(gains, confidence_level)
+    order = np.argsort(evidence.clusters, kind="stable")
+    clustered = Sample({}, weight[order], counts[order], evidence.clusters[order])
+    return clustered.mean(gains[order], confidence_level)

@@ -1,0 +1,1 @@
+"""The mathematics of a row: losses, divergences, bins and weights, one function a quantity."""

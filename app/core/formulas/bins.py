@@ -1,0 +1,30 @@
+"""Bins of equal width over [0, 1]: their edges, and the one that a number falls into."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from app.core import kernels
+from app.core.columns import FloatArray, IntArray
+
+
+def bin_edges(n_bins: int) -> FloatArray:
+    """The n_bins + 1 edges k / n_bins of equal bins over [0, 1]."""
+    return np.arange(n_bins + 1) / n_bins
+
+
+@lru_cache(maxsize=16)
+def _lower_edges(n_bins: int) -> FloatArray:
+    """Where bins begin."""
+    edges = bin_edges(n_bins)[:-1]
+    edges.flags.writeable = False
+    return edges
+
+
+def bin_index(confidence: FloatArray, n_bins: int, edge: str) -> IntArray:
+    """The bin of each confidence (n,).
+
+    Args:
+        edge: `left` for bins [a, b), the last one closed; `right` for (a, b], the first one closed.
+    """
+    return kernels.bin_numbers(confidence, _lower_edges(n_bins), holds_lower=edge == "left")

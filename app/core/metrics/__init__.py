@@ -1,0 +1,1 @@
+"""The metrics: their registry, and what they read besides sums."""

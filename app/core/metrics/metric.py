@@ -1,0 +1,76 @@
+"""What a metric is: what it needs from a state, and how its value follows from it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from app.core.batch.batches import Batch
+from app.core.formulas.losses import NATS_PER_UNIT
+from app.core.metrics.bootstrap import Statistic
+from app.core.metrics.observed import Observed
+from app.core.metrics.peers import CALLS
+from app.core.metrics.reading import Reading
+from app.core.sums.chunk import Mean
+from app.core.tasks import TaskName
+from app.core.values import Value, undefined
+
+MetricUnit: TypeAlias = Literal["information", "square root of information", "bits", "1"]
+Direction: TypeAlias = Literal["lower is better", "higher is better", "nearer to 0 is better", "descriptive"]
+
+Compute: TypeAlias = Callable[[Reading], Value]
+Measure: TypeAlias = Callable[[Observed], Value]
+
+_INFORMATION_POWER: dict[MetricUnit, float] = {"information": 1.0, "square root of information": 0.5}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One metric: its contract for the catalogue, its needs, and its formula on a state.
+
+    Attributes:
+        means: What must be averaged over rows.
+        tables: Sums by group it needs: `calibration`, `class_frequencies`.
+        compute: From a state in which something is scored; in nats.
+        measure: In its place where all rows are needed at once; such a metric is computed only when asked for.
+        resampled: The metric as a statistic of resampled rows, where no formula for its error is known.
+        when: Whether a batch asks for it; default metrics always.
+        undefined: The reason given where its formula has no number in a row.
+    """
+
+    name: str
+    tasks: tuple[TaskName, ...]
+    unit: MetricUnit
+    direction: Direction
+    formula: str
+    reference: str
+    compute: Compute | None = None
+    measure: Measure | None = None
+    resampled: Callable[[Observed], Statistic] | None = None
+    means: tuple[Mean, ...] = ()
+    tables: tuple[str, ...] = ()
+    when: Callable[[Batch], bool] = lambda _: True
+    undefined: str = "the formula gives no number, such as 0/0, in a row"
+
+    @property
+    def library(self) -> Mapping[TaskName, str]:
+        """By task, a call of a known library that gives the same number, where there is one."""
+        return CALLS.get(self.name, {})
+
+    @property
+    def mergeable(self) -> bool:
+        """Whether states of parts add up to it."""
+        return self.compute is not None
+
+    def value(self, reading: Reading, unit: str, observed: Observed | None = None) -> Value:
+        """The metric of a state (or of all rows, where it needs them), in the unit asked for where it has one."""
+        if reading.nothing is not None:
+            return reading.nothing
+        if reading.without_number and any(mean.name in reading.without_number for mean in self.means):
+            return undefined(self.undefined)
+        if self.compute is not None:
+            value = self.compute(reading)
+        elif self.measure is not None and observed is not None:
+            value = self.measure(observed)
+        else:
+            return undefined("all rows are needed at once")
+        return value.scaled(NATS_PER_UNIT[unit] ** _INFORMATION_POWER.get(self.unit, 0.0)).finite()

@@ -1,0 +1,1 @@
+"""Exact sums over rows: states, tables by group, summaries of batches, and errors of means."""

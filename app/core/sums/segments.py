@@ -1,0 +1,55 @@
+"""Sums of segments of a column, each rounded once: of clusters, and of equal confidences."""
+
+import math
+from contextlib import suppress
+
+import numpy as np
+
+from app.core.columns import FloatArray, IntArray
+from app.core.sums.exact import exact_group_sums, to_float
+
+_LONG = 64
+"""Segments of so many numbers are summed faster all at once than one by one."""
+
+
+def segment_sums(values: FloatArray, starts: IntArray) -> FloatArray:
+    """Sums (m,) of finite doubles (n,) from each start to the next, each rounded once; infinite beyond all doubles.
+
+    Args:
+        starts: (m,) rising, the first 0.
+
+    >>> segment_sums(np.array([1e16, 1.0, -1e16, 2.5]), np.array([0, 3]))
+    array([1. , 2.5])
+    """
+    bounds = np.append(starts, len(values))
+    long = np.flatnonzero(np.diff(bounds) > 2)
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums: FloatArray = np.add.reduceat(values, starts) if len(starts) else np.empty(0)
+        if long.size and not _add_up_exactly(values):  # one addition rounds once in any case
+            sums[long] = _rounded_sums(values, bounds, long)
+    return sums
+
+
+def _add_up_exactly(values: FloatArray) -> bool:
+    """Whether all sums of some of the doubles (n,) are whole numbers that a double holds."""
+    return bool(np.abs(values).sum() < 2.0**53) and np.array_equal(values, np.rint(values))
+
+
+def _rounded_sums(values: FloatArray, bounds: IntArray, segments: IntArray) -> list[float]:
+    """The sums of some of the segments between bounds (m + 1,)."""
+    if len(values) < _LONG * len(segments):
+        numbers = values.data
+        ends = zip(bounds[segments].tolist(), bounds[segments + 1].tolist(), strict=True)
+        with suppress(OverflowError):  # of a sum, or on the way to one
+            return [math.fsum(numbers[start:end]) for start, end in ends]
+    codes = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+    totals = exact_group_sums(values, codes, len(bounds) - 1)
+    return [_nearest(totals[segment]) for segment in segments.tolist()]
+
+
+def _nearest(total: int) -> float:
+    """`to_float`, but infinite where that raises."""
+    try:
+        return to_float(total)
+    except OverflowError:
+        return math.inf if total > 0 else -math.inf

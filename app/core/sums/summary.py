@@ -1,0 +1,178 @@
+"""From a batch to its state: one pass over the scored rows, a chunk at a time. Summaries of parts add up."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
+from types import MappingProxyType
+
+import numpy as np
+
+from app.core.batch.batches import Batch
+from app.core.batch.findings import Finding, added
+from app.core.batch.sample import NO_ROWS, Sample
+from app.core.batch.sentinels import Sentinels
+from app.core.columns import FloatArray, IntArray
+from app.core.options import Options
+from app.core.rows.blocks import chunks
+from app.core.sums.chunk import Chunk, Mean
+from app.core.sums.state import GroupSums, Moments, State
+from app.core.sums.tables import empty_table
+from app.core.tasks import TaskName
+from app.errors import InvalidInput
+
+
+@dataclass(slots=True)
+class Summary:
+    """A state, and what was noticed on the way: of a batch, or of the parts of a longer body added up.
+
+    Attributes:
+        sample: The rows in which mistakes of a sender are looked for; none where nobody looks.
+        not_normalized: Rows whose probabilities do not sum to 1.
+        rounded: By field, the rows in which a number outside [0, 1] by rounding was taken as the bound.
+        sentinels: Numbers of the prediction that may stand for none.
+        zero_probability: Rows of positive weight whose loss is infinite.
+        clipped: Rows in which epsilon moved a probability.
+        looks_like_probabilities: Whether all scored logits could be rows of probabilities.
+        losses: Part by part (n,) the loss of every row, NaN where it is not scored; empty where nobody asked.
+    """
+
+    task: TaskName
+    options: Options
+    state: State
+    not_normalized: Finding
+    looks_like_probabilities: bool
+    sample: Sample = NO_ROWS
+    zero_probability: Finding = field(default_factory=Finding)
+    clipped: Finding = field(default_factory=Finding)
+    rounded: Mapping[str, Finding] = field(default_factory=dict)
+    sentinels: Sentinels = field(default_factory=Sentinels)
+    losses: list[FloatArray] = field(default_factory=list)
+
+    def __add__(self, other: "Summary") -> "Summary":
+        like = [part.looks_like_probabilities for part in (self, other) if part.state.n_scored]
+        return Summary(
+            self.task,
+            self.options,
+            self.state + other.state,
+            self.not_normalized + other.not_normalized,
+            bool(like) and all(like),
+            self.sample + other.sample,
+            self.zero_probability + other.zero_probability,
+            self.clipped + other.clipped,
+            added(self.rounded, other.rounded),
+            self.sentinels + other.sentinels,
+            self.losses + other.losses,
+        )
+
+
+NOTHING_KEPT: Mapping[str, FloatArray] = MappingProxyType({})
+
+
+def places(batch: Batch, *names: str) -> dict[str, FloatArray]:
+    """(n,) places by name, for `summarize` to keep columns in; NaN stays where a row is not scored."""
+    return {name: np.full(len(batch), np.nan) for name in names}
+
+
+MIN_SHARED_CHUNKS = 12
+"""Of fewer, threads cost more than they save."""
+
+
+def summarize(
+    batch: Batch,
+    means: Sequence[Mean],
+    tables: Sequence[str],
+    *,
+    kept: Mapping[str, FloatArray] = NOTHING_KEPT,
+    n_threads: int = 1,
+) -> Summary:
+    """Add up everything that `means` and `tables` ask for.
+
+    Args:
+        means: Among them the cross-entropy, from which the findings come.
+        tables: Of `calibration`, `class_frequencies`, `per_class`, `confusion`.
+        kept: By name of a column of chunks, (n,) places for what it holds of each scored row.
+        n_threads: How many threads share the rows of a large batch, for an answer of the same bits.
+    """
+
+    def summed(rows: Iterable[slice | IntArray]) -> _Sums | None:
+        parts = (_sums_of(Chunk(batch, some, means, tables), batch.first_row, kept) for some in rows)
+        return reduce(add, parts, next(parts, None))
+
+    sums = _shared_out(summed, list(chunks(batch)), n_threads)
+    if sums is None:
+        sums = _Sums(0, {mean.name: Moments() for mean in means}, {name: empty_table(name, batch) for name in tables})
+    return Summary(
+        batch.task,
+        batch.options,
+        _state(batch, sums),
+        batch.not_normalized.further(batch.first_row),
+        batch.looks_like_probabilities,
+        zero_probability=sums.zero_probability,
+        clipped=sums.clipped,
+        rounded={name: finding.further(batch.first_row) for name, finding in batch.rounded.items()},
+        sentinels=batch.sentinels.further(batch.first_row),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """What chunks of one batch add to its state, and what was noticed in them."""
+
+    weight_sum: int
+    moments: dict[str, Moments]
+    groups: dict[str, GroupSums]
+    zero_probability: Finding = field(default_factory=Finding)
+    clipped: Finding = field(default_factory=Finding)
+
+    def __add__(self, other: "_Sums") -> "_Sums":
+        return _Sums(
+            self.weight_sum + other.weight_sum,
+            {name: sums + other.moments[name] for name, sums in self.moments.items()},
+            {name: sums + other.groups[name] for name, sums in self.groups.items()},
+            self.zero_probability + other.zero_probability,
+            self.clipped + other.clipped,
+        )
+
+
+def _shared_out(
+    summed: Callable[[Iterable[slice | IntArray]], _Sums | None], rows: Sequence[slice | IntArray], n_threads: int
+) -> _Sums | None:
+    """The sums of chunks; of many by several threads, each of which takes the next one when it is free."""
+    if n_threads == 1 or len(rows) < MIN_SHARED_CHUNKS:
+        return summed(rows)
+    left = iter(rows)
+    with ThreadPoolExecutor(n_threads - 1) as others:
+        running = [others.submit(summed, left) for _ in range(n_threads - 1)]
+        try:
+            sums = [summed(left), *(thread.result() for thread in running)]
+        except InvalidInput:
+            return summed(rows)  # for the error of the first row at fault
+    return reduce(add, filter(None, sums))
+
+
+def _state(batch: Batch, sums: _Sums) -> State:
+    return State(
+        fingerprint=batch.options.fingerprint(batch.task, batch.n_classes),
+        n_classes=batch.n_classes,
+        n_samples=len(batch),
+        n_scored=batch.n_scored,
+        weight_sum=sums.weight_sum,
+        moments=sums.moments,
+        groups=sums.groups,
+        clustered=batch.clusters is not None,
+    )
+
+
+def _sums_of(chunk: Chunk, first_row: int, kept: Mapping[str, FloatArray]) -> _Sums:
+    """The sums of a chunk and its findings; what is kept of its rows is left in its place."""
+    sums = _Sums(chunk.weight_sum, chunk.moments, chunk.tables)
+    loss = chunk.columns["cross_entropy"]
+    if chunk.moments["cross_entropy"].n_infinite:
+        sums.zero_probability.add(chunk.numbers[np.isinf(loss) & chunk.weighs] + first_row)
+    if "clipped" in chunk.columns:
+        sums.clipped.add(chunk.numbers[chunk.columns["clipped"]] + first_row)
+    for name, values in kept.items():
+        values[chunk.numbers] = chunk.columns.get(name, 1.0)
+    return sums

@@ -1,0 +1,161 @@
+"""Sums by group: by calibration bin and by class."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from app.core.batch.batches import Batch
+from app.core.columns import FloatArray, IntArray
+from app.core.formulas.bins import bin_index
+from app.core.formulas.losses import NATS_PER_UNIT
+from app.core.formulas.weights import times, weighted
+from app.core.options import Options
+from app.core.rows.classes import ClassRows
+from app.core.rows.elements import ElementRows
+from app.core.sums.exact import ONE, UNIT_EXPONENT, exact_group_sums, to_float
+from app.core.sums.state import GroupSums
+
+ClassedRows: TypeAlias = ClassRows | ElementRows
+
+
+def calibration(columns: Mapping[str, FloatArray], weight: FloatArray | None, options: Options) -> GroupSums:
+    """Rows of positive weight, their weight, confidence and observed frequency by bin of confidence."""
+    n_bins = options.n_bins
+    bins = bin_index(columns["confidence"], n_bins, options.bin_edges)
+    confidence = _sums(times(weight, columns["confidence"]), bins, n_bins)
+    frequency = times(weight, columns["frequency"])
+    if frequency is not None and frequency.dtype.kind == "b":
+        misses, hits = np.bincount(bins + n_bins * frequency, minlength=2 * n_bins).reshape(2, n_bins)
+        n, hits = (misses + hits).tolist(), hits.tolist()
+        table = {"n": n, "weight": _units(n), "confidence": confidence, "frequency": _units(hits)}
+    else:
+        n = _counts(bins if weight is None else bins[weight > 0.0], n_bins)
+        weights = _sums(weight, bins, n_bins)
+        table = {"n": n, "weight": weights, "confidence": confidence, "frequency": _sums(frequency, bins, n_bins)}
+    return GroupSums(table)
+
+
+def class_frequencies(columns: Mapping[str, Any], weight: FloatArray | None, n_classes: int) -> GroupSums:
+    """The weight of the labels of each class, class weights included."""
+    return GroupSums({"weight": _sums(times(weight, columns.get("share")), columns["labels"], n_classes)})
+
+
+def target_frequencies(rows: ClassedRows, weight: FloatArray | None) -> GroupSums:
+    """The weight that soft targets put on each class, class weights included."""
+    if isinstance(rows, ElementRows):
+        targets = np.concatenate([1.0 - rows.targets, rows.targets])
+    else:
+        targets = rows.weighted_targets
+    shares = targets if weight is None else targets * weight
+    groups = np.repeat(np.arange(len(shares)), shares.shape[1])
+    return GroupSums({"weight": _sums(shares.ravel(), groups, len(shares))})
+
+
+def per_class(columns: Mapping[str, Any], weight: FloatArray | None, n_classes: int) -> GroupSums:
+    """Loss, Brier score and accuracy of the rows of each true class."""
+    share = times(weight, columns.get("share"))
+    return _scores_by_group(columns["labels"], n_classes, weight, share, columns)
+
+
+def confusion(columns: Mapping[str, Any], n_classes: int) -> GroupSums:
+    """Rows by true and predicted class, (k, k) flattened."""
+    return GroupSums({"n": _counts(columns["labels"] * n_classes + columns["predicted"], n_classes**2)})
+
+
+def label_confusion(rows: ElementRows) -> GroupSums:
+    """Scored elements of each label by truth and prediction, (l, 2, 2) flattened."""
+    truth, predicted = rows.targets >= 0.5, (rows.targets >= 0.5) == rows.correct
+    cells = 4 * np.arange(rows.n_elements)[:, None] + 2 * truth + predicted
+    return GroupSums({"n": _counts(cells[rows.scored_elements], 4 * rows.n_elements)})
+
+
+def per_label(rows: ElementRows, weight: FloatArray | None) -> GroupSums:
+    """Loss, Brier score and accuracy of the scored elements of each label."""
+    scored = rows.scored_elements.ravel()
+    groups = np.repeat(np.arange(rows.n_elements), rows.scored_elements.shape[1])[scored]
+    spread = None if weight is None else np.tile(weight, rows.n_elements)[scored]
+    values = {
+        "cross_entropy": rows.element_losses.ravel()[scored],
+        "brier_score": rows.element_brier_scores.ravel()[scored],
+        "accuracy": rows.correct.ravel()[scored],
+    }
+    return _scores_by_group(groups, rows.n_elements, spread, spread, values)
+
+
+def _scores_by_group(
+    groups: IntArray,
+    n_groups: int,
+    weight: FloatArray | None,
+    share: FloatArray | None,
+    values: Mapping[str, Any],
+) -> GroupSums:
+    """`share` is what a row counts for in the loss; the numerators of the loss carry class weights already."""
+    numerator = weighted(weight, values["cross_entropy"])
+    infinite = np.isinf(numerator)
+    return GroupSums(
+        {
+            "n": _counts(groups, n_groups),
+            "n_infinite": _counts(groups[infinite], n_groups),
+            "weight": _sums(weight, groups, n_groups),
+            "share": _sums(share, groups, n_groups),
+            "cross_entropy": _sums(np.where(infinite, 0.0, numerator), groups, n_groups),
+            "brier_score": _sums(times(weight, values["brier_score"]), groups, n_groups),
+            "accuracy": _sums(times(weight, values["accuracy"]), groups, n_groups),
+        }
+    )
+
+
+def class_scores(table: GroupSums, options: Options) -> list[dict[str, Any]]:
+    """The section `per_class`: means by class, without those that do not exist."""
+    columns = [table[column] for column in TABLE_COLUMNS["per_class"]]
+    names: Sequence[str | int] = options.classes or range(len(columns[0]))
+    return [
+        {"class": name, **_class_entry(dict(zip(TABLE_COLUMNS["per_class"], sums, strict=True)), options)}
+        for name, *sums in zip(names, *columns, strict=True)
+    ]
+
+
+def _class_entry(sums: dict[str, int], options: Options) -> dict[str, Any]:
+    entry: dict[str, Any] = {"n": sums["n"], "weight": to_float(sums["weight"])}
+    if not sums["weight"]:
+        return {**entry, "status": "undefined"}
+    for name in ("brier_score", "accuracy"):
+        entry[name] = sums[name] / sums["weight"]
+    divisor = sums["n"] * ONE if options.denominator == "count" else sums["share"]
+    if not divisor:
+        return {**entry, "status": "undefined"}
+    if sums["n_infinite"]:
+        return {**entry, "status": "infinite", "cross_entropy": None}
+    return {**entry, "status": "ok", "cross_entropy": sums["cross_entropy"] / divisor / NATS_PER_UNIT[options.unit]}
+
+
+def _sums(values: FloatArray | None, groups: IntArray, n_groups: int) -> list[int]:
+    if values is None or values.dtype.kind == "b":
+        return _units(_counts(groups if values is None else groups[values], n_groups))
+    return exact_group_sums(values, groups, n_groups)
+
+
+def _units(counts: list[int]) -> list[int]:
+    return [count << -UNIT_EXPONENT for count in counts]
+
+
+def _counts(groups: IntArray, n_groups: int) -> list[int]:
+    counts: list[int] = np.bincount(groups, minlength=n_groups).tolist()
+    return counts
+
+
+def empty_table(name: str, batch: Batch) -> GroupSums:
+    """A table of no rows, to which others add."""
+    n_groups = batch.options.n_bins if name == "calibration" else batch.n_classes
+    if name == "confusion":
+        n_groups = 4 * batch.n_classes if batch.task == "multilabel" else batch.n_classes**2
+    return GroupSums({column: [0] * n_groups for column in TABLE_COLUMNS[name]})
+
+
+TABLE_COLUMNS = {
+    "calibration": ("n", "weight", "confidence", "frequency"),
+    "class_frequencies": ("weight",),
+    "confusion": ("n",),
+    "per_class": ("n", "n_infinite", "weight", "share", "cross_entropy", "brier_score", "accuracy"),
+}

@@ -1,0 +1,1 @@
+"""Warnings: mistakes that numbers betray, and notices of an answer."""

@@ -1,0 +1,166 @@
+"""The warnings of an answer: what a reader should know of the rows behind the numbers."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from app.core.batch.findings import Finding, warning
+from app.core.formulas.losses import NATS_PER_UNIT
+from app.core.options import ONE_LABEL
+from app.core.sums.exact import ONE
+from app.core.sums.summary import Summary
+from app.core.values import Value
+from app.core.warnings.suspicions import MIN_ROWS, n_duplicates, repairing_order
+
+Warnings = Iterator[dict[str, Any]]
+
+
+def warnings_of(summary: Summary, loss: Value) -> list[dict[str, Any]]:
+    """Everything noticed about the rows summed up; `loss` is their cross-entropy in nats."""
+    state = summary.state
+    if not state.n_scored:
+        return [warning("all_ignored", f"none of {state.n_samples} rows is scored")]
+    return [
+        *_not_normalized(summary),
+        *_rounded(summary),
+        *_sentinels(summary),
+        *_zero_probability(summary),
+        *_clipped(summary),
+        *_lookalike(summary),
+        *_worse_than_uniform(summary, loss),
+        *_single_class(summary),
+        *_few_samples(summary),
+        *_repetitions(summary),
+    ]
+
+
+def _rows(finding: Finding) -> dict[str, Any]:
+    return {"count": finding.count, "rows": finding.rows}
+
+
+def _verb(count: int) -> str:
+    return "does" if count == 1 else "do"
+
+
+def _have(finding: Finding, summary: Summary) -> str:
+    """The beginning of a sentence about some of the scored rows."""
+    return f"{finding.count} of {summary.state.n_scored} rows {'has' if finding.count == 1 else 'have'}"
+
+
+def _not_normalized(summary: Summary) -> Warnings:
+    finding, options = summary.not_normalized, summary.options
+    if finding.count:
+        treatment = "divided by their sum" if options.normalization == "renormalize" else "scored as sent"
+        detail = (
+            f"{finding.count} of {summary.state.n_scored} rows {_verb(finding.count)} not sum to 1 "
+            f"within {options.tolerance:g}; {treatment}"
+        )
+        evidence = _rows(finding)
+        if math.isfinite(finding.max_deviation):
+            evidence["max_deviation"] = finding.max_deviation
+        yield warning("not_normalized", detail, **evidence)
+
+
+def _rounded(summary: Summary) -> Warnings:
+    for name, finding in summary.rounded.items():
+        place = "above 0" if name == "log_probabilities" else "outside [0, 1]"
+        detail = (
+            f"{_have(finding, summary)} {name} {place} by at most {summary.options.tolerance:g}: taken for rounding, "
+            "and for the bound itself"
+        )
+        yield warning("rounded_to_bounds", detail, field=name, **_rows(finding), max_deviation=finding.max_deviation)
+
+
+def _sentinels(summary: Summary) -> Warnings:
+    unit = "documents" if summary.task == "tokens" else "rows"
+    advice = "leave it out" if summary.task == "tokens" else "mask its row"
+    for value, finding in summary.sentinels.suspects():
+        detail = (
+            f"{value:.15g} stands in {finding.count} of {summary.state.n_scored} {unit}, far below all other numbers, "
+            f"and was scored as a number; if it stands for none, {advice}"
+        )
+        yield warning("sentinel_value", detail, value=value, **_rows(finding))
+
+
+def _zero_probability(summary: Summary) -> Warnings:
+    finding = summary.zero_probability
+    if finding.count:
+        evidence = _rows(finding)
+        finite = summary.state.moments["cross_entropy"]
+        if finite.v:
+            evidence["mean_of_other_rows"] = finite.z / finite.v / NATS_PER_UNIT[summary.options.unit]
+        yield warning(
+            "zero_probability",
+            f"{_have(finding, summary)} probability 0 on what was observed: their loss is infinite, and so is the mean",
+            **evidence,
+        )
+
+
+def _clipped(summary: Summary) -> Warnings:
+    finding, epsilon = summary.clipped, summary.options.epsilon
+    if finding.count:
+        bounds = f"[{epsilon:g}, 1 - {epsilon:g}]"
+        detail = f"{_have(finding, summary)} probabilities outside {bounds}, which were clipped"
+        yield warning("clipped", detail, **_rows(finding))
+
+
+def _lookalike(summary: Summary) -> Warnings:
+    if summary.looks_like_probabilities:
+        yield warning(
+            "looks_like_probabilities",
+            "all logits lie in [0, 1], and rows of classes sum to 1, as probabilities do; if they are probabilities, "
+            "send them as `probabilities`",
+        )
+
+
+def _worse_than_uniform(summary: Summary, loss: Value) -> Warnings:
+    n_classes, options = summary.state.n_classes, summary.options
+    uniform = math.log(max(n_classes, 1))
+    if not _is_plain(summary) or loss.value is None or loss.value <= uniform:
+        return
+    scale = NATS_PER_UNIT[options.unit]
+    order = repairing_order(summary.sample, uniform)
+    is_binary = summary.task == "binary"
+    advice = (
+        "these may be probabilities of the other class" if is_binary else "another order of the columns would mend it"
+    )
+    yield warning(
+        "worse_than_uniform",
+        f"the loss {loss.value / scale:.6g} is above {uniform / scale:.6g} {options.unit}, the loss of equal "
+        f"probabilities for all {n_classes} classes" + (f"; {advice}" if order else ""),
+        uniform_cross_entropy=uniform / scale,
+        **({"class_order": order} if order else {}),
+    )
+
+
+def _is_plain(summary: Summary) -> bool:
+    """Whether the loss can be held against that of equal probabilities."""
+    options, unweighted = summary.options, summary.state.weight_sum == summary.state.n_scored * ONE
+    reshaped = options.class_weight or options.pos_weight is not None or options.label_smoothing
+    return summary.task in ONE_LABEL and not reshaped and (options.denominator == "weights" or unweighted)
+
+
+def _single_class(summary: Summary) -> Warnings:
+    state = summary.state
+    if summary.task in ONE_LABEL and sum(map(bool, state.groups["class_frequencies"]["weight"])) == 1:
+        yield warning("single_class", "only one class occurs in the truth; d2_log_loss has no value")
+
+
+def _repetitions(summary: Summary) -> Warnings:
+    sample = summary.sample
+    if sample.n_scored < MIN_ROWS:
+        return
+    if sample.constant:
+        yield warning("constant_predictions", f"all {sample.n_scored} rows carry the same prediction")
+        return
+    repeated, looked_at = n_duplicates(sample)
+    if repeated > looked_at / 2:
+        detail = f"{repeated} of the first {looked_at} rows repeat an earlier one, truth included"
+        yield warning("duplicated_rows", detail, count=repeated)
+
+
+def _few_samples(summary: Summary) -> Warnings:
+    moments = summary.state.moments["cross_entropy"]
+    if moments.n + moments.n_infinite < 2:
+        units = "clusters" if summary.state.clustered else "rows"
+        yield warning("few_samples", f"fewer than 2 {units} of positive weight: the uncertainty cannot be estimated")

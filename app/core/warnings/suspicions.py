@@ -1,0 +1,69 @@
+"""Mistakes in a payload that its numbers betray; nothing here changes a number."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.batch.batches import Batch
+from app.core.batch.sample import MAX_SAMPLE_ROWS, Sample
+from app.core.columns import FloatArray
+from app.core.formulas import losses
+from app.core.formulas.weights import leveled
+from app.core.rows.blocks import rows_of
+from app.core.rows.tokens import TokenRows
+
+MAX_REORDERED_CLASSES = 10
+MIN_ROWS = 10
+
+
+def n_duplicates(sample: Sample) -> tuple[int, int]:
+    """How many of the first `MAX_SAMPLE_ROWS` rows repeat an earlier one, truth included, and of how many."""
+    n = int(sample.numbers.searchsorted(MAX_SAMPLE_ROWS))
+    if sample.rows is None or n < MIN_ROWS or sample.rows.prediction.ndim == 1:  # type: ignore[union-attr]
+        return 0, 0  # single numbers, often rounded, repeat by chance
+    rows = _row_bytes(sample.rows.prediction[:n])  # type: ignore[index]
+    if len(set(rows)) == n:
+        return 0, n
+    truth = sample.rows.labels if sample.rows.targets is None else sample.rows.targets
+    truths = [] if truth is None else _row_bytes(truth[:n])
+    return n - len(set(zip(rows, truths, strict=True))), n
+
+
+def _row_bytes(values: NDArray[Any]) -> list[Any]:
+    """Each row (n,) or (n, k) as the bytes it takes in memory."""
+    rows = np.ascontiguousarray(values).reshape(len(values), -1)
+    return rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel().tolist()
+
+
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
+def repairing_order(sample: Sample, limit: float) -> list[int] | None:
+    """The order of columns with the least loss, if that loss is at most `limit` nats.
+
+    Entry c is the column that predicts class c: the assignment of columns to classes that maximises the mean
+    log-probability of the truth over the rows spread over all. Told for at most `MAX_REORDERED_CLASSES` classes.
+    """
+    batch = sample.spread()
+    if batch is None or not len(batch) or batch.n_classes > MAX_REORDERED_CLASSES:
+        return None
+    evidence, weight = _log_probability_by_class(batch)
+    if not weight:
+        return None
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 slow to import and rarely needed
+
+    floor = -1e6 * weight  # an assignment needs finite costs: so much for each probability of 0
+    classes, columns = linear_sum_assignment(np.maximum(evidence, floor), maximize=True)
+    repaired = -evidence[classes, columns].sum() / weight
+    order: list[int] = columns.tolist()
+    return order if repaired <= limit and order != sorted(order) else None
+
+
+def _log_probability_by_class(batch: Batch) -> tuple[FloatArray, float]:
+    """(k, k) summed log-probability that column j gave to rows of class c, and the summed weight."""
+    rows = rows_of(batch, slice(0, len(batch)))
+    if isinstance(rows, TokenRows):
+        raise TypeError("tokens have no classes")
+    weight = np.ones(len(batch)) if batch.sample_weight is None else leveled(batch.sample_weight)
+    logs = losses.product(np.where(weight > 0.0, 1.0, 0.0), rows.class_log_probabilities) * weight
+    sums = [logs[:, rows.labels == label].sum(axis=1) for label in range(batch.n_classes)]
+    return np.array(sums), float(weight.sum())

@@ -1,0 +1,1 @@
+"""Arrow IPC streams to columns, and losses as one."""

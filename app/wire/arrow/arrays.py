@@ -1,0 +1,270 @@
+"""Arrow arrays, of IPC streams and of Parquet files, as columns."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import compute, types
+
+from app.core.columns import BoolArray, Column, IntArray, Ragged
+from app.errors import InvalidInput, MalformedBody, TooLarge, clip
+from app.wire.arrow.schema import is_slices
+from app.wire.columns import STRING, rows_of
+from app.wire.fields import Field, Place, gathered, in_order, in_rows
+from app.wire.numbered import Group
+
+MAX_STRING_BYTES = 1 << 26
+"""Of the strings of one column of a part: views and dictionaries may name one long string again and again."""
+
+AS_DICTIONARY = re.compile(r"dictionary<values=(\w+), indices=\w+, ordered=\d>")
+"""The name of a type inside of another that the file has plain, and that is read into a dictionary."""
+
+PART_ROWS = 1 << 16
+PART_BYTES = 4 << 20
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turns what pyarrow raises about a body into `MalformedBody`."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError, StopIteration) as error:
+        raise MalformedBody(f"must be {what}: {clip(str(error))}") from error
+
+
+@contextmanager
+def readable(field: Field) -> Iterator[None]:
+    """Turns what pyarrow cannot do with the values of a column into `InvalidInput`."""
+    try:
+        yield
+    except pa.ArrowException as error:
+        rule = f"must hold values that can be read: {clip(str(error))}"
+        raise InvalidInput.at(field.pointer, "wrong_type", rule) from error
+
+
+def parts_of(batch: pa.RecordBatch, groups: list[Group], first_row: int) -> Iterator[dict[str, Any]]:
+    """Columns of a valid record batch, of at most `PART_ROWS` rows and about `PART_BYTES` at a time.
+
+    Of a batch that makes several they are copies: the batch can go while its parts stay.
+    """
+    n_bytes = max(batch.get_total_buffer_size(), 8 * sum(map(_n_values, batch.columns)))
+    step = max(1, min(PART_ROWS, PART_BYTES * len(batch) // max(1, n_bytes)))
+    for start in range(0, len(batch), step):
+        row = first_row + start
+        arrays = list(_arrays(batch.slice(start, step)))
+        columns = list(_columns(groups, arrays, row))
+        if step < len(batch):
+            columns = list(map(_copied, columns))
+        yield gathered([group.field for group in groups], columns)
+
+
+def _n_values(array: pa.Array) -> int:
+    if types.is_fixed_size_list(array.type):
+        return len(array) * int(array.type.list_size)
+    if types.is_list(array.type) or types.is_large_list(array.type):
+        return len(array.values)
+    return len(array)
+
+
+def _copied(column: Column) -> Column:
+    return Ragged(column.values.copy(), column.offsets) if isinstance(column, Ragged) else column.copy()
+
+
+def _arrays(batch: pa.RecordBatch) -> Iterable[pa.Array]:
+    """The columns of a batch in the order of the names in `groups_of_schema`; a null struct has null children."""
+    for name, array in zip(batch.schema.names, batch.columns, strict=True):
+        yield from array.flatten() if is_slices(name, array.type) else [array]
+
+
+def _columns(groups: list[Group], arrays: Sequence[pa.Array], first_row: int) -> Iterator[Column]:
+    scored: BoolArray | None = None
+    for group in groups:
+        with readable(group.field):
+            if group.nested:
+                column = _stacked(group, arrays, first_row, scored)
+            else:
+                column = column_of_array(group.field, arrays[group.places[0]], first_row, scored)
+        if group.field.name == "mask" and isinstance(column, np.ndarray):
+            scored = column
+        yield column
+
+
+def _stacked(group: Group, arrays: Sequence[pa.Array], first_row: int, scored: BoolArray | None) -> Column:
+    width = len(group.places)
+    marks = spread(scored, np.full(len(arrays[group.places[0]]), width))
+    columns = [
+        _values(group.field, arrays[place], _beside(first_row, j), None if marks is None else marks[j::width])
+        for j, place in enumerate(group.places)
+    ]
+    if len({column.dtype.kind for column in columns}) > 1:
+        rule = "must hold values of one type in all columns, found several"
+        raise InvalidInput.at(group.field.pointer, "wrong_type", rule)
+    return np.stack(columns, axis=1)
+
+
+def _beside(first_row: int, j: int) -> Place:
+    return lambda position: (first_row + position, j)
+
+
+def column_of_array(field: Field, array: pa.Array, first_row: int, scored: BoolArray | None = None) -> Column:
+    """The values of an Arrow array, without copying where they stand side by side as they are needed.
+
+    Args:
+        first_row: Rows of the body before this array, for the pointers of errors.
+        scored: (n,) or (n, l), False where null may stand.
+
+    Raises:
+        InvalidInput: Of a type that the field may not hold, or null where only values may be.
+        TooLarge: The strings hold more than `MAX_STRING_BYTES`.
+    """
+    array, place = _storage(field, array), in_order(first_row)
+    is_list = types.is_list(array.type) or types.is_large_list(array.type) or _is_list_view(array.type)
+    if is_list or types.is_fixed_size_list(array.type):
+        if array.null_count == len(array) > 0 and scored is not None and not scored.any():
+            return Ragged(np.empty(0, field.kinds[0].dtype), np.zeros(len(array) + 1, np.int64))
+        array = _without_nulls(field, array, place, spread(scored, np.ones(len(array), np.int64)), "a list")
+    if types.is_fixed_size_list(array.type):
+        width = array.type.list_size
+        if width < 1:
+            raise InvalidInput.at(
+                field.pointer, "wrong_shape", "must hold lists of at least one value, found empty ones"
+            )
+        marks = spread(scored, np.full(len(array), width))
+        return _values(field, array.flatten(), in_order(first_row, width), marks).reshape(-1, width)
+    if is_list:
+        offsets = _offsets(field, array)
+        marks = spread(scored, np.diff(offsets))
+        return rows_of(_values(field, array.flatten(), in_rows(first_row, offsets), marks), np.diff(offsets))
+    return _values(field, array, place, spread(scored, np.ones(len(array), np.int64)))
+
+
+def spread(scored: BoolArray | None, lengths: IntArray) -> BoolArray | None:
+    """Marks of the scored values in rows of some lengths; None for all."""
+    if scored is None or len(scored) != len(lengths):
+        return None
+    if scored.ndim > 1 and bool((lengths == scored.shape[1]).all()):
+        return scored.ravel()
+    return np.repeat(scored if scored.ndim == 1 else np.logical_or.reduce(scored, axis=1), lengths)
+
+
+def _storage(field: Field, array: pa.Array) -> pa.Array:
+    """An array without its extension type.
+
+    Raises:
+        InvalidInput: Of tensors that are no lists.
+    """
+    if isinstance(array.type, pa.FixedShapeTensorType) and len(array.type.shape) != 1:
+        rule = f"must hold a list a row, found tensors of shape {clip(str(array.type.shape))}"
+        raise InvalidInput.at(field.pointer, "wrong_shape", rule)
+    if isinstance(array.type, pa.Bool8Type):
+        return compute.not_equal(array.storage, 0)
+    return array.storage if isinstance(array, pa.ExtensionArray) else array
+
+
+def _is_list_view(type_: pa.DataType) -> bool:
+    return bool(types.is_list_view(type_) or types.is_large_list_view(type_))
+
+
+def _offsets(field: Field, array: pa.Array) -> IntArray:
+    """(n + 1,) where the rows of an array of lists begin and end in its flattened values.
+
+    Raises:
+        InvalidInput: Rows share values, which then would be read time and again.
+    """
+    if not _is_list_view(array.type):
+        offsets: IntArray = array.offsets.to_numpy().astype(np.int64)
+        offsets -= offsets[0]
+        return offsets
+    starts, lengths = (part.to_numpy().astype(np.int64) for part in (array.offsets, array.sizes))
+    starts, ends = starts[lengths > 0], (starts + lengths)[lengths > 0]
+    if len(starts) and lengths.sum() > ends.max() - starts.min():
+        raise InvalidInput.at(field.pointer, "wrong_type", "must hold lists, found views of lists that share values")
+    return np.concatenate([[0], np.cumsum(lengths)])
+
+
+def _values(field: Field, array: pa.Array, place: Place, scored: BoolArray | None = None) -> NDArray[Any]:
+    """The values of an array without lists; `scored` has a mark for each."""
+    array = _storage(field, array)
+    type_ = array.type.value_type if types.is_dictionary(array.type) else array.type
+    kind = field.kind(_code(type_), AS_DICTIONARY.sub(r"\1", str(type_)), _hint(field, type_))
+    if kind.dtype.kind != "f":
+        array = _without_nulls(field, array, place, scored, "a value")
+    if kind.dtype.kind != "O":
+        array = array.dictionary_decode() if types.is_dictionary(array.type) else array
+        return field.cast(array.to_numpy(zero_copy_only=False), kind, place)
+    return _named(field, array, place, scored) if types.is_dictionary(array.type) else _strings(array)
+
+
+def _code(type_: pa.DataType) -> str:
+    """NumPy's code for what values of a type become; none for a type that no column holds."""
+    if types.is_floating(type_):
+        return "f"
+    if types.is_integer(type_):
+        return "i"
+    if types.is_boolean(type_):
+        return "b"
+    is_text = types.is_string(type_) or types.is_large_string(type_) or types.is_string_view(type_)
+    return "O" if is_text else "-"
+
+
+def _strings(array: pa.Array) -> NDArray[Any]:
+    _check_views(array)
+    strings: NDArray[Any] = array.to_numpy(zero_copy_only=False)
+    return strings
+
+
+def _check_views(array: pa.Array) -> None:
+    if types.is_string_view(array.type) and len(array):
+        views = np.frombuffer(array.buffers()[1], np.int32).reshape(-1, 4)[array.offset : array.offset + len(array)]
+        if views[:, 0].sum(dtype=np.int64) > MAX_STRING_BYTES:
+            raise TooLarge(f"the strings of a record batch must hold at most {MAX_STRING_BYTES} bytes")
+
+
+def _named(field: Field, array: pa.DictionaryArray, place: Place, scored: BoolArray | None) -> NDArray[Any]:
+    """Strings by their places in a dictionary, each made once, and only those that occur."""
+    used, codes = np.unique(array.indices.to_numpy(), return_inverse=True)
+    names = array.dictionary
+    if types.is_string_view(names.type):  # of views, pyarrow cannot take some
+        _check_views(names)
+        names = names.cast(pa.large_string())
+    names = names.take(pa.array(used))
+    if names.null_count:
+        return _strings(_without_nulls(field, names.take(pa.array(codes)), place, scored, "a value"))
+    return _strings(names)[codes]
+
+
+def _without_nulls(field: Field, array: pa.Array, place: Place, scored: BoolArray | None, what: str) -> pa.Array:
+    """An array that holds the first of its values where it was null and is not scored.
+
+    Raises:
+        InvalidInput: It is null where it is scored.
+    """
+    if not array.null_count:
+        return array
+    is_null: BoolArray = array.is_null().to_numpy(zero_copy_only=False)
+    wrong = np.flatnonzero(is_null if scored is None else is_null & scored)
+    if len(wrong):
+        raise field.refusal(wrong.tolist(), place, "wrong_type", lambda _: f"must be {what}, found null")
+    filled = np.flatnonzero(~is_null)
+    if len(filled):
+        return array.take(pa.array(np.where(is_null, filled[0], np.arange(len(array)))))
+    type_ = array.type.value_type if types.is_dictionary(array.type) else array.type
+    return pa.array([""] * len(array), type_) if _code(type_) == "O" else pa.array(np.zeros(len(array)), type_)
+
+
+def _hint(field: Field, type_: pa.DataType) -> str:
+    """The advice about a type that no column holds; empty if nothing is known to help."""
+    if types.is_struct(type_) or types.is_map(type_):
+        lists = f"; send a list column, or numbered columns {field.name}_0, {field.name}_1 and so on"
+        return f"{lists} (of vectors, Spark makes lists by vector_to_array)" if field.rule.nested else ""
+    if types.is_decimal(type_):
+        return "; cast to double" if field.kinds[0].dtype.kind == "f" else "; cast to int64 or string"
+    if _code(type_) == "O" and field.kinds[0].dtype.kind == "f":
+        return "; cast to double"
+    if _code(type_) == "-" and STRING in field.kinds:
+        return "; cast to string"
+    return ""

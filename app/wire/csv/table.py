@@ -1,0 +1,220 @@
+"""CSV (RFC 4180): a header of column names, then a row a sample."""
+
+import re
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from app.core.columns import BoolArray, Column
+from app.core.tasks import TaskName
+from app.errors import InvalidInput, MalformedBody, describe
+from app.wire.columns import BOOLEAN, INTEGER, NUMBER, STRING
+from app.wire.csv.cells import WHOLE, Cells
+from app.wire.csv.header import column_names, header_fault
+from app.wire.csv.quotes import Quotes
+from app.wire.fields import SLICE, Field, check_columns, gathered, holds_scored
+from app.wire.foreign import NOT_UTF_8
+from app.wire.limits import Limits
+from app.wire.numbered import Group, groups_of
+from app.wire.sources import Source
+from app.wire.text import blocks
+
+Refuse: TypeAlias = Callable[[arrow_csv.InvalidRow], str]
+"""What pyarrow calls with a row of another length; "error" ends the reading."""
+
+
+def parts(source: Source, limits: Limits, task: TaskName, *, has_classes: bool = False) -> Iterator[dict[str, Any]]:
+    r"""Columns of a CSV body, of about a mebibyte of text at a time.
+
+    (n, k) columns come as `probabilities_0` to `probabilities_{k-1}`. The text is UTF-8, with or without a byte order
+    mark; lines end with `\n` or `\r\n`, the last may end with the body; empty ones are skipped. Blanks around names in
+    the header are dropped, and those around numbers and booleans. Numbers are decimal, or inf or nan; an empty field is
+    NaN among numbers and refused elsewhere, while `""` is an empty string. A column that is empty throughout the first
+    block is not set, and must be empty to the end. Booleans are `true`, `True` or `TRUE`.
+
+    Labels are strings with `has_classes`, else booleans if most are, else integers. Clusters and slices are
+    integers if all of the first block are, or booleans, else strings as they stand. What the first block decides must
+    hold for the rest, but for blocks in which no row is scored. What may only be an integer may be written `1.0`.
+
+    Raises:
+        MalformedBody: No CSV with a header, or a row of another length.
+        InvalidInput: A column is unknown or holds what it may not; rows are counted over the body.
+        TooLarge: A row or the number of columns is beyond the limits.
+
+    >>> from io import BytesIO
+    >>> table = b"labels,probabilities_0,probabilities_1\n1,0.25,0.75\n0,1,0\n"
+    >>> list(parts(BytesIO(table), Limits(100, 10, 100, 10), "multiclass"))
+    [{'labels': array([1, 0]), 'probabilities': array([[0.25, 0.75], [1.  , 0.  ]])}]
+    """
+    groups: list[Group] = []
+    is_settled, n_rows = False, 0
+
+    def place() -> str:
+        return f"row {n_rows}" if groups else "the header"
+
+    quotes = Quotes(place)
+
+    def row_end(text: bytearray, start: int) -> int:
+        try:
+            return quotes.row_end(text, start)
+        except MalformedBody:
+            if not groups and (fault := header_fault(bytes(text[: limits.max_line_bytes]))):
+                raise MalformedBody(fault) from None
+            raise
+
+    for block in blocks(source, limits, row_end, place):
+        text = block
+        if not groups:
+            names, text = column_names(block)
+            groups = _groups(names, limits, task, has_classes=has_classes)
+        if not text.strip(b"\r\n"):
+            continue
+        table = _table(text, groups, n_rows)
+        settled, columns = _columns(groups, table, n_rows, is_settled=is_settled)
+        part = gathered([group.field for group in settled if group.field.kinds], columns)
+        yield part
+        n_rows += len(table)
+        is_settled = is_settled or holds_scored(part.get("mask"))
+        groups = settled if is_settled else groups
+
+
+def _groups(names: list[str], limits: Limits, task: TaskName, *, has_classes: bool) -> list[Group]:
+    check_columns(len(names), limits)
+    groups = groups_of(dict(enumerate(names)), limits, task)
+    typed = [replace(group, field=_typed(group.field, has_classes=has_classes)) for group in groups]
+    return sorted(typed, key=lambda group: group.field.name != "mask")
+
+
+def _typed(field: Field, *, has_classes: bool) -> Field:
+    """A field with the kinds that it may be in CSV, where a text alone does not tell a number from a name."""
+    if field.name == "labels":
+        return field.of_kinds(STRING) if has_classes else field.of_kinds(WHOLE, BOOLEAN)
+    if field.kinds == (INTEGER,):
+        return field.of_kinds(WHOLE)
+    return field.of_kinds(NUMBER) if field.kinds[0].dtype == NUMBER.dtype else field
+
+
+def _table(text: bytes, groups: list[Group], first_row: int) -> pa.Table:
+    """The columns, numbers as such where all of them can be read; else all cells as they stand."""
+    types = {place: _type(group.field) for group in groups for place in group.places}
+    try:
+        return _read(text, types)
+    except pa.ArrowException:
+        return _texts(text, len(types), first_row)
+
+
+def _type(field: Field) -> pa.DataType:
+    return pa.float64() if field.kinds == (NUMBER,) else pa.string()
+
+
+def _read(text: bytes, types: dict[int, pa.DataType], refuse: Refuse | None = None) -> pa.Table:
+    # pyarrow drops a mark at the start of what it gets, which may be in the middle of the body.
+    text = b"\n" + text if text.startswith(BOM_UTF8) else text
+    names = list(map(str, range(len(types))))
+    reading = arrow_csv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=names)
+    parsing = arrow_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=refuse)
+    converting = arrow_csv.ConvertOptions(
+        column_types={str(place): type_ for place, type_ in types.items()},
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+    )
+    return arrow_csv.read_csv(pa.BufferReader(text), reading, parsing, converting)
+
+
+def _texts(text: bytes, n_columns: int, first_row: int) -> pa.Table:
+    """All cells as they stand.
+
+    Raises:
+        MalformedBody: A row is no UTF-8 or of another length.
+    """
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        row = first_row + _n_rows(text[: error.start])
+        found = f"found the byte {text[error.start]:#x}"
+        raise MalformedBody(f"row {row} must be UTF-8, {found}; {NOT_UTF_8}") from error
+    uneven: list[tuple[int, int]] = []
+
+    def note(row: arrow_csv.InvalidRow) -> str:
+        uneven.append((first_row + row.number - 1, row.actual_columns))
+        return "error"
+
+    try:
+        return _read(text, dict.fromkeys(range(n_columns), pa.string()), note)
+    except pa.ArrowException as error:
+        row, n_found = uneven[0]
+        raise MalformedBody(f"row {row} must have {n_columns} fields like the header, found {n_found}") from error
+
+
+def _n_rows(text: bytes) -> int:
+    """How many whole rows a text of rows begins with."""
+    without_quotes = re.sub(rb'"[^"]*("|\Z)', b"x", text)
+    return len(re.split(rb"[\r\n]+", without_quotes.lstrip(b"\r\n"))) - 1
+
+
+def _columns(
+    groups: list[Group], table: pa.Table, first_row: int, *, is_settled: bool
+) -> tuple[list[Group], list[Column]]:
+    """The columns of those groups that are set, and the groups as the first block with a scored row settles them."""
+    settled, columns, refusals = [], [], []
+    scored: BoolArray | None = None
+    for group in groups:
+        cells = _cells(group, table, first_row, scored)
+        field = group.field if is_settled else _settled(group, cells)
+        settled.append(replace(group, field=field))
+        try:
+            column = _column(group.field, field, cells)
+        except InvalidInput as refusal:
+            refusals.append(refusal)
+            continue
+        if column is not None:
+            columns.append(column)
+        if group.field.name == "mask" and isinstance(column, np.ndarray):
+            scored = column
+    if refusals:
+        raise InvalidInput.joined(refusals)
+    return settled, columns
+
+
+def _cells(group: Group, table: pa.Table, first_row: int, scored: BoolArray | None) -> Cells:
+    texts = pa.concat_arrays([chunk for place in group.places for chunk in table.column(place).chunks])
+    return Cells(texts, group.field.pointer, first_row, len(group.places) if group.nested else None, scored)
+
+
+def _settled(group: Group, cells: Cells) -> Field:
+    """The field with the one kind that its cells are; with none where it is not set."""
+    is_empty = cells.texts.null_count == len(cells.texts)
+    if not group.nested and is_empty and cells.are_scored():
+        return group.field.of_kinds()
+    return group.field.of_kinds(cells.kind(group.field.kinds))
+
+
+def _column(field: Field, settled: Field, cells: Cells) -> Column | None:
+    if not settled.kinds:
+        if refusal := cells.filled():
+            raise refusal
+        return None
+    (kind,) = settled.kinds
+    if field.name == "cluster_id" or field.name.startswith(SLICE):
+        return cells.values(kind, _decided(cells) if kind == INTEGER else "")
+    if field.name != "labels" or kind == STRING or cells.width is not None:
+        return cells.values(kind, ", or nothing at all for NaN" if kind == NUMBER else "")
+    try:
+        return cells.values(kind, ", or a name where the query gives `classes`")
+    except InvalidInput:
+        if kind == WHOLE and cells.first_row == 0 and cells.are_words():
+            rule = "must give the class names in column order when labels are names, as in ?classes=ham&classes=spam"
+            raise InvalidInput.at("/classes", "missing", f"{rule}, found {describe(cells.texts[0].as_py())}") from None
+        raise
+
+
+def _decided(cells: Cells) -> str:
+    """The reason why names must be integers here, and ways to have others."""
+    ways = "begin all with a letter, or send strings in another format"
+    return f" like all in the first mebibyte ({ways})" if cells.first_row else f" of 64 bits ({ways})"

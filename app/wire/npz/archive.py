@@ -1,0 +1,157 @@
+"""NumPy archives (`numpy.savez`): a ZIP of arrays, read without pickles and without trust in what headers claim."""
+
+import math
+import mmap
+import re
+import sys
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.columns import Column
+from app.core.tasks import TaskName
+from app.errors import InvalidInput, MalformedBody
+from app.wire.columns import STRING
+from app.wire.fields import Field, fields_of, gathered, in_order
+from app.wire.foreign import likeness
+from app.wire.limits import Limits, Tally
+from app.wire.npz.zips import Member, members
+
+SUFFIX = ".npy"
+HEADER_SIZES = {b"\x93NUMPY\1\0": 2, b"\x93NUMPY\2\0": 4, b"\x93NUMPY\3\0": 4}
+"""By what an array's file begins with, the bytes that its header's length takes."""
+MAX_HEADER_BYTES = 4096
+ENTRY = re.compile(
+    r"""\s*'(descr|fortran_order|shape)'\s*:\s*('[^']*'|True|False|\([\d\s,]*\)|\[[^\]]*\])\s*(?:,\s*|(?=\}))"""
+)
+TYPE = re.compile(r"[<>|=](b1|[iu][1248]|f[248]|U[1-9]\d{0,3})")
+"""What an array may hold: no objects, records, dates or complex numbers; strings of bounded width."""
+
+VOID = re.compile(r"[<>|=]V[12]")
+NAMELESS = "; NumPy writes bfloat16 and float8 without their type: cast them to float32 before"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What stands before the values of an array, in its own words, and where they begin."""
+
+    descr: str
+    is_fortran: bool
+    shape: tuple[int, ...]
+    start: int
+
+
+def columns(body: bytes | bytearray | memoryview | BinaryIO, limits: Limits, task: TaskName) -> dict[str, Any]:
+    """Columns of a NumPy archive, in memory or in a file of the system.
+
+    Values are not copied where they are not compressed, native, aligned, and in the order of C.
+
+    Raises:
+        MalformedBody: No whole archive of arrays.
+        InvalidInput: A field is unknown, comes twice, or holds what it may not.
+        TooLarge: More bytes or arrays than the limits allow.
+    """
+    archive = memoryview(body) if isinstance(body, bytes | bytearray | memoryview) else _mapped(body)
+    tally = Tally(limits)
+    tally.add(len(archive), 0)
+    if bytes(archive[:2]) != b"PK" and (words := likeness(archive)):
+        raise MalformedBody(f"must be a NumPy archive, found {words}")
+    found = members(archive, limits.max_columns)
+    fields = fields_of([_name(member) for member in found], limits, task)
+    tally.add(0, sum(member.n_bytes for member in found))
+    return gathered(fields, [_column(field, member) for field, member in zip(fields, found, strict=True)])
+
+
+def _mapped(file: BinaryIO) -> memoryview:
+    if isinstance(file, BytesIO):
+        return file.getbuffer()
+    try:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except ValueError as error:
+        raise MalformedBody("must be a NumPy archive, found nothing") from error
+
+
+def _name(member: Member) -> str:
+    if not member.name.endswith(SUFFIX):
+        raise MalformedBody(f"must be an archive of arrays with names that end with {SUFFIX}, found another")
+    return member.name.removesuffix(SUFFIX)
+
+
+def _column(field: Field, member: Member) -> Column:
+    content = memoryview(member.content())
+    header = _header(content)
+    match = TYPE.fullmatch(header.descr)
+    type_name = "Python objects, which are not unpickled" if header.descr == "|O" else header.descr
+    kind = field.kind(match[1][0] if match else "-", type_name, _hint(field, header.descr))
+    _check_shape(field, header.shape)
+    values = _array(content, header)
+    if values.dtype == np.bool_ and (values.view(np.uint8) > 1).any():
+        raise MalformedBody("must have booleans of 0 and 1, found others")
+    if values.dtype.kind == "U":
+        _check_text(field, values)
+    return field.cast(values, kind, in_order(0, *values.shape[1:]))
+
+
+def _hint(field: Field, descr: str) -> str:
+    """The advice about a type that the field does not hold; empty if nothing is known to help."""
+    if VOID.fullmatch(descr):
+        return NAMELESS
+    if field.kinds[0].dtype.kind == "f":
+        return "; cast to float64" if descr[1:2] in {"f", "U", "S"} else ""
+    return "; cast to str" if STRING in field.kinds and descr[1:2] in {"S", "M", "O"} else ""
+
+
+def _header(content: memoryview) -> Header:
+    """The header of versions 1 to 3 of the format.
+
+    Raises:
+        MalformedBody: It is not there, or longer than that of a plain array.
+    """
+    n_size = HEADER_SIZES.get(bytes(content[:8]), 0)
+    start = 8 + n_size
+    end = start + int.from_bytes(content[8:start], "little")
+    if not n_size or end > start + MAX_HEADER_BYTES:
+        raise MalformedBody("must be NumPy arrays, found a member with another header")
+    text = bytes(content[start:end]).decode("latin-1").strip()
+    entries = dict(ENTRY.findall(text))
+    is_whole = text == "{" + "".join(match[0] for match in ENTRY.finditer(text)) + "}"
+    if not is_whole or len(entries) != 3 or entries["fortran_order"] not in {"True", "False"}:
+        raise MalformedBody("must be NumPy arrays with descr, fortran_order and shape, found another header")
+    try:
+        shape = tuple(int(n) for n in entries["shape"].strip("()").split(",") if n.strip())
+    except ValueError as error:
+        raise MalformedBody("must be NumPy arrays with a shape of integers, found another") from error
+    return Header(entries["descr"].strip("'"), entries["fortran_order"] == "True", shape, end)
+
+
+def _check_shape(field: Field, shape: tuple[int, ...]) -> None:
+    if not shape:
+        rule = "must hold one value a row, found a single one; options go into the query string"
+        raise InvalidInput.at(field.pointer, "wrong_shape", rule)
+    if len(shape) > 2 or shape[1:] == (0,):
+        rule = f"must have one or two dimensions and at least one value a row, found shape {list(shape[:4])}"
+        raise InvalidInput.at(field.pointer, "wrong_shape", rule)
+
+
+def _array(content: memoryview, header: Header) -> NDArray[Any]:
+    """The values of an array, native, aligned and in the order of C."""
+    dtype, n_values = np.dtype(header.descr), math.prod(header.shape)
+    if len(content) - header.start != n_values * dtype.itemsize:
+        raise MalformedBody("must be NumPy arrays of as many values as their shape has, found others")
+    if not n_values:
+        return np.empty(0, dtype.newbyteorder("="))
+    values = np.frombuffer(content, dtype, n_values, header.start)
+    values = values.reshape(header.shape, order="F" if header.is_fortran else "C")
+    return np.require(values, dtype.newbyteorder("="), ["C_CONTIGUOUS", "ALIGNED"])
+
+
+def _check_text(field: Field, texts: NDArray[Any]) -> None:
+    points = texts.view(np.uint32).reshape(*texts.shape, -1)
+    wrong = ((points > sys.maxunicode) | (points >> 11 == 0xD800 >> 11)).any(axis=-1)
+    if wrong.any():
+        rows = np.flatnonzero(wrong.ravel()).tolist()
+        place = in_order(0, *texts.shape[1:])
+        raise field.refusal(rows, place, "wrong_type", lambda _: "must be Unicode, found other code points")

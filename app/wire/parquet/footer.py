@@ -1,0 +1,204 @@
+"""What a Parquet file says it holds: the footer, and the headers of pages.
+
+They are read here and not by pyarrow, which makes room for what they claim, and some of whose accessors end the
+process where a footer contradicts itself.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO, TypeAlias
+
+from app.errors import MalformedBody, TooLarge
+from app.wire.foreign import KEPT_WHOLE, N_START, likeness
+from app.wire.limits import Limits, check_part
+from app.wire.parquet.thrift import BINARY, I32, I64, LIST, STRUCT, Path, Reader
+
+MAGIC, ENCRYPTED_MAGIC = b"PAR1", b"PARE"
+MAX_FOOTER_BYTES = 16 << 20
+MAX_HEADER_BYTES = 1 << 16
+COLUMN_WEIGHT, CHUNK_WEIGHT = 128, 8
+"""What pyarrow keeps of a column of the file, and of one in a row group, by what it keeps of other elements."""
+NOT_ENCRYPTED = "must be a Parquet file that is not encrypted"
+DELTA_LENGTH_BYTE_ARRAY, DELTA_BYTE_ARRAY = 6, 7
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The pages of one column in one row group.
+
+    Attributes:
+        n_values: Counted in the rows of lists, too.
+        start, end: Its place in the file.
+    """
+
+    n_values: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """Some rows of all columns."""
+
+    n_rows: int
+    chunks: list[Chunk]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the header of a page says of it.
+
+    Attributes:
+        n_bytes: What it becomes when it is decompressed.
+        n_values: 0 of a dictionary.
+        encoding: Of its values.
+    """
+
+    n_bytes: int
+    n_values: int
+    encoding: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What the pages of a chunk become.
+
+    Attributes:
+        n_bytes: All pages decompressed, or 8 for each value where that is more.
+        longest: No string that stands for several values, wholly or in part, has more bytes.
+        is_delta: Whether there are strings in an encoding that pyarrow does not read into a dictionary.
+    """
+
+    n_bytes: int
+    longest: int
+    is_delta: bool
+
+
+def row_groups(file: BinaryIO) -> list[RowGroup]:
+    """The row groups that the footer of a file tells of.
+
+    Raises:
+        MalformedBody: No whole Parquet file, or an encrypted one.
+        TooLarge: A footer of more than `MAX_FOOTER_BYTES`, or of too many columns and row groups.
+    """
+    size = file.seek(0, 2)
+    file.seek(max(0, size - 8))
+    tail = file.read(8)
+    n_footer = int.from_bytes(tail[:4], "little")
+    if tail[4:] == ENCRYPTED_MAGIC:
+        raise MalformedBody(NOT_ENCRYPTED)
+    if tail[4:] != MAGIC or n_footer + 12 > size:
+        file.seek(0)
+        start = file.read(N_START)
+        words = "" if start.startswith(MAGIC) else likeness(start)
+        words = words or f"other bytes at its end ({KEPT_WHOLE})"
+        raise MalformedBody(f"must be a whole Parquet file, found {words}")
+    if n_footer > MAX_FOOTER_BYTES:
+        rule = f"the footer of a Parquet file must hold at most {MAX_FOOTER_BYTES} bytes, found {n_footer}"
+        raise TooLarge(f"{rule}: write larger row groups")
+    file.seek(size - 8 - n_footer)
+    with _sound():
+        footer = Reader(file.read(n_footer)).struct(FOOTER, IN_FOOTER)
+        groups: list[RowGroup] = footer[4, LIST]
+    if any(chunk.end > size for group in groups for chunk in group.chunks):
+        raise MalformedBody("must have Parquet columns inside the file, found one outside")
+    return groups
+
+
+def decoded(file: BinaryIO, chunk: Chunk, limits: Limits) -> Decoded:
+    """What the pages of a chunk become.
+
+    Raises:
+        MalformedBody: The pages do not fill the chunk, or hold other values than it tells.
+        TooLarge: A page becomes more than `max_part_bytes`.
+    """
+    n_bytes = n_values = longest = 0
+    encodings = set()
+    for page in _pages(file, chunk):
+        check_part(page.n_bytes, limits, "a Parquet page", "write smaller pages")
+        n_bytes += page.n_bytes
+        n_values += page.n_values
+        encodings.add(page.encoding)
+        if page.encoding == DELTA_BYTE_ARRAY or not page.n_values:
+            longest = max(longest, page.n_bytes)
+    if n_values != chunk.n_values:
+        raise MalformedBody(f"must have {chunk.n_values} values in a Parquet column, found {n_values}")
+    is_delta = bool(encodings & {DELTA_LENGTH_BYTE_ARRAY, DELTA_BYTE_ARRAY})
+    return Decoded(max(n_bytes, 8 * n_values), longest, is_delta)
+
+
+def _row_group(reader: Reader) -> RowGroup:
+    group = reader.struct(ROW_GROUP, IN_ROW_GROUP)
+    if group[3, I64] < 0:
+        raise ValueError("a row group with a negative number of rows")
+    return RowGroup(group[3, I64], group[1, LIST])
+
+
+def _chunk(reader: Reader) -> Chunk:
+    about = reader.struct(CHUNK)[3, STRUCT]
+    n_values, n_bytes, start, dictionary = about[5, I64], about[7, I64], about[9, I64], about.get((11, I64), 0)
+    start = min(start, dictionary) if dictionary > 0 else start
+    if min(start, n_bytes, n_values) < 0:
+        raise ValueError("a column with a negative size")
+    return Chunk(n_values, start, start + n_bytes)
+
+
+def _pages(file: BinaryIO, chunk: Chunk) -> Iterator[Page]:
+    start = chunk.start
+    while start < chunk.end and chunk.n_values:  # pages without values are never read
+        file.seek(start)
+        with _sound():
+            reader = Reader(file.read(min(MAX_HEADER_BYTES, chunk.end - start)))
+            header = reader.struct(PAGE)
+            n_decoded, n_encoded, form = header[2, I32], header[3, I32], DATA_PAGES.get(header[1, I32])
+            n_values, encoding = header[form] if form else (0, 0)
+        start += reader.position + n_encoded
+        if min(n_decoded, n_encoded, n_values) < 0 or start > chunk.end:
+            raise MalformedBody("must have Parquet pages inside their column, found one outside")
+        yield Page(n_decoded, n_values, encoding)
+
+
+def _page_v1(reader: Reader) -> tuple[int, int]:
+    header = reader.struct(PAGE_V1)
+    return header[1, I32], header[2, I32]
+
+
+def _page_v2(reader: Reader) -> tuple[int, int]:
+    header = reader.struct(PAGE_V2)
+    return header[1, I32], header[4, I32]
+
+
+@contextmanager
+def _sound() -> Iterator[None]:
+    try:
+        yield
+    except (IndexError, KeyError, ValueError) as error:
+        raise MalformedBody("must be a sound Parquet file, found other bytes in its descriptions") from error
+
+
+def _refuse_encrypted(_: Reader) -> None:
+    raise MalformedBody(NOT_ENCRYPTED)
+
+
+# What is read of the structs of parquet.thrift, by the numbers that their fields have there, and what lists that are
+# not read must hold.
+Wanted: TypeAlias = dict[Path, Callable[[Reader], Any]]
+COLUMN: Wanted = {}
+ABOUT_CHUNK: Wanted = {(number, I64): Reader.integer for number in (5, 7, 9, 11)}
+IN_CHUNK = {(2, LIST): I32, (3, LIST): BINARY, **dict.fromkeys([(8, LIST), (13, LIST)], STRUCT)}
+IN_CHUNK |= {(16, STRUCT): I64, (17, STRUCT): I64}
+CHUNK: Wanted = {(3, STRUCT): lambda reader: reader.struct(ABOUT_CHUNK, IN_CHUNK), (8, STRUCT): _refuse_encrypted}
+ROW_GROUP: Wanted = {(1, LIST): lambda reader: reader.structs(_chunk, CHUNK_WEIGHT), (3, I64): Reader.integer}
+IN_ROW_GROUP = {(4, LIST): STRUCT}
+FOOTER: Wanted = {
+    (2, LIST): lambda reader: reader.structs(lambda column: column.struct(COLUMN), COLUMN_WEIGHT),
+    (4, LIST): lambda reader: reader.structs(_row_group),
+    (8, STRUCT): _refuse_encrypted,
+}
+IN_FOOTER = {(5, LIST): STRUCT, (7, LIST): STRUCT}
+PAGE_V1: Wanted = {(1, I32): Reader.integer, (2, I32): Reader.integer}
+PAGE_V2: Wanted = {(1, I32): Reader.integer, (4, I32): Reader.integer}
+PAGE: Wanted = {(number, I32): Reader.integer for number in (1, 2, 3)} | {(5, STRUCT): _page_v1, (8, STRUCT): _page_v2}
+DATA_PAGES = {0: (5, STRUCT), 3: (8, STRUCT)}
+"""By the type of a page, the field that tells more of it."""

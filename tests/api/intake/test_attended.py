@@ -1,0 +1,97 @@
+import asyncio
+from threading import Event
+
+import pytest
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
+
+from app.api.capacity import Load
+from app.api.intake.attended import Check, attended
+from app.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+
+class Client:
+    """Who sends the rest of a body, leaves when told to, and says whether somebody watches it."""
+
+    def __init__(self) -> None:
+        self.leaves = asyncio.Event()
+        self.is_watched = False
+        self._rest = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    @property
+    def request(self) -> Request:
+        return Request({"type": "http"}, self._receive)
+
+    async def _receive(self) -> Message:
+        if self._rest:
+            return self._rest.pop()
+        self.is_watched = True
+        try:
+            await self.leaves.wait()
+        finally:
+            self.is_watched = False
+        return {"type": "http.disconnect"}
+
+
+async def test_who_stays_gets_the_answer() -> None:
+    client = Client()
+    with Load(Settings()) as load:
+        assert await attended(client.request, load.whole, lambda _, n: n + 1, 1) == 2
+    await asyncio.sleep(0)
+    assert not client.is_watched
+
+
+async def test_work_for_who_has_left_ends_at_its_next_check() -> None:
+    client, begun = Client(), Event()
+
+    def work(check: Check) -> None:
+        begun.set()
+        while True:
+            check()
+
+    with Load(Settings(max_threads=1, max_waiting=0)) as load:
+        working = asyncio.create_task(attended(client.request, load.whole, work))
+        await asyncio.to_thread(begun.wait, 60.0)
+        client.leaves.set()
+        async with asyncio.timeout(60):
+            with pytest.raises(ClientDisconnect):
+                await working
+        await asyncio.sleep(0)
+        assert load.whole.has_room
+
+
+async def test_what_waits_for_a_thread_is_not_begun_for_who_has_left() -> None:
+    client, go, done = Client(), Event(), list[int]()
+    with Load(Settings(max_threads=1)) as load:
+        first = asyncio.create_task(load.whole.run(go.wait, 60.0))
+        second = asyncio.create_task(attended(client.request, load.whole, lambda _: done.append(1)))
+        await asyncio.sleep(0)
+        client.leaves.set()
+        await asyncio.sleep(0)
+        go.set()
+        assert await first
+        with pytest.raises(ClientDisconnect):
+            await second
+    assert done == []
+
+
+async def test_a_cancelled_request_ends_its_work() -> None:
+    client, begun, ended = Client(), Event(), Event()
+
+    def work(check: Check) -> None:
+        begun.set()
+        try:
+            while True:
+                check()
+        finally:
+            ended.set()
+
+    with Load(Settings()) as load:
+        working = asyncio.create_task(attended(client.request, load.whole, work))
+        await asyncio.to_thread(begun.wait, 60.0)
+        working.cancel()
+        await asyncio.wait([working])
+        assert await asyncio.to_thread(ended.wait, 60.0)

@@ -1,0 +1,127 @@
+import asyncio
+from collections.abc import AsyncIterator
+from threading import Event
+
+import pytest
+
+from app.api.capacity import Budget, Hold, Lane, Load
+from app.errors import Unavailable
+from app.settings import Settings
+from tests.api.clients import client_of
+
+pytestmark = pytest.mark.anyio
+
+SCORE = "/v1/score/binary"
+
+
+async def test_what_finds_no_place_in_the_queue_is_refused() -> None:
+    go = Event()
+    with Load(Settings(max_threads=1, max_waiting=1)) as load:
+        works = [asyncio.create_task(load.whole.run(go.wait, 60.0)) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert not load.has_room
+        with pytest.raises(Unavailable, match="queue is full"):
+            await load.whole.run(go.wait, 60.0)
+        go.set()
+        assert await asyncio.gather(*works) == [True, True]
+        assert load.has_room
+
+
+async def test_a_failed_work_leaves_its_place() -> None:
+    with Load(Settings(max_threads=1, max_waiting=0)) as load:
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError):
+                await load.whole.run(divmod, 1, 0)
+
+
+async def test_who_waits_too_long_is_told_to_come_again() -> None:
+    go = Event()
+    with Load(Settings(max_threads=1, queue_timeout_seconds=0.01)) as load:
+        work = asyncio.create_task(load.whole.run(go.wait, 60.0))
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable, match=r"within 0\.01 seconds"):
+            await load.whole.run(go.wait, 60.0)
+        go.set()
+        assert await work
+        assert await load.whole.run(divmod, 7, 2) == (3, 1)
+
+
+async def test_those_who_wait_are_served_in_their_order() -> None:
+    go, order = Event(), list[int]()
+    with Load(Settings(max_threads=1)) as load:
+        first = asyncio.create_task(load.whole.run(go.wait, 60.0))
+        works = [asyncio.create_task(load.whole.run(order.append, i)) for i in range(9)]
+        await asyncio.sleep(0)
+        go.set()
+        await asyncio.gather(first, *works)
+    assert order == list(range(9))
+
+
+async def test_a_thread_that_nobody_waits_for_counts_until_it_ends() -> None:
+    begun, go = Event(), Event()
+
+    def work() -> None:
+        begun.set()
+        go.wait(60.0)
+
+    with Load(Settings(max_threads=1, max_waiting=0)) as load:
+        left = asyncio.create_task(load.whole.run(work))
+        await asyncio.to_thread(begun.wait, 60.0)
+        left.cancel()
+        await asyncio.wait([left])
+        assert not load.whole.has_room
+        go.set()
+        await asyncio.to_thread(load.whole.threads.submit(int).result)  # the only thread has come to it
+        await asyncio.sleep(0)
+        assert load.whole.has_room
+
+
+def test_bytes_are_given_back() -> None:
+    budget = Budget(10, "in memory")
+    with Hold(budget) as hold:
+        hold.take(6)
+        hold.take(4)
+        assert not budget.has_room
+        with Hold(budget) as more, pytest.raises(Unavailable, match="in memory leave no room for more"):
+            more.take(1)
+        hold.give_back()
+        hold.take(10)
+    assert budget.has_room
+
+
+@pytest.mark.parametrize("name", ["whole", "arriving"])
+async def test_one_full_lane_is_no_room(name: str) -> None:
+    go = Event()
+    with Load(Settings(max_threads=1, max_streams=1, max_waiting=0)) as load:
+        lane: Lane = getattr(load, name)
+        work = asyncio.create_task(lane.run(go.wait, 60.0))
+        await asyncio.sleep(0)
+        found = [load.has_room]
+        go.set()
+        await work
+        found.append(load.has_room)
+    assert found == [False, True]
+
+
+async def test_a_full_service_says_so_and_when_to_come_again() -> None:
+    settings = Settings(max_body_bytes=1000, max_buffered_bytes=1000)
+    release = asyncio.Event()
+    begun = asyncio.Event()
+
+    async def slow_body() -> AsyncIterator[bytes]:
+        yield b" " * 1000
+        begun.set()
+        await release.wait()
+        yield b""
+
+    async with client_of(settings) as client:
+        slow = asyncio.create_task(client.post(SCORE, content=slow_body()))
+        await begun.wait()
+        for response in (await client.post(SCORE, json={"labels": []}), await client.get("/readyz")):
+            assert response.status_code == 503
+            assert response.headers["retry-after"] == "1"
+            assert response.json()["code"] == "unavailable"
+        assert (await client.get("/healthz")).status_code == 200
+        release.set()
+        assert (await slow).status_code == 400
+        assert (await client.get("/readyz")).status_code == 200

@@ -1,0 +1,106 @@
+import inspect
+import math
+import sys
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.core.sums.exact import ONE, SQUARE_ONE, exact_group_sums, exact_power_sums, exact_sum, to_float
+from app.core.sums.segments import segment_sums
+from tests.core.doubles import adversarial
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def test_a_million_adversarial_doubles_add_up_as_fsum_has_it() -> None:
+    values = adversarial(1_000_000, 1)
+    total = exact_sum(values)
+    assert to_float(total) == math.fsum(values)
+    assert sum(exact_sum(part) for part in np.array_split(values, 37)) == total
+    assert exact_sum(values[::-1]) == total
+
+
+@given(st.lists(finite, max_size=50))
+def test_sums_are_exact(values: list[float]) -> None:
+    assert Fraction(exact_sum(np.array(values)), ONE) == sum(map(Fraction, values), Fraction(0))
+
+
+@given(st.lists(st.tuples(finite, st.integers(0, 3)), min_size=1, max_size=50))
+def test_group_sums_are_exact(pairs: list[tuple[float, int]]) -> None:
+    values, groups = np.array([v for v, _ in pairs]), np.array([g for _, g in pairs])
+    sums = exact_group_sums(values, groups, 5)
+    assert sums == [exact_sum(values[groups == group]) for group in range(5)]
+
+
+def rounded(total: Fraction) -> float:
+    """The nearest double, infinite beyond all of them."""
+    try:
+        return float(total)
+    except OverflowError:
+        return math.inf if total > 0 else -math.inf
+
+
+whole = st.integers(-(2**53), 2**53).map(float)
+near_the_end = st.sampled_from([1e308, -1e308, 1.7976931348623157e308, 2.0**970, -(2.0**969)])
+
+
+@settings(max_examples=300)
+@given(st.lists(st.lists(finite | whole, min_size=1, max_size=5) | st.lists(whole | near_the_end, min_size=1)))
+def test_segments_are_rounded_once(segments: list[list[float]]) -> None:
+    starts = np.cumsum([0, *map(len, segments)])[:-1]
+    sums = segment_sums(np.array([value for segment in segments for value in segment]), starts)
+    assert sums.tolist() == [rounded(sum(map(Fraction, segment), Fraction(0))) for segment in segments]
+
+
+@pytest.mark.parametrize("n", [3, 70, 500])
+def test_segments_of_any_length_are_rounded_once(n: int) -> None:
+    """One by one or all at once."""
+    values = np.concatenate([adversarial(20 * n, n), np.array([1.0, 2.0])])
+    starts = np.append(np.arange(0, 20 * n, n), 20 * n)
+    assert segment_sums(values, starts).tolist() == [math.fsum(part) for part in np.split(values, starts[1:])]
+
+
+@pytest.mark.parametrize(
+    ("values", "total"),
+    [
+        ([2.0**53, 1.0, -(2.0**53), 1.0], 2.0),  # a small whole sum, but not on the way
+        ([1.0, 2**-53, 2**-53], 1.0 + 2**-52),
+        ([1e308, 1e308], math.inf),
+        ([-1e308, -1e308, -1e308], -math.inf),
+        ([1e308, 1e308, -1e308], 1e308),
+    ],
+)
+def test_a_segment_is_rounded_once(values: list[float], total: float) -> None:
+    found = segment_sums(np.array([0.5, *values, 0.25, 3.0]), np.array([0, 1, len(values) + 1]))
+    assert found.tolist() == [0.5, total, 3.25]
+
+
+def test_the_largest_and_the_smallest_double_are_kept() -> None:
+    values = np.array([1.7976931348623157e308, 5e-324, -1.7976931348623157e308])
+    assert to_float(exact_sum(values)) == 5e-324
+    assert exact_sum(np.array([5e-324])) == ONE >> 1074
+    assert exact_sum(np.empty(0)) == 0
+
+
+def test_a_sum_beyond_all_doubles_says_so() -> None:
+    with pytest.raises(OverflowError):
+        to_float(exact_sum(np.array([1.7e308, 1.7e308])))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_only_finite_numbers_have_a_sum(value: float) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        exact_sum(np.array([1.0, value]))
+
+
+def test_any_number_of_numbers_is_added_without_recursion() -> None:
+    frames = len(inspect.stack()) + 40
+    ones, limit = np.broadcast_to(np.array(1.0), (100 << 20,)), sys.getrecursionlimit()
+    sys.setrecursionlimit(frames)
+    try:
+        assert exact_power_sums(ones) == ((100 << 20) * ONE, (100 << 20) * SQUARE_ONE)
+    finally:
+        sys.setrecursionlimit(limit)

@@ -1,0 +1,265 @@
+import threading
+from codecs import BOM_UTF8
+from collections import Counter
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.core.columns import Ragged
+from app.errors import SurprisalError
+from app.wire.json import long_columns
+from app.wire.json import reader as json
+
+FEW = 2
+"""Characters of a long column in these tests."""
+
+SPACES = ["", "", "", " ", "\n\t", "\r\n  "]
+NUMBERS = [
+    *("0", "-0", "-0.0", "0.0", "1", "7", "0.25", "1E5", "1e+5", "1e-5", "-1.5e3", "0.1e1", "0e99", "1e-400", "5e-324"),
+    *("2.4703282292062327e-324", "2.4703282292062328e-324", "2.2250738585072011e-308", "1.7976931348623157e308"),
+    *("9007199254740993", "9007199254740993.0", "9223372036854775807", "9223372036854775808", "9223372036854776833"),
+    *("-9223372036854775808", "-9223372036854775809", "18446744073709551615", "18446744073709551616"),
+    *("1.00000000000000011102230246251565404236316680908203125", "0." + "3" * 60, "1" * 60, "1" + "0" * 40 + "e-41"),
+]
+STRANGE = [
+    *("null", "true", "false", "NaN", "Infinity", "-Infinity", "-", "+1", "01", "-01", ".5", "5.", "1.e5", "1e", "0x1"),
+    *("1_0", "1 2", "1e400", "-1e400", "1" * 400, "[]", "[1]", "[[1]]", "{}", '{"a": 1}', '"0.5"', '"é"', '"[1, 2]"'),
+    *('"\\ud800"', "", ",", "]", "[", "}", '"', "\x00", "\ufeff", "\v", "\u00a0"),
+]
+SOUND = sorted(long_columns.ARE_INTEGERS)
+WHOLE = [name for name in SOUND if long_columns.ARE_INTEGERS[name]]
+"""Names under which a slice of integers may stand; that of a column keeps the fast path away."""
+NAMES = [*SOUND, "mask", "x", "probab\\u0069lities", 'x\\"labels', "labels\\", "é"]
+
+
+def bits(value: Any) -> Any:
+    """What two equal results have in common, to the last bit."""
+    match value:
+        case np.ndarray():
+            content = value.tolist() if value.dtype == object else value.tobytes()
+            return value.dtype.str, value.shape, value.flags.c_contiguous, value.flags.writeable, content
+        case Ragged():
+            return "ragged", bits(value.values), bits(value.offsets)
+        case dict():
+            return [(name, bits(entry)) for name, entry in value.items()]
+        case list():
+            return [bits(entry) for entry in value]
+        case _:
+            return type(value), repr(value)
+
+
+def exactly(body: bytes | bytearray) -> dict[str, Any]:
+    return json._filled(json._object(body.removeprefix(BOM_UTF8)), {}, "multiclass")
+
+
+def decode(body: bytes | bytearray) -> dict[str, Any]:
+    return json._lifted(body.removeprefix(BOM_UTF8), "multiclass", FEW) or exactly(body)
+
+
+def outcome(reader: Any, body: bytes | bytearray) -> Any:
+    try:
+        return bits(reader(body))
+    except SurprisalError as error:
+        return type(error), str(error), getattr(error, "errors", None), getattr(error, "n_errors", None)
+
+
+def lifted(body: bytes, least: int = FEW) -> bool:
+    return json._lifted(body, "multiclass", least) is not None
+
+
+class Writer:
+    """JSON bodies, most of them good: a hypothesis strategy of this grammar takes a hundred times as long."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._is_broken = self._happens(0.4)
+
+    def body(self) -> bytes:
+        pick = self._random.randrange(4)
+        if pick == 0:
+            text = f'{{"candidates": {{"a": {self._fields()}, "b/~": {self._fields()}}}, "x": [1]}}'
+        elif pick == 1:
+            text = f'{{"slices": {self._fields(WHOLE)}, "targets": {self._column("targets")}}}'
+        else:
+            text = self._fields()
+        return self._damaged(text.encode()) if self._is_broken and self._happens(0.3) else text.encode()
+
+    def _happens(self, probability: float) -> bool:
+        return self._random.random() < probability
+
+    def _space(self) -> str:
+        return self._random.choice(SPACES)
+
+    def _fields(self, sound: Sequence[str] = SOUND) -> str:
+        n = self._random.randint(1, len(sound[:4]))
+        names = self._random.choices(NAMES, k=n) if self._is_broken else self._random.sample(sound, n)
+        fields = [f'{self._space()}"{name}"{self._space()}:{self._space()}{self._column(name)}' for name in names]
+        return f"{{{','.join(fields)}{self._space()}}}"
+
+    def _column(self, name: str) -> str:
+        if self._is_broken and self._happens(0.1):
+            return self._random.choice(STRANGE)
+        whole = long_columns.ARE_INTEGERS.get(name, False)
+        count = self._random.randrange(16)
+        match self._random.randrange(4):
+            case 0:
+                return self._list([self._number(whole=whole) for _ in range(count)])
+            case 1:
+                return self._list([self._row(self._random.randrange(5), whole=whole) for _ in range(count)])
+            case _:
+                width = self._random.randint(1, 4)
+                return self._list([self._row(width, whole=whole) for _ in range(count)])
+
+    def _row(self, width: int, *, whole: bool) -> str:
+        return self._list([self._number(whole=whole) for _ in range(width)])
+
+    def _list(self, elements: list[str]) -> str:
+        if self._is_broken and self._happens(0.02):
+            elements = [*elements, self._random.choice(STRANGE)]
+            self._random.shuffle(elements)
+        if self._is_broken and self._happens(0.02):
+            elements = [self._list(elements), *elements]
+        return f"[{','.join(f'{self._space()}{element}{self._space()}' for element in elements) or self._space()}]"
+
+    def _number(self, *, whole: bool) -> str:
+        pick = self._random.randrange(4)
+        if whole or pick == 0:
+            return str(self._random.randint(-9, 9) if pick else self._random.randint(-(2**63), 2**63 - 1))
+        if pick == 1:
+            return self._random.choice(NUMBERS)
+        return repr(np.uint64(self._random.randrange(2046 << 52)).view(np.float64).item())
+
+    def _damaged(self, body: bytes) -> bytes:
+        at = self._random.randint(0, len(body))
+        if self._happens(0.3):
+            return body[:at]
+        put = self._random.choice(
+            [b"", b"\xff", b"[", b"]", b",", b'"', b"\\", b" ", b"7", b"{", b"}", b"\xef\xbb\xbf"]
+        )
+        return body[:at] + put + body[at + self._random.randrange(2) :]
+
+
+@pytest.mark.slow
+def test_any_body_is_read_as_without_the_fast_path() -> None:
+    seen: Counter[str] = Counter()
+
+    @settings(max_examples=1500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(st.randoms(use_true_random=True).map(lambda random: Writer(random).body()))
+    def check(body: bytes) -> None:
+        expected = outcome(exactly, body)
+        assert outcome(decode, body) == expected
+        assert outcome(decode, bytearray(body)) == expected
+        path = "lifted" if lifted(body) else "not lifted"
+        seen[f"{path}, {'read' if isinstance(expected, list) else 'refused'}"] += 1
+
+    check()
+    shares = {what: count / seen.total() for what, count in seen.items()}
+    assert set(shares) == {"lifted, read", "not lifted, read", "not lifted, refused"}
+    assert min(shares.values()) > 0.1, shares
+
+
+ROWS = b"[1,2],[3,4],[5,6.5],[7,8]"
+LONG = b"[" + ROWS + b"]"
+NASTY = {
+    "a column in a string": b'{"x": "\\"logits\\": %b", "logits": [1]}' % LONG,
+    "a name in a string, unescaped": b'{"x": "logits": %b}' % LONG,
+    "a string that ends with a name": b'{"x\\"logits": %b}' % LONG,
+    "an escaped name": b'{"log\\u0069ts": %b, "targets": %b}' % (LONG, LONG),
+    "twice": b'{"logits": %b, "logits": [[9, 9]]}' % LONG,
+    "twice, the last a null": b'{"logits": %b, "logits": null}' % LONG,
+    "twice long": b'{"logits": %b, "logits": [[9,9],[10,11]]}' % LONG,
+    "a candidates object twice": b'{"candidates": {"a": {"logits": %b}}, "candidates": {}}' % LONG,
+    "no column there": b'{"x": {"logits": %b}}' % LONG,
+    "an object in a column": b'{"logits": {"logits": %b}}' % LONG,
+    "in a list": b'{"labels": [{"logits": %b}]}' % LONG,
+    "a slice of that name": b'{"slices": {"logits": [1.5, 2.5], "labels": [1, 2, 3]}}',
+    "a slice of integers": b'{"slices": {"logits": [1, 2, 3, 4]}}',
+    "closed too early": b'{"logits": [%b], [%b]}' % (ROWS, ROWS),
+    "closed and opened": b'{"logits": [%b]], [[%b]}' % (ROWS, ROWS),
+    "a comma too much": b'{"logits": [%b,,%b]}' % (ROWS, ROWS),
+    "a comma first": b'{"logits": [,%b]}' % ROWS,
+    "a comma last": b'{"logits": [%b,]}' % ROWS,
+    "a comma missing": b'{"logits": [%b %b]}' % (ROWS, ROWS),
+    "digits after a row": b'{"logits": [%b.5,%b]}' % (ROWS, ROWS),
+    "digits after a column": b'{"logits": %b5}' % LONG,
+    "a number among rows": b'{"logits": [%b,5,%b]}' % (ROWS, ROWS),
+    "rows among numbers": b'{"logits": [1,2,3,4,5,6,7,8,9,10,11,[12],13,14,15]}',
+    "deeper, as many lists and numbers": b'{"logits": [[1,[2]],[3,4],[[5],6],[7,8]]}',
+    "deeper throughout": b'{"logits": [[[1,2],[3,4]],[[5,6],[7,8]]]}',
+    "an empty row": b'{"logits": [%b,[],[1,2,3]]}' % ROWS,
+    "an empty row first": b'{"logits": [[],%b]}' % ROWS,
+    "only empty rows": b'{"logits": [[],[],[],[],[],[],[],[]]}',
+    "an empty object among rows": b'{"logits": [%b,{},%b]}' % (ROWS, ROWS),
+    "uneven, the same mean": b'{"logits": [[1],[2,3,4],[5,6],[7,8],[9],[10,11,12]]}',
+    "null": b'{"logits": [%b,[null,1],%b]}' % (ROWS, ROWS),
+    "a boolean": b'{"logits": [%b,[true,1],%b]}' % (ROWS, ROWS),
+    "a string": b'{"logits": [%b,["1",1],%b]}' % (ROWS, ROWS),
+    "integers, then booleans": b'{"labels": [1,0,1,0,1,0,1,0,1,0,true,false,true,false]}',
+    "integers, then a piece of booleans": b'{"labels": [1,0,1,0,1,0,1,0,1,true,false,true]}',
+    "booleans": b'{"labels": [true,false,true,false,true]}',
+    "integers, then a double": b'{"labels": [1,0,1,0,1,0,1,0,1,0,1,1.0,1,0,1]}',
+    "2^63 for a label": b'{"labels": [1,0,1,0,1,0,1,0,1,9223372036854775808]}',
+    "2^64 for a logit": b'{"logits": [1,0,1,0,1,0,1,0,1,18446744073709551616]}',
+    "too large for a double": b'{"logits": [1,0,1,0,1,0,1,0,1,1e400,1]}',
+    "no number at all": b'{"logits": [1,0,1,0,1,0,1,0,1,NaN,1]}',
+    "invalid UTF-8 elsewhere": b'{"logits": %b, "x": "\xff"}' % LONG,
+    "a byte order mark": b'\xef\xbb\xbf{"logits": %b}' % LONG,
+    "half a surrogate": b'{"logits": %b, "x": "\\ud800"}' % LONG,
+    "trailing bytes": b'{"logits": %b} 5' % LONG,
+    "no end": b'{"logits": [%b' % ROWS,
+    "no bracket": b'{"logits": [1,2,3,4,5,6',
+    "a list around": b'[{"logits": %b}]' % LONG,
+    "wrong elsewhere": b'{"logits": %b, "mask": [1, 2]}' % LONG,
+    "other bytes in space": b'{"logits":\v%b}' % LONG,
+    "a NUL": b'{"logits": [1,2,3,4,5,6,7,8,\x00 9]}',
+    "space everywhere": b' {\n"logits"\t:\r\n [ [ 1 , 2 ] , [ 3\n,4\t] ,[5,6 ]\n]\r} ',
+}
+
+
+@pytest.mark.parametrize("body", NASTY.values(), ids=NASTY)
+def test_a_nasty_body_is_read_as_without_the_fast_path(body: bytes) -> None:
+    assert outcome(decode, body) == outcome(exactly, body)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["space everywhere", "uneven, the same mean", "null", "half a surrogate", "2^64 for a logit"],
+)
+def test_these_are_lifted(name: str) -> None:
+    assert lifted(NASTY[name].replace(b'"\\ud800"', b'"\\ud83d\\ude00"'))
+
+
+def test_a_long_body_arrives_to_the_last_bit() -> None:
+    random = np.random.default_rng(3)
+    numbers = random.integers(0, 2**63 - 2**53, (8_000, 5)).view(np.float64)
+    labels = random.integers(-(2**63), 2**63, 40_000)
+    body = orjson.dumps({"labels": labels.tolist(), "logits": numbers.tolist(), "unit": "bits"})
+    assert lifted(body, long_columns.LEAST_CHARACTERS)
+    assert bits(json.decode(body, "multiclass")) == bits({"labels": labels, "logits": numbers, "unit": "bits"})
+
+
+def test_a_short_body_takes_the_exact_path_and_a_longer_one_the_fast_one() -> None:
+    row = [0.1, 0.2, 0.7]
+    assert not lifted(orjson.dumps({"logits": [row] * 10}), long_columns.LEAST_CHARACTERS)
+    assert lifted(orjson.dumps({"logits": [row] * 1000}), long_columns.LEAST_CHARACTERS)
+
+
+def test_threads_that_read_at_once_read_the_same() -> None:
+    numbers = np.random.default_rng(4).normal(size=(8, 20_000, 2))
+    read: dict[int, Any] = {}
+
+    def reader(at: int) -> None:
+        read[at] = json.decode(orjson.dumps({"logits": numbers[at].tolist()}), "multiclass")["logits"]
+
+    threads = [threading.Thread(target=reader, args=(at,)) for at in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    np.testing.assert_array_equal([read[at] for at in range(8)], numbers)
