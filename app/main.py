@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from app import __version__
 from app.api.application import Application
-from app.api.capacity import Load
+from app.api.capacity import Capacity
 from app.api.contract import openapi
 from app.api.resources import Resources
 from app.api.routes import ROUTERS
@@ -24,10 +24,10 @@ def create_app(settings: Settings | None = None) -> Application:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with Load(settings) as load:
-            app.state.resources = Resources(settings, load, telemetry)
+        with Capacity(settings) as capacity:
+            app.state.resources = Resources(settings, capacity, telemetry)
             # slow to import and rarely needed: neither the start nor the first request that needs it should wait
-            imported = asyncio.create_task(load.whole.run(import_module, "scipy.optimize"))
+            imported = asyncio.create_task(capacity.whole.run(import_module, "scipy.optimize"))
             yield
             await imported
 

@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
 
 
-class Lane:
+class Pool:
     """Threads of one kind of work, and how much of it may be under way or waiting, and for how long.
 
     Everything but the work itself runs on the event loop, so the counts need no lock. What waits does so here and not
@@ -98,8 +98,8 @@ class Budget:
         self._left -= n_bytes
 
 
-class Hold:
-    """What one request has taken of a budget; as a context manager it gives all of that back at the end."""
+class Lease:
+    """The bytes that one request has taken of a budget; as a context manager it gives all of them back at the end."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -126,7 +126,7 @@ class Hold:
         self._n_bytes = 0
 
 
-class Load:
+class Capacity:
     """Threads with bounded queues, and budgets of bytes that request bodies may take.
 
     As a context manager it ends when its last thread has.
@@ -134,16 +134,16 @@ class Load:
     Attributes:
         whole: For bodies that have arrived.
         arriving: For bodies that are still arriving: a thread each, which mostly waits for the client.
-        turn: Held by the thread that scores plain rows of JSON: several would only keep the interpreter from each other
-            and from the event loop.
+        json_lock: Held by the thread that scores plain rows of JSON: several would only keep the interpreter from each
+            other and from the event loop.
         memory: For bodies that are held in memory.
         files: For those that are too large for that.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.whole = Lane("score", settings.max_threads, settings)
-        self.arriving = Lane("stream", settings.max_streams, settings)
-        self.turn = Lock()
+        self.whole = Pool("score", settings.max_threads, settings)
+        self.arriving = Pool("stream", settings.max_streams, settings)
+        self.json_lock = Lock()
         self.memory = Budget(settings.max_buffered_bytes, "in memory")
         self.files = Budget(settings.max_filed_bytes, "in files")
 
@@ -151,8 +151,8 @@ class Load:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for lane in (self.whole, self.arriving):
-            lane.threads.shutdown()
+        for pool in (self.whole, self.arriving):
+            pool.threads.shutdown()
 
     @property
     def has_room(self) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from app.api.capacity import Load
+from app.api.capacity import Capacity
 from app.api.telemetry import Telemetry
 from app.settings import Settings
 
@@ -17,7 +17,7 @@ class Resources:
     """What one application owns; opened in its lifespan."""
 
     settings: Settings
-    load: Load
+    capacity: Capacity
     telemetry: Telemetry
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 
 from app import service
-from app.api.intake.attended import Check
+from app.api.intake.while_connected import Check
 from app.api.negotiation.formats import FORMATS, Format, Parts, limits_of
 from app.api.negotiation.media import encoding_of, rows_format
 from app.api.schemas.query import query_options
@@ -37,7 +37,7 @@ class Rows:
     options: Mapping[str, Any]
 
 
-def announced(task: TaskName, json_path: str, request: Request) -> Rows:
+def read_rows_head(task: TaskName, json_path: str, request: Request) -> Rows:
     """Read the head of a request, and refuse what it gets wrong before any of the body is read.
 
     Raises:

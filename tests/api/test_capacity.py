@@ -4,7 +4,7 @@ from threading import Event
 
 import pytest
 
-from app.api.capacity import Budget, Hold, Lane, Load
+from app.api.capacity import Budget, Capacity, Lease, Pool
 from app.errors import Unavailable
 from app.settings import Settings
 from tests.api.clients import client_of
@@ -16,41 +16,41 @@ SCORE = "/v1/score/binary"
 
 async def test_what_finds_no_place_in_the_queue_is_refused() -> None:
     go = Event()
-    with Load(Settings(max_threads=1, max_waiting=1)) as load:
-        works = [asyncio.create_task(load.whole.run(go.wait, 60.0)) for _ in range(2)]
+    with Capacity(Settings(max_threads=1, max_waiting=1)) as capacity:
+        works = [asyncio.create_task(capacity.whole.run(go.wait, 60.0)) for _ in range(2)]
         await asyncio.sleep(0)
-        assert not load.has_room
+        assert not capacity.has_room
         with pytest.raises(Unavailable, match="queue is full"):
-            await load.whole.run(go.wait, 60.0)
+            await capacity.whole.run(go.wait, 60.0)
         go.set()
         assert await asyncio.gather(*works) == [True, True]
-        assert load.has_room
+        assert capacity.has_room
 
 
 async def test_a_failed_work_leaves_its_place() -> None:
-    with Load(Settings(max_threads=1, max_waiting=0)) as load:
+    with Capacity(Settings(max_threads=1, max_waiting=0)) as capacity:
         for _ in range(3):
             with pytest.raises(ZeroDivisionError):
-                await load.whole.run(divmod, 1, 0)
+                await capacity.whole.run(divmod, 1, 0)
 
 
 async def test_who_waits_too_long_is_told_to_come_again() -> None:
     go = Event()
-    with Load(Settings(max_threads=1, queue_timeout_seconds=0.01)) as load:
-        work = asyncio.create_task(load.whole.run(go.wait, 60.0))
+    with Capacity(Settings(max_threads=1, queue_timeout_seconds=0.01)) as capacity:
+        work = asyncio.create_task(capacity.whole.run(go.wait, 60.0))
         await asyncio.sleep(0)
         with pytest.raises(Unavailable, match=r"within 0\.01 seconds"):
-            await load.whole.run(go.wait, 60.0)
+            await capacity.whole.run(go.wait, 60.0)
         go.set()
         assert await work
-        assert await load.whole.run(divmod, 7, 2) == (3, 1)
+        assert await capacity.whole.run(divmod, 7, 2) == (3, 1)
 
 
 async def test_those_who_wait_are_served_in_their_order() -> None:
     go, order = Event(), list[int]()
-    with Load(Settings(max_threads=1)) as load:
-        first = asyncio.create_task(load.whole.run(go.wait, 60.0))
-        works = [asyncio.create_task(load.whole.run(order.append, i)) for i in range(9)]
+    with Capacity(Settings(max_threads=1)) as capacity:
+        first = asyncio.create_task(capacity.whole.run(go.wait, 60.0))
+        works = [asyncio.create_task(capacity.whole.run(order.append, i)) for i in range(9)]
         await asyncio.sleep(0)
         go.set()
         await asyncio.gather(first, *works)
@@ -64,42 +64,42 @@ async def test_a_thread_that_nobody_waits_for_counts_until_it_ends() -> None:
         begun.set()
         go.wait(60.0)
 
-    with Load(Settings(max_threads=1, max_waiting=0)) as load:
-        left = asyncio.create_task(load.whole.run(work))
+    with Capacity(Settings(max_threads=1, max_waiting=0)) as capacity:
+        left = asyncio.create_task(capacity.whole.run(work))
         await asyncio.to_thread(begun.wait, 60.0)
         left.cancel()
         await asyncio.wait([left])
-        assert not load.whole.has_room
+        assert not capacity.whole.has_room
         go.set()
-        await asyncio.to_thread(load.whole.threads.submit(int).result)  # the only thread has come to it
+        await asyncio.to_thread(capacity.whole.threads.submit(int).result)  # the only thread has come to it
         await asyncio.sleep(0)
-        assert load.whole.has_room
+        assert capacity.whole.has_room
 
 
 def test_bytes_are_given_back() -> None:
     budget = Budget(10, "in memory")
-    with Hold(budget) as hold:
-        hold.take(6)
-        hold.take(4)
+    with Lease(budget) as lease:
+        lease.take(6)
+        lease.take(4)
         assert not budget.has_room
-        with Hold(budget) as more, pytest.raises(Unavailable, match="in memory leave no room for more"):
+        with Lease(budget) as more, pytest.raises(Unavailable, match="in memory leave no room for more"):
             more.take(1)
-        hold.give_back()
-        hold.take(10)
+        lease.give_back()
+        lease.take(10)
     assert budget.has_room
 
 
 @pytest.mark.parametrize("name", ["whole", "arriving"])
 async def test_one_full_lane_is_no_room(name: str) -> None:
     go = Event()
-    with Load(Settings(max_threads=1, max_streams=1, max_waiting=0)) as load:
-        lane: Lane = getattr(load, name)
-        work = asyncio.create_task(lane.run(go.wait, 60.0))
+    with Capacity(Settings(max_threads=1, max_streams=1, max_waiting=0)) as capacity:
+        pool: Pool = getattr(capacity, name)
+        work = asyncio.create_task(pool.run(go.wait, 60.0))
         await asyncio.sleep(0)
-        found = [load.has_room]
+        found = [capacity.has_room]
         go.set()
         await work
-        found.append(load.has_room)
+        found.append(capacity.has_room)
     assert found == [False, True]
 
 

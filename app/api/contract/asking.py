@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.types import Message, Scope
 
 from app.api import problems
-from app.api.capacity import Load
+from app.api.capacity import Capacity
 from app.api.resources import DEFAULTS, Resources
 from app.api.telemetry import Exchange, Telemetry
 
@@ -40,8 +40,8 @@ def answers(app: FastAPI, requests: Iterable[Asked]) -> list[Answered]:
 
 
 async def _all(app: FastAPI, requests: Sequence[Asked]) -> list[Answered]:
-    with Load(DEFAULTS) as load:
-        app.state.resources = Resources(DEFAULTS, load, Telemetry())
+    with Capacity(DEFAULTS) as capacity:
+        app.state.resources = Resources(DEFAULTS, capacity, Telemetry())
         return [await _one(app, request) for request in requests]
 
 

@@ -54,7 +54,7 @@ FROM_LIBRARIES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Noun:
+class Endpoint:
     """Routes `/v1/{noun}/{task}` that read their bodies raw.
 
     Attributes:
@@ -66,10 +66,10 @@ class Noun:
     examples: Mapping[TaskName, Mapping[str, Example]]
 
 
-NOUNS = {
-    "score": Noun(score.MODELS, EXAMPLES),
-    "compare": Noun(compare.MODELS, COMPARE_EXAMPLES),
-    "calibrate": Noun(calibrate.MODELS, CALIBRATE_EXAMPLES),
+ENDPOINTS = {
+    "score": Endpoint(score.MODELS, EXAMPLES),
+    "compare": Endpoint(compare.MODELS, COMPARE_EXAMPLES),
+    "calibrate": Endpoint(calibrate.MODELS, CALIBRATE_EXAMPLES),
 }
 
 
@@ -110,7 +110,7 @@ def application() -> FastAPI:
 
 
 def _paths() -> Iterator[tuple[str, TaskName, str]]:
-    return ((name, task, f"/v1/{name}/{task}") for name, noun in NOUNS.items() for task in noun.models)
+    return ((name, task, f"/v1/{name}/{task}") for name, noun in ENDPOINTS.items() for task in noun.models)
 
 
 def _operations(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -122,7 +122,7 @@ def _ref(kind: str, name: str) -> dict[str, str]:
 
 
 def _schemas() -> dict[str, Any]:
-    bodies = [model for noun in NOUNS.values() for model in noun.models.values()]
+    bodies = [model for noun in ENDPOINTS.values() for model in noun.models.values()]
     routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
     models = [route.response_model for route in routes if route.include_in_schema and route.response_model]
     return schemas_of(bodies, [*models, ProblemDetails])
@@ -167,7 +167,7 @@ def _parameter(name: str, field: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _describe_json(operation: dict[str, Any], noun: str, task: TaskName) -> None:
-    model, examples = NOUNS[noun].models[task], NOUNS[noun].examples[task]
+    model, examples = ENDPOINTS[noun].models[task], ENDPOINTS[noun].examples[task]
     bodies = {name: {"summary": example.summary, "value": example.body} for name, example in examples.items()}
     content = {"schema": _ref("schemas", model.__name__), "examples": bodies}
     operation["requestBody"] = {"required": True, "content": {JSON: content}}
@@ -190,7 +190,7 @@ def _add_answers(api: FastAPI, found: dict[str, Any]) -> None:
     cases = [
         (noun, task, path, name, example)
         for noun, task, path in _paths()
-        for name, example in NOUNS[noun].examples[task].items()
+        for name, example in ENDPOINTS[noun].examples[task].items()
     ]
     asked = [Asked(path, JSON, orjson.dumps(example.body)) for _, _, path, _, example in cases]
     for (noun, task, path, name, example), answer in zip(cases, answers(api, asked), strict=True):

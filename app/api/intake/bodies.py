@@ -11,10 +11,10 @@ from fastapi import Request
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app.api.capacity import Hold
-from app.api.intake.attended import Check, attended, departure
+from app.api.capacity import Lease
 from app.api.intake.pipe import Pipe
 from app.api.intake.spool import Spool
+from app.api.intake.while_connected import Check, disconnected, while_connected
 from app.api.resources import resources_of
 from app.api.telemetry import exchange_of
 from app.errors import SurprisalError, TooLarge
@@ -32,7 +32,7 @@ FILE_BYTES = 2**20
 """What is written to a file at once: each time takes a thread for a moment."""
 
 
-async def whole_body(request: Request, settings: Settings, memory: Hold, advice: str) -> bytearray:
+async def whole_body(request: Request, settings: Settings, memory: Lease, advice: str) -> bytearray:
     """The body in memory.
 
     Args:
@@ -82,7 +82,7 @@ async def spooled(request: Request, limits: Limits) -> AsyncIterator[BinaryIO]:
     _check_declared(request, limits.max_decoded_bytes, limits.advice)
     resources = resources_of(request)
     seconds = resources.settings.spool_timeout_seconds
-    with Hold(resources.load.memory) as memory, Hold(resources.load.files) as files, Spool() as spool:
+    with Lease(resources.capacity.memory) as memory, Lease(resources.capacity.files) as files, Spool() as spool:
         try:
             async with asyncio.timeout(seconds), aclosing(_pieces(request, limits)) as pieces:
                 await _store(pieces, spool, memory, files)
@@ -91,7 +91,7 @@ async def spooled(request: Request, limits: Limits) -> AsyncIterator[BinaryIO]:
         yield spool.rewound()
 
 
-async def _store(pieces: AsyncIterator[bytes], spool: Spool, memory: Hold, files: Hold) -> None:
+async def _store(pieces: AsyncIterator[bytes], spool: Spool, memory: Lease, files: Lease) -> None:
     late = bytearray()
     async for piece in pieces:
         if not late and spool.fits(piece):
@@ -106,7 +106,7 @@ async def _store(pieces: AsyncIterator[bytes], spool: Spool, memory: Hold, files
         await _flush(late, spool, memory)
 
 
-async def _flush(late: bytearray, spool: Spool, memory: Hold) -> None:
+async def _flush(late: bytearray, spool: Spool, memory: Lease) -> None:
     """Write to the file, waiting for the thread that does so even when nobody waits for this: it cannot be stopped."""
     writing = asyncio.ensure_future(asyncio.to_thread(spool.write, late))
     try:
@@ -129,16 +129,16 @@ async def while_arriving(request: Request, limits: Limits, work: Callable[[Check
         HTTPException: 408, it came too slowly.
     """
     _check_declared(request, limits.max_decoded_bytes, limits.advice)
-    load = resources_of(request).load
+    capacity = resources_of(request).capacity
     async with aclosing(_pieces(request, limits)) as pieces:
-        with Hold(load.memory) as memory:
+        with Lease(capacity.memory) as memory:
             start, is_whole = await _start(pieces, memory)
             if is_whole:
-                return await attended(request, load.whole, work, Pieces(iter(start)))
+                return await while_connected(request, capacity.whole, work, Pieces(iter(start)))
             return await _streamed(request, start, pieces, work)
 
 
-async def _start(pieces: AsyncIterator[bytes], memory: Hold) -> tuple[list[bytes], bool]:
+async def _start(pieces: AsyncIterator[bytes], memory: Lease) -> tuple[list[bytes], bool]:
     """The first pieces, and whether they are all."""
     start, n_bytes = [], 0
     async for piece in pieces:
@@ -157,7 +157,7 @@ async def _streamed(
     start.clear()
     feeding = asyncio.create_task(_feed(request, pieces, pipe))
     try:
-        result = await resources_of(request).load.arriving.run(work, pipe.check, pipe)
+        result = await resources_of(request).capacity.arriving.run(work, pipe.check, pipe)
         pipe.check()
         return result
     finally:
@@ -173,7 +173,7 @@ async def _feed(request: Request, pieces: AsyncIterator[bytes], pipe: Pipe) -> N
         async for piece in pieces:
             await pipe.write(piece)
         pipe.end()
-        await departure(request)
+        await disconnected(request)
         pipe.end(ClientDisconnect)
     except (HTTPException, SurprisalError, ClientDisconnect) as error:
         pipe.end(partial(copy, error.with_traceback(None)))

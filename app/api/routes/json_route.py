@@ -7,9 +7,9 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from app.api.capacity import Hold
-from app.api.intake.attended import Check, attended
+from app.api.capacity import Lease
 from app.api.intake.bodies import whole_body
+from app.api.intake.while_connected import Check, while_connected
 from app.api.negotiation.accept import Accepted, accepted
 from app.api.negotiation.media import check_json, refuse_encoding
 from app.api.resources import resources_of
@@ -33,11 +33,11 @@ def add_json_route(
         refuse_encoding(exchange.head)
         refuse_query(request)
         forms, settings = accepted(exchange.head), resources.settings
-        with Hold(resources.load.memory) as memory:
+        with Lease(resources.capacity.memory) as memory:
             body = await whole_body(request, settings, memory, "send fewer rows at once")
             # Even a small body may hold the work of many: always a thread.
-            response, exchange.n_scored = await attended(
-                request, resources.load.whole, _answered, work, task, body, forms, settings
+            response, exchange.n_scored = await while_connected(
+                request, resources.capacity.whole, _answered, work, task, body, forms, settings
             )
         return response
 

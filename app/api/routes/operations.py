@@ -35,7 +35,7 @@ async def health(_: Request) -> Health:
 )
 async def readiness(request: Request) -> Health:
     """200 if one more request of any kind would find a thread or a place in the queue, and room for its body."""
-    if not resources_of(request).load.has_room:
+    if not resources_of(request).capacity.has_room:
         raise Unavailable("all threads are busy and the queue is full, or bodies leave no room for more")
     return Health(status="ready")
 

@@ -5,13 +5,13 @@ from starlette.responses import Response
 
 from app.api.application import BareRoute
 from app.api.contract import texts
-from app.api.intake.attended import Check, attended
 from app.api.intake.bodies import spooled, while_arriving
+from app.api.intake.while_connected import Check, while_connected
 from app.api.negotiation.accept import Accepted, accepted
 from app.api.negotiation.formats import limits_of
 from app.api.resources import resources_of
 from app.api.schemas.answers import ScoreAnswer
-from app.api.scoring import Rows, announced, scored_rows
+from app.api.scoring import Rows, read_rows_head, scored_rows
 from app.api.telemetry import exchange_of
 from app.core.tasks import TASKS, Task
 from app.wire.sources import Source
@@ -25,7 +25,7 @@ def _add_route(task: Task) -> None:
 
     async def score_rows(request: Request) -> Response:
         exchange = exchange_of(request)
-        rows, forms = announced(task.name, json_path, request), accepted(exchange.head)
+        rows, forms = read_rows_head(task.name, json_path, request), accepted(exchange.head)
         forms.check(rows.options.get("include", ()))
         response, exchange.n_scored = await _scored(request, rows, forms)
         return response
@@ -53,7 +53,7 @@ async def _scored(request: Request, rows: Rows, accepted: Accepted) -> tuple[Res
     if rows.format.arrival == "streamed":
         return await while_arriving(request, limits, work)
     async with spooled(request, limits) as file:
-        return await attended(request, resources.load.whole, work, file)
+        return await while_connected(request, resources.capacity.whole, work, file)
 
 
 for _task in TASKS.values():

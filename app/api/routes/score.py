@@ -12,10 +12,10 @@ from starlette.responses import Response
 
 from app import service
 from app.api.application import BareRoute
-from app.api.capacity import Hold
+from app.api.capacity import Lease
 from app.api.contract import texts
-from app.api.intake.attended import Check, attended
 from app.api.intake.bodies import spooled, whole_body
+from app.api.intake.while_connected import Check, while_connected
 from app.api.negotiation.accept import Accepted, accepted
 from app.api.negotiation.formats import ADVICE, FORMATS, limits_of
 from app.api.negotiation.media import check_json, encoding_of
@@ -70,14 +70,14 @@ def _add_route(task: Task) -> None:
 
 async def _at_once(request: Request, task: TaskName, accepted: Accepted) -> tuple[Response, int]:
     resources = resources_of(request)
-    lane = resources.load.whole
-    with Hold(resources.load.memory) as memory:
+    pool = resources.capacity.whole
+    with Lease(resources.capacity.memory) as memory:
         whole = await whole_body(request, resources.settings, memory, ADVICE["held"])
         if not _is_short(whole):
-            return await attended(request, lane, _whole, whole, task, accepted, resources)
+            return await while_connected(request, pool, _whole, whole, task, accepted, resources)
         fields = json_fields(whole, task, resources.settings)
         if fields.keys() & SLOW_FIELDS:
-            return await attended(request, lane, _decoded, fields, task, accepted)
+            return await while_connected(request, pool, _decoded, fields, task, accepted)
         return _decoded(unchecked, fields, task, accepted)
 
 
@@ -94,7 +94,7 @@ def unchecked() -> None:
 def _whole(
     check: Check, whole: bytearray, task: TaskName, accepted: Accepted, resources: Resources
 ) -> tuple[Response, int]:
-    with resources.load.turn:
+    with resources.capacity.json_lock:
         check()
         fields = json_fields(whole, task, resources.settings)
         if not fields.keys() & SLOW_FIELDS:
@@ -116,7 +116,7 @@ async def _compressed(request: Request, task: TaskName, encoding: str, accepted:
         return _decoded(check, fields, task, accepted)
 
     async with spooled(request, limits_of(FORMATS["json"], resources.settings)) as file:
-        return await attended(request, resources.load.whole, work, file)
+        return await while_connected(request, resources.capacity.whole, work, file)
 
 
 for _task in TASKS.values():

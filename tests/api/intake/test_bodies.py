@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api.capacity import Load
+from app.api.capacity import Capacity
 from app.api.intake import bodies, spool
 from app.api.intake.bodies import FILE_BYTES, START_BYTES
 from app.main import create_app
@@ -86,8 +86,8 @@ async def test_the_time_in_which_a_body_waits_for_its_thread_is_not_the_clients(
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://surprisal") as client,
     ):
-        load: Load = app.state.resources.load
-        busy = asyncio.create_task(load.arriving.run(go.wait, 60.0))
+        capacity: Capacity = app.state.resources.capacity
+        busy = asyncio.create_task(capacity.arriving.run(go.wait, 60.0))
         body = ROW * (3 * START_BYTES // len(ROW))
         stream = asyncio.create_task(client.post(ROWS, content=body, headers=NDJSON))
         done, _ = await asyncio.wait([stream], timeout=0.3)

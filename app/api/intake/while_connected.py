@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar, TypeVarTuple
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from app.api.capacity import Lane
+from app.api.capacity import Pool
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -16,17 +16,17 @@ Check: TypeAlias = Callable[[], None]
 """Raises `ClientDisconnect` once nobody waits for the answer; threads call it where they can stop."""
 
 
-async def attended(
-    request: Request, lane: Lane, work: Callable[[Check, *Arguments], Result], *arguments: *Arguments
+async def while_connected(
+    request: Request, pool: Pool, work: Callable[[Check, *Arguments], Result], *arguments: *Arguments
 ) -> Result:
-    """Do the work in a thread of a lane; the body of the request must have been read.
+    """Do the work in a thread of a pool; the body of the request must have been read.
 
     A thread cannot be stopped from outside. When the client leaves, `work` is told at its next check, and the thread is
     free once it has ended.
 
     Raises:
         ClientDisconnect: The client has left.
-        Unavailable: The lane is full.
+        Unavailable: The pool is full.
     """
     gone = Event()
 
@@ -38,17 +38,17 @@ async def attended(
         check()
         return work(check, *arguments)
 
-    watching = asyncio.create_task(departure(request))
+    watching = asyncio.create_task(disconnected(request))
     watching.add_done_callback(lambda _: gone.set())
     try:
-        result = await lane.run(begin)
+        result = await pool.run(begin)
     finally:
         watching.cancel()
     check()
     return result
 
 
-async def departure(request: Request) -> None:
+async def disconnected(request: Request) -> None:
     """Wait until the client has left; what it still sends of the body is dropped."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -6,8 +6,8 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
-from app.api.capacity import Load
-from app.api.intake.attended import Check, attended
+from app.api.capacity import Capacity
+from app.api.intake.while_connected import Check, while_connected
 from app.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -38,8 +38,8 @@ class Client:
 
 async def test_who_stays_gets_the_answer() -> None:
     client = Client()
-    with Load(Settings()) as load:
-        assert await attended(client.request, load.whole, lambda _, n: n + 1, 1) == 2
+    with Capacity(Settings()) as capacity:
+        assert await while_connected(client.request, capacity.whole, lambda _, n: n + 1, 1) == 2
     await asyncio.sleep(0)
     assert not client.is_watched
 
@@ -52,22 +52,22 @@ async def test_work_for_who_has_left_ends_at_its_next_check() -> None:
         while True:
             check()
 
-    with Load(Settings(max_threads=1, max_waiting=0)) as load:
-        working = asyncio.create_task(attended(client.request, load.whole, work))
+    with Capacity(Settings(max_threads=1, max_waiting=0)) as capacity:
+        working = asyncio.create_task(while_connected(client.request, capacity.whole, work))
         await asyncio.to_thread(begun.wait, 60.0)
         client.leaves.set()
         async with asyncio.timeout(60):
             with pytest.raises(ClientDisconnect):
                 await working
         await asyncio.sleep(0)
-        assert load.whole.has_room
+        assert capacity.whole.has_room
 
 
 async def test_what_waits_for_a_thread_is_not_begun_for_who_has_left() -> None:
     client, go, done = Client(), Event(), list[int]()
-    with Load(Settings(max_threads=1)) as load:
-        first = asyncio.create_task(load.whole.run(go.wait, 60.0))
-        second = asyncio.create_task(attended(client.request, load.whole, lambda _: done.append(1)))
+    with Capacity(Settings(max_threads=1)) as capacity:
+        first = asyncio.create_task(capacity.whole.run(go.wait, 60.0))
+        second = asyncio.create_task(while_connected(client.request, capacity.whole, lambda _: done.append(1)))
         await asyncio.sleep(0)
         client.leaves.set()
         await asyncio.sleep(0)
@@ -89,8 +89,8 @@ async def test_a_cancelled_request_ends_its_work() -> None:
         finally:
             ended.set()
 
-    with Load(Settings()) as load:
-        working = asyncio.create_task(attended(client.request, load.whole, work))
+    with Capacity(Settings()) as capacity:
+        working = asyncio.create_task(while_connected(client.request, capacity.whole, work))
         await asyncio.to_thread(begun.wait, 60.0)
         working.cancel()
         await asyncio.wait([working])
