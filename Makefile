@@ -74,8 +74,9 @@ openapi: $(KERNELS) $(DEV_STAMP) ## write openapi/openapi.json from the code
 openapi-check: $(KERNELS) $(DEV_STAMP)
 	$(DEV)python -m app.api.contract.openapi --check
 
+# PyTorch takes part where its environment has been made: make .venv-torch
 bench: $(KERNELS) $(DEV_STAMP) ## time everything beside its peers and the limit, and write it down (BENCH_FLAGS=--quick ...)
-	$(DEV)python -m benchmarks $(BENCH_FLAGS)
+	$(if $(wildcard $(TORCH_STAMP)),.venv-torch/bin/,$(DEV))python -m benchmarks $(BENCH_FLAGS)
 
 .PHONY: bench-micro
 bench-micro: $(KERNELS) $(DEV_STAMP)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bodies, core, growth, instructions, load, plots, report, stages, throughput
+from benchmarks import bodies, calls, core, growth, instructions, load, plots, report, stages, streams, throughput
 from benchmarks.environments import HERE, PEERS
 from benchmarks.machine import machine
 from benchmarks.trial import Section, Trial
@@ -22,8 +22,9 @@ from benchmarks.trial import Section, Trial
 SECTIONS: dict[str, Section] = {
     "throughput": throughput.measure,
     "stages": stages.measure,
+    "calls": calls.measure,
     "bodies": bodies.measure,
-    "stream": bodies.measure_stream,
+    "stream": streams.measure,
     "load": load.measure,
     "core": core.measure,
     "growth": growth.measure,
@@ -33,10 +34,17 @@ SECTIONS: dict[str, Section] = {
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure Surprisal beside its peers.")
-    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="sections to measure anew")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=list(SECTIONS),
+        metavar="SECTION[:WORDS]",
+        help=f"sections to measure anew, or their works with these words in the title: {', '.join(SECTIONS)}",
+    )
     parser.add_argument("--peers", default="all", help=f"all, none, or of {','.join(PEERS)} (default: %(default)s)")
     parser.add_argument("--environments", default=HERE, type=Path, help="where the peers' environments are made")
-    parser.add_argument("--quick", action="store_true", help="see that everything works; writes nothing")
+    parser.add_argument("--quick", action="store_true", help="few rounds and small sizes, in a few minutes")
+    parser.add_argument("--to", type=Path, help="a directory for results.json and results.md, in place of the pages")
     return parser
 
 
@@ -48,18 +56,38 @@ def peers_of(names: str) -> tuple[str, ...]:
     return chosen
 
 
+def chosen(texts: list[str]) -> dict[str, tuple[str, ...]]:
+    """The sections that `--only` names, each with the words that its works must hold."""
+    sections: dict[str, tuple[str, ...]] = {}
+    for name, _, words in (text.partition(":") for text in texts):
+        if name not in SECTIONS:
+            raise SystemExit(f"--only must name sections of {', '.join(SECTIONS)}, found {name}")
+        sections[name] = (*sections.get(name, ()), *filter(None, [words]))
+    return sections
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """Measure, and write down."""
+    """Measure, and write down what is whole."""
     options = parser().parse_args(arguments)
-    trial = Trial(options.quick, peers_of(options.peers), options.environments.resolve())
+    peers, sections = peers_of(options.peers), chosen(options.only)
     results: dict[str, Any] = {"machine": machine(), "sections": {}}
-    for name in options.only:
+    for name, words in sections.items():
         print(f"measuring {name}", file=sys.stderr)
-        found = SECTIONS[name](trial)
-        results["sections"][name] = {"date": f"{datetime.now(UTC):%Y-%m-%d}", **found.to_json()}
-        print(f"\n{report.table(found.figures)}\n", flush=True)
-        if not options.quick:
+        trial = Trial(options.quick, peers, options.environments.resolve(), words)
+        found = SECTIONS[name](trial).to_json()
+        results["sections"][name] = {"date": f"{datetime.now(UTC):%Y-%m-%d}", **found, "noise": trial.noise()}
+        print(f"\n{report.section(results['sections'][name])}\n", flush=True)
+        if options.to:
+            write_to(options.to, results)
+        elif not (options.quick or any(sections.values())):
             write(merged(results))
+
+
+def write_to(directory: Path, results: dict[str, Any]) -> None:
+    """The results and their tables, away from the pages."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    (directory / "results.md").write_text(report.markdown(results))
 
 
 def merged(results: dict[str, Any]) -> dict[str, Any]:

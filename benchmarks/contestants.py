@@ -16,12 +16,13 @@ class Contestant:
     """A server of log loss.
 
     Attributes:
-        path: Where it is asked.
+        path: Where it is asked about `{task}`.
         arguments: Of its interpreter; `{port}` is where it shall listen.
         peer: The name of its own environment; empty for that of the service.
         environ: Variables it wants to find; `{free}` is a port it may have besides.
         body: Columns in its own form of JSON.
         rows_path: Where it takes rows that are not JSON.
+        tasks: The tasks whose loss it computes.
     """
 
     name: str
@@ -31,6 +32,10 @@ class Contestant:
     environ: Mapping[str, str] = field(default_factory=dict)
     body: Callable[[Mapping[str, Any]], bytes] = field(default=columns_json)
     rows_path: str = "/"
+    tasks: tuple[str, ...] = ("multiclass",)
+
+    def path_of(self, task: str) -> str:
+        return self.path.format(task=task)
 
     def command(self, port: int, directory: Path) -> list[str]:
         """The command that starts it; makes its environment."""
@@ -43,15 +48,18 @@ LOOPBACK = ("--host", "127.0.0.1")
 UVICORN = ("-m", "uvicorn", "--port", "{port}", "--loop", "uvloop", "--http", "httptools", *QUIET)
 PEERS_HOME = str(HERE / "peers")
 
-RAW = Contestant("raw ASGI app", "/", (*UVICORN, "benchmarks.peers.raw:app"))
+TASKS = ("binary", "multiclass", "multilabel", "tokens")
+
+RAW = Contestant("raw ASGI app", "/", (*UVICORN, "benchmarks.peers.raw:app"), tasks=TASKS)
 SURPRISAL = Contestant(
     "Surprisal",
-    "/v1/score/multiclass",
+    "/v1/score/{task}",
     ("-m", "app", "--port", "{port}"),
     rows_path="/v1/score/multiclass/rows",
+    tasks=TASKS,
 )
 SKLEARN = Contestant("FastAPI, lists, scikit-learn", "/sklearn", (*UVICORN, "benchmarks.peers.idioms:app"))
-NUMPY = Contestant("FastAPI, lists, NumPy", "/numpy", (*UVICORN, "benchmarks.peers.idioms:app"))
+NUMPY = Contestant("FastAPI, lists, NumPy", "/numpy/{task}", (*UVICORN, "benchmarks.peers.idioms:app"), tasks=TASKS)
 MLSERVER = Contestant(
     "MLServer",
     "/v2/models/log_loss/infer",

@@ -1,15 +1,24 @@
-"""What a run finds: figures beside their targets, and works that take turns."""
+"""What a run finds: figures beside their targets."""
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from statistics import median
-from typing import Any, Literal, TypeAlias
+from statistics import fmean, median, quantiles
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 Unit: TypeAlias = Literal["requests/s", "MB/s", "ms", "µs", "MiB", "instructions", ""]
-Samples: TypeAlias = tuple[list[float], list[float]]
 
 RATES: tuple[Unit, ...] = ("requests/s", "MB/s")
+
+
+class Turn(NamedTuple):
+    """What a work gave once, and the microseconds of processor time that each of its requests took."""
+
+    value: float
+    cpu: float
+
+
+Samples: TypeAlias = tuple[list[Turn], list[Turn]]
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,8 @@ class Figure:
             how many times as long where it is a most; `ours` where the figure stands alone.
         target: ">= 0.22", "<= 3", or empty.
         missing: Why there is no figure.
+        ours_cpu, theirs_cpu: Microseconds of processor time a request, on the side of the server.
+        spread: The quartiles of the ratios.
     """
 
     work: str
@@ -34,6 +45,9 @@ class Figure:
     value: float | None = None
     target: str = ""
     missing: str = ""
+    ours_cpu: float | None = None
+    theirs_cpu: float | None = None
+    spread: tuple[float, float] | None = None
 
     @property
     def met(self) -> bool | None:
@@ -54,31 +68,35 @@ def figure_of(fields: Mapping[str, Any]) -> Figure:
 
 def compared(work: str, against: str, unit: Unit, samples: Samples, target: str = "") -> Figure:
     """Medians of both, and the median of the ratios round by round: a machine that drifts does so for both."""
-    ours, theirs = samples
-    most = target.startswith("<=")
-    ratios = [a / b if unit in RATES or most else b / a for a, b in zip(ours, theirs, strict=True)]
-    return Figure(work, against, unit, median(ours), median(theirs), median(ratios), target)
+    ours, theirs = ([turn.value for turn in turns] for turns in samples)
+    is_inverse = target.startswith("<=") == (unit in RATES)
+    ratios = [b / a if is_inverse else a / b for a, b in zip(ours, theirs, strict=True)]
+    low, _, high = quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
+    ours_cpu, theirs_cpu = (fmean(turn.cpu for turn in turns) or None for turns in samples)
+    return Figure(
+        work,
+        against,
+        unit,
+        median(ours),
+        median(theirs),
+        median(ratios),
+        target,
+        ours_cpu=ours_cpu,
+        theirs_cpu=theirs_cpu,
+        spread=(low, high),
+    )
 
 
 def alone(work: str, unit: Unit, value: float, target: str = "") -> Figure:
     return Figure(work, "", unit, value, None, value, target)
 
 
-def turns(works: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """What each work gives, in rounds of all of them."""
-    found: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(rounds):
-        for name, work in works.items():
-            found[name].append(work())
-    return found
+def milliseconds(work: Callable[[], object]) -> Callable[[], Turn]:
+    """A work that gives the time it takes in this process."""
 
-
-def milliseconds(work: Callable[[], object]) -> Callable[[], float]:
-    """A work that gives the time it takes."""
-
-    def timed() -> float:
-        start = time.perf_counter()
+    def timed() -> Turn:
+        start, cpu = time.perf_counter(), time.process_time()
         work()
-        return 1e3 * (time.perf_counter() - start)
+        return Turn(1e3 * (time.perf_counter() - start), 1e6 * (time.process_time() - cpu))
 
     return timed

@@ -17,6 +17,12 @@ def columns_json(columns: Mapping[str, Any]) -> bytes:
     return orjson.dumps(dict(columns), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
+def compared(first: Mapping[str, Any], second: Mapping[str, Any]) -> bytes:
+    """Two candidates for the labels of the first."""
+    candidates = {name: {"probabilities": of["probabilities"]} for name, of in {"a": first, "b": second}.items()}
+    return columns_json({"labels": first["labels"], "candidates": candidates, "baseline": "a"})
+
+
 def v2_json(columns: Mapping[str, Any]) -> bytes:
     """The same in the Open Inference Protocol, flat as its clients send it."""
     kinds = {"i": "INT64", "f": "FP64"}

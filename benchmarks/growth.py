@@ -35,7 +35,7 @@ def _point(rows: int) -> dict[str, float]:
     columns = predictions.columns(rows, COLUMNS)
     work = works(columns)[ALL]
     timed = milliseconds(work)
-    times = [timed() for _ in range(max(3, min(50, 10**7 // rows)))]
+    times = [timed().value for _ in range(max(3, min(50, 10**7 // rows)))]
     extra = _peak_bytes(work) / 2**20
     held = sum(column.nbytes for column in columns.values()) / 2**20
     return {"rows": rows, "milliseconds": median(times), "mebibytes": held + extra, "extra_mebibytes": extra}

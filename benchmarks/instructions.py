@@ -28,7 +28,7 @@ NP_SUM = "np.sum"
 def measure(trial: Trial) -> Findings:
     """The loss alone, all default metrics, and a plain sum beside them."""
     works = (NP_SUM,) if trial.quick else (NP_SUM, LOSS, ALL)
-    return Findings([_figure(work) for work in works])
+    return Findings([_figure(work) for work in works if trial.wants(work)])
 
 
 def _figure(work: str) -> Figure:

@@ -19,7 +19,7 @@ def write(results: Mapping[str, Any]) -> None:
     PLOTS.mkdir(exist_ok=True)
     if "throughput" in sections:
         figures = [figure_of(each) for each in sections["throughput"]["figures"]]
-        for work in dict.fromkeys(figure.work for figure in figures):
+        for work in dict.fromkeys(figure.work for figure in figures if figure.work.startswith("multiclass")):
             _write(f"throughput-{_slug(work)}", bars(work, [each for each in figures if each.work == work]))
     if "growth" in sections:
         slopes = [figure_of(each) for each in sections["growth"]["figures"]]

@@ -6,20 +6,35 @@ from typing import Any
 import numpy as np
 
 
-def columns(n: int, k: int) -> dict[str, Any]:
-    """`labels` (n,) and `probabilities` (n, k) of a calibrated model, the same ones every time.
+def columns(n: int, k: int, seed: int = 0) -> dict[str, Any]:
+    """`labels` (n,) and `probabilities` (n, k) of a calibrated model, the same ones for a seed.
 
     Labels are drawn from the probabilities: of others the service would say that the predictions do worse than chance,
     and look for the order of classes that repairs them.
     """
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     probabilities = rng.random((n, k))
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     labels = (rng.random(n)[:, None] > probabilities[:, :-1].cumsum(axis=1)).sum(axis=1)
     return {"labels": labels, "probabilities": probabilities}
 
 
+def of_task(task: str, *shape: int) -> dict[str, Any]:
+    """The columns of any task, as `columns` makes those of multiclass."""
+    if task == "multiclass":
+        return columns(*shape)
+    rng = np.random.default_rng(0)
+    probabilities = rng.uniform(0.01, 0.99, shape)
+    if task == "tokens":
+        return {"log_probabilities": np.log(probabilities)}
+    return {"labels": (rng.random(shape) < probabilities).astype(int), "probabilities": probabilities}
+
+
 def log_loss(predictions: Mapping[str, Any]) -> float:
     """What every contestant must answer."""
+    if "labels" not in predictions:
+        return float(-predictions["log_probabilities"].mean())
     labels, probabilities = predictions["labels"], predictions["probabilities"]
+    if labels.shape == probabilities.shape:
+        return float(-np.log(np.where(labels == 1, probabilities, 1 - probabilities)).mean())
     return float(-np.log(probabilities[np.arange(len(labels)), labels]).mean())

@@ -15,6 +15,7 @@ PAGE = HERE.parent / "docs" / "performance.md"
 TITLES = {
     "throughput": "Requests a second",
     "stages": "Where a small request goes",
+    "calls": "Calls of a small request",
     "bodies": "Large bodies",
     "stream": "A stream of 1 GB",
     "load": "Small requests under load",
@@ -37,28 +38,51 @@ def table(figures: list[Figure]) -> str:
 
 
 def _line(figure: Figure) -> str:
-    value = "" if figure.value is None else number(figure.value)
     cells = [
         figure.work,
         figure.against,
-        _quantity(figure.ours, figure.unit),
-        _quantity(figure.theirs, figure.unit),
-        value if figure.against else "",
+        _quantity(figure.ours, figure.unit, figure.ours_cpu),
+        _quantity(figure.theirs, figure.unit, figure.theirs_cpu),
+        _ratio(figure),
         _sign(figure.target),
         figure.missing or MET[figure.met],
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def _quantity(value: float | None, unit: str) -> str:
-    return "" if value is None else f"{number(value)} {unit}".strip()
+def _quantity(value: float | None, unit: str, cpu: float | None) -> str:
+    found = "" if value is None else f"{number(value)} {unit}".strip()
+    return f"{found} ({_time(cpu)} CPU)" if cpu else found
+
+
+def _time(microseconds: float) -> str:
+    return f"{number(microseconds)} µs" if microseconds < 10_000 else f"{number(microseconds / 1e3)} ms"
+
+
+def _ratio(figure: Figure) -> str:
+    if figure.value is None or not figure.against:
+        return ""
+    quartiles = f" ({' to '.join(map(number, figure.spread))})" if figure.spread else ""
+    return f"{number(figure.value)}{quartiles}"
 
 
 def tables(results: Mapping[str, Any]) -> dict[str, str]:
     """The Markdown of every section there is, and of the machine."""
     sections = results["sections"]
-    found = {name: table(list(map(figure_of, sections[name]["figures"]))) for name in TITLES if name in sections}
+    found = {name: section(sections[name]) for name in TITLES if name in sections}
     return {"machine": machine(results), **found, "missed": missed(results)}
+
+
+def section(found: Mapping[str, Any]) -> str:
+    """The table of a section, and the noise of the machine meanwhile."""
+    parts = [table(list(map(figure_of, found["figures"])))]
+    if noise := found.get("noise"):
+        clock, processor = (" to ".join(map(number, noise[by])) for by in ("clock", "processor"))
+        parts.append(
+            f"The same piece of work, between the rounds, took {clock} of its median by the clock, "
+            f"{processor} by processor time (5th to 95th percentile)."
+        )
+    return "\n\n".join(parts)
 
 
 def machine(results: Mapping[str, Any]) -> str:

@@ -1,11 +1,15 @@
 """What the sections of the benchmark are given and give back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from benchmarks.figures import Figure
+import numpy as np
+
+from benchmarks.figures import Figure, Turn, milliseconds
+
+YARDSTICK_STEPS = 300_000  # some milliseconds
 
 
 @dataclass(frozen=True)
@@ -16,14 +20,38 @@ class Trial:
         quick: Few rounds and small sizes, to see that everything works.
         peers: Which peers take part.
         directory: Where their environments are.
+        words: Only works with one of these in their titles; all if there are none.
+        yardstick: The turns of a fixed piece of work between the rounds of others: the noise of the machine.
     """
 
     quick: bool
     peers: tuple[str, ...]
     directory: Path
+    words: tuple[str, ...] = ()
+    yardstick: list[Turn] = field(default_factory=list)
 
-    def rounds(self, n: int) -> int:
-        return 2 if self.quick else n
+    def wants(self, work: str) -> bool:
+        return not self.words or any(word in work for word in self.words)
+
+    def turns(self, works: Mapping[str, Callable[[], Turn]], rounds: int) -> dict[str, list[Turn]]:
+        """What each work gives, in rounds of all of them."""
+        found: dict[str, list[Turn]] = {name: [] for name in works}
+        for _ in range(2 if self.quick else rounds):
+            self.yardstick.append(milliseconds(lambda: sum(range(YARDSTICK_STEPS)))())
+            for name, work in works.items():
+                found[name].append(work())
+        return found
+
+    def noise(self) -> dict[str, list[float]]:
+        """The 5th and 95th percentiles of the yardstick, as parts of its median, by the clock and by processor time."""
+        if not self.yardstick:
+            return {}
+        times = np.array(self.yardstick)
+        low, middle, high = np.percentile(times, [5, 50, 95], axis=0)
+        return {
+            "clock": [low[0] / middle[0], high[0] / middle[0]],
+            "processor": [low[1] / middle[1], high[1] / middle[1]],
+        }
 
 
 @dataclass(frozen=True)

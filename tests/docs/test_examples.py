@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
@@ -161,7 +162,7 @@ def check_docker(words: list[str]) -> None:
 
 def check_module(words: list[str]) -> None:
     assert words[1] == "-m"
-    assert (ROOT / words[2]).exists()
+    assert find_spec(words[2])
 
 
 def check_pytest(words: list[str]) -> None:
