@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         default=list(SECTIONS),
         metavar="SECTION[:WORDS]",
-        help=f"sections to measure anew, or their works with these words in the title: {', '.join(SECTIONS)}",
+        help=f"sections to measure anew, or their rows with these words: {', '.join(SECTIONS)}",
     )
     parser.add_argument("--peers", default="all", help=f"all, none, or of {','.join(PEERS)} (default: %(default)s)")
     parser.add_argument("--environments", default=HERE, type=Path, help="where the peers' environments are made")

@@ -36,7 +36,7 @@ def measure(trial: Trial) -> Findings:
         contestants.server(RAW, trial.directory) as raw,
     ):
         for name, (kind, body, targets) in bodies.items():
-            if not trial.wants(work := f"{shape} {name}, {len(body) / 1e6:.0f} MB"):
+            if not trial.wants(work := f"{shape} {name}, {len(body) / 1e6:.0f} MB", *targets):
                 continue
             path = SURPRISAL.path_of("multiclass") if kind == formats.JSON else SURPRISAL.rows_path
             works = {OURS: _request(ours, path, kind, body), RAW.name: _request(raw, "/", kind, body)}

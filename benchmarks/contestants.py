@@ -76,7 +76,6 @@ BENTOML = Contestant(
     "bentoml",
     {"BENTOML_DO_NOT_TRACK": "True"},
 )
-CONTESTANTS = (RAW, SURPRISAL, SKLEARN, NUMPY, MLSERVER, LITSERVE, BENTOML)
 
 
 def server(contestant: Contestant, directory: Path, **environ: str) -> Server:

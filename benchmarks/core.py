@@ -79,7 +79,7 @@ def _torch_cross_entropy(labels: Any, logits: Any) -> Callable[[], object] | Non
 def _compared(
     trial: Trial, work: str, each: Mapping[str, Callable[[], object]], targets: Mapping[tuple[str, str], str]
 ) -> Iterator[Figure]:
-    chosen = {pair: target for pair, target in targets.items() if trial.wants(f"{work}: {pair[0]}")}
+    chosen = {pair: target for pair, target in targets.items() if trial.wants(f"{work}: {pair[0]}", pair[1])}
     asked = {name: milliseconds(each[name]) for name in dict.fromkeys(name for pair in chosen for name in pair)}
     times = trial.turns(asked, 15)
     for (ours, against), target in chosen.items():

@@ -57,6 +57,14 @@ class Figure:
         sign, bound = self.target.split()
         return self.value >= float(bound) if sign == ">=" else self.value <= float(bound)
 
+    @property
+    def value_by_cpu(self) -> float | None:
+        """What `value` would be if processor time were all that counts; None where it was not measured."""
+        if not self.ours_cpu or not self.theirs_cpu:
+            return None
+        longer = self.ours_cpu / self.theirs_cpu
+        return longer if self.target.startswith("<=") else 1 / longer
+
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "met": self.met}
 

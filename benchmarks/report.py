@@ -23,7 +23,7 @@ TITLES = {
     "growth": "Growth",
     "instructions": "Instructions",
 }
-HEAD = "| work | compared with | ours | theirs | figure | target | met |\n| --- | --- | --- | --- | --- | --- | --- |"
+HEAD = "| work | compared with | ours | theirs | figure | by CPU | target | met |\n" + 8 * "| --- " + "|"
 MET = {True: "yes", False: "**no**", None: ""}
 
 
@@ -44,6 +44,7 @@ def _line(figure: Figure) -> str:
         _quantity(figure.ours, figure.unit, figure.ours_cpu),
         _quantity(figure.theirs, figure.unit, figure.theirs_cpu),
         _ratio(figure),
+        number(figure.value_by_cpu) if figure.value_by_cpu else "",
         _sign(figure.target),
         figure.missing or MET[figure.met],
     ]

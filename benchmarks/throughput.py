@@ -5,10 +5,12 @@ import math
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from benchmarks import contestants, formats, predictions
 from benchmarks.client import post
@@ -24,7 +26,10 @@ ROUNDS, SECONDS = 7, 3
 SMALL = {RAW: ">= 0.33", MLSERVER: ">= 4", LITSERVE: ">= 8", BENTOML: ">= 8", NUMPY: ">= 2", SKLEARN: ">= 15"}
 MEDIUM = {RAW: ">= 0.35", MLSERVER: ">= 2.5", LITSERVE: ">= 20", BENTOML: ">= 4", NUMPY: ">= 8", SKLEARN: ""}
 OTHERS = {RAW: ">= 0.25", NUMPY: ">= 1.5"}  # as multiclass, within a quarter
-WORKS: dict[tuple[str, tuple[int, ...]], dict[Contestant, str]] = {
+Work: TypeAlias = tuple[str, tuple[int, ...]]
+"""A task and the shape of its predictions."""
+
+WORKS: dict[Work, dict[Contestant, str]] = {
     ("multiclass", (10, 3)): SMALL,
     ("multiclass", (1_000, 10)): MEDIUM,
     ("binary", (10,)): OTHERS,
@@ -53,16 +58,17 @@ def measure(trial: Trial) -> Findings:
     """Every contestant on every body that it knows, and comparing against scoring."""
     if shutil.which("wrk") is None:
         raise SystemExit("the requests are sent by wrk, which is not installed (Debian: apt-get install wrk)")
+    chosen = {
+        work: {who: target for who, target in targets.items() if trial.wants(_title(*work), who.name)}
+        for work, targets in WORKS.items()
+    }
     figures: list[Figure] = []
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        servers, missing = _started(trial, stack)
-        for task, shape in WORKS:
-            if trial.wants(_title(task, shape)):
-                figures += _figures(trial, (task, shape), (servers, missing), folder)
+    with _started(trial, {SURPRISAL, *chain(*chosen.values())}) as course:
+        for work in filter(chosen.get, WORKS):
+            figures += course.figures(work, chosen[work])
         for shape in COMPARED_SHAPES:
-            if trial.wants(work := f"compare of two, {shape} JSON"):
-                figures.append(_comparing(trial, work, (servers[SURPRISAL], shape), folder))
+            if trial.wants(title := f"compare of two, {shape} JSON", TWO_SCORES):
+                figures.append(course.comparing(title, shape))
     return Findings(figures)
 
 
@@ -70,62 +76,71 @@ def _title(task: str, shape: tuple[int, ...]) -> str:
     return f"{task} {shape} JSON"
 
 
-Servers = tuple[dict[Contestant, Server], dict[Contestant, str]]
+@dataclass(frozen=True)
+class _Course:
+    """The servers that run, paused; why others do not; and where bodies are kept."""
+
+    trial: Trial
+    servers: Mapping[Contestant, Server]
+    missing: Mapping[Contestant, str]
+    folder: Path
+
+    def figures(self, work: Work, targets: Mapping[Contestant, str]) -> Iterator[Figure]:
+        """Surprisal against others on one body."""
+        task, shape = work
+        columns, works = predictions.of_task(task, *shape), {}
+        for contestant in (SURPRISAL, *targets):
+            if contestant in self.servers:
+                expected = math.nan if contestant is RAW else predictions.log_loss(columns)
+                asked = self._post(contestant, contestant.path_of(task), contestant.body(columns), expected)
+                works[contestant.name] = _rate(self.trial, asked)
+        rates = self.trial.turns(works, ROUNDS)
+        for contestant, target in targets.items():
+            name = contestant.name
+            if name in rates:
+                yield compared(_title(*work), name, "requests/s", (rates[SURPRISAL.name], rates[name]), target)
+            else:
+                yield Figure(_title(*work), name, "requests/s", target=target, missing=self.missing[contestant])
+
+    def comparing(self, title: str, shape: tuple[int, int]) -> Figure:
+        """A comparison of two candidates beside two requests that score one each."""
+        first, second = (predictions.columns(*shape, seed) for seed in (0, 1))
+        expected = predictions.log_loss(first)
+        works = {}
+        for path, body in (
+            ("/v1/compare/multiclass", formats.compared(first, second)),
+            (SURPRISAL.path_of("multiclass"), formats.columns_json(first)),
+        ):
+            works[path] = _rate(self.trial, self._post(SURPRISAL, path, body, expected))
+        comparisons, scores = self.trial.turns(works, ROUNDS).values()
+        pairs = [Turn(turn.value / 2, 2 * turn.cpu) for turn in scores]
+        return compared(title, TWO_SCORES, "requests/s", (comparisons, pairs), "<= 1.1")
+
+    def _post(self, contestant: Contestant, path: str, body: bytes, expected: float) -> Post:
+        """A body in a file, once it has been answered rightly."""
+        file = self.folder / f"{contestant.name}{path.replace('/', '-')}-{len(body)}"
+        file.write_bytes(body)
+        asked = Post(self.servers[contestant], path, file)
+        _check(asked, expected)
+        return asked
 
 
-def _started(trial: Trial, stack: ExitStack) -> Servers:
-    """The servers that run, paused, and why others do not."""
+@contextmanager
+def _started(trial: Trial, chosen: Collection[Contestant]) -> Iterator[_Course]:
     servers: dict[Contestant, Server] = {}
     missing: dict[Contestant, str] = {}
-    for contestant in contestants.CONTESTANTS:
-        if contestant.peer and contestant.peer not in trial.peers:
-            missing[contestant] = "left out"
-            continue
-        try:
-            servers[contestant] = stack.enter_context(contestants.server(contestant, trial.directory))
-            servers[contestant].pause()
-        except (NotInstalled, NotStarted) as reason:
-            missing[contestant] = str(reason)
-    return servers, missing
-
-
-def _figures(
-    trial: Trial, work: tuple[str, tuple[int, ...]], servers_and_missing: Servers, folder: Path
-) -> Iterator[Figure]:
-    servers, missing = servers_and_missing
-    columns, works = predictions.of_task(work[0], *work[1]), {}
-    for contestant in (SURPRISAL, *WORKS[work]):
-        if contestant in servers:
-            asked = _post(servers[contestant], contestant.path_of(work[0]), contestant.body(columns), folder)
-            _check(asked, math.nan if contestant is RAW else predictions.log_loss(columns))
-            works[contestant.name] = _rate(trial, asked)
-    rates = trial.turns(works, ROUNDS)
-    for contestant, target in WORKS[work].items():
-        name = contestant.name
-        if name in rates:
-            yield compared(_title(*work), name, "requests/s", (rates[SURPRISAL.name], rates[name]), target)
-        else:
-            yield Figure(_title(*work), name, "requests/s", target=target, missing=missing[contestant])
-
-
-def _comparing(trial: Trial, work: str, ours: tuple[Server, tuple[int, int]], folder: Path) -> Figure:
-    """A comparison of two candidates beside two requests that score one each."""
-    server, (rows, classes) = ours
-    first, second = (predictions.columns(rows, classes, seed) for seed in (0, 1))
-    expected = predictions.log_loss(first)
-    comparing = _post(server, "/v1/compare/multiclass", formats.compared(first, second), folder)
-    scoring = _post(server, SURPRISAL.path_of("multiclass"), formats.columns_json(first), folder)
-    _check(comparing, expected)
-    _check(scoring, expected)
-    found = trial.turns({"compare": _rate(trial, comparing), "score": _rate(trial, scoring)}, ROUNDS)
-    pairs = [Turn(turn.value / 2, 2 * turn.cpu) for turn in found["score"]]
-    return compared(work, TWO_SCORES, "requests/s", (found["compare"], pairs), "<= 1.1")
-
-
-def _post(server: Server, path: str, body: bytes, folder: Path) -> Post:
-    file = folder / f"{server.port}-{path.replace('/', '-')}-{len(body)}"
-    file.write_bytes(body)
-    return Post(server, path, file)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        for contestant in chosen:
+            if contestant.peer and contestant.peer not in trial.peers:
+                missing[contestant] = "left out"
+                continue
+            try:
+                servers[contestant] = stack.enter_context(contestants.server(contestant, trial.directory))
+                servers[contestant].pause()
+            except (NotInstalled, NotStarted) as reason:
+                missing[contestant] = str(reason)
+        yield _Course(trial, servers, missing, folder)
 
 
 def _check(asked: Post, expected: float) -> None:

@@ -20,7 +20,7 @@ class Trial:
         quick: Few rounds and small sizes, to see that everything works.
         peers: Which peers take part.
         directory: Where their environments are.
-        words: Only works with one of these in their titles; all if there are none.
+        words: Only rows with one of these in "WORK: COMPARED WITH"; all if there are none.
         yardstick: The turns of a fixed piece of work between the rounds of others: the noise of the machine.
     """
 
@@ -30,8 +30,10 @@ class Trial:
     words: tuple[str, ...] = ()
     yardstick: list[Turn] = field(default_factory=list)
 
-    def wants(self, work: str) -> bool:
-        return not self.words or any(word in work for word in self.words)
+    def wants(self, work: str, *against: str) -> bool:
+        """Tell if a row is asked for, or if any of a work is, compared with some of these."""
+        rows = [f"{work}: {name}" for name in against] or [work]
+        return not self.words or any(word in row for word in self.words for row in rows)
 
     def turns(self, works: Mapping[str, Callable[[], Turn]], rounds: int) -> dict[str, list[Turn]]:
         """What each work gives, in rounds of all of them."""
