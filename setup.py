@@ -8,12 +8,16 @@ setup(
             "app.core.kernels.compiled",
             sources=["app/core/kernels/compiled.c"],
             depends=[
+                "app/core/kernels/class_rows.h",
                 "app/core/kernels/elementary.h",
                 "app/core/kernels/exact.h",
                 "app/core/kernels/divergences.h",
                 "app/core/kernels/json_numbers.h",
                 "app/core/kernels/powers_of_five.h",
+                "app/core/kernels/row_calls.h",
+                "app/core/kernels/row_quantities.h",
                 "app/core/kernels/rows.h",
+                "app/core/kernels/verdicts.h",
             ],
             # No fused or reordered arithmetic, so that every processor has the same bits; the two `-fno` let loops
             # become vectors.

@@ -4,7 +4,7 @@ NumPy's own logarithm and exponential differ in their last bits between processo
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -150,17 +150,99 @@ def json_column(
     return values, None if lengths is None else np.frombuffer(lengths, np.int64)
 
 
+FORMS = ("probabilities", "logits", "log_probabilities")
+"""The forms of a prediction, in the order of the compiled loops."""
+
+CLASS_QUANTITIES = (
+    "cross_entropy",
+    "predictive_entropy",
+    "entropy_gap",
+    "brier_score",
+    "accuracy",
+    "confidence",
+)
+"""The quantities of `class_rows`, in the order of its places."""
+
+_NUMBER_OF = {form: number for number, form in enumerate(FORMS)}
+
+
+class Into(NamedTuple):
+    """The part of a matrix that quantities of rows are written into.
+
+    Attributes:
+        out: (m, N) in the order of C.
+        start: The column of the first row; as many columns are written as there are rows.
+        places: The row of `out` for each quantity, -1 for one that is not asked for.
+    """
+
+    out: FloatArray
+    start: int
+    places: tuple[int, ...]
+
+
+def class_rows(scores: FloatArray, labels: IntArray, form: str, into: Into) -> None:
+    """Write quantities of rows over classes into a matrix, where nothing but scores and labels enters.
+
+    They are those of `app.core.rows.classes.ClassRows` without epsilon, renormalization, smoothing and class weights,
+    in the same bits, of scores that passed the checks.
+
+    Args:
+        scores: (n, k) in the order of C.
+        labels: (n,) true classes.
+        into: With a place for each of `CLASS_QUANTITIES`.
+
+    Raises:
+        ValueError: A label is no class, and columns may have been written; or arrays do not fit each other.
+    """
+    compiled.class_rows(scores, labels, _NUMBER_OF[form], *into)
+
+
+class Verdict(NamedTuple):
+    """A verdict on a whole batch; what stands behind the row is of logits of which no row is at fault.
+
+    Attributes:
+        row: The first row at fault, n where there is none.
+        least: The least of the numbers that losses are made of, infinity where there are none.
+        largest: The largest of them, minus infinity where there are none.
+        has_fractions: Whether one of them is no whole number.
+        is_lookalike: Whether there are rows, and all could be probabilities but for the tolerance.
+    """
+
+    row: int
+    least: float
+    largest: float
+    has_fractions: bool
+    is_lookalike: bool
+
+
+def class_verdict(scores: FloatArray, labels: IntArray | None, form: str, tolerance: float) -> Verdict:
+    """Judge probabilities or logits (n, k) over classes, and labels (n,): the losses are made of those of the labels.
+
+    Probabilities must lie in [0, 1] and add up to 1 within the tolerance, logits must be below infinity and somewhere
+    above minus infinity, labels must lie in [0, k). NaN breaks every rule.
+    """
+    return Verdict(*compiled.class_verdict(scores, labels, _NUMBER_OF[form], tolerance))
+
+
+def element_verdict(scores: FloatArray, labels: IntArray | None, form: str, tolerance: float) -> Verdict:
+    """Judge probabilities or logits (n,) or (n, l) of elements, and labels of that shape.
+
+    Probabilities must lie in [0, 1], logits below infinity, labels are 0 or 1. NaN breaks every rule.
+    """
+    return Verdict(*compiled.element_verdict(scores, labels, _NUMBER_OF[form], tolerance))
+
+
 def is_normalized(x: NDArray[Any], tolerance: float) -> bool:
     """Whether all rows (n, k) hold numbers in [0, 1] whose sum is 1 within the tolerance.
 
     Also False where x is not made of doubles that stand one behind the other: one that is sound may be told it is not.
     """
-    return _are_doubles(x) and compiled.first_unsound(x, x.shape[1], tolerance) == len(x)
+    return _are_doubles(x) and class_verdict(x, None, "probabilities", tolerance).row == len(x)
 
 
 def is_bounded(x: NDArray[Any]) -> bool:
     """Whether all rows (n, k) are below infinity and somewhere above minus infinity; as `is_normalized`."""
-    return _are_doubles(x) and compiled.first_unbounded(x, x.shape[1]) == len(x)
+    return _are_doubles(x) and class_verdict(x, None, "logits", 0.0).row == len(x)
 
 
 def _are_doubles(x: NDArray[Any]) -> bool:

@@ -7,6 +7,7 @@
 #define Py_LIMITED_API 0x030B0000
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -26,6 +27,9 @@
 #include "exact.h"
 #include "rows.h"
 #include "divergences.h"
+#include "row_quantities.h"
+#include "class_rows.h"
+#include "verdicts.h"
 #include "json_numbers.h"
 
 #define MOST_ARGUMENTS 5
@@ -169,34 +173,7 @@ FUNCTION(py_bins) {
     Py_RETURN_NONE;
 }
 
-/* (numbers, classes of a row) */
-FUNCTION(py_first_unbounded) {
-    Arrays a;
-    Py_ssize_t k, row;
-    (void)self;
-    if (!take(&a, arguments, n_arguments < 1 ? n_arguments : 1, "d")) return NULL;
-    k = n_arguments == 2 ? PyLong_AsSsize_t(arguments[1]) : 0;
-    if ((k < 1 || a.n[0] % k || PyErr_Occurred()) && !refuse(&a, "numbers must come in rows of k")) return NULL;
-    RUN(a.n[0], row = first_unbounded(DOUBLES(&a, 0), a.n[0] / k, k));
-    give_back(&a);
-    return PyLong_FromSsize_t(row);
-}
-
-/* (numbers, classes of a row, tolerance) */
-FUNCTION(py_first_unsound) {
-    Arrays a;
-    Py_ssize_t k, row;
-    double tolerance;
-    (void)self;
-    if (!take(&a, arguments, n_arguments < 1 ? n_arguments : 1, "d")) return NULL;
-    k = n_arguments == 3 ? PyLong_AsSsize_t(arguments[1]) : 0;
-    tolerance = k > 0 ? PyFloat_AsDouble(arguments[2]) : 0.0;
-    if ((k < 1 || a.n[0] % k || PyErr_Occurred()) && !refuse(&a, "numbers must come in rows of k, with a tolerance"))
-        return NULL;
-    RUN(a.n[0], row = first_unsound(DOUBLES(&a, 0), a.n[0] / k, k, tolerance));
-    give_back(&a);
-    return PyLong_FromSsize_t(row);
-}
+#include "row_calls.h"
 
 static PyObject *sum_object(const Total *total) {
     return Py_BuildValue("(y#i)", (const char *)total->limb, (Py_ssize_t)total->n_limbs * 8, total->places);
@@ -308,8 +285,9 @@ static PyMethodDef methods[] = {
     METHOD(log), METHOD(log1p), METHOD(exp), METHOD(row_sums), METHOD(row_products), METHOD(row_errors),
     METHOD(row_maxima), METHOD(row_others), METHOD(row_exponentials), METHOD(row_picks), METHOD(row_quotients),
     METHOD(row_differences), METHOD(row_negentropies), METHOD(row_relative_entropy), METHOD(row_js), METHOD(bins),
-    METHOD(first_unbounded), METHOD(first_unsound), METHOD(power_sums), METHOD(dot), METHOD(largest_exponent),
-    METHOD(window_sums), METHOD(json_column), {NULL, NULL, 0, NULL},
+    METHOD(power_sums), METHOD(dot), METHOD(largest_exponent),
+    METHOD(window_sums), METHOD(json_column), METHOD(class_rows), METHOD(class_verdict), METHOD(element_verdict),
+    {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {

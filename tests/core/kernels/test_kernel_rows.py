@@ -7,7 +7,6 @@ import pytest
 
 from app.core import kernels
 from app.core.columns import FloatArray
-from app.core.kernels import compiled
 from tests.core.rows_of_bits import WIDTHS, bits, labels, rows
 
 
@@ -99,40 +98,6 @@ def test_only_a_class_can_be_picked(label: int) -> None:
         kernels.row_picks(np.ones((3, 3)), np.array([0, 2, label]))
 
 
-@pytest.mark.parametrize("k", [*range(1, 10), 100])
-@pytest.mark.parametrize("wrong", [-5e-324, 1.0 + 2**-52, math.nan, math.inf, -math.inf, 0.9])
-def test_the_first_row_that_is_no_distribution_is_found(k: int, wrong: float) -> None:
-    x = np.full((6, k), 1.0 / k)
-    assert compiled.first_unsound(x, k, 1e-9) == 6
-    for column in range(k):
-        one = x.copy()
-        one[4:, column] = wrong
-        assert compiled.first_unsound(one, k, 1e-9) == 4
-
-
-def test_a_tolerance_is_kept_to_the_last_bit() -> None:
-    x = np.array([[0.5, 0.5 + 2**-40], [0.5, 0.5 - 2**-40]])
-    assert compiled.first_unsound(x, 2, 2**-40) == 2
-    assert compiled.first_unsound(x, 2, np.nextafter(2**-40, 0.0)) == 0
-    assert compiled.first_unsound(x, 2, math.nan) == 0
-    assert kernels.is_normalized(x, 2**-40)
-    assert not kernels.is_normalized(x[:, ::-1], 2**-40)  # not in the order of C: no answer is no
-
-
-@pytest.mark.parametrize("k", [*range(1, 10), 100])
-def test_the_first_row_without_bounds_is_found(k: int) -> None:
-    x = np.full((5, k), -math.inf)
-    x[:, k - 1] = -3.0
-    assert compiled.first_unbounded(x, k) == 5
-    for column, wrong in [(column, wrong) for column in range(k) for wrong in (math.nan, math.inf)]:
-        one = x.copy()
-        one[3:, column] = wrong
-        assert compiled.first_unbounded(one, k) == 3
-    x[1:, k - 1] = -math.inf
-    assert compiled.first_unbounded(x, k) == 1
-    assert not kernels.is_bounded(x)
-
-
 def test_there_may_be_no_rows_and_sums_of_no_classes() -> None:
     none = np.empty((0, 3))
     for function in (kernels.row_sums, kernels.row_others, kernels.row_negentropies):
@@ -141,4 +106,3 @@ def test_there_may_be_no_rows_and_sums_of_no_classes() -> None:
     assert kernels.row_picks(none, np.empty(0, np.int64)).shape == (0,)
     assert kernels.row_exponentials(none, np.empty(0)).shape == (0, 3)
     assert kernels.row_sums(np.empty((2, 0))).tolist() == [0.0, 0.0]
-    assert compiled.first_unsound(none, 3, 0.0) == compiled.first_unbounded(none, 3) == 0

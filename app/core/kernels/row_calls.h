@@ -1,0 +1,89 @@
+/* Python's side of the loops over batches. Their arguments are checked here, so that no loop leaves an array. */
+
+/* Refuses all that was taken. */
+static PyObject *refuse_both(Arrays *a, Arrays *b, const char *rule) {
+    give_back(b);
+    refuse(a, rule);
+    return NULL;
+}
+
+static int read_form(PyObject *form, int n_forms) {
+    long number = PyLong_AsLong(form);
+    if (PyErr_Occurred()) return -1;
+    return number < 0 || number >= n_forms ? -1 : (int)number;
+}
+
+/* Reads places in a matrix with n_rows; 0 where there are others than so many, each -1 or a row. */
+static int read_places(PyObject *places, int n_places, Py_ssize_t n_rows, Py_ssize_t *place) {
+    if (!PyTuple_Check(places) || PyTuple_Size(places) != n_places) return 0;
+    for (int i = 0; i < n_places; i++) {
+        place[i] = PyLong_AsSsize_t(PyTuple_GetItem(places, i));
+        if (PyErr_Occurred() || place[i] < -1 || place[i] >= n_rows) return 0;
+    }
+    return 1;
+}
+
+/* Takes the matrix into which `arguments` (matrix, first column, places) have n columns written. */
+static int take_matrix(Arrays *out, PyObject *const *arguments, Py_ssize_t n, int n_places, Matrix *matrix) {
+    if (!take(out, arguments, 1, "D")) return 0;
+    const Py_buffer *view = &out->view[0];
+    if (view->ndim != 2) return refuse(out, "quantities go into a matrix");
+    Py_ssize_t start = PyLong_AsSsize_t(arguments[1]);
+    if (PyErr_Occurred() || start < 0 || start > view->shape[1] - n)
+        return refuse(out, "the matrix must have a column for each row");
+    *matrix = (Matrix){.out = DOUBLES(out, 0), .n_columns = view->shape[1], .column = start};
+    if (!read_places(arguments[2], n_places, view->shape[0], matrix->place))
+        return refuse(out, "places must be rows of the matrix, or -1, one for each quantity");
+    return 1;
+}
+
+/* (scores, labels, form, matrix, its first column to write, places) */
+FUNCTION(py_class_rows) {
+    Arrays a, out;
+    ClassRows rows;
+    int good;
+    (void)self;
+    if (n_arguments != 6)
+        return PyErr_SetString(PyExc_TypeError, "takes scores, labels, form, matrix, column and places"), NULL;
+    if (!take(&a, arguments, 2, "di")) return NULL;
+    Py_ssize_t n = a.n[1];
+    rows.form = read_form(arguments[2], N_FORMS);
+    if (rows.form < 0 || a.view[0].ndim != 2 || a.view[0].shape[0] != n || a.view[0].shape[1] < 1) {
+        refuse(&a, "scores (n, k) of a known form and labels (n,) must fit each other");
+        return NULL;
+    }
+    if (!take_matrix(&out, arguments + 3, n, CLASS_QUANTITIES, &rows.matrix)) return give_back(&a), NULL;
+    rows.k = a.view[0].shape[1], rows.x = DOUBLES(&a, 0), rows.labels = WHOLES(&a, 1);
+    RUN(a.n[0], good = class_rows(&rows, n));
+    if (good == 0) return refuse_both(&a, &out, "labels must be numbers of classes");
+    give_back(&out);
+    give_back(&a);
+    if (good < 0) return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
+/* (scores, labels or None, form, tolerance), for rows over classes or rows of elements */
+static PyObject *verdict_on(PyObject *const *arguments, Py_ssize_t n_arguments, int of_classes) {
+    Arrays a;
+    Verdict verdict;
+    if (n_arguments != 4) return PyErr_SetString(PyExc_TypeError, "takes scores, labels, form and tolerance"), NULL;
+    int labelled = arguments[1] != Py_None;
+    if (!take(&a, arguments, labelled ? 2 : 1, labelled ? "di" : "d")) return NULL;
+    int form = read_form(arguments[2], LOG_PROBABILITIES), n_dimensions = a.view[0].ndim;
+    double tolerance = form < 0 ? 0.0 : PyFloat_AsDouble(arguments[3]);
+    Py_ssize_t n = n_dimensions ? a.view[0].shape[0] : 0, k = n_dimensions == 2 ? a.view[0].shape[1] : 1;
+    int fits = n_dimensions == 2 || (n_dimensions == 1 && !of_classes);
+    if (form < 0 || PyErr_Occurred() || !fits || k < 1 || (labelled && a.n[1] != (of_classes ? n : n * k))) {
+        refuse(&a, "scores of a known form, labels and a tolerance must fit each other");
+        return NULL;
+    }
+    const int64_t *labels = labelled ? WHOLES(&a, 1) : NULL;
+    RUN(a.n[0], verdict = of_classes ? class_verdict(form, DOUBLES(&a, 0), labels, n, k, tolerance)
+                                     : element_verdict(form, DOUBLES(&a, 0), labels, n, k, tolerance));
+    give_back(&a);
+    return Py_BuildValue("(nddOO)", verdict.row, verdict.spread.least, verdict.spread.largest,
+                         verdict.spread.has_fractions ? Py_True : Py_False, verdict.is_lookalike ? Py_True : Py_False);
+}
+
+FUNCTION(py_class_verdict) { (void)self; return verdict_on(arguments, n_arguments, 1); }
+FUNCTION(py_element_verdict) { (void)self; return verdict_on(arguments, n_arguments, 0); }
