@@ -11,7 +11,6 @@ from app import __version__
 from app.api.application import Application
 from app.api.capacity import Capacity
 from app.api.contract import openapi
-from app.api.resources import Resources
 from app.api.routes import ROUTERS
 from app.api.telemetry import Telemetry
 from app.settings import Settings, read
@@ -20,12 +19,11 @@ from app.settings import Settings, read
 def create_app(settings: Settings | None = None) -> Application:
     """The application, by default with the settings of the environment; its threads live in its lifespan."""
     settings = settings or read()
-    telemetry = Telemetry(settings.log_level)
+    capacity = Capacity(settings)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with Capacity(settings) as capacity:
-            app.state.resources = Resources(settings, capacity, telemetry)
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        with capacity:
             # slow to import and rarely needed: neither the start nor the first request that needs it should wait
             imported = asyncio.create_task(capacity.whole.run(import_module, "scipy.optimize"))
             yield
@@ -33,9 +31,9 @@ def create_app(settings: Settings | None = None) -> Application:
 
     # One path, one address: a slash too many is an error, not a redirect that a client may not follow.
     app = Application(
-        telemetry,
-        settings.body_timeout_seconds,
-        settings.root_path,
+        settings,
+        capacity,
+        Telemetry(settings.log_level),
         version=__version__,
         lifespan=lifespan,
         openapi_url=None,

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.api import problems
 from app.api.application import Application
-from app.api.middleware import SECURITY_HEADERS
+from app.api.exchange import SECURITY_HEADERS
 from app.api.telemetry import Telemetry
 from app.settings import Settings
 
@@ -77,12 +77,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._n_read = self._head_bytes = self._first_bytes = 0
         # Bytes since the head of a chunk, or None while a chunk brings any: after the last one trailers follow.
         self._trailer_bytes: int | None = None
-        self._deadline = self._open_head()
+        self._is_in_head = True
+        self._deadline: asyncio.TimerHandle | None = self._open_head()
         self._stalled: asyncio.TimerHandle | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Callback of asyncio: nothing more will come."""
-        self._deadline.cancel()
+        self._close_head()
         if self._stalled is not None:
             self._stalled.cancel()
         super().connection_lost(exc)
@@ -92,35 +93,39 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refused:
             return
         self._unset_keepalive_if_required()
-        self._n_read = len(data)
+        self._n_read = n_read = len(data)
         try:
-            self._parse(data)
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self._parse_without(offer, data)
         except httptools.HttpParserError:
-            self._refuse("malformed_request", "the bytes must be a request in HTTP/1.1")
-        self._head_bytes += self._n_read
-        if self._head_bytes > MAX_HEAD_BYTES and not self._deadline.cancelled():
-            self._refuse_head()
+            self._refuse_bytes()
+        self._head_bytes += n_read
+        if self._is_in_head:
+            self._watch_head()
         if self._trailer_bytes is not None:
-            self._trailer_bytes += self._n_read
+            self._trailer_bytes += n_read
             if self._trailer_bytes > MAX_HEAD_BYTES:
                 self._refuse("head_too_large", f"trailers must fit in {MAX_HEAD_BYTES} bytes")
 
-    def _parse(self, data: bytes) -> None:
-        """Feed the parser, which ends a message at a head that offers to upgrade, and leaves the body where it is.
+    def _parse_without(self, offer: httptools.HttpParserUpgrade, data: bytes) -> None:
+        """Go on where the parser ended a message, at a head that offers to upgrade, and left the body where it is.
 
-        Another parser reads that head again, without the offer, and goes on with what the first has left.
+        Another parser reads that head again, without the offer, and then what the first has left.
         """
         rest = memoryview(data)
-        while rest:
+        while not self._refused:
+            rest, head = rest[offer.args[0] :], self._head_without_offer()
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
             try:
-                self.parser.feed_data(rest)
-            except httptools.HttpParserUpgrade as offer:
-                if self._refused:
-                    return
-                rest, head = rest[offer.args[0] :], self._head_without_offer()
-                self.parser = httptools.HttpRequestParser(self)
-                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
                 self.parser.feed_data(head)
+                if rest:
+                    self.parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as another:
+                offer = another
+            except httptools.HttpParserError:
+                self._refuse_bytes()
             else:
                 return
 
@@ -134,15 +139,19 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         if not self._refused:
             self._first_bytes = self._n_read
-            self._deadline.cancel()
-            self._deadline = self._open_head()
+            self._is_in_head = True
+            if self._deadline is not None:
+                self._close_head()
 
     def on_headers_complete(self) -> None:
         """Callback of the parser: the head is complete; deadlines and sizes of bodies belong to the application."""
         if self._refused:
             return
-        self._deadline.cancel()
-        if self._may_be_large() and self._head_size() > MAX_HEAD_BYTES:
+        self._is_in_head = False
+        if self._deadline is not None:
+            self._close_head()
+        # The size is found out only where the pieces that hold the head are larger than it may be.
+        if self._first_bytes + self._head_bytes + self._n_read > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
             self._refuse_head()
         elif not self.parser.should_upgrade():
             super().on_headers_complete()
@@ -165,6 +174,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._head_bytes = -self._n_read
         self._trailer_bytes = None
+        self.scope["state"]["has_arrived"] = True
         super().on_message_complete()
 
     def pause_writing(self) -> None:
@@ -181,6 +191,18 @@ class BoundedProtocol(HttpToolsProtocol):
     def _open_head(self) -> asyncio.TimerHandle:
         return self.loop.call_later(self._settings.head_timeout_seconds, self._head_timed_out)
 
+    def _watch_head(self) -> None:
+        """Hold a head to its size and its time, from the end of its first piece: most heads have no other."""
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse_head()
+        elif self._deadline is None:
+            self._deadline = self._open_head()
+
+    def _close_head(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None
+
     def _head_timed_out(self) -> None:
         if self._head_bytes == 0:
             self.transport.close()
@@ -188,12 +210,11 @@ class BoundedProtocol(HttpToolsProtocol):
             limit = f"{self._settings.head_timeout_seconds:g} seconds"
             self._refuse("request_timeout", f"request line and headers must arrive within {limit}")
 
-    def _may_be_large(self) -> bool:
-        """Tell if the pieces that hold the head are larger than it may be."""
-        return self._first_bytes + self._head_bytes + self._n_read > MAX_HEAD_BYTES
-
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
+
+    def _refuse_bytes(self) -> None:
+        self._refuse("malformed_request", "the bytes must be a request in HTTP/1.1")
 
     def _refuse_head(self) -> None:
         rule = f"request line and headers must fit in {MAX_HEAD_BYTES} bytes"
@@ -206,8 +227,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """
         if self._refused:
             return
-        self._deadline.cancel()
-        self._refused = True
+        self._close_head()
+        self._is_in_head, self._refused = False, True
         request_id = self._note(code)
         if not self._may_answer():
             self.cycle.keep_alive = False
@@ -237,7 +258,7 @@ class BoundedProtocol(HttpToolsProtocol):
             f"content-type: {problems.MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\n"
             f"x-request-id: {request_id}\r\nconnection: close\r\n"
         )
-        security = b"".join(b"%b: %b\r\n" % header for header in SECURITY_HEADERS)
+        security = b"".join(b"%b: %b\r\n" % header for header in SECURITY_HEADERS.items())
         return STATUS_LINE[problems.CATALOGUE[code].status] + head.encode() + security + b"\r\n" + content
 
     def _may_answer(self) -> bool:

@@ -144,6 +144,10 @@ class Settings(BaseSettings):
         return self
 
 
+DEFAULTS = Settings.model_construct()
+"""The settings of which the environment says nothing, for answers that no application gives."""
+
+
 def read(environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings of the environment.
 

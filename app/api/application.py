@@ -1,82 +1,114 @@
 """FastAPI with a way of our own from the server to a route: every layer costs each small request some of its time."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from functools import cached_property
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from app.api.middleware import RequestEnvelope
+from app.api import problems
+from app.api.capacity import Capacity
+from app.api.exchange import NOT_BEGUN, Exchange
 from app.api.schemas.query import refuse_unknown
 from app.api.telemetry import Telemetry
+from app.errors import Unavailable
+from app.settings import Settings
 
-Handler = Callable[[Request], Coroutine[Any, Any, Response | BaseModel]]
+Answer = Callable[[Exchange], Coroutine[Any, Any, Response]]
 
 
 class Application(FastAPI):
-    """Requests pass the `RequestEnvelope`, which answers every error, and go to their route.
+    """Names, times and counts a request, hands it to its route, and turns a failure into a problem.
 
     FastAPI's own layers catch errors, trace and keep open what dependencies opened; nothing here is left for them.
     """
 
-    def __init__(self, telemetry: Telemetry, drain_seconds: float, prefix: str, **settings: Any) -> None:
+    def __init__(self, settings: Settings, capacity: Capacity, telemetry: Telemetry, **arguments: Any) -> None:
+        self.settings = settings
+        self.capacity = capacity
         self.telemetry = telemetry
-        self._prefix = prefix
-        super().__init__(**settings)
-        self.middleware_stack = self._envelope = RequestEnvelope(self._route, telemetry, drain_seconds)
+        super().__init__(**arguments)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; the path prefix is no part of what is asked for, and may be there or not."""
+        scope["app"] = self
         if scope["type"] != "http":
-            await super().__call__(scope, receive, send)
-            return
-        scope = {**scope, "app": self}
-        if self._prefix:
-            # A front page needs its slash, or what it leads to would be beside it and not below.
-            path = scope["path"] if scope["path"] != self._prefix else f"{self._prefix}/"
-            scope |= {"root_path": self._prefix, "path": path}
-        await self._envelope(scope, receive, send)
-
-    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (route := self._fixed_routes.get((scope["method"], scope["path"]))):
-            scope["route"] = route
-            await route.app(scope, receive, send)
-        else:
             await self.router(scope, receive, send)
+            return
+        if prefix := self.settings.root_path:
+            scope["root_path"] = prefix
+            if scope["path"] == prefix:
+                # A front page needs its slash, or what it leads to would be beside it and not below.
+                scope["path"] += "/"
+        exchange = Exchange(scope, receive, send, self.settings, self.capacity)
+        self.telemetry.begin()
+        try:
+            await self._answer(exchange, receive, send)
+        finally:
+            self.telemetry.end(exchange)
+            del scope["state"]["exchange"]  # which holds the scope: the collector need not find that out
+
+    async def _answer(self, exchange: Exchange, receive: Receive, send: Send) -> None:
+        scope = exchange.scope
+        try:
+            if route := self._fixed_routes.get((scope["method"], scope["path"])):
+                scope["route"] = route
+                await exchange.respond(await route.answer(exchange))
+            else:
+                await self.router(scope, receive, send)
+        except ClientDisconnect:
+            return  # nobody is left to answer
+        except asyncio.CancelledError:
+            if exchange.status == NOT_BEGUN:
+                await exchange.respond(problems.answer(exchange, Unavailable("the service is ending")))
+            raise
+        except Exception as error:
+            answer = problems.answer(exchange, error)
+            if exchange.code == "internal":
+                exchange.error = error
+            if exchange.status != NOT_BEGUN:
+                raise  # half an answer is out: the server cuts the connection
+            await exchange.respond(answer)
 
     @cached_property
-    def _fixed_routes(self) -> dict[tuple[str, str], APIRoute]:
+    def _fixed_routes(self) -> dict[tuple[str, str], "BareRoute"]:
         """Routes whose paths have no parameters, by method and path: those that the router would find by trying all."""
-        routes: dict[tuple[str, str], APIRoute] = {}
+        routes: dict[tuple[str, str], BareRoute] = {}
         for route in self.routes:
-            if isinstance(route, APIRoute) and not route.param_convertors:
+            if isinstance(route, BareRoute) and not route.param_convertors:
                 for method in route.methods or ():
                     routes.setdefault((method, route.path), route)
-        return routes | {(method, self._prefix + path): route for (method, path), route in routes.items()}
+        return routes | {(method, self.settings.root_path + path): route for (method, path), route in routes.items()}
 
 
 class BareRoute(APIRoute):
-    """A route whose endpoint takes the request and nothing else; FastAPI finds it, documents it, and adds no step.
+    """A route whose endpoint takes the exchange and nothing else; FastAPI finds it, documents it, and adds no step.
 
-    The endpoint returns the response, or a model that becomes its JSON. A GET has no query parameters.
+    The endpoint returns the response, or, of a GET, a model that becomes its JSON. A GET has no query parameters.
     """
 
-    def __init__(self, path: str, endpoint: Handler, **settings: Any) -> None:
+    def __init__(self, path: str, endpoint: Callable[..., Any], **settings: Any) -> None:
         super().__init__(path, endpoint, **settings)
-        self.app = _answering(endpoint, reads_query="GET" not in (self.methods or ()))
+        self.answer: Answer = _answering_get(endpoint) if "GET" in (self.methods or ()) else endpoint
+        self.app = self._respond
+
+    async def _respond(self, scope: Scope, *_: object) -> None:
+        exchange: Exchange = scope["state"]["exchange"]
+        await exchange.respond(await self.answer(exchange))
 
 
-def _answering(endpoint: Handler, *, reads_query: bool) -> ASGIApp:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, send)
-        if not reads_query:
-            refuse_unknown(request)
-        content = await endpoint(request)
-        if isinstance(content, BaseModel):
-            content = Response(content.model_dump_json(exclude_none=False), media_type="application/json")
-        await content(scope, receive, send)
+def _answering_get(endpoint: Callable[[Exchange], Coroutine[Any, Any, Response | BaseModel]]) -> Answer:
+    async def answer(exchange: Exchange) -> Response:
+        refuse_unknown(exchange)
+        content = await endpoint(exchange)
+        if isinstance(content, Response):
+            return content
+        return Response(content.model_dump_json(exclude_none=False), media_type="application/json")
 
-    return app
+    return answer

@@ -76,26 +76,20 @@ class Pool:
 
 
 class Budget:
-    """Bytes that the bodies of all requests may take together in one kind of place."""
+    """Bytes that the bodies of all requests may take together in one kind of place.
+
+    Attributes:
+        n_left: Bytes that are not taken.
+    """
 
     def __init__(self, max_bytes: int, place: str) -> None:
-        self._left = max_bytes
-        self._place = place
+        self.n_left = max_bytes
+        self.place = place
 
     @property
     def has_room(self) -> bool:
         """Whether anything is left."""
-        return self._left > 0
-
-    def add(self, n_bytes: int) -> None:
-        """Take bytes, or give them back if there are less than none.
-
-        Raises:
-            Unavailable: Fewer are left.
-        """
-        if n_bytes > self._left:
-            raise Unavailable(f"the request bodies {self._place} leave no room for more")
-        self._left -= n_bytes
+        return self.n_left > 0
 
 
 class Lease:
@@ -109,21 +103,22 @@ class Lease:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.give_back()
+        self._budget.n_left += self._n_bytes
+        self._n_bytes = 0
+
+    give_back = __exit__
+    """Give back all that was taken; more may be taken after it."""
 
     def take(self, n_bytes: int) -> None:
         """Take more.
 
         Raises:
-            Unavailable: The budget is spent.
+            Unavailable: Fewer are left.
         """
-        self._budget.add(n_bytes)
+        if n_bytes > self._budget.n_left:
+            raise Unavailable(f"the request bodies {self._budget.place} leave no room for more")
+        self._budget.n_left -= n_bytes
         self._n_bytes += n_bytes
-
-    def give_back(self) -> None:
-        """Give back all that was taken."""
-        self._budget.add(-self._n_bytes)
-        self._n_bytes = 0
 
 
 class Capacity:

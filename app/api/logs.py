@@ -29,9 +29,9 @@ class AccessLog:
             return
         facts["event"] = "request"
         facts["level"] = level
-        facts["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        facts["timestamp"] = datetime.now(UTC)
         output = sys.stdout.buffer
-        output.write(orjson.dumps(facts, default=repr, option=orjson.OPT_APPEND_NEWLINE))
+        output.write(orjson.dumps(facts, default=repr, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
         output.flush()
 
 

@@ -7,8 +7,8 @@ from urllib.parse import quote
 import orjson
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import Scope
 
+from app.api.exchange import Exchange
 from app.api.negotiation.media import Unsupported
 from app.core.tasks import TASKS
 from app.errors import InvalidInput, SurprisalError, Unavailable, clip
@@ -130,15 +130,15 @@ def address(code: str, root_path: str = "") -> str:
     return f"{root_path}/problems/{code}"
 
 
-def answer(scope: Scope, error: Exception) -> Response:
-    """The problem an error becomes; of an error nobody meant it says nothing but that there was one."""
-    code, detail, headers = _facts(scope, error)
-    further: dict[str, Any] = {"type": address(code, scope.get("root_path", ""))}
+def answer(exchange: Exchange, error: Exception) -> Response:
+    """The problem response for an error; an error that nobody meant becomes a 500 without details."""
+    path, prefix = _instance(exchange), exchange.scope.get("root_path", "")
+    code, detail, headers = _facts(path, prefix, error)
+    further: dict[str, Any] = {"type": address(code, prefix)}
     if isinstance(error, InvalidInput):
         further |= {"errors": [asdict(entry) for entry in error.errors], "n_errors": error.n_errors}
-    exchange = scope["state"]["exchange"]
     exchange.code = code
-    body = content(code, detail, _instance(scope), exchange.request_id, further)
+    body = content(code, detail, path, exchange.request_id, further)
     return Response(body, CATALOGUE[code].status, headers, MEDIA_TYPE)
 
 
@@ -165,14 +165,14 @@ def content(code: str, detail: str, instance: str, request_id: str, further: dic
     return body
 
 
-def _facts(scope: Scope, error: Exception) -> tuple[str, str, dict[str, str]]:
+def _facts(path: str, prefix: str, error: Exception) -> tuple[str, str, dict[str, str]]:
     match error:
         case Unavailable():
             return error.code, error.detail, {"retry-after": "1"}
         case SurprisalError() if error.code != "internal":
             return error.code, error.detail, error.headers if isinstance(error, Unsupported) else {}
         case HTTPException(status_code=404):
-            return "not_found", f"nothing is served at {clip(_instance(scope))}{_nearby(scope)}", {}
+            return "not_found", f"nothing is served at {clip(path)}{_nearby(path.removeprefix(prefix))}", {}
         case HTTPException(status_code=405, headers={"Allow": methods}):
             allowed = methods.replace("GET", "GET, HEAD")
             return "method_not_allowed", f"the method must be one of: {allowed}", {"allow": allowed}
@@ -182,14 +182,13 @@ def _facts(scope: Scope, error: Exception) -> tuple[str, str, dict[str, str]]:
             return "internal", "the service failed; its log tells why under the request id", {}
 
 
-def _nearby(scope: Scope) -> str:
+def _nearby(path: str) -> str:
     """The tasks of an operation that is asked for with none of them; empty for other paths."""
-    path = _instance(scope).removeprefix(scope.get("root_path", ""))
     name = next((name for name in TASKS_OF if f"{path}/".startswith(f"/v1/{name}/")), None)
     return f"; after /v1/{name}/ stands a task: {', '.join(TASKS_OF[name])}" if name else ""
 
 
-def _instance(scope: Scope) -> str:
+def _instance(exchange: Exchange) -> str:
     """The path that the client asked for; a proxy may have taken the prefix off."""
-    path, prefix = scope["path"], scope.get("root_path", "")
+    path, prefix = exchange.scope["path"], exchange.scope.get("root_path", "")
     return quote(path if path.startswith(f"{prefix}/") else prefix + path)[:MAX_INSTANCE]

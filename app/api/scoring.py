@@ -4,16 +4,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.requests import Request
-
 from app import service
+from app.api.exchange import Exchange
 from app.api.intake.while_connected import Check
 from app.api.negotiation.formats import FORMATS, Format, Parts, limits_of
 from app.api.negotiation.media import encoding_of, rows_format
 from app.api.schemas.query import query_options
 from app.api.schemas.score import score_request
 from app.api.schemas.validation import check_width
-from app.api.telemetry import exchange_of
 from app.core.tasks import TaskName
 from app.errors import TooLarge
 from app.service import ScoreRequest
@@ -37,16 +35,17 @@ class Rows:
     options: Mapping[str, Any]
 
 
-def read_rows_head(task: TaskName, json_path: str, request: Request) -> Rows:
+def read_rows_head(task: TaskName, json_path: str, exchange: Exchange) -> Rows:
     """Read the head of a request, and refuse what it gets wrong before any of the body is read.
 
     Raises:
         UnsupportedMediaType: The format or the compression is none that is read here.
         InvalidInput: A query parameter is no option, or an option is wrong.
     """
-    head = exchange_of(request).head
-    format_, encoding = rows_format(head, json_path), encoding_of(head)
-    return Rows(task, format_, encoding, query_options(task, request.query_params))
+    head = exchange.head
+    format_ = rows_format(head.get("content-type", ""), json_path)
+    encoding = encoding_of(head.get("content-encoding", ""))
+    return Rows(task, format_, encoding, query_options(task, exchange.query_params))
 
 
 def scored_rows(rows: Rows, source: Source, settings: Settings, check: Check) -> dict[str, Any]:

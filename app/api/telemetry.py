@@ -1,17 +1,13 @@
 """What one request was, as a log line and in Prometheus metrics; never a value of its body."""
 
-from dataclasses import dataclass, field
 from functools import lru_cache
 from time import perf_counter
 from traceback import format_exception
-from typing import Any
 
 import structlog
-from fastapi import Request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from starlette.types import Scope
 
-from app.api.head import Head
+from app.api.exchange import Exchange
 from app.api.logs import AccessLog
 from app.settings import LogLevel
 
@@ -19,7 +15,6 @@ UNMATCHED = "unmatched"
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 """Routes that machines ask every few seconds: their answers are logged at level debug, as long as all is well."""
 
-NOT_BEGUN = 499
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 MAX_KEPT_SERIES = 512
@@ -27,35 +22,6 @@ MAX_KEPT_SERIES = 512
 
 LOGGER = "surprisal.access"
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class Exchange:
-    """One request and its answer, as far as they have come.
-
-    Attributes:
-        status: 499 until an answer is begun, and for good if the client left before.
-        code: Of the problem that the answer is, or empty.
-        head: The headers of the request.
-        n_scored: Rows that were scored.
-        error: What went wrong that nobody meant to.
-    """
-
-    request_id: str
-    method: str
-    head: Head = field(default_factory=dict)
-    status: int = NOT_BEGUN
-    code: str = ""
-    bytes_in: int = 0
-    bytes_out: int = 0
-    n_scored: int = 0
-    error: Exception | None = None
-
-
-def exchange_of(request: Request) -> Exchange:
-    """The exchange that a request is part of."""
-    exchange: Exchange = request.scope["state"]["exchange"]
-    return exchange
 
 
 class Telemetry:
@@ -78,48 +44,43 @@ class Telemetry:
         in_flight.set_function(lambda: self._n_in_flight)
         ProcessCollector(registry=registry)
 
-    def begin(self) -> float:
-        """Count an exchange as begun; what `end` takes."""
+    def begin(self) -> None:
+        """Count an exchange as begun."""
         self._n_in_flight += 1
-        return perf_counter()
 
-    def end(self, exchange: Exchange, scope: Scope, begun: float) -> None:
+    def end(self, exchange: Exchange) -> None:
         """Count and time an exchange, and write its one log line."""
         self._n_in_flight -= 1
-        seconds = perf_counter() - begun
+        seconds = perf_counter() - exchange.began
+        scope, status, code = exchange.scope, exchange.status, exchange.code
         # The template of the path, not the path: of unknown ones there is one label only.
         route = scope["route"].path if "route" in scope else UNMATCHED
-        self._requests(route, exchange.status, exchange.code).inc()
+        self._requests(route, status, code).inc()
         self._seconds(route).observe(seconds)
         if exchange.n_scored:
             self._samples(route).inc(exchange.n_scored)
-        facts = _facts(exchange, route, seconds)
+        facts = {
+            "logger": LOGGER,
+            "request_id": exchange.request_id,
+            "method": exchange.method,
+            "status": status,
+            "bytes_in": exchange.bytes_in,
+            "bytes_out": exchange.bytes_out,
+            "n_scored": exchange.n_scored,
+            "route": route,
+            "ms": round(seconds * 1000, 3),
+        }
+        if code:
+            facts["code"] = code
         if exchange.error is not None:
             # Formatted here: a renderer may show the locals of each frame, and with them a request's body.
             told = "".join(format_exception(exchange.error))
             log.error("request", **({"logger": LOGGER, "exception": told} | facts))
         else:
-            self._log.write("debug" if route in PROBES and not exchange.code else "info", facts)
+            self._log.write("debug" if route in PROBES and not code else "info", facts)
 
     def refuse(self, request_id: str, status: int, code: str) -> None:
         """Count and log a request that the server refused before the application heard of it."""
         self._requests(UNMATCHED, status, code).inc()
         facts = {"logger": LOGGER, "request_id": request_id, "route": UNMATCHED, "status": status, "code": code}
         self._log.write("info", facts)
-
-
-def _facts(exchange: Exchange, route: str, seconds: float) -> dict[str, Any]:
-    facts = {
-        "logger": LOGGER,
-        "request_id": exchange.request_id,
-        "method": exchange.method,
-        "status": exchange.status,
-        "bytes_in": exchange.bytes_in,
-        "bytes_out": exchange.bytes_out,
-        "n_scored": exchange.n_scored,
-        "route": route,
-        "ms": round(seconds * 1000, 3),
-    }
-    if exchange.code:
-        facts["code"] = exchange.code
-    return facts

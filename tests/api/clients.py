@@ -1,12 +1,16 @@
 """The real application, driven in this process."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
+from starlette.types import Message, Receive, Send
 
+from app.api.capacity import Capacity
+from app.api.exchange import Exchange
 from app.main import create_app
-from app.settings import Settings
+from app.settings import DEFAULTS, Settings
 
 
 @asynccontextmanager
@@ -18,3 +22,21 @@ async def client_of(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         httpx.AsyncClient(transport=transport, base_url="http://surprisal") as client,
     ):
         yield client
+
+
+async def silence() -> Message:
+    """A client that neither sends anything nor leaves."""
+    message: Message = await asyncio.get_running_loop().create_future()
+    return message
+
+
+async def nobody(message: Message) -> None:
+    """A client that reads no answer."""
+
+
+def exchange_with(
+    *headers: tuple[bytes, bytes], path: str = "/", receive: Receive = silence, send: Send = nobody
+) -> Exchange:
+    """A request that no application answers."""
+    scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
+    return Exchange(scope, receive, send, DEFAULTS, Capacity(DEFAULTS))

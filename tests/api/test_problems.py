@@ -13,11 +13,10 @@ from structlog.typing import EventDict
 import app
 from app.api.negotiation.media import ROWS_TYPES
 from app.api.problems import CATALOGUE, MAX_PROBLEM_BYTES, MEDIA_TYPE, answer, content
-from app.api.telemetry import Exchange
 from app.core.tasks import TASKS
 from app.errors import StateMismatch, SurprisalError
 from app.settings import Settings
-from tests.api.clients import client_of
+from tests.api.clients import client_of, exchange_with
 
 pytestmark = pytest.mark.anyio
 
@@ -488,8 +487,8 @@ async def test_every_error_has_an_answer_and_a_page(client: httpx.AsyncClient) -
     for kind in errors:
         error = kind.__new__(kind)
         error.detail, error.headers, error.errors, error.n_errors = "the inside", {}, (), 0  # type: ignore[attr-defined]
-        exchange = Exchange("abc", "POST")
-        answered = answer({"path": SCORE, "state": {"exchange": exchange}}, error)
+        exchange = exchange_with(path=SCORE)
+        answered = answer(exchange, error)
         problem = orjson.loads(bytes(answered.body))
         assert problem["code"] == exchange.code == kind.code in CATALOGUE
         assert problem["status"] == answered.status_code == CATALOGUE[kind.code].status

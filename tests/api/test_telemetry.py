@@ -8,7 +8,8 @@ import pytest
 from prometheus_client import generate_latest
 
 from app.api import telemetry
-from app.api.telemetry import Exchange, Telemetry
+from app.api.telemetry import Telemetry
+from tests.api.clients import exchange_with
 
 STAMP = re.compile(rb'"timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z"')
 
@@ -34,9 +35,10 @@ def test_the_log_of_requests_is_written_as_structlog_would() -> None:
 
 
 def test_a_line_has_its_fields_in_this_order(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    numbers, exchange = Telemetry("info"), Exchange("abc", "POST")
+    numbers, exchange = Telemetry("info"), exchange_with((b"x-request-id", b"abc"))
     exchange.status, exchange.code, exchange.bytes_in = 422, "invalid_input", 48
-    numbers.end(exchange, {}, numbers.begin())
+    numbers.begin()
+    numbers.end(exchange)
     numbers.refuse("def", 400, "malformed_request")
     whole, refused = STAMP.sub(b"", capsysbinary.readouterr().out).splitlines()
     assert re.sub(rb'"ms":[0-9.e-]+', b'"ms":1', whole) == (
@@ -61,7 +63,8 @@ def test_series_at_hand_are_bounded_and_none_is_lost(monkeypatch: pytest.MonkeyP
 
 
 def test_requests_in_flight_are_counted() -> None:
-    numbers, exchange = Telemetry("error"), Exchange("abc", "POST")
-    begun = [numbers.begin() for _ in range(3)]
-    numbers.end(exchange, {}, begun[0])
+    numbers = Telemetry("error")
+    for _ in range(3):
+        numbers.begin()
+    numbers.end(exchange_with())
     assert numbers.registry.get_sample_value("surprisal_in_flight") == 2.0

@@ -10,8 +10,8 @@ from starlette.types import Message, Scope
 
 from app.api import problems
 from app.api.capacity import Capacity
-from app.api.resources import DEFAULTS, Resources
-from app.api.telemetry import Exchange, Telemetry
+from app.api.exchange import Exchange
+from app.settings import DEFAULTS
 
 REQUEST_ID = "5e0c6d9a1f0b4c7e8a3d2b1f6c5e4d3a"
 
@@ -41,11 +41,10 @@ def answers(app: FastAPI, requests: Iterable[Asked]) -> list[Answered]:
 
 async def _all(app: FastAPI, requests: Sequence[Asked]) -> list[Answered]:
     with Capacity(DEFAULTS) as capacity:
-        app.state.resources = Resources(DEFAULTS, capacity, Telemetry())
-        return [await _one(app, request) for request in requests]
+        return [await _one(app, request, capacity) for request in requests]
 
 
-async def _one(app: FastAPI, request: Asked) -> Answered:
+async def _one(app: FastAPI, request: Asked, capacity: Capacity) -> Answered:
     sent: list[Message] = []
     received = iter([{"type": "http.request", "body": request.body}])
 
@@ -55,16 +54,17 @@ async def _one(app: FastAPI, request: Asked) -> Answered:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope = _scope(app, request)
+    exchange = Exchange(_scope(app, request), receive, send, DEFAULTS, capacity)
     try:
-        await app.router(scope, receive, send)
+        await app.router(exchange.scope, receive, send)
     except Exception as error:  # noqa: BLE001 as every request's: each becomes a problem
-        await problems.answer(scope, error)(scope, receive, send)
+        await exchange.respond(problems.answer(exchange, error))
     return Answered(sent[0]["status"], b"".join(message.get("body", b"") for message in sent))
 
 
 def _scope(app: FastAPI, request: Asked) -> Scope:
-    head = {"content-type": request.media_type, "content-length": str(len(request.body))}
+    length = str(len(request.body))
+    head = {"content-type": request.media_type, "content-length": length, "x-request-id": REQUEST_ID}
     return {
         "type": "http",
         "method": "POST",
@@ -73,5 +73,4 @@ def _scope(app: FastAPI, request: Asked) -> Scope:
         "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in head.items()],
         "app": app,
-        "state": {"exchange": Exchange(REQUEST_ID, "POST", head)},
     }

@@ -7,18 +7,15 @@ from copy import copy
 from functools import partial
 from typing import BinaryIO, TypeVar
 
-from fastapi import Request
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app.api.capacity import Lease
+from app.api.exchange import Exchange
 from app.api.intake.pipe import Pipe
 from app.api.intake.spool import Spool
 from app.api.intake.while_connected import Check, disconnected, while_connected
-from app.api.resources import resources_of
-from app.api.telemetry import exchange_of
 from app.errors import SurprisalError, TooLarge
-from app.settings import Settings
 from app.wire.limits import Limits
 from app.wire.sources import Pieces, Source
 
@@ -32,7 +29,7 @@ FILE_BYTES = 2**20
 """What is written to a file at once: each time takes a thread for a moment."""
 
 
-async def whole_body(request: Request, settings: Settings, memory: Lease, advice: str) -> bytearray:
+async def whole_body(exchange: Exchange, memory: Lease, advice: str) -> bytes | bytearray:
     """The body in memory.
 
     Args:
@@ -44,12 +41,18 @@ async def whole_body(request: Request, settings: Settings, memory: Lease, advice
         Unavailable: The budget is spent.
         HTTPException: 408, it came too slowly.
     """
-    _check_declared(request, settings.max_body_bytes, advice)
+    settings = exchange.settings
+    if exchange.has_arrived:  # a deadline would cost more than the rest of this function
+        piece, _ = await exchange.next_piece()
+        _check_size(len(piece), settings.max_body_bytes, advice)
+        memory.take(len(piece))
+        return piece
+    _check_declared(exchange, settings.max_body_bytes, advice)
     body, more = bytearray(), True
     try:
         async with asyncio.timeout(settings.body_timeout_seconds):
             while more:
-                piece, more = await _next_piece(request)
+                piece, more = await exchange.next_piece()
                 memory.take(len(piece))
                 body += piece
                 _check_size(len(body), settings.max_body_bytes, advice)
@@ -58,20 +61,8 @@ async def whole_body(request: Request, settings: Settings, memory: Lease, advice
     return body
 
 
-async def _next_piece(request: Request) -> tuple[bytes, bool]:
-    """The next piece of a body, and whether there are more; `Request.stream` is a generator, and costs several calls.
-
-    Raises:
-        ClientDisconnect: The client has left.
-    """
-    message = await request.receive()
-    if message["type"] == "http.disconnect":
-        raise ClientDisconnect
-    return message.get("body", b""), message.get("more_body", False)
-
-
 @asynccontextmanager
-async def spooled(request: Request, limits: Limits) -> AsyncIterator[BinaryIO]:
+async def spooled(exchange: Exchange, limits: Limits) -> AsyncIterator[BinaryIO]:
     """The body as a file to move about in, held in memory while it is small; no thread waits for it.
 
     Raises:
@@ -79,12 +70,11 @@ async def spooled(request: Request, limits: Limits) -> AsyncIterator[BinaryIO]:
         Unavailable: The budget for memory or for files is spent.
         HTTPException: 408, it came too slowly.
     """
-    _check_declared(request, limits.max_decoded_bytes, limits.advice)
-    resources = resources_of(request)
-    seconds = resources.settings.spool_timeout_seconds
-    with Lease(resources.capacity.memory) as memory, Lease(resources.capacity.files) as files, Spool() as spool:
+    _check_declared(exchange, limits.max_decoded_bytes, limits.advice)
+    capacity, seconds = exchange.capacity, exchange.settings.spool_timeout_seconds
+    with Lease(capacity.memory) as memory, Lease(capacity.files) as files, Spool() as spool:
         try:
-            async with asyncio.timeout(seconds), aclosing(_pieces(request, limits)) as pieces:
+            async with asyncio.timeout(seconds), aclosing(_pieces(exchange, limits)) as pieces:
                 await _store(pieces, spool, memory, files)
         except TimeoutError as error:
             raise _too_slow(seconds) from error
@@ -117,7 +107,7 @@ async def _flush(late: bytearray, spool: Spool, memory: Lease) -> None:
     memory.give_back()
 
 
-async def while_arriving(request: Request, limits: Limits, work: Callable[[Check, Source], Result]) -> Result:
+async def while_arriving(exchange: Exchange, limits: Limits, work: Callable[[Check, Source], Result]) -> Result:
     """The result of a thread that reads a body while it arrives, or at once if all of it is there.
 
     The thread gets what ends the body before its time as an error: the client leaves, is too slow, sends too much, or
@@ -128,14 +118,14 @@ async def while_arriving(request: Request, limits: Limits, work: Callable[[Check
         Unavailable: There is no room for its start in memory, or no thread for it.
         HTTPException: 408, it came too slowly.
     """
-    _check_declared(request, limits.max_decoded_bytes, limits.advice)
-    capacity = resources_of(request).capacity
-    async with aclosing(_pieces(request, limits)) as pieces:
+    _check_declared(exchange, limits.max_decoded_bytes, limits.advice)
+    capacity = exchange.capacity
+    async with aclosing(_pieces(exchange, limits)) as pieces:
         with Lease(capacity.memory) as memory:
             start, is_whole = await _start(pieces, memory)
             if is_whole:
-                return await while_connected(request, capacity.whole, work, Pieces(iter(start)))
-            return await _streamed(request, start, pieces, work)
+                return await while_connected(exchange, capacity.whole, work, Pieces(iter(start)))
+            return await _streamed(exchange, start, pieces, work)
 
 
 async def _start(pieces: AsyncIterator[bytes], memory: Lease) -> tuple[list[bytes], bool]:
@@ -151,13 +141,13 @@ async def _start(pieces: AsyncIterator[bytes], memory: Lease) -> tuple[list[byte
 
 
 async def _streamed(
-    request: Request, start: list[bytes], pieces: AsyncIterator[bytes], work: Callable[[Check, Source], Result]
+    exchange: Exchange, start: list[bytes], pieces: AsyncIterator[bytes], work: Callable[[Check, Source], Result]
 ) -> Result:
     pipe = Pipe(start)
     start.clear()
-    feeding = asyncio.create_task(_feed(request, pieces, pipe))
+    feeding = asyncio.create_task(_feed(exchange, pieces, pipe))
     try:
-        result = await resources_of(request).capacity.arriving.run(work, pipe.check, pipe)
+        result = await exchange.capacity.arriving.run(work, pipe.check, pipe)
         pipe.check()
         return result
     finally:
@@ -168,12 +158,12 @@ async def _streamed(
             raise unforeseen
 
 
-async def _feed(request: Request, pieces: AsyncIterator[bytes], pipe: Pipe) -> None:
+async def _feed(exchange: Exchange, pieces: AsyncIterator[bytes], pipe: Pipe) -> None:
     try:
         async for piece in pieces:
             await pipe.write(piece)
         pipe.end()
-        await disconnected(request)
+        await disconnected(exchange)
         pipe.end(ClientDisconnect)
     except (HTTPException, SurprisalError, ClientDisconnect) as error:
         pipe.end(partial(copy, error.with_traceback(None)))
@@ -182,7 +172,7 @@ async def _feed(request: Request, pieces: AsyncIterator[bytes], pipe: Pipe) -> N
         raise
 
 
-async def _pieces(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
+async def _pieces(exchange: Exchange, limits: Limits) -> AsyncGenerator[bytes, None]:
     """The pieces of a body, as long as it arrives fast enough.
 
     A client has `body_timeout_seconds` in hand. What it is waited for is taken from that, what it sends is added to it,
@@ -194,13 +184,13 @@ async def _pieces(request: Request, limits: Limits) -> AsyncGenerator[bytes, Non
         HTTPException: 408, the client is too slow.
         ClientDisconnect: It has left.
     """
-    settings, clock = resources_of(request).settings, asyncio.get_running_loop().time
+    settings, clock = exchange.settings, asyncio.get_running_loop().time
     in_hand, n_bytes, more = settings.body_timeout_seconds, 0, True
     while more:
         asked = clock()
         try:
             async with asyncio.timeout(in_hand):
-                piece, more = await _next_piece(request)
+                piece, more = await exchange.next_piece()
         except TimeoutError as error:
             raise _too_slow(settings.body_timeout_seconds, settings.min_bytes_per_second) from error
         n_bytes += len(piece)
@@ -218,9 +208,9 @@ def _too_slow(seconds: float, bytes_per_second: int = 0) -> HTTPException:
     return HTTPException(408, f"the body must arrive within {seconds:g} seconds")
 
 
-def _check_declared(request: Request, max_bytes: int, advice: str) -> None:
+def _check_declared(exchange: Exchange, max_bytes: int, advice: str) -> None:
     """Refuse a body whose declared length is too large before any of it is read."""
-    declared = exchange_of(request).head.get("content-length", "")
+    declared = exchange.head.get("content-length", "")
     _check_size(int(declared) if declared.isdecimal() else 0, max_bytes, advice)
 
 

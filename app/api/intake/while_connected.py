@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Event
 from typing import TypeAlias, TypeVar, TypeVarTuple
 
-from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from app.api.capacity import Pool
+from app.api.exchange import Exchange
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -17,9 +18,9 @@ Check: TypeAlias = Callable[[], None]
 
 
 async def while_connected(
-    request: Request, pool: Pool, work: Callable[[Check, *Arguments], Result], *arguments: *Arguments
+    exchange: Exchange, pool: Pool, work: Callable[[Check, *Arguments], Result], *arguments: *Arguments
 ) -> Result:
-    """Do the work in a thread of a pool; the body of the request must have been read.
+    """Do the work in a thread of a pool; the body of the exchange must have been read.
 
     A thread cannot be stopped from outside. When the client leaves, `work` is told at its next check, and the thread is
     free once it has ended.
@@ -38,7 +39,7 @@ async def while_connected(
         check()
         return work(check, *arguments)
 
-    watching = asyncio.create_task(disconnected(request))
+    watching = asyncio.create_task(disconnected(exchange))
     watching.add_done_callback(lambda _: gone.set())
     try:
         result = await pool.run(begin)
@@ -48,7 +49,8 @@ async def while_connected(
     return result
 
 
-async def disconnected(request: Request) -> None:
+async def disconnected(exchange: Exchange) -> None:
     """Wait until the client has left; what it still sends of the body is dropped."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+    with suppress(ClientDisconnect):
+        while True:
+            await exchange.next_piece()

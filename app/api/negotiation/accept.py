@@ -1,15 +1,15 @@
-"""What form an answer may take, by the header `Accept`."""
+"""The forms that an answer may take, by the header `Accept`, and with them all that the head of a JSON body says."""
 
 from collections.abc import Collection
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from app.api.head import Head
-from app.api.negotiation.media import ARROW, JSON, quality
+from app.api.exchange import Head
+from app.api.negotiation.media import ARROW, JSON, check_json, encoding_of, quality, refuse_encoding
 from app.wire.arrow.answer import stream_of
 
 
@@ -44,7 +44,8 @@ class Accepted:
         if self._arrow and "per_sample" in content:
             column = content.pop("per_sample")["cross_entropy"]
             return Response(stream_of(column, dumps(content)), media_type=ARROW)
-        self.check(())
+        if not self._json:
+            self.check(())
         return Response(dumps(content), media_type=JSON)
 
 
@@ -57,8 +58,42 @@ def accepted(head: Head) -> Accepted:
     return _accepted(head.get("accept") or "*/*")
 
 
+class Terms(NamedTuple):
+    """What the head of a request with a JSON body says of the body and of the answer.
+
+    Attributes:
+        encoding: How the body is compressed; empty if it is not.
+    """
+
+    encoding: str
+    forms: Accepted
+
+
+def json_terms(head: Head, rows_path: str = "") -> Terms:
+    """The terms of a request whose body is JSON.
+
+    Args:
+        head: The headers of the request.
+        rows_path: Where rows in other formats go; of paths beside which there is none, no body may be compressed.
+
+    Raises:
+        Unsupported: 415, the body is no JSON, or compressed in a way that is not read at this path.
+        HTTPException: 406, as `Accepted` does.
+    """
+    sent = head.get("content-type", JSON), head.get("content-encoding", ""), head.get("accept") or "*/*"
+    return _json_terms(*sent, rows_path)
+
+
+# Clients send few different headers: to read them anew takes longer than to read a small body.
 _accepted = lru_cache(maxsize=64)(Accepted)
-"""Kept, for clients send few different ones."""
+
+
+@lru_cache(maxsize=64)
+def _json_terms(content_type: str, encoding: str, accept: str, rows_path: str) -> Terms:
+    check_json(content_type, rows_path)
+    if not rows_path:
+        refuse_encoding(encoding)
+    return Terms(encoding_of(encoding), _accepted(accept))
 
 
 def dumps(content: object) -> bytes:

@@ -3,7 +3,6 @@
 from email.message import Message
 from functools import lru_cache
 
-from app.api.head import Head
 from app.api.negotiation.formats import FORMATS, Format
 from app.errors import UnsupportedMediaType
 from app.wire.compression import DECODERS, ENCODINGS
@@ -23,32 +22,32 @@ class Unsupported(UnsupportedMediaType):
         self.headers = headers
 
 
-def check_json(head: Head, rows_path: str = "") -> None:
+def check_json(sent: str, rows_path: str = "") -> None:
     """Refuse a body that is not JSON; one that no header describes is taken for JSON.
 
     Args:
+        sent: The header `Content-Type`.
         rows_path: Where rows in other formats go, if anywhere.
 
     Raises:
         Unsupported: Another format, or an encoding of characters that nobody reads here.
     """
-    sent = head.get("content-type", JSON)
     format_ = _format(sent)
     if format_ is None or not format_.is_json:
         hint = f"; rows as {', '.join(ROWS_TYPES)} go to {rows_path}" if rows_path else ""
         raise Unsupported(f"Content-Type must be {JSON} in UTF-8, {_found(sent)}{hint}", {"accept-post": JSON})
 
 
-def rows_format(head: Head, json_path: str) -> Format:
+def rows_format(sent: str, json_path: str) -> Format:
     """The format of a body of rows.
 
     Args:
+        sent: The header `Content-Type`.
         json_path: Where JSON goes.
 
     Raises:
         Unsupported: JSON, no format at all, or an encoding of characters that nobody reads here.
     """
-    sent = head.get("content-type", "")
     format_ = _format(sent) if sent else None
     if format_ is None or format_.is_json:
         known = ", ".join(ROWS_TYPES)
@@ -72,33 +71,34 @@ def _format(sent: str) -> Format | None:
     return BY_MEDIA_TYPE.get(kind) if charset in {"utf-8", "utf8", "us-ascii"} else None
 
 
-def encoding_of(head: Head) -> str:
-    """How a body is compressed; empty if it is not.
+def encoding_of(sent: str) -> str:
+    """The compression of a body, by the header `Content-Encoding`; empty if there is none.
 
     Raises:
-        Unsupported: In a way that nobody undoes here, or in several.
+        Unsupported: One that nobody undoes here, or several.
     """
-    sent = _encoding(head)
-    if sent and sent not in DECODERS:
+    encoding = _encoding(sent)
+    if encoding and encoding not in DECODERS:
         known = ", ".join(ENCODINGS)
-        raise Unsupported(f'Content-Encoding must be one of {known}, found "{sent[:80]}"', {"accept-encoding": known})
-    return sent
+        rule = f'Content-Encoding must be one of {known}, found "{encoding[:80]}"'
+        raise Unsupported(rule, {"accept-encoding": known})
+    return encoding
 
 
-def refuse_encoding(head: Head) -> None:
+def refuse_encoding(sent: str) -> None:
     """Refuse a compressed body, which some routes do not read, though others do.
 
     Raises:
         Unsupported: The body is compressed.
     """
-    if _encoding(head):
+    if _encoding(sent):
         rule = "Content-Encoding must be absent: this takes JSON that is not compressed"
         raise Unsupported(rule, {"accept-encoding": "identity"})
 
 
-def _encoding(head: Head) -> str:
-    sent = head.get("content-encoding", "").strip().lower()
-    return "" if sent == "identity" else sent
+def _encoding(sent: str) -> str:
+    encoding = sent.strip().lower()
+    return "" if encoding == "identity" else encoding
 
 
 def quality(accept: str, media_type: str) -> float:

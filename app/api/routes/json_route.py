@@ -3,19 +3,17 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.api.capacity import Lease
+from app.api.exchange import Exchange
 from app.api.intake.bodies import whole_body
 from app.api.intake.while_connected import Check, while_connected
-from app.api.negotiation.accept import Accepted, accepted
-from app.api.negotiation.media import check_json, refuse_encoding
-from app.api.resources import resources_of
+from app.api.negotiation.accept import Accepted, json_terms
 from app.api.schemas.query import refuse_query
 from app.api.schemas.validation import json_fields
-from app.api.telemetry import exchange_of
 from app.core.tasks import TaskName
 from app.settings import Settings
 
@@ -27,17 +25,14 @@ def add_json_route(
 ) -> None:
     """Add `POST path`, which answers what `work` makes of the fields of a body."""
 
-    async def answer(request: Request) -> Response:
-        exchange, resources = exchange_of(request), resources_of(request)
-        check_json(exchange.head)
-        refuse_encoding(exchange.head)
-        refuse_query(request)
-        forms, settings = accepted(exchange.head), resources.settings
-        with Lease(resources.capacity.memory) as memory:
-            body = await whole_body(request, settings, memory, "send fewer rows at once")
+    async def answer(exchange: Exchange) -> Response:
+        forms, settings = json_terms(exchange.head).forms, exchange.settings
+        refuse_query(exchange)
+        with Lease(exchange.capacity.memory) as memory:
+            body = await whole_body(exchange, memory, "send fewer rows at once")
             # Even a small body may hold the work of many: always a thread.
             response, exchange.n_scored = await while_connected(
-                request, resources.capacity.whole, _answered, work, task, body, forms, settings
+                exchange, exchange.capacity.whole, _answered, work, task, body, forms, settings
             )
         return response
 
@@ -51,7 +46,7 @@ def add_json_route(
 
 
 def _answered(  # noqa: PLR0913 what a request is made of
-    check: Check, work: Work, task: TaskName, body: bytearray, accepted: Accepted, settings: Settings
+    check: Check, work: Work, task: TaskName, body: bytes | bytearray, accepted: Accepted, settings: Settings
 ) -> tuple[Response, int]:
     fields = json_fields(body, task, settings)
     check()

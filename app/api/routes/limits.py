@@ -1,12 +1,12 @@
 """`GET /v1/limits`: what a request may hold."""
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
 from app.api.application import BareRoute
+from app.api.exchange import Exchange
 from app.api.negotiation.formats import FORMATS, limits_of
-from app.api.resources import DEFAULTS, resources_of
 from app.api.schemas.answers import LimitsAnswer, MediaTypeLimit, example
-from app.settings import Settings
+from app.settings import DEFAULTS, Settings
 from app.wire.compression import ENCODINGS, MAX_WINDOW
 
 router = APIRouter(tags=["catalogue"], route_class=BareRoute)
@@ -43,6 +43,6 @@ def limits_under(settings: Settings) -> LimitsAnswer:
     response_description="The limits of this service; the example shows the defaults.",
     responses=example(limits_under(DEFAULTS)),
 )
-async def limits(request: Request) -> LimitsAnswer:
+async def limits(exchange: Exchange) -> LimitsAnswer:
     """Bytes, rows and columns beyond which a request is answered 413, and the formats and encodings that are read."""
-    return limits_under(resources_of(request).settings)
+    return limits_under(exchange.settings)

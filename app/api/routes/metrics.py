@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
 from app.api.application import BareRoute
+from app.api.exchange import Exchange
 from app.api.schemas.answers import MetricCatalogue, MetricEntry, example
 from app.core.metrics.metric import Metric
 from app.core.metrics.registry import METRICS
@@ -31,6 +32,6 @@ def catalogue_of(metrics: Sequence[Metric]) -> MetricCatalogue:
     response_description="The catalogue; the example shows its first entry.",
     responses=example(catalogue_of(METRICS[:1])),
 )
-async def catalogue(_: Request) -> MetricCatalogue:
+async def catalogue(_: Exchange) -> MetricCatalogue:
     """Name, tasks, unit, formula, direction, whether parts of a batch add up to it, and a reference."""
     return catalogue_of(METRICS)

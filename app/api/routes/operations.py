@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from starlette.responses import Response
 
 from app.api.application import BareRoute
-from app.api.resources import resources_of
+from app.api.exchange import Exchange
 from app.api.schemas.answers import Health, example
 from app.errors import Unavailable
 
@@ -21,7 +21,7 @@ router = APIRouter(tags=["operations"], route_class=BareRoute)
     response_description="It is alive.",
     responses=example(Health(status="alive")),
 )
-async def health(_: Request) -> Health:
+async def health(_: Exchange) -> Health:
     """Does no work: 200 as long as the process answers at all."""
     return Health(status="alive")
 
@@ -33,9 +33,9 @@ async def health(_: Request) -> Health:
     response_description="It has room.",
     responses=example(Health(status="ready")),
 )
-async def readiness(request: Request) -> Health:
+async def readiness(exchange: Exchange) -> Health:
     """200 if one more request of any kind would find a thread or a place in the queue, and room for its body."""
-    if not resources_of(request).capacity.has_room:
+    if not exchange.capacity.has_room:
         raise Unavailable("all threads are busy and the queue is full, or bodies leave no room for more")
     return Health(status="ready")
 
@@ -52,6 +52,6 @@ METRICS_TEXT: dict[int | str, dict[str, Any]] = {
     response_class=Response,
     responses=METRICS_TEXT,
 )
-async def prometheus(request: Request) -> Response:
+async def prometheus(exchange: Exchange) -> Response:
     """Requests, durations, rows scored, memory and processor time of this process."""
-    return Response(generate_latest(resources_of(request).telemetry.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    return Response(generate_latest(exchange.app.telemetry.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -5,13 +5,14 @@ from functools import cache
 from mimetypes import guess_type
 
 import orjson
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app import web
 from app.api.application import BareRoute
 from app.api.contract import samples
+from app.api.exchange import Exchange
 from app.api.negotiation.formats import FORMATS
 from app.api.problems import CATALOGUE
 from app.core.tasks import TASKS
@@ -22,32 +23,32 @@ router = APIRouter(include_in_schema=False, route_class=BareRoute)
 
 
 @router.get("/")
-async def front(request: Request) -> Response:
+async def front(exchange: Exchange) -> Response:
     """The documentation is the front page."""
-    prefix = request.scope["root_path"]
+    prefix = exchange.scope["root_path"]
     return RedirectResponse(f"{prefix}/docs" if prefix else "docs")
 
 
 @router.get("/docs")
-async def docs(_: Request) -> Response:
+async def docs(_: Exchange) -> Response:
     """Swagger UI."""
     page = web.docs_page("Surprisal", "openapi.json", "docs/assets")
     return HTMLResponse(page, headers={"content-security-policy": web.DOCS_POLICY})
 
 
 @router.get("/docs/assets/{name}")
-async def asset(request: Request) -> Response:
+async def asset(exchange: Exchange) -> Response:
     """A file of Swagger UI; what the folder's listing does not name does not exist."""
-    name = request.path_params["name"]
+    name = exchange.path_params["name"]
     if name not in _assets():
         raise HTTPException(404)
     return Response(_assets()[name], media_type=guess_type(name)[0], headers=CACHED)
 
 
 @router.get("/docs/samples/{name}")
-async def sample(request: Request) -> Response:
+async def sample(exchange: Exchange) -> Response:
     """The rows of an example, as a file to try."""
-    name = request.path_params["name"]
+    name = exchange.path_params["name"]
     task, _, suffix = name.partition(".")
     format_ = samples.FORMATS.get(suffix)
     if task not in TASKS or format_ not in samples.formats_of(task):
@@ -57,18 +58,18 @@ async def sample(request: Request) -> Response:
 
 
 @router.get("/openapi.json")
-async def openapi(request: Request) -> Response:
+async def openapi(exchange: Exchange) -> Response:
     """The contract, for machines; paths are relative to where it is served, or to the path prefix if there is one."""
-    document = await asyncio.to_thread(request.app.openapi)  # the first time, all examples are asked
-    if prefix := request.scope["root_path"]:
+    document = await asyncio.to_thread(exchange.app.openapi)  # the first time, all examples are asked
+    if prefix := exchange.scope["root_path"]:
         document = {**document, "servers": [{"url": prefix}]}
     return Response(orjson.dumps(document), media_type="application/json")
 
 
 @router.get("/problems/{code}")
-async def problem(request: Request) -> Response:
+async def problem(exchange: Exchange) -> Response:
     """What an error code means."""
-    code = request.path_params["code"]
+    code = exchange.path_params["code"]
     if code not in CATALOGUE:
         raise HTTPException(404)
     entry = CATALOGUE[code]
@@ -77,7 +78,7 @@ async def problem(request: Request) -> Response:
 
 
 @router.get("/favicon.ico")
-async def favicon(_: Request) -> Response:
+async def favicon(_: Exchange) -> Response:
     """The icon."""
     return Response(web.favicon(), media_type="image/svg+xml", headers=CACHED)
 

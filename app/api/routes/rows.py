@@ -1,18 +1,17 @@
 """`POST /v1/score/{task}/rows`: rows in a file or a stream, with the options in the query."""
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from app.api.application import BareRoute
 from app.api.contract import texts
+from app.api.exchange import Exchange
 from app.api.intake.bodies import spooled, while_arriving
 from app.api.intake.while_connected import Check, while_connected
 from app.api.negotiation.accept import Accepted, accepted
 from app.api.negotiation.formats import limits_of
-from app.api.resources import resources_of
 from app.api.schemas.answers import ScoreAnswer
 from app.api.scoring import Rows, read_rows_head, scored_rows
-from app.api.telemetry import exchange_of
 from app.core.tasks import TASKS, Task
 from app.wire.sources import Source
 
@@ -23,11 +22,10 @@ def _add_route(task: Task) -> None:
     json_path = f"/v1/score/{task.name}"
     path = f"{json_path}/rows"
 
-    async def score_rows(request: Request) -> Response:
-        exchange = exchange_of(request)
-        rows, forms = read_rows_head(task.name, json_path, request), accepted(exchange.head)
+    async def score_rows(exchange: Exchange) -> Response:
+        rows, forms = read_rows_head(task.name, json_path, exchange), accepted(exchange.head)
         forms.check(rows.options.get("include", ()))
-        response, exchange.n_scored = await _scored(request, rows, forms)
+        response, exchange.n_scored = await _scored(exchange, rows, forms)
         return response
 
     router.add_api_route(
@@ -42,18 +40,18 @@ def _add_route(task: Task) -> None:
     )
 
 
-async def _scored(request: Request, rows: Rows, accepted: Accepted) -> tuple[Response, int]:
-    resources = resources_of(request)
+async def _scored(exchange: Exchange, rows: Rows, accepted: Accepted) -> tuple[Response, int]:
+    settings = exchange.settings
 
     def work(check: Check, source: Source) -> tuple[Response, int]:
-        content = scored_rows(rows, source, resources.settings, check)
+        content = scored_rows(rows, source, settings, check)
         return accepted.answer(content), content["n_scored"]
 
-    limits = limits_of(rows.format, resources.settings)
+    limits = limits_of(rows.format, settings)
     if rows.format.arrival == "streamed":
-        return await while_arriving(request, limits, work)
-    async with spooled(request, limits) as file:
-        return await while_connected(request, resources.capacity.whole, work, file)
+        return await while_arriving(exchange, limits, work)
+    async with spooled(exchange, limits) as file:
+        return await while_connected(exchange, exchange.capacity.whole, work, file)
 
 
 for _task in TASKS.values():

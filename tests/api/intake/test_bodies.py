@@ -86,7 +86,7 @@ async def test_the_time_in_which_a_body_waits_for_its_thread_is_not_the_clients(
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://surprisal") as client,
     ):
-        capacity: Capacity = app.state.resources.capacity
+        capacity: Capacity = app.capacity
         busy = asyncio.create_task(capacity.arriving.run(go.wait, 60.0))
         body = ROW * (3 * START_BYTES // len(ROW))
         stream = asyncio.create_task(client.post(ROWS, content=body, headers=NDJSON))

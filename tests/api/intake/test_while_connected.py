@@ -2,13 +2,14 @@ import asyncio
 from threading import Event
 
 import pytest
-from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from app.api.capacity import Capacity
+from app.api.exchange import Exchange
 from app.api.intake.while_connected import Check, while_connected
 from app.settings import Settings
+from tests.api.clients import exchange_with
 
 pytestmark = pytest.mark.anyio
 
@@ -22,8 +23,8 @@ class Client:
         self._rest = [{"type": "http.request", "body": b"", "more_body": False}]
 
     @property
-    def request(self) -> Request:
-        return Request({"type": "http"}, self._receive)
+    def exchange(self) -> Exchange:
+        return exchange_with(receive=self._receive)
 
     async def _receive(self) -> Message:
         if self._rest:
@@ -39,7 +40,7 @@ class Client:
 async def test_who_stays_gets_the_answer() -> None:
     client = Client()
     with Capacity(Settings()) as capacity:
-        assert await while_connected(client.request, capacity.whole, lambda _, n: n + 1, 1) == 2
+        assert await while_connected(client.exchange, capacity.whole, lambda _, n: n + 1, 1) == 2
     await asyncio.sleep(0)
     assert not client.is_watched
 
@@ -53,7 +54,7 @@ async def test_work_for_who_has_left_ends_at_its_next_check() -> None:
             check()
 
     with Capacity(Settings(max_threads=1, max_waiting=0)) as capacity:
-        working = asyncio.create_task(while_connected(client.request, capacity.whole, work))
+        working = asyncio.create_task(while_connected(client.exchange, capacity.whole, work))
         await asyncio.to_thread(begun.wait, 60.0)
         client.leaves.set()
         async with asyncio.timeout(60):
@@ -67,7 +68,7 @@ async def test_what_waits_for_a_thread_is_not_begun_for_who_has_left() -> None:
     client, go, done = Client(), Event(), list[int]()
     with Capacity(Settings(max_threads=1)) as capacity:
         first = asyncio.create_task(capacity.whole.run(go.wait, 60.0))
-        second = asyncio.create_task(while_connected(client.request, capacity.whole, lambda _: done.append(1)))
+        second = asyncio.create_task(while_connected(client.exchange, capacity.whole, lambda _: done.append(1)))
         await asyncio.sleep(0)
         client.leaves.set()
         await asyncio.sleep(0)
@@ -90,7 +91,7 @@ async def test_a_cancelled_request_ends_its_work() -> None:
             ended.set()
 
     with Capacity(Settings()) as capacity:
-        working = asyncio.create_task(while_connected(client.request, capacity.whole, work))
+        working = asyncio.create_task(while_connected(client.exchange, capacity.whole, work))
         await asyncio.to_thread(begun.wait, 60.0)
         working.cancel()
         await asyncio.wait([working])

@@ -1,14 +1,17 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 import pytest
 from starlette.requests import ClientDisconnect
-from starlette.types import Message, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import Message, Send
 from structlog.typing import EventDict
 
-from app.api.middleware import RequestEnvelope
-from app.api.telemetry import Telemetry
+from app.api.application import BareRoute
+from app.api.exchange import Exchange
+from app.main import create_app
+from app.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -79,34 +82,29 @@ async def test_paths_are_logged_as_their_template(client: httpx.AsyncClient, log
 
 
 async def test_a_client_that_leaves_is_not_answered(log_lines: list[EventDict]) -> None:
-    async def app(*_: object) -> None:
+    async def leave(_: Exchange) -> Response:
         raise ClientDisconnect
 
-    sent = await answered(RequestEnvelope(app, Telemetry(), 1.0))
-    assert sent == []
+    assert await answered(leave) == []
     assert log_lines[0]["status"] == 499
     assert log_lines[0]["log_level"] == "info"
 
 
 async def test_half_an_answer_is_left_to_the_server(log_lines: list[EventDict]) -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+    async def fail(exchange: Exchange) -> Response:
+        await exchange.respond(Response())
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await answered(RequestEnvelope(app, Telemetry(), 1.0))
+        await answered(fail, Settings(body_timeout_seconds=0.01))
     assert "ZeroDivisionError" in log_lines[0]["exception"]
 
 
-async def test_other_scopes_pass() -> None:
-    passed: list[Scope] = []
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
-        passed.append(scope)
-
-    scope = {"type": "lifespan"}
-    await RequestEnvelope(app, Telemetry(), 1.0)(scope, endless, collecting([]))
-    assert passed == [scope]
+async def test_no_websocket_is_taken() -> None:
+    sent: list[Message] = []
+    scope = {"type": "websocket", "path": "/healthz", "headers": []}
+    await create_app(Settings())(scope, endless, collecting(sent))
+    assert [message["type"] for message in sent] == ["websocket.close"]
 
 
 async def test_the_rest_of_a_refused_body_is_taken_in(client: httpx.AsyncClient) -> None:
@@ -124,15 +122,21 @@ async def test_the_rest_of_a_refused_body_is_taken_in(client: httpx.AsyncClient)
 
 
 async def test_a_body_without_end_is_not_waited_for() -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
-        await send({"type": "http.response.start", "status": 413, "headers": []})
-        await send({"type": "http.response.body", "body": b"no"})
+    async def refuse(_: Exchange) -> Response:
+        return Response(b"no", 413)
 
     async with asyncio.timeout(5):
-        sent = await answered(RequestEnvelope(app, Telemetry(), 0.01))
-    assert [message.get("body") for message in sent] == [None, b"no", None]
+        sent = await answered(refuse, Settings(body_timeout_seconds=0.01))
+    assert [message.get("body") for message in sent] == [None, b"no", b""]
     assert [message.get("more_body", False) for message in sent] == [False, True, False]
     assert sent[0]["headers"][-1] == (b"connection", b"close")
+
+
+async def test_who_was_too_slow_gets_no_more_time() -> None:
+    async def refuse(_: Exchange) -> Response:
+        return Response(b"no", 408)
+
+    assert [message.get("body") for message in await answered(refuse)] == [None, b"no"]
 
 
 async def endless() -> Message:
@@ -147,9 +151,13 @@ def collecting(messages: list[Message]) -> Send:
     return send
 
 
-async def answered(app: RequestEnvelope) -> list[Message]:
-    sent: list[Message] = []
-    headers = [(b"transfer-encoding", b"chunked")]
-    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+async def answered(
+    endpoint: Callable[[Exchange], Awaitable[Response]], settings: Settings | None = None
+) -> list[Message]:
+    """The messages that a server gets of a route of the application, for a body that never ends."""
+    app, sent = create_app(settings), list[Message]()
+    app.router.routes.append(BareRoute("/", endpoint, methods=["POST"]))
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"transfer-encoding", b"chunked")]}
     await app(scope, endless, collecting(sent))
+    assert "exchange" not in scope["state"]
     return sent

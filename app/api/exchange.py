@@ -1,0 +1,126 @@
+"""One request and its answer: what a route is given, and what is counted and logged of both."""
+
+import asyncio
+import os
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from time import perf_counter
+from typing import TypeAlias
+
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.api.capacity import Capacity
+from app.settings import Settings
+
+Header: TypeAlias = tuple[bytes, bytes]
+Head: TypeAlias = Mapping[str, str]
+"""Headers by their names in lower case."""
+
+NOT_BEGUN = 499
+"""The status of an answer that is not begun, and for good if the client leaves before."""
+
+VISIBLE_ASCII = re.compile(r"[!-~]{1,128}")
+SECURITY_HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+}
+"""Headers of every answer, but for those that it has itself."""
+
+
+class Exchange(Request):
+    """One request and its answer, as far as they have come.
+
+    Attributes:
+        settings: Of the application that answers.
+        capacity: Of the application that answers.
+        method: As it was sent; what is routed in place of HEAD is GET, and the server leaves the body out.
+        head: The headers of the request.
+        request_id: As it was sent, if it is one, or else a new one.
+        has_arrived: Whether the server has the whole body, which then is the next piece; not every server tells.
+        began: The time at which the head had come, by `perf_counter`.
+        status: That of the answer; `NOT_BEGUN` before there is one.
+        code: Of the problem that the answer is, or empty.
+        n_scored: Rows that were scored.
+        error: What went wrong that nobody meant to.
+    """
+
+    method = ""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, settings: Settings, capacity: Capacity) -> None:
+        state = scope.setdefault("state", {})
+        state["exchange"] = self
+        self.method = scope["method"]
+        super().__init__({**scope, "method": "GET"} if self.method == "HEAD" else scope, receive, send)
+        self.has_arrived = "has_arrived" in state
+        self.settings = settings
+        self.capacity = capacity
+        self.head = head = read_head(scope["headers"])
+        sent = head.get("x-request-id", "")
+        self.request_id = sent if VISIBLE_ASCII.fullmatch(sent) else os.urandom(16).hex()
+        self._is_unread = "transfer-encoding" in head or head.get("content-length", "0") != "0"
+        self.began = perf_counter()
+        self.status = NOT_BEGUN
+        self.code = ""
+        self.bytes_in = self.bytes_out = self.n_scored = 0
+        self.error: Exception | None = None
+
+    async def next_piece(self) -> tuple[bytes, bool]:
+        """The next piece of the body, and whether there are more.
+
+        Raises:
+            ClientDisconnect: The client has left.
+        """
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._is_unread = False
+            raise ClientDisconnect
+        piece: bytes = message.get("body", b"")
+        self.bytes_in += len(piece)
+        self._is_unread = message.get("more_body", False)
+        return piece, self._is_unread
+
+    async def respond(self, response: Response) -> None:
+        """Send the answer, and take in what is left of the body.
+
+        A server that closes a connection on which the client still sends resets it, and most clients then report a
+        broken pipe in place of the answer they were given.
+        """
+        self.status, body = response.status_code, response.body
+        own = SECURITY_HEADERS | {b"x-request-id": self.request_id.encode()}
+        headers = list((own | dict(response.raw_headers)).items())
+        if self._is_unread:
+            headers.append((b"connection", b"close"))
+        await self._send({"type": "http.response.start", "status": self.status, "headers": headers})
+        self.bytes_out = len(body)
+        if self._is_unread and self.status != 408:  # who was too slow gets no more time
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
+            await self._drain()
+            body = b""
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def _drain(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.body_timeout_seconds):
+                while (await self._receive()).get("more_body"):
+                    pass
+
+
+def read_head(headers: Iterable[Header]) -> Head:
+    """The headers of a request: of one that was sent several times the first, of `accept` all, with commas between.
+
+    >>> read_head([(b"accept", b"text/csv"), (b"host", b"a"), (b"host", b"b"), (b"accept", b"*/*")])
+    {'accept': 'text/csv,*/*', 'host': 'a'}
+    """
+    head: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        if name not in head:
+            head[name] = value
+        elif name == "accept":
+            head[name] += f",{value}"
+    return head
