@@ -12,6 +12,7 @@ setup(
                 "app/core/kernels/elementary.h",
                 "app/core/kernels/exact.h",
                 "app/core/kernels/divergences.h",
+                "app/core/kernels/json_columns.h",
                 "app/core/kernels/json_numbers.h",
                 "app/core/kernels/powers_of_five.h",
                 "app/core/kernels/row_calls.h",

@@ -62,10 +62,26 @@ def column_text(random: Random, texts: Iterator[str]) -> bytes:
     return f"[{space}[{f']{space},{space}['.join(rows)}]]".encode()
 
 
+def body_text(random: Random, texts: Iterator[str]) -> bytes:
+    """An object of columns, with other things among them."""
+    fields = [_field(random, texts) for _ in range(random.randint(0, 5))]
+    nested = [b'"slices":{%b}', b'"candidates":{"a/\xc3\xa9":{%b},"b":{}}', b'"x":[{%b}]']
+    fields += [random.choice(nested) % _field(random, texts) for _ in range(random.randrange(3))]
+    space = random.choice([b"", b" ", b"\n\t "])
+    return b"%b{%b}%b" % (space, (b"," + space).join(fields), space)
+
+
+def _field(random: Random, texts: Iterator[str]) -> bytes:
+    name = random.choice(["labels", "logits", "mask", "n_bytes", "probabilities", r"x\"y", "é", "", "mask:b labels"])
+    others = ["null", "true", "{}", "[]", r'"\\"', r'"a\"]"', "[[],[1],[1,2]]", "[true,false]", "[[true],[false]]"]
+    value = column_text(random, texts) if random.random() < 0.6 else random.choice(others).encode()
+    return b'"%b":%b' % (name.encode(), value)
+
+
 def damaged(random: Random, text: bytes) -> bytes:
     """The text with some bytes dropped, doubled or put in."""
     for _ in range(random.randint(1, 3)):
-        at = random.randrange(len(text))
+        at = random.randrange(len(text) + 1)
         put = random.choice(
             [b"", b"[", b"]", b",", b".", b"-", b"+", b"e", b"0", b"9", b" ", b"null", b"\x00", b"\xff"]
         )

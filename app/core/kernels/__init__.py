@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from app.core.columns import FloatArray, IntArray
+from app.core.columns import Column, FloatArray, IntArray, Ragged
 
 try:
     from app.core.kernels import compiled
 except ImportError as error:
     raise ImportError("app.core.kernels.compiled cannot be imported: `make env` builds it, with cc") from error
 
+_DTYPES = {"d": np.dtype(np.float64), "i": np.dtype(np.int64), "b": np.dtype(np.bool_)}
 _TILE = 1024  # numbers whose logarithms are kept at once, as in rows.h
 
 
@@ -130,24 +131,57 @@ def bin_numbers(x: FloatArray, lower: FloatArray, *, holds_lower: bool) -> IntAr
     return out
 
 
-def json_column(
-    text: bytes | bytearray, start: int, end: int, *, of_integers: bool
-) -> tuple[NDArray[Any], IntArray | None] | None:
-    """The doubles or integers of a list of JSON numbers, text[start:end], or of a list of such lists, each not empty.
+class JsonColumns(NamedTuple):
+    """A body of JSON that was walked over.
+
+    Attributes:
+        rest: Its text with an empty list in place of each column that was read.
+        columns: These columns by name, those of `slices` and of each of `candidates` in dictionaries of their own.
+        is_whole: No column was left in `rest`, but for nulls.
+    """
+
+    rest: bytes
+    columns: dict[str, Any]
+    is_whole: bool
+
+
+def json_columns(text: bytes | bytearray | memoryview, names: bytes) -> JsonColumns | None:
+    """Read the columns of a JSON object that plainly hold numbers or booleans: lists of them, or lists of such lists.
+
+    A number is the double nearest to it, null NaN. Nothing else is looked at: `rest` is JSON if and only if the text
+    is.
+
+    Args:
+        names: The columns, each as its name, a colon, letters, a space. The letters: d for doubles, i for integers of
+            64 bits, b for booleans, n where null may stand in a list that is not in another.
 
     Returns:
-        The numbers (n,), those nearest to what is written, NaN for null; and of lists their lengths. None of any other
-        text, of integers beyond 64 bits, and of what is no integer where integers are asked for.
+        None where the text is no such object, or an object that may hold columns has a name twice or with an escape.
 
-    >>> json_column(b"[[0.25, 1], [null]]", 0, 19, of_integers=False)
-    (array([0.25, 1.  ,  nan]), array([2, 1]))
+    >>> json_columns(b'{"logits": [[0.25, 1], [2, null]], "unit": "bits"}', b"labels:ib logits:d ")
+    JsonColumns(rest=b'{"logits": [], "unit": "bits"}', columns={'logits': array([[0.25, 1.  ],
+           [2.  ,  nan]])}, is_whole=True)
     """
-    read = compiled.json_column(text, start, end, of_integers)
-    if read is None:
+    found = compiled.json_columns(text, names)
+    if found is None:
         return None
-    numbers, lengths = read
-    values: NDArray[Any] = np.frombuffer(numbers, np.int64 if of_integers else np.float64)
-    return values, None if lengths is None else np.frombuffer(lengths, np.int64)
+    rest, values, places, is_whole = found
+    return JsonColumns(rest, _columns(values, places), is_whole)
+
+
+def _columns(values: bytearray, places: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _column(values, *place) if type(place) is tuple else _columns(values, place)
+        for name, place in places.items()
+    }
+
+
+def _column(values: bytearray, letter: str, start: int, shape: tuple[int, ...], n_lists: int | None = None) -> Column:
+    column: NDArray[Any] = np.ndarray(shape, _DTYPES[letter], values, start)
+    if n_lists is None:
+        return column
+    behind = start + (column.nbytes + 7) // 8 * 8  # aligned
+    return Ragged(column, np.ndarray(n_lists + 1, np.int64, values, behind))
 
 
 FORMS = ("probabilities", "logits", "log_probabilities")

@@ -31,6 +31,7 @@
 #include "class_rows.h"
 #include "verdicts.h"
 #include "json_numbers.h"
+#include "json_columns.h"
 
 #define MOST_ARGUMENTS 5
 #define FEW 8192 /* so few numbers take less time than it takes to wait for the interpreter's lock again */
@@ -236,45 +237,46 @@ FUNCTION(py_window_sums) {
     return PyLong_FromLong(next);
 }
 
-static Py_ssize_t count(const char *p, const char *end, char c) {
-    Py_ssize_t n = 0;
-    for (; p < end; p++) n += *p == c;
-    return n;
+/* Whether the text is one object with at most space around it; `walk` then goes from brace to brace. */
+static int braces(Walk *walk, const char *start, const char *end) {
+    while (end > start && strchr(" \n\r\t", end[-1]) && end[-1]) end--;
+    if (end == start || end[-1] != '}') return 0;
+    walk->last = end - 1;
+    walk->start = past_space(start);
+    return *walk->start == '{';
 }
 
-/* The numbers of text[start:end], which begins and ends with a bracket, and the lengths of the lists in it. */
-static PyObject *read_text(const char *text, Py_ssize_t start, Py_ssize_t end, int of_integers) {
-    Column column = {.start = text + start, .end = text + end - 1, .of_integers = of_integers};
-    column.nested = *past_space(column.start + 1) == '[';
-    Py_ssize_t n_values = count(column.start, column.end, ',') + 1;
-    Py_ssize_t n_lists = column.nested ? count(column.start + 1, column.end, '[') : 0;
-    PyObject *values = PyByteArray_FromStringAndSize(NULL, n_values * 8);
-    PyObject *lengths = PyByteArray_FromStringAndSize(NULL, n_lists * 8), *read = NULL;
+/* (rest, bytes of the values, columns, whether no column was left); None where the text cannot be read here. */
+static PyObject *read_walk(Walk *walk) {
+    Py_ssize_t length = walk->last + 1 - walk->start;
+    PyObject *values = PyByteArray_FromStringAndSize(NULL, 4 * length), *read = NULL;
+    if (!values) return NULL;
+    walk->values = PyByteArray_AsString(values);
     int good;
-    if (values && lengths) {
-        column.doubles = (double *)(void *)(column.integers = (int64_t *)(void *)PyByteArray_AsString(values));
-        column.lengths = (int64_t *)(void *)PyByteArray_AsString(lengths);
-        RUN((end - start) / 16, good = read_column(&column));
-        good = good && read_hard(&column);
-        free(column.hard);
-        read = good ? PyTuple_Pack(2, values, column.nested ? lengths : Py_None) : Py_NewRef(Py_None);
+    RUN(length / 16, good = walk_over(walk));
+    if (good && read_hard(walk) && !PyByteArray_Resize(values, walk->n_bytes)) {
+        PyObject *columns = columns_object(walk), *rest = columns ? rest_of(walk) : NULL;
+        if (rest) read = PyTuple_Pack(4, rest, values, columns, walk->is_whole ? Py_True : Py_False);
+        Py_XDECREF(columns);
+        Py_XDECREF(rest);
     }
-    Py_XDECREF(values);
-    Py_XDECREF(lengths);
-    return read;
+    Py_DECREF(values);
+    return read || PyErr_Occurred() ? read : Py_NewRef(Py_None);
 }
 
-/* (text, start, end, whether integers are asked for) */
-FUNCTION(py_json_column) {
+/* (text, names of columns) */
+FUNCTION(py_json_columns) {
     Py_buffer text;
+    Walk walk = {.is_whole = 1};
     (void)self;
-    if (n_arguments != 4) return PyErr_SetString(PyExc_TypeError, "takes a text, its start, its end and a flag"), NULL;
-    Py_ssize_t start = PyLong_AsSsize_t(arguments[1]), end = PyLong_AsSsize_t(arguments[2]);
-    int of_integers = PyObject_IsTrue(arguments[3]);
-    if (PyErr_Occurred() || PyObject_GetBuffer(arguments[0], &text, PyBUF_SIMPLE)) return NULL;
-    const char *bytes = text.buf;
-    int bracketed = start >= 0 && end <= text.len && end - start > 2 && bytes[start] == '[' && bytes[end - 1] == ']';
-    PyObject *read = bracketed ? read_text(bytes, start, end, of_integers) : Py_NewRef(Py_None);
+    if (n_arguments != 2) return PyErr_SetString(PyExc_TypeError, "takes a text and names"), NULL;
+    if (!(walk.names = PyBytes_AsString(arguments[1]))) return NULL;
+    if (PyObject_GetBuffer(arguments[0], &text, PyBUF_SIMPLE)) return NULL;
+    const char *start = text.buf;
+    PyObject *read = braces(&walk, start, start + text.len) ? read_walk(&walk) : Py_NewRef(Py_None);
+    free(walk.found);
+    free(walk.offsets);
+    free(walk.hard);
     PyBuffer_Release(&text);
     return read;
 }
@@ -286,7 +288,7 @@ static PyMethodDef methods[] = {
     METHOD(row_maxima), METHOD(row_others), METHOD(row_exponentials), METHOD(row_picks), METHOD(row_quotients),
     METHOD(row_differences), METHOD(row_negentropies), METHOD(row_relative_entropy), METHOD(row_js), METHOD(bins),
     METHOD(power_sums), METHOD(dot), METHOD(largest_exponent),
-    METHOD(window_sums), METHOD(json_column), METHOD(class_rows), METHOD(class_verdict), METHOD(element_verdict),
+    METHOD(window_sums), METHOD(json_columns), METHOD(class_rows), METHOD(class_verdict), METHOD(element_verdict),
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,7 +1,4 @@
-/* Columns of JSON numbers become doubles or integers of 64 bits without an object for each number.
-
-   A column is a list of numbers, or a list of lists of numbers. Whatever is not plainly one, the grammar of JSON broken
-   or not, is not explained here: the answer is None, and another reader reads or refuses it. */
+/* A number in the grammar of JSON becomes the double nearest to it, or an integer of 64 bits. */
 
 #include "powers_of_five.h"
 
@@ -14,16 +11,6 @@ typedef struct {
     int64_t exponent;
     int negative, whole, cut;
 } Decimal;
-
-typedef struct {
-    const char *start, *end; /* the first bracket and the last one: loops over digits or space end there at the latest */
-    int of_integers, nested;
-    int64_t *integers;   /* room for one number more than there are commas; the same memory as `doubles` */
-    double *doubles;
-    int64_t *lengths;    /* room for as many lists as there are opening brackets within */
-    Py_ssize_t *hard;    /* of numbers that CPython shall read: the place of the text, the place in `doubles` */
-    Py_ssize_t n_values, n_lists, n_hard, hard_room;
-} Column;
 
 INLINE int is_digit(char c) { return (unsigned char)(c - '0') < 10; }
 
@@ -164,76 +151,5 @@ INLINE int integer_from(const Decimal *number, int64_t *out) {
     uint64_t most = (uint64_t)INT64_MAX + (uint64_t)number->negative;
     if (!number->whole || number->exponent || number->cut || number->digits > most) return 0;
     *out = (int64_t)(number->negative ? 0 - number->digits : number->digits);
-    return 1;
-}
-
-static int note_hard(Column *column, const char *text) {
-    if (column->n_hard == column->hard_room) {
-        Py_ssize_t room = column->hard_room ? 2 * column->hard_room : 128;
-        Py_ssize_t *grown = realloc(column->hard, (size_t)room * sizeof *grown);
-        if (!grown) return 0;
-        column->hard = grown, column->hard_room = room;
-    }
-    column->hard[column->n_hard++] = text - column->start;
-    column->hard[column->n_hard++] = column->n_values;
-    return 1;
-}
-
-/* Reads one value of a list: a number, or null where numbers are doubles. */
-INLINE const char *past_value(const char *p, Column *column) {
-    Decimal number;
-    const char *after = past_number(p, column->end, &number);
-    if (!after) {
-        if (column->of_integers || column->end - p < 4 || memcmp(p, "null", 4)) return NULL;
-        column->doubles[column->n_values++] = NAN;
-        return p + 4;
-    }
-    if (column->of_integers) {
-        if (!integer_from(&number, column->integers + column->n_values)) return NULL;
-    } else {
-        double x = column->doubles[column->n_values] = double_from(&number);
-        if (x != x && !note_hard(column, p)) return NULL;
-    }
-    column->n_values++;
-    return after;
-}
-
-/* Reads a list of at least one value from behind its bracket; returns what follows it. */
-INLINE const char *past_list(const char *p, Column *column) {
-    for (;; p++) {
-        if (!(p = past_value(past_space(p), column))) return NULL;
-        p = past_space(p);
-        if (*p == ']') return p + 1;
-        if (*p != ',') return NULL;
-    }
-}
-
-/* Whether the column is a list of numbers, or of lists of numbers, that ends with its last bracket. */
-static int read_column(Column *column) {
-    const char *p = column->start + 1;
-    if (!column->nested) return past_list(p, column) == column->end + 1;
-    for (;; p++) {
-        Py_ssize_t before = column->n_values;
-        p = past_space(p);
-        if (*p != '[' || !(p = past_list(p + 1, column)) || p > column->end) return 0;
-        column->lengths[column->n_lists++] = column->n_values - before;
-        p = past_space(p);
-        if (*p == ']') return p == column->end;
-        if (*p != ',') return 0;
-    }
-}
-
-/* Whether all hard numbers are finite; CPython reads them, with the interpreter's lock. */
-static int read_hard(Column *column) {
-    for (Py_ssize_t i = 0; i < column->n_hard; i += 2) {
-        char *rest;
-        if (i % 8192 == 8190) { /* some milliseconds later */
-            Py_BEGIN_ALLOW_THREADS Py_END_ALLOW_THREADS
-        }
-        double x = PyOS_string_to_double(column->start + column->hard[i], &rest, NULL);
-        if (PyErr_Occurred()) PyErr_Clear(), x = NAN;
-        if (x - x != 0.0) return 0;
-        column->doubles[column->hard[i + 1]] = x;
-    }
     return 1;
 }

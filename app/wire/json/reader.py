@@ -2,29 +2,38 @@
 
 import re
 from codecs import BOM_UTF8
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 import orjson
 
-from app.core.columns import BoolArray, Column
-from app.core.tasks import TaskName
+from app.core.columns import BoolArray
+from app.core.kernels import JsonColumns, json_columns
+from app.core.tasks import TASKS, TaskName
 from app.errors import InvalidInput, MalformedBody, describe, pointer
 from app.wire.columns import RULES, SLICE_RULE, Rule
 from app.wire.foreign import likeness, not_utf_8
 from app.wire.json.lists import column_of
-from app.wire.json.long_columns import LEAST_CHARACTERS, lift
 from app.wire.json.names import n_names, refuse_repeated
 
 NO_NUMBER = re.compile(rb"\b(NaN|Infinity)\b")
 NUMBERS = '; JSON has no NaN and no Infinity: null is NaN, and "-Infinity" may stand for a logit or a log-probability'
 ROWS = "rows are sent as NDJSON (application/x-ndjson) to the path that ends in /rows; here each field is a column"
 
-Holder: TypeAlias = tuple[dict[str, Any], str, str, Rule]
-"""The object that holds a column, its name there, its pointer, and what it may be."""
+Text: TypeAlias = bytes | bytearray
+Columns: TypeAlias = Mapping[str, Any]
+"""Columns by name, or for `slices` and `candidates` such columns."""
+Holder: TypeAlias = tuple[dict[str, Any], str, str, Rule, Columns]
+"""The object that holds a column, its name there, its pointer, its rule, and what was read of that object."""
 
 
-def decode(body: bytes | bytearray, task: TaskName) -> dict[str, Any]:
+def walk(body: Text, task: TaskName) -> JsonColumns | None:
+    """The columns of a body that hold only numbers or booleans, and its text without them; see `json_columns`."""
+    return json_columns(body.removeprefix(BOM_UTF8) if body.startswith(BOM_UTF8) else body, _NAMES[task])
+
+
+def decode(body: Text, task: TaskName) -> dict[str, Any]:
     """Read one JSON object, with or without a byte order mark.
 
     In a column a list becomes a one-dimensional array, lists of one length become a two-dimensional one,
@@ -37,11 +46,22 @@ def decode(body: bytes | bytearray, task: TaskName) -> dict[str, Any]:
     >>> decode(b'{"labels": [1, 0], "probabilities": [[0.25, 0.75], [1, null]], "unit": "bits"}', "multiclass")
     {'labels': array([1, 0]), 'probabilities': array([[0.25, 0.75], [1.  ,  nan]]), 'unit': 'bits'}
     """
-    body = body.removeprefix(BOM_UTF8) if body.startswith(BOM_UTF8) else body
-    return _lifted(body, task) or _filled(_object(body), {}, task)
+    return fields_of(body, walk(body, task), task)
 
 
-def no_json(text: bytes | bytearray, error: orjson.JSONDecodeError) -> str:
+def fields_of(body: Text, walked: JsonColumns | None, task: TaskName) -> dict[str, Any]:
+    """The same of a body that was walked over."""
+    if walked is not None:
+        try:
+            fields = object_of(walked.rest)
+        except MalformedBody:
+            pass  # the whole body has the same fault, and tells its place
+        else:
+            return _filled(fields, walked.columns, task)
+    return _filled(object_of(body.removeprefix(BOM_UTF8)), {}, task)
+
+
+def no_json(text: Text, error: orjson.JSONDecodeError) -> str:
     """The fault of a text that is no JSON, and the advice about it."""
     if words := likeness(text):
         return f"must be JSON, found {words}"
@@ -49,27 +69,13 @@ def no_json(text: bytes | bytearray, error: orjson.JSONDecodeError) -> str:
     return not_utf_8(text) or f"must be JSON: {error}{hint}"
 
 
-def _lifted(body: bytes | bytearray, task: TaskName, least: int = LEAST_CHARACTERS) -> dict[str, Any] | None:
-    """The same with long columns read apart; None if there are none, or if anything is wrong."""
-    text, columns = lift(body, least)
-    if not columns:
-        return None
-    try:
-        fields = _filled(_object(text), columns, task)
-    except (MalformedBody, InvalidInput):
-        return None
-    return None if columns else fields
-
-
-def _filled(fields: dict[str, Any], lifted: dict[str, Column], task: TaskName) -> dict[str, Any]:
-    """The fields with their columns; those of `lifted` that are found are taken out of it."""
+def _filled(fields: dict[str, Any], read: Columns, task: TaskName) -> dict[str, Any]:
+    """The fields with their columns: those that were read, and arrays of the lists that were not."""
     refusals = []
     scored: BoolArray | None = None
-    for holder, name, place, rule in _columns(fields, RULES[task]):
-        value = holder[name]
-        known = isinstance(value, str) and value in lifted and rule is RULES[task].get(name)
+    for holder, name, place, rule, known in _columns(fields, read, RULES[task]):
         try:
-            holder[name] = lifted.pop(value) if known else column_of(place, rule, value, scored)
+            holder[name] = known[name] if name in known else column_of(place, rule, holder[name], scored)
         except InvalidInput as refusal:
             refusals.append(refusal)
         if name == "mask" and isinstance(mask := holder[name], np.ndarray):
@@ -79,23 +85,30 @@ def _filled(fields: dict[str, Any], lifted: dict[str, Column], task: TaskName) -
     return fields
 
 
-def _columns(fields: dict[str, Any], rules: dict[str, Rule]) -> list[Holder]:
+def _columns(fields: dict[str, Any], read: Columns, rules: dict[str, Rule]) -> list[Holder]:
     """The places of columns, that of the mask first."""
-    columns = [(fields, name, f"/{name}", rules[name]) for name in fields if name in rules]
+    columns = [(fields, name, f"/{name}", rules[name], read) for name in fields if name in rules]
     if "mask" in fields:
         columns.sort(key=lambda holder: holder[1] != "mask")
     slices = fields.get("slices")
     if isinstance(slices, dict):
-        columns += [(slices, name, pointer("slices", name), SLICE_RULE) for name in slices]
+        known = read.get("slices", {})
+        columns += [(slices, name, pointer("slices", name), SLICE_RULE, known) for name in slices]
     candidates = fields.get("candidates")
     for name, candidate in candidates.items() if isinstance(candidates, dict) else ():
         if isinstance(candidate, dict):
-            forms = [form for form in candidate if form in rules]
-            columns += [(candidate, form, pointer("candidates", name, form), rules[form]) for form in forms]
+            known, forms = read.get("candidates", {}).get(name, {}), [form for form in candidate if form in rules]
+            columns += [(candidate, form, pointer("candidates", name, form), rules[form], known) for form in forms]
     return columns
 
 
-def _object(body: bytes | bytearray) -> dict[str, Any]:
+def object_of(body: Text) -> dict[str, Any]:
+    """The fields of a JSON object as they stand there.
+
+    Raises:
+        MalformedBody: It is none.
+        InvalidInput: A name comes twice.
+    """
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -107,7 +120,7 @@ def _object(body: bytes | bytearray) -> dict[str, Any]:
     return value
 
 
-def _rows_hint(body: bytes | bytearray) -> str:
+def _rows_hint(body: Text) -> str:
     """The way for rows where a body begins with one and goes on with another line."""
     line, _, rest = body.lstrip().partition(b"\n")
     if not rest.strip().startswith(b"{"):
@@ -117,3 +130,13 @@ def _rows_hint(body: bytes | bytearray) -> str:
     except orjson.JSONDecodeError:
         return ""
     return f"; {ROWS}"
+
+
+def _letters(rule: Rule) -> str:
+    # In a column of lists a null would be a row, and that is none.
+    nulls = "" if rule.nested else "n"
+    return "".join(kind.dtype.kind for kind in rule.kinds if kind.dtype.kind in "ib") or f"d{nulls}"
+
+
+_NAMES = {task: "".join(f"{name}:{_letters(rule)} " for name, rule in RULES[task].items()).encode() for task in TASKS}
+"""The columns of each task as `json_columns` wants them."""

@@ -1,4 +1,4 @@
-"""The reader of JSON numbers in C: every number is Python's, and nothing outside of a text is touched."""
+"""The walk over JSON in C: every number is Python's, and nothing outside of a text is touched."""
 
 import ctypes
 import json
@@ -19,10 +19,11 @@ import pytest
 
 from app.core.kernels import compiled
 from tests.core.kernels.test_kernel_builds import build
-from tests.wire.number_texts import CONTEXT, column_text, damaged, number_texts
+from tests.wire.number_texts import CONTEXT, body_text, column_text, damaged, number_texts
 
 ROOT = Path(__file__).resolve().parents[3]
 N_AT_ONCE = 10_000
+NAMES = b"labels:ib logits:dn mask:b n_bytes:i probabilities:d "
 
 
 def plain(text: bytes, *, of_integers: bool = False) -> list[Any] | None:
@@ -34,8 +35,10 @@ def plain(text: bytes, *, of_integers: bool = False) -> list[Any] | None:
         column = json.loads(text, parse_constant=int)  # refuses NaN and Infinity, which Python would read
     except ValueError:
         return None
-    rows = column if isinstance(column, list) and column and isinstance(column[0], list) else [column]
-    if not all(isinstance(row, list) and row for row in rows):
+    if not isinstance(column, list) or not column:
+        return None
+    rows = column if isinstance(column[0], list) else [column]
+    if not all(isinstance(row, list) for row in rows):
         return None
     kinds = {int} if of_integers else {int, float, type(None)}
     numbers = [number for row in rows for number in row]
@@ -46,20 +49,24 @@ def plain(text: bytes, *, of_integers: bool = False) -> list[Any] | None:
     return [float("nan") if number is None else float(number) for number in numbers]
 
 
-def read(text: bytes | bytearray, *, of_integers: bool = False) -> list[Any] | None:
-    found = compiled.json_column(text, 0, len(text), of_integers)
-    return None if found is None else np.frombuffer(found[0], np.int64 if of_integers else np.float64).tolist()
+def read(text: bytes, *, of_integers: bool = False) -> list[Any] | None:
+    found = compiled.json_columns(b'{"x":%b}' % text, b"x:i " if of_integers else b"x:dn ")
+    if found is None or not found[2]:
+        return None
+    letter, start, shape, *_ = found[2]["x"]
+    assert letter == "di"[of_integers]
+    return np.ndarray(shape, np.int64 if of_integers else np.float64, found[1], start).ravel().tolist()
 
 
 def check_numbers(seed: int, n: int) -> None:
     texts = number_texts(seed)
     for _ in range(0, n, N_AT_ONCE):
         some = list(islice(texts, N_AT_ONCE))
-        found = compiled.json_column(f"[{','.join(some)}]".encode(), 0, len(",".join(some)) + 2, False)
+        found = compiled.json_columns(f'{{"x":[{",".join(some)}]}}'.encode(), b"x:d ")
         assert found is not None
         whole = (int(text) if text.lstrip("-").isdigit() else float(text) for text in some)
         expected = np.array([float(number) for number in whole])
-        differ = np.flatnonzero(np.frombuffer(found[0], np.int64) != expected.view(np.int64))
+        differ = np.flatnonzero(np.frombuffer(found[1], np.int64) != expected.view(np.int64))
         assert [some[at] for at in differ[:3]] == []
 
 
@@ -121,7 +128,7 @@ def test_integers_are_whole_and_have_64_bits(text: str, expected: list[int] | No
 
 
 NOT_PLAIN = """
-[] [[]] [1,] [,1] [01] [-] [+1] [.5] [5.] [1e] [1e+] [1e400] [1]] [[1],2] [1,[2]] [[1],[]] [[[1]]] [[1]
+[] [1,] [,1] [01] [-] [+1] [.5] [5.] [1e] [1e+] [1e400] [1]] [[1],2] [1,[2]] [[1],[],2] [[[1]]] [[],[[]]] [[1]
 [nul] [NaN] [true] ["1"] [0x1] [1_0] [1 1] ][ [1.5.2] [1e5e5] [--1] [1,,2] [2]]
 """
 
@@ -141,20 +148,9 @@ def test_a_number_of_many_digits_between_two_doubles_is_that_of_python() -> None
 
 
 def test_null_is_nan_and_a_negative_zero_keeps_its_sign() -> None:
-    found = compiled.json_column(b"[null,-0.0,-0e5]", 0, 16, False)
+    found = read(b"[null,-0.0,-0e5]")
     assert found is not None
-    assert np.frombuffer(found[0]).view(np.int64).tolist() == np.array([np.nan, -0.0, -0.0]).view(np.int64).tolist()
-
-
-def test_the_lengths_of_lists_are_told() -> None:
-    numbers, lengths = compiled.json_column(b"[[1,2],[3],[4,5,6]]", 0, 19, False) or (b"", None)
-    assert lengths is not None
-    assert (len(numbers), np.frombuffer(lengths, np.int64).tolist()) == (48, [2, 1, 3])
-
-
-@pytest.mark.parametrize(("start", "end"), [(-1, 3), (0, 4), (1, 3), (0, 2), (3, 0), (2, 2)])
-def test_places_outside_of_the_text_are_refused(start: int, end: int) -> None:
-    assert compiled.json_column(b"[1]", start, end, False) is None
+    assert np.array(found).view(np.int64).tolist() == np.array([np.nan, -0.0, -0.0]).view(np.int64).tolist()
 
 
 def test_no_byte_behind_a_text_is_read() -> None:
@@ -171,12 +167,12 @@ def read_before_guard() -> None:
     if ctypes.CDLL(None, use_errno=True).mprotect(ctypes.c_void_p(address + page), page, 0):
         raise OSError(ctypes.get_errno(), "mprotect")
     random, texts = Random(6), number_texts(6)
-    for _ in range(500):
-        whole = column_text(random, texts)
-        for text in (whole, damaged(random, whole), whole[: random.randrange(3, len(whole) + 1)]):
+    for _ in range(2_000):
+        whole = body_text(random, texts)
+        for text in (whole, damaged(random, whole), whole[: random.randrange(len(whole) + 1)]):
             if len(text) <= page:
                 room[page - len(text) : page] = text
-                compiled.json_column(memoryview(room)[page - len(text) : page], 0, len(text), False)
+                compiled.json_columns(memoryview(room)[page - len(text) : page], NAMES)
     sys.stdout.write("unharmed\n")
     sys.stdout.flush()
     os._exit(0)  # the mapping cannot be closed while its address is held
@@ -186,16 +182,16 @@ SANITIZED = """
 import sys
 from pathlib import Path
 from random import Random
+from tests.core.kernels.test_json_numbers import NAMES
 from tests.core.kernels.test_kernel_builds import loaded, outcomes
-from tests.wire.number_texts import column_text, damaged, number_texts
+from tests.wire.number_texts import body_text, damaged, number_texts
 module = loaded(Path(sys.argv[1]))
 outcomes(module)
 random, texts = Random(7), number_texts(7)
-for _ in range(3_000):
-    whole = column_text(random, texts)
+for _ in range(10_000):
+    whole = body_text(random, texts)
     for text in (whole, damaged(random, whole)):
-        for of_integers in (False, True):
-            module.json_column(bytearray(text), 0, len(text), of_integers)
+        module.json_columns(bytearray(text), NAMES)
 print("clean")
 """
 
