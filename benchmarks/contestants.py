@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ SURPRISAL = Contestant(
     rows_path="/v1/score/multiclass/rows",
     tasks=TASKS,
 )
+TWO_WORKERS = replace(SURPRISAL, name="two workers", arguments=(*SURPRISAL.arguments, "--workers", "2"))
 SKLEARN = Contestant("FastAPI, lists, scikit-learn", "/sklearn", (*UVICORN, "benchmarks.peers.idioms:app"))
 NUMPY = Contestant("FastAPI, lists, NumPy", "/numpy/{task}", (*UVICORN, "benchmarks.peers.idioms:app"), tasks=TASKS)
 MLSERVER = Contestant(

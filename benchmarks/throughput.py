@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from benchmarks import contestants, formats, predictions
 from benchmarks.client import post
-from benchmarks.contestants import BENTOML, LITSERVE, MLSERVER, NUMPY, RAW, SKLEARN, SURPRISAL, Contestant
+from benchmarks.contestants import BENTOML, LITSERVE, MLSERVER, NUMPY, RAW, SKLEARN, SURPRISAL, TWO_WORKERS, Contestant
 from benchmarks.environments import HERE, NotInstalled
 from benchmarks.figures import Figure, Turn, compared
 from benchmarks.servers import NotStarted, Server
@@ -38,8 +38,8 @@ WORKS: dict[Work, dict[Contestant, str]] = {
     ("multilabel", (1_000, 10)): {RAW: ">= 0.26", NUMPY: ">= 6"},
     ("tokens", (10, 100)): OTHERS,
 }
-COMPARED_SHAPES = ((10, 3), (1_000, 10))
-TWO_SCORES = "two requests to score"
+SHAPES = ((10, 3), (1_000, 10))
+TWO_SCORES, ONE_WORKER = "two requests to score", "one worker"
 
 
 class WrongAnswer(Exception):
@@ -62,18 +62,28 @@ def measure(trial: Trial) -> Findings:
         work: {who: target for who, target in targets.items() if trial.wants(_title(*work), who.name)}
         for work, targets in WORKS.items()
     }
+    compared_shapes = [shape for shape in SHAPES if trial.wants(_comparing(shape), TWO_SCORES)]
+    shared_shapes = [shape for shape in SHAPES if trial.wants(_sharing(shape), ONE_WORKER)]
+    started = {SURPRISAL, *chain(*chosen.values()), *([TWO_WORKERS] if shared_shapes else [])}
     figures: list[Figure] = []
-    with _started(trial, {SURPRISAL, *chain(*chosen.values())}) as course:
+    with _started(trial, started) as course:
         for work in filter(chosen.get, WORKS):
             figures += course.figures(work, chosen[work])
-        for shape in COMPARED_SHAPES:
-            if trial.wants(title := f"compare of two, {shape} JSON", TWO_SCORES):
-                figures.append(course.comparing(title, shape))
+        figures += [course.comparing(shape) for shape in compared_shapes]
+        figures += [course.sharing(shape) for shape in shared_shapes]
     return Findings(figures)
 
 
 def _title(task: str, shape: tuple[int, ...]) -> str:
     return f"{task} {shape} JSON"
+
+
+def _comparing(shape: tuple[int, int]) -> str:
+    return f"compare of two, {shape} JSON"
+
+
+def _sharing(shape: tuple[int, int]) -> str:
+    return f"two workers, {_title('multiclass', shape)}"
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,7 @@ class _Course:
             else:
                 yield Figure(_title(*work), name, "requests/s", target=target, missing=self.missing[contestant])
 
-    def comparing(self, title: str, shape: tuple[int, int]) -> Figure:
+    def comparing(self, shape: tuple[int, int]) -> Figure:
         """A comparison of two candidates beside two requests that score one each."""
         first, second = (predictions.columns(*shape, seed) for seed in (0, 1))
         expected = predictions.log_loss(first)
@@ -114,7 +124,21 @@ class _Course:
             works[path] = _rate(self.trial, self._post(SURPRISAL, path, body, expected))
         comparisons, scores = self.trial.turns(works, ROUNDS).values()
         pairs = [Turn(turn.value / 2, 2 * turn.cpu) for turn in scores]
-        return compared(title, TWO_SCORES, "requests/s", (comparisons, pairs), "<= 1.1")
+        return compared(_comparing(shape), TWO_SCORES, "requests/s", (comparisons, pairs), "<= 1.1")
+
+    def sharing(self, shape: tuple[int, int]) -> Figure:
+        """Two workers against one; the client needs some of the second core."""
+        title, target, columns = _sharing(shape), ">= 1.5", predictions.columns(*shape)
+        if TWO_WORKERS in self.missing:
+            return Figure(title, ONE_WORKER, "requests/s", target=target, missing=self.missing[TWO_WORKERS])
+        path, body, expected = (
+            SURPRISAL.path_of("multiclass"),
+            formats.columns_json(columns),
+            predictions.log_loss(columns),
+        )
+        asked = [self._post(contestant, path, body, expected) for contestant in (TWO_WORKERS, SURPRISAL)]
+        two, one = self.trial.turns({post.file.name: _rate(self.trial, post) for post in asked}, ROUNDS).values()
+        return compared(title, ONE_WORKER, "requests/s", (two, one), target)
 
     def _post(self, contestant: Contestant, path: str, body: bytes, expected: float) -> Post:
         """A body in a file, once it has been answered rightly."""
