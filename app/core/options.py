@@ -5,6 +5,7 @@ what it says. The request schemas, the echo in an answer and the fingerprint of 
 """
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import cache, lru_cache
@@ -22,6 +23,7 @@ MIN_WEIGHT = 1e-100
 """The least weight of a class but for 0: so products with losses stay far from the smallest double."""
 
 Unit: TypeAlias = Literal["nats", "bits", "hartleys"]
+_NATS_PER_UNIT: dict[Unit, float] = {"nats": 1.0, "bits": math.log(2.0), "hartleys": math.log(10.0)}
 NonNegative: TypeAlias = Annotated[float, Ge(0)]
 Weight: TypeAlias = Annotated[float, Ge(0), Le(MAX_WEIGHT)]
 Share: TypeAlias = Annotated[float, Ge(0), Le(1)]
@@ -83,6 +85,11 @@ class Options:
     confidence_level: Annotated[float, Gt(0), Lt(1)] = _option(
         0.95, ALL, "Coverage of every confidence interval.", shapes_sums=False
     )
+
+    @property
+    def nats_per_unit(self) -> float:
+        """The size of the unit of losses, divergences and entropies, in nats."""
+        return _NATS_PER_UNIT[self.unit]
 
     def for_task(self, task: TaskName) -> dict[str, object]:
         """The options in force for a task, by name, unset ones left out: the echo in every answer."""

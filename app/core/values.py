@@ -1,6 +1,7 @@
 """A metric's value: a number, or why there is none, with its uncertainty."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 Status: TypeAlias = Literal["ok", "infinite", "undefined"]
@@ -40,16 +41,19 @@ class Value(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """The entry of `metrics` in an answer: what is not known is left out, but for `value`."""
-        entry: dict[str, Any] = {"value": self.value, "status": self.status}
-        if self.reason is not None:
-            entry["reason"] = self.reason
-        if self.standard_error is not None:
-            entry["standard_error"] = self.standard_error
-        if self.confidence_interval is not None:
-            entry["confidence_interval"] = self.confidence_interval
-        if self.z is not None:
-            entry["z"] = self.z
-        return entry
+        return entries({"": self})[""]
+
+
+def entries(values: Mapping[str, Value]) -> dict[str, dict[str, Any]]:
+    """Values as an answer shows them, in one go: it is done for each metric of each request."""
+    return {
+        name: {
+            part: known
+            for part, known in zip(Value._fields, value, strict=True)
+            if known is not None or part == "value"
+        }
+        for name, value in values.items()
+    }
 
 
 INFINITE = Value(

@@ -8,7 +8,6 @@ import numpy as np
 
 from app.core.batch.batches import Batch, batch_of
 from app.core.batch.findings import Finding, warning
-from app.core.batch.sample import sample_of
 from app.core.columns import Column, FloatArray
 from app.core.fits.crossfit import (
     Evidence,
@@ -21,10 +20,10 @@ from app.core.fits.crossfit import (
 )
 from app.core.fits.platt_isotonic import Calibrator, Method
 from app.core.fits.temperature import FLOOR, Temperature, floored, parts
-from app.core.formulas.losses import NATS_PER_UNIT
 from app.core.metrics.registry import CROSS_ENTROPY
 from app.core.options import Options
 from app.core.rows.blocks import rows_of
+from app.core.sums.layout import Needs
 from app.core.sums.summary import summarize
 from app.core.sums.uncertainty import mean
 from app.core.tasks import TaskName
@@ -55,6 +54,10 @@ CALIBRATING_OPTIONS = (
 """The options of scoring that bear on a fit; all others are refused."""
 
 _REWORDED = {"single_class": {"detail": "only one class occurs in the truth: the fit has seen no other"}}
+
+
+_NEEDS = Needs((CROSS_ENTROPY,), ("class_frequencies",))
+"""The sums that warnings come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ def _normalization(request: CalibrateRequest) -> Literal["error", "renormalize"]
 
 
 def _losses(evidence: Evidence, fit: Calibrator, before: FloatArray) -> dict[str, float]:
-    scale = NATS_PER_UNIT[evidence.batch.options.unit]
+    scale = evidence.batch.options.nats_per_unit
     losses = {"cross_entropy_before": before, "cross_entropy_after": evidence.losses(fit)}
     return {name: evidence.mean_loss(values) / scale for name, values in losses.items()}
 
@@ -122,7 +125,7 @@ def _gain(evidence: Evidence, request: CalibrateRequest, before: FloatArray) -> 
     fold = folds_of(evidence, request.n_folds, request.seed)
     after = held_out_losses(evidence, request.method, before, fold)
     gain = cross_fitted_gain(evidence, before, after, options.confidence_level)
-    return gain.scaled(NATS_PER_UNIT[options.unit]).finite()
+    return gain.scaled(options.nats_per_unit).finite()
 
 
 def _calibration_errors(evidence: Evidence, fit: Calibrator) -> dict[str, float | None]:
@@ -133,8 +136,7 @@ def _calibration_errors(evidence: Evidence, fit: Calibrator) -> dict[str, float 
 
 def _warnings(batch: Batch, evidence: Evidence) -> list[dict[str, Any]]:
     """Those that scoring the batch gives, but for infinite losses, which a fit does not know."""
-    summary = summarize(batch, [CROSS_ENTROPY], ["class_frequencies"])
-    summary.sample = sample_of(batch)
+    summary = summarize(batch, _NEEDS, inspected=True)
     loss = mean(summary.state.moments[CROSS_ENTROPY.name], 0.95)
     known = [entry for entry in warnings_of(summary, loss) if entry["code"] != "zero_probability"]
     return [*_floored(evidence), *(entry | _REWORDED.get(entry["code"], {}) for entry in known)]

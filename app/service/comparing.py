@@ -13,12 +13,11 @@ from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged
 from app.core.compare.comparison import MIN_SAMPLES, Pair, Terms, comparisons, confirmed, judged, pairs
 from app.core.compare.pairing import Sample, normalized_losses, row_order, sample_of
 from app.core.compare.verdicts import Family
-from app.core.formulas.losses import NATS_PER_UNIT
-from app.core.metrics.registry import metrics_for
-from app.core.sums.summary import places
+from app.core.metrics.plan import plan_of
+from app.core.sums.summary import places, summarize
 from app.core.tasks import TASKS, TaskName
 from app.errors import InvalidInput, pointer
-from app.service.scoring import ScoreRequest, answer_of, inspected_summary
+from app.service.scoring import ScoreRequest, answer_of
 from app.service.sections import Part
 
 COMPARED: tuple[TaskName, ...] = ("binary", "multiclass", "tokens")
@@ -129,7 +128,7 @@ def _terms(request: CompareRequest) -> Terms:
         min_samples=request.min_samples,
         family=request.family,
         confidence_level=options.confidence_level,
-        nats_per_unit=NATS_PER_UNIT[options.unit],
+        nats_per_unit=options.nats_per_unit,
     )
 
 
@@ -145,10 +144,10 @@ def _scored(request: CompareRequest, name: str, baseline: Batch | None = None) -
         else:
             columns.pop("cluster_id", None)
             batch = replace(batch_of(shared.task, columns, shared.options), clusters=baseline.clusters)
-        metrics = metrics_for(batch)
+        plan = plan_of(shared.task, shared.options, tuple(columns))
         kept = places(batch, *(("cross_entropy", "size", "share") if baseline is None else ("cross_entropy",)))
-        part = Part(form, inspected_summary(batch, metrics, kept=kept))
-        return _Scored(batch, kept, answer_of(shared, metrics, part))
+        part = Part(form, summarize(batch, plan.needs, kept=kept, inspected=True))
+        return _Scored(batch, kept, answer_of(shared, plan, part))
 
 
 @contextmanager

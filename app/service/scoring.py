@@ -1,24 +1,25 @@
 """Scoring: from checked columns, at once or part by part, to the answer of the contract."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from app.core.batch.batches import Batch, batch_of
-from app.core.batch.sample import sample_of
-from app.core.columns import Column, FloatArray
+from app.core.columns import Column
 from app.core.metrics.bootstrap import Bootstrap, with_interval
 from app.core.metrics.gradients import gradient
-from app.core.metrics.metric import Metric
 from app.core.metrics.observed import Observed
+from app.core.metrics.plan import Plan, plan_of
 from app.core.metrics.reading import Reading
-from app.core.metrics.registry import CROSS_ENTROPY, metrics_for
+from app.core.metrics.registry import CROSS_ENTROPY
 from app.core.options import Options
 from app.core.sums.exact import to_float
-from app.core.sums.summary import NOTHING_KEPT, Summary, places, summarize
+from app.core.sums.state import State
+from app.core.sums.summary import places, summarize
 from app.core.tasks import TaskName
+from app.core.values import Value, entries
 from app.core.warnings.notices import warnings_of
 from app.service.sections import SECTIONS, TABLES, Include, Part, check_sections, worst_rows
 
@@ -35,6 +36,12 @@ class ScoreRequest:
     metrics: tuple[str, ...] = ()
     bootstrap: Bootstrap | None = None
 
+    @property
+    def plan(self) -> Plan:
+        """What is asked for, whatever the numbers are."""
+        tables = frozenset(map(TABLES.__getitem__, self.include & TABLES.keys()))
+        return plan_of(self.task, self.options, tuple(self.columns), self.metrics, tables)
+
 
 def score(request: ScoreRequest, n_threads: int = 1) -> dict[str, Any]:
     """Score one batch.
@@ -49,87 +56,61 @@ def score(request: ScoreRequest, n_threads: int = 1) -> dict[str, Any]:
         InvalidInput: A value breaks a rule; the pointer names field and index.
     """
     batch = batch_of(request.task, request.columns, request.options, request.slices)
-    metrics = metrics_for(batch, request.metrics)
-    part = part_of(batch, metrics, request.include, n_threads)
-    answer = answer_of(request, metrics, part, batch)
+    plan = request.plan
+    part = part_of(batch, plan, request.include, n_threads)
+    answer = answer_of(request, plan, part, batch)
     if "gradient" in request.include:
         answer["gradient"] = {batch.form: gradient(batch, part.summary.state)}
     return answer
 
 
-def part_of(batch: Batch, metrics: Sequence[Metric], include: frozenset[Include], n_threads: int = 1) -> Part:
-    """Sum up one part of a body, for metrics and sections."""
-    check_sections(batch, include)
+def part_of(batch: Batch, plan: Plan, include: frozenset[Include], n_threads: int = 1) -> Part:
+    """Sum up one part of a body, for the metrics and sections of an answer."""
+    if include or batch.slices:
+        check_sections(batch, include)
     kept = places(batch, "cross_entropy", "size") if include & {"per_sample", "worst"} else {}
-    summary = inspected_summary(batch, metrics, include, kept, n_threads)
+    summary = summarize(batch, plan.needs, kept=kept, n_threads=n_threads, inspected=True)
     losses = kept["cross_entropy"] / kept["size"] if kept else np.empty(0)
-    worst = worst_rows(batch, losses) if "worst" in include else []
-    if "per_sample" in include:
-        summary.losses.append(losses)
-    slices = {
-        name: {value: _summary(batch.take(rows), metrics) for value, rows in grouping.rows()}
-        for name, grouping in batch.slices.items()
-    }
-    return Part(batch.form, summary, worst, slices)
+    return Part(
+        batch.form,
+        summary,
+        worst_rows(batch, losses) if "worst" in include else [],
+        [losses] if "per_sample" in include else [],
+        {
+            name: {value: summarize(batch.take(rows), plan.needs) for value, rows in grouping.rows()}
+            for name, grouping in batch.slices.items()
+        },
+    )
 
 
-def inspected_summary(
-    batch: Batch,
-    metrics: Sequence[Metric],
-    include: frozenset[Include] = frozenset(),
-    kept: Mapping[str, FloatArray] = NOTHING_KEPT,
-    n_threads: int = 1,
-) -> Summary:
-    """The sums of a batch for metrics and sections, with the rows in which mistakes of a sender are looked for."""
-    summary = _summary(batch, metrics, include, kept, n_threads)
-    summary.sample = sample_of(batch)
-    return summary
-
-
-def _summary(
-    batch: Batch,
-    metrics: Sequence[Metric],
-    include: frozenset[Include] = frozenset(),
-    kept: Mapping[str, FloatArray] = NOTHING_KEPT,
-    n_threads: int = 1,
-) -> Summary:
-    means = {of.name: of for metric in metrics for of in metric.means}
-    tables = {table for metric in metrics for table in metric.tables} | {
-        TABLES[name] for name in TABLES if name in include
-    }
-    return summarize(batch, list(means.values()), sorted(tables), kept=kept, n_threads=n_threads)
-
-
-def answer_of(
-    request: ScoreRequest, metrics: Sequence[Metric], part: Part, batch: Batch | None = None
-) -> dict[str, Any]:
+def answer_of(request: ScoreRequest, plan: Plan, part: Part, batch: Batch | None = None) -> dict[str, Any]:
     """The answer that parts added up give; `batch` is all of them, for metrics that need all rows at once."""
     summary = part.summary
-    reading = Reading(summary.state, summary.options.confidence_level)
+    reading = Reading(summary.state, plan.options.confidence_level)
     answer = {
-        **_head(summary),
-        "metrics": _values(reading, summary.options, metrics, batch, request.bootstrap),
-        "warnings": warnings_of(summary, reading.mean(CROSS_ENTROPY.name)),
+        **_head(plan, summary.state),
+        "metrics": entries(_values(reading, plan, batch, request.bootstrap)),
+        "warnings": warnings_of(summary, reading.means[CROSS_ENTROPY.name]),
         "options": _options(request),
     }
-    answer |= {name: SECTIONS[name](part) for name in SECTIONS if name in request.include}
+    if request.include:
+        answer |= {name: SECTIONS[name](part) for name in SECTIONS if name in request.include}
     if part.slices:
-        answer["slices"] = _slices(part, metrics, batch)
+        answer["slices"] = _slices(part, plan, batch)
     return answer
 
 
-def _head(summary: Summary) -> dict[str, Any]:
-    state = summary.state
+def _head(plan: Plan, state: State) -> dict[str, Any]:
     head: dict[str, Any] = {
-        "task": summary.task,
-        "unit": summary.options.unit,
+        "task": plan.task,
+        "unit": plan.options.unit,
         "n_samples": state.n_samples,
         "n_scored": state.n_scored,
         "n_ignored": state.n_samples - state.n_scored,
         "n_classes": state.n_classes,
         "weight_sum": to_float(state.weight_sum),
     }
-    if summary.task == "tokens":
+    if plan.task == "tokens":
         del head["n_classes"]
     return head
 
@@ -143,38 +124,34 @@ def _options(request: ScoreRequest) -> dict[str, Any]:
     return options
 
 
-def _values(
-    reading: Reading,
-    options: Options,
-    metrics: Sequence[Metric],
-    batch: Batch | None,
-    bootstrap: Bootstrap | None = None,
-) -> dict[str, Any]:
-    observed = None if batch is None else Observed(batch)
-    values = {metric.name: metric.value(reading, options.unit, observed) for metric in metrics}
+def _values(reading: Reading, plan: Plan, batch: Batch | None, bootstrap: Bootstrap | None = None) -> dict[str, Value]:
+    """The metrics of a state; with all rows at hand also those that need them, and intervals from resampled rows."""
+    observed = Observed(batch) if batch and (plan.needs_rows or bootstrap) else None
+    values = plan.values(reading, observed)
     if bootstrap and observed:
         statistics = {
             metric.name: metric.resampled(observed)
-            for metric in metrics
+            for metric in plan.metrics
             if metric.resampled and values[metric.name].value is not None
         }
         for name, varied in observed.replicates(statistics, bootstrap).items():
-            values[name] = with_interval(values[name], varied, options.confidence_level)
-    return {name: value.to_json() for name, value in values.items()}
+            values[name] = with_interval(values[name], varied, plan.options.confidence_level)
+    return values
 
 
-def _slices(part: Part, metrics: Sequence[Metric], batch: Batch | None) -> dict[str, Any]:
+def _slices(part: Part, plan: Plan, batch: Batch | None) -> dict[str, Any]:
     """By name and value of each slice, the metrics of its rows: of a state of its own."""
     rows = {} if batch is None else {name: dict(grouping.rows()) for name, grouping in batch.slices.items()}
     return {
         name: {
             value: {
                 "n_scored": summary.state.n_scored,
-                "metrics": _values(
-                    Reading(summary.state, summary.options.confidence_level),
-                    summary.options,
-                    metrics,
-                    batch and batch.take(rows[name][value]),
+                "metrics": entries(
+                    _values(
+                        Reading(summary.state, plan.options.confidence_level),
+                        plan,
+                        batch and batch.take(rows[name][value]),
+                    )
                 ),
             }
             for value, summary in values.items()

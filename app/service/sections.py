@@ -9,7 +9,6 @@ import numpy as np
 from app.core.batch.batches import Batch
 from app.core.calibration.bins import reliability
 from app.core.columns import FloatArray, IntArray
-from app.core.formulas.losses import NATS_PER_UNIT
 from app.core.rows.blocks import rows_of
 from app.core.rows.tokens import TokenRows
 from app.core.sums.summary import Summary
@@ -52,18 +51,21 @@ class Part:
     Attributes:
         form: The field of the prediction.
         worst: Its rows of largest loss, largest first, at most as many as asked for.
+        losses: Part by part (n,) the loss of every row in nats, NaN where it is not scored; empty where nobody asked.
         slices: By name and value, the rows of each slice summed up.
     """
 
     form: str
     summary: Summary
     worst: list[Worst] = field(default_factory=list)
+    losses: list[FloatArray] = field(default_factory=list)
     slices: dict[str, dict[str, Summary]] = field(default_factory=dict)
 
     def __add__(self, other: "Part") -> "Part":
         worst = sorted(self.worst + other.worst, key=lambda row: (-row.loss, row.index))
         slices = {name: _added(values, other.slices[name]) for name, values in self.slices.items()}
-        return Part(self.form, self.summary + other.summary, worst[: self.summary.options.n_worst], slices)
+        n_worst = self.summary.options.n_worst
+        return Part(self.form, self.summary + other.summary, worst[:n_worst], self.losses + other.losses, slices)
 
 
 def _added(ours: dict[str, Summary], theirs: dict[str, Summary]) -> dict[str, Summary]:
@@ -123,7 +125,7 @@ def _masked(rows: list[Any], shown: list[list[bool]]) -> list[Any]:
 
 def _per_sample(part: Part) -> dict[str, Any]:
     with np.errstate(over="ignore"):  # the largest losses are infinite in units smaller than nats
-        losses = np.concatenate(part.summary.losses) / NATS_PER_UNIT[part.summary.options.unit]
+        losses = np.concatenate(part.losses) / part.summary.options.nats_per_unit
     return {"cross_entropy": np.where(np.isinf(losses), np.nan, losses)}
 
 
@@ -146,7 +148,7 @@ def _confusion(part: Part) -> Any:
 
 
 def _worst(part: Part) -> list[dict[str, Any]]:
-    scale = NATS_PER_UNIT[part.summary.options.unit]
+    scale = part.summary.options.nats_per_unit
     return [
         {"index": row.index, **row.facts, "cross_entropy": row.loss / scale if np.isfinite(row.loss) else None}
         for row in part.worst

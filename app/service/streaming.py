@@ -7,8 +7,6 @@ from typing import Any
 
 from app.core.batch.batches import MAX_SLICES, batch_of
 from app.core.columns import Column, joined_columns, kind_of, n_bytes_of
-from app.core.metrics.metric import Metric
-from app.core.metrics.registry import metrics_for
 from app.errors import InvalidInput, TooLarge
 from app.service.left_out import completed
 from app.service.scoring import ScoreRequest, answer_of, part_of, score
@@ -84,19 +82,18 @@ def _gathered(parts: Iterator[ScoreRequest]) -> Iterator[ScoreRequest]:
 
 def _added_up(parts: Iterator[ScoreRequest], max_held_bytes: int, n_threads: int) -> dict[str, Any]:
     first = next(parts)
-    metrics, total = _scored(first, 0, n_threads)
+    plan, total = first.plan, _scored(first, 0, n_threads)
     for request in parts:
-        _, part = _scored(request, total.summary.state.n_samples, n_threads)
+        part = _scored(request, total.summary.state.n_samples, n_threads)
         _check_width(total, part)
         total += part
         _check_held(total, max_held_bytes)
-    return answer_of(first, metrics, total)
+    return answer_of(first, plan, total)
 
 
-def _scored(request: ScoreRequest, first_row: int, n_threads: int) -> tuple[list[Metric], Part]:
+def _scored(request: ScoreRequest, first_row: int, n_threads: int) -> Part:
     batch = batch_of(request.task, request.columns, request.options, request.slices, first_row)
-    metrics = metrics_for(batch, request.metrics)
-    return metrics, part_of(batch, metrics, request.include, n_threads)
+    return part_of(batch, request.plan, request.include, n_threads)
 
 
 def _check_width(total: Part, part: Part) -> None:
@@ -107,7 +104,7 @@ def _check_width(total: Part, part: Part) -> None:
 
 
 def _check_held(total: Part, max_held_bytes: int) -> None:
-    n_losses = sum(map(len, total.summary.losses))
+    n_losses = sum(map(len, total.losses))
     if n_losses * _BYTES_PER_LOSS > max_held_bytes:
         most = max_held_bytes // _BYTES_PER_LOSS
         raise TooLarge(f"a body that comes in parts must have at most {most} rows for per_sample")

@@ -1,10 +1,11 @@
 """Bodies cut into rows, and states made of bodies: what the laws are stated with."""
 
+from dataclasses import replace
 from typing import Any
 
 from app.core.batch.batches import Batch, batch_of
+from app.core.metrics.plan import plan_of
 from app.core.metrics.reading import Reading
-from app.core.metrics.registry import metrics_for
 from app.core.sums.state import State
 from app.core.sums.summary import summarize
 from app.core.tasks import TaskName
@@ -25,18 +26,15 @@ def state(task: TaskName, body: Body) -> State:
 
 
 def state_of(whole: Batch) -> State:
-    metrics = metrics_for(whole)
-    means = {mean.name: mean for metric in metrics for mean in metric.means}
-    tables = {table for metric in metrics for table in metric.tables}
-    if whole.task in ("binary", "multiclass", "multilabel"):
-        tables.add("per_class")
-    return summarize(whole, list(means.values()), sorted(tables)).state
+    tables = frozenset({"per_class"} if whole.task in ("binary", "multiclass", "multilabel") else ())
+    plan = plan_of(whole.task, whole.options, tuple(whole.sizes), tables=tables)
+    return summarize(whole, plan.needs).state
 
 
 def values(task: TaskName, body: Body) -> dict[str, Value]:
     whole = batch(task, body)
-    reading = Reading(state_of(whole), 0.95)
-    return {metric.name: metric.value(reading, "nats") for metric in metrics_for(whole)}
+    plan = plan_of(whole.task, replace(whole.options, unit="nats"), tuple(whole.sizes))
+    return plan.values(Reading(state_of(whole), 0.95))
 
 
 def numbers(task: TaskName, body: Body) -> dict[str, tuple[str, float | None]]:

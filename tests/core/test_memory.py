@@ -5,7 +5,7 @@ import pytest
 
 from app.core.batch.batches import Batch, batch_of
 from app.core.columns import Column
-from app.core.metrics.registry import metrics_for
+from app.core.metrics.plan import plan_of
 from app.core.options import Options
 from app.core.rows.blocks import block_rows, chunks
 from app.service import ScoreRequest, score
@@ -22,7 +22,7 @@ SMALL_THINGS = 1 << 17
 def budget(batch: Batch) -> int:
     """Bytes that scoring may take: a column of a chunk for each mean that is asked for, and some arrays of a block."""
     rows: int = max(part.stop - part.start for part in chunks(batch) if isinstance(part, slice))
-    columns = len({mean.name for metric in metrics_for(batch) for mean in metric.means}) + TABLES
+    columns = len(plan_of(batch.task, batch.options).needs.means) + TABLES
     return 8 * (rows * columns + BLOCKS[batch.form] * block_rows(batch) * batch.n_classes) + SMALL_THINGS
 
 

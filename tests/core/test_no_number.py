@@ -6,11 +6,12 @@ import numpy as np
 
 from app.core.batch.batches import batch_of
 from app.core.columns import FloatArray
+from app.core.metrics.metric import Average
 from app.core.metrics.reading import Reading
-from app.core.metrics.registry import CROSS_ENTROPY, METRICS, average
+from app.core.metrics.registry import CROSS_ENTROPY, METRICS
 from app.core.options import Options
 from app.core.rows.classes import ClassRows
-from app.core.sums.chunk import Mean
+from app.core.sums.layout import Mean, Needs
 from app.core.sums.state import State
 from app.core.sums.summary import summarize
 from app.core.values import Value
@@ -26,17 +27,17 @@ def quotient(rows: ClassRows) -> FloatArray:
 
 SPHERICAL = Mean("spherical", quotient, "score")
 METRIC = replace(
-    METRICS[0], name="spherical", means=(SPHERICAL,), compute=average(SPHERICAL), undefined="a row is all 0"
+    METRICS[0], name="spherical", means=(SPHERICAL,), compute=Average(SPHERICAL.name), undefined="a row is all 0"
 )
 
 
 def state_of(probabilities: list[list[float]], weight: list[float]) -> State:
     columns = {**LABELS, "probabilities": np.array(probabilities), "sample_weight": np.array(weight)}
-    return summarize(batch_of("multiclass", columns, Options(tolerance=1.0)), [CROSS_ENTROPY, SPHERICAL], []).state
+    return summarize(batch_of("multiclass", columns, Options(tolerance=1.0)), Needs((CROSS_ENTROPY, SPHERICAL))).state
 
 
 def value_of(state: State) -> Value:
-    return METRIC.value(Reading(state, 0.95), "nats")
+    return METRIC.value(Reading(state, 0.95))
 
 
 def test_zero_by_zero_is_undefined_with_the_reason_of_the_metric() -> None:
@@ -44,7 +45,7 @@ def test_zero_by_zero_is_undefined_with_the_reason_of_the_metric() -> None:
     assert state.moments["spherical"].n_undefined == 1
     assert state.moments["spherical"].n_infinite == 0
     assert value_of(state) == Value(status="undefined", reason="a row is all 0")
-    loss = METRICS[0].value(Reading(state, 0.95), "nats")
+    loss = METRICS[0].value(Reading(state, 0.95))
     assert (loss.status, "probability 0" in str(loss.reason)) == ("infinite", True)
 
 
@@ -61,4 +62,4 @@ def test_it_adds_and_is_written_down() -> None:
     assert State.from_bytes(total.to_bytes()) == total
     clustered = {**LABELS, "probabilities": np.zeros((3, 2)), "cluster_id": np.array([0, 0, 1])}
     batch = batch_of("multiclass", clustered, Options(tolerance=1.0))
-    assert summarize(batch, [CROSS_ENTROPY, SPHERICAL], []).state.moments["spherical"].n_undefined == 3
+    assert summarize(batch, Needs((CROSS_ENTROPY, SPHERICAL))).state.moments["spherical"].n_undefined == 3

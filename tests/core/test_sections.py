@@ -11,6 +11,7 @@ from sklearn.metrics import confusion_matrix, multilabel_confusion_matrix
 from app.core.columns import Column
 from app.core.metrics.registry import CROSS_ENTROPY
 from app.core.options import Options
+from app.core.sums.layout import Needs
 from app.core.sums.summary import summarize
 from app.core.sums.uncertainty import mean
 from app.core.tasks import TaskName
@@ -166,7 +167,7 @@ def _coverage(rng: np.random.Generator, clusters: int, size: int, *, clustered: 
 
 
 def _interval(body: dict[str, Any]) -> tuple[float, float]:
-    interval = mean(summarize(batch("binary", body), [CROSS_ENTROPY], []).state.moments["cross_entropy"], 0.95)
+    interval = mean(summarize(batch("binary", body), Needs((CROSS_ENTROPY,))).state.moments["cross_entropy"], 0.95)
     assert interval.confidence_interval is not None
     return interval.confidence_interval
 

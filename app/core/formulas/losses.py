@@ -5,7 +5,6 @@ side by side, as they were sent: the arrays are transposed views. The order of a
 that is why a sample's numbers never depend on the samples beside it.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,6 @@ from numpy.typing import NDArray
 
 from app.core import kernels
 from app.core.columns import BoolArray, FloatArray, IntArray
-
-NATS_PER_UNIT = {"nats": 1.0, "bits": math.log(2.0), "hartleys": math.log(10.0)}
 
 
 def class_sum(values: FloatArray) -> FloatArray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from app.core.batch.batches import Batch
 from app.core.columns import FloatArray, Ragged
-from app.core.formulas.losses import NATS_PER_UNIT, log_bounds
+from app.core.formulas.losses import log_bounds
 from app.core.formulas.weights import places_of
 from app.core.rows.blocks import blocks, chunks
 from app.core.rows.tokens import TokenRows
@@ -32,7 +32,7 @@ def gradient(batch: Batch, state: State) -> Any:
     if moments.n_infinite or not moments.v:
         raise _refusal(f"a cross_entropy that is {'infinite' if moments.n_infinite else 'undefined'}")
     batch, total = _leveled(batch, moments.v)
-    scale = 1.0 / to_float(total) / NATS_PER_UNIT[batch.options.unit]
+    scale = 1.0 / to_float(total) / batch.options.nats_per_unit
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if isinstance(batch.prediction, Ragged):
             slopes = _token_gradient(batch, batch.prediction, scale)

@@ -1,21 +1,23 @@
 """What a metric is: what it needs from a state, and how its value follows from it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from app.core.batch.batches import Batch
-from app.core.formulas.losses import NATS_PER_UNIT
 from app.core.metrics.bootstrap import Statistic
 from app.core.metrics.observed import Observed
 from app.core.metrics.peers import CALLS
 from app.core.metrics.reading import Reading
-from app.core.sums.chunk import Mean
+from app.core.options import Options
+from app.core.sums.layout import Mean
 from app.core.tasks import TaskName
 from app.core.values import Value, undefined
 
 MetricUnit: TypeAlias = Literal["information", "square root of information", "bits", "1"]
 Direction: TypeAlias = Literal["lower is better", "higher is better", "nearer to 0 is better", "descriptive"]
+
+When: TypeAlias = Callable[[Options, Collection[str]], bool]
+"""Tells from the options and the names of the columns whether a metric is in an answer."""
 
 Compute: TypeAlias = Callable[[Reading], Value]
 Measure: TypeAlias = Callable[[Observed], Value]
@@ -23,7 +25,18 @@ Measure: TypeAlias = Callable[[Observed], Value]
 _INFORMATION_POWER: dict[MetricUnit, float] = {"information": 1.0, "square root of information": 0.5}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
+class Average:
+    """The mean itself, with its uncertainty, as the formula of a metric."""
+
+    name: str
+
+    def __call__(self, reading: Reading) -> Value:
+        """Look the mean up."""
+        return reading.means[self.name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Metric:
     """One metric: its contract for the catalogue, its needs, and its formula on a state.
 
@@ -33,7 +46,7 @@ class Metric:
         compute: From a state in which something is scored; in nats.
         measure: In its place where all rows are needed at once; such a metric is computed only when asked for.
         resampled: The metric as a statistic of resampled rows, where no formula for its error is known.
-        when: Whether a batch asks for it; default metrics always.
+        when: Whether a question asks for it; default metrics always.
         undefined: The reason given where its formula has no number in a row.
     """
 
@@ -48,7 +61,7 @@ class Metric:
     resampled: Callable[[Observed], Statistic] | None = None
     means: tuple[Mean, ...] = ()
     tables: tuple[str, ...] = ()
-    when: Callable[[Batch], bool] = lambda _: True
+    when: When = lambda _, __: True
     undefined: str = "the formula gives no number, such as 0/0, in a row"
 
     @property
@@ -61,8 +74,12 @@ class Metric:
         """Whether states of parts add up to it."""
         return self.compute is not None
 
-    def value(self, reading: Reading, unit: str, observed: Observed | None = None) -> Value:
-        """The metric of a state (or of all rows, where it needs them), in the unit asked for where it has one."""
+    def divisor(self, nats_per_unit: float) -> float:
+        """What a value in nats is divided by to be one in a unit of so many nats."""
+        return float(nats_per_unit ** _INFORMATION_POWER.get(self.unit, 0.0))
+
+    def value(self, reading: Reading, divisor: float = 1.0, observed: Observed | None = None) -> Value:
+        """The metric of a state (or of all rows, where it needs them)."""
         if reading.nothing is not None:
             return reading.nothing
         if reading.without_number and any(mean.name in reading.without_number for mean in self.means):
@@ -73,4 +90,4 @@ class Metric:
             value = self.measure(observed)
         else:
             return undefined("all rows are needed at once")
-        return value.scaled(NATS_PER_UNIT[unit] ** _INFORMATION_POWER.get(self.unit, 0.0)).finite()
+        return value.scaled(divisor).finite()

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +25,14 @@ from app.core.metrics.bootstrap import BinaryRows, Bootstrap, Statistic, binary_
 from app.core.rows.blocks import blocks
 from app.core.rows.classes import ClassRows
 from app.core.rows.tokens import TokenRows
-from app.core.sums.chunk import Mean
+from app.core.sums.layout import Mean, Needs
 from app.core.sums.summary import summarize
 from app.core.values import Value, undefined
 from app.errors import InvalidInput
 
 MAX_CLASS_BINS = 1_000_000
+
+_LOSS = Needs((Mean("cross_entropy", "cross_entropy", "score"),))
 
 
 class Observed:
@@ -115,8 +116,7 @@ class Observed:
     def log_loss(self) -> float:
         """The mean loss in nats of hard or soft truth as sent: from logits without the rounding of confidences."""
         plain = replace(self.options, epsilon=0.0, pos_weight=None, label_smoothing=0.0)
-        loss = Mean("cross_entropy", attrgetter("cross_entropy"), "score")
-        moments = summarize(replace(self._batch, options=plain), [loss], []).state.moments["cross_entropy"]
+        moments = summarize(replace(self._batch, options=plain), _LOSS).state.moments["cross_entropy"]
         return math.inf if moments.n_infinite else moments.z / moments.v
 
     @property

@@ -1,6 +1,7 @@
 """A state as metrics read it: what several of them share is worked out once."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -8,44 +9,33 @@ from app.core import kernels
 from app.core.calibration.bins import Gap, gaps
 from app.core.lazy import lazy
 from app.core.sums.exact import lowered
-from app.core.sums.moments import Identities
-from app.core.sums.state import State
+from app.core.sums.state import Moments, State
 from app.core.sums.uncertainty import mean
 from app.core.values import Value, undefined
 
 
 class Reading:
-    """The means of a state at one confidence level, in nats, and what else follows from its sums."""
+    """The means of a state at one confidence level, in nats, and what else follows from its sums.
+
+    Attributes:
+        nothing: Why no metric has a value; None where they have.
+        means: By name, each mean with its uncertainty.
+        without_number: The names of means of which a row gives no number.
+    """
 
     def __init__(self, state: State, confidence_level: float) -> None:
         self.state = state
-        self.confidence_level = confidence_level
-        self._identities = Identities()
-        self._means: dict[int, Value] = {}
-
-    def mean(self, name: str) -> Value:
-        """The mean of that name with its uncertainty; names often share one `Moments`, which is long to hash."""
-        moments = self.state.moments[name]
-        number = self._identities.number(moments)
-        if number not in self._means:
-            self._means[number] = mean(moments, self.confidence_level)
-        return self._means[number]
-
-    @lazy
-    def nothing(self) -> Value | None:
-        """Why no metric has a value; None where they have."""
-        if not self.state.n_scored:
-            return undefined("no row is scored")
-        return None if self.state.weight_sum else undefined("all weights are zero")
-
-    @lazy
-    def without_number(self) -> set[str]:
-        """The names of means of which a row gives no number."""
-        return {name for name, moments in self.state.moments.items() if moments.n_undefined}
+        self.nothing: Value | None = None
+        if not state.n_scored:
+            self.nothing = undefined("no row is scored")
+        elif not state.weight_sum:
+            self.nothing = undefined("all weights are zero")
+        self.means = _means(state.moments, confidence_level)
+        self.without_number = [name for name, moments in state.moments.items() if moments.n_undefined]
 
     @lazy
     def gaps(self) -> list[Gap]:
-        """Those of the calibration bins."""
+        """Gaps of the calibration bins."""
         return gaps(self.state.groups["calibration"])
 
     @lazy
@@ -57,3 +47,12 @@ class Reading:
             return undefined("no scored row has positive weight")
         shares = np.array([share for share in (weight / total for weight in weights) if share])
         return Value(value=math.fsum((-shares * kernels.log(shares)).tolist()) + 0.0)
+
+
+def _means(moments: Mapping[str, Moments], confidence_level: float) -> dict[str, Value]:
+    """The means by name; several names often share their sums."""
+    known: dict[Moments, Value] = {}
+    for sums in moments.values():
+        if sums not in known:
+            known[sums] = mean(sums, confidence_level)
+    return {name: known[sums] for name, sums in moments.items()}

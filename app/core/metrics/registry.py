@@ -1,11 +1,10 @@
 """The one list of metrics: the catalogue, and what every answer computes."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from operator import attrgetter
 
-from app.core.batch.batches import Batch
 from app.core.calibration.bins import expected_gap, largest_gap
 from app.core.calibration.equal_mass import (
     adaptive_calibration_error,
@@ -17,19 +16,19 @@ from app.core.calibration.levels import Levels
 from app.core.calibration.smooth import smooth_calibration_error
 from app.core.columns import BoolArray, IntArray
 from app.core.metrics.bootstrap import Statistic, expected_gap_statistic, largest_gap_statistic, level_statistic
-from app.core.metrics.metric import Compute, Direction, Metric, MetricUnit
+from app.core.metrics.metric import Average, Compute, Direction, Metric, MetricUnit
 from app.core.metrics.observed import Observed
 from app.core.metrics.reading import Reading
-from app.core.options import LABELLED, ONE_LABEL
+from app.core.options import LABELLED, ONE_LABEL, Options
 from app.core.rows.classes import ClassRows
-from app.core.sums.chunk import Family, Mean
+from app.core.sums.layout import Family, Mean
 from app.core.sums.uncertainty import exponential
 from app.core.tasks import TASKS, TaskName
 from app.core.values import INFINITE, Value, undefined
 
 
 def _mean(name: str, family: Family, attribute: str | None = None) -> Mean:
-    return Mean(name, attrgetter(attribute or name), family)
+    return Mean(name, attribute or name, family)
 
 
 CROSS_ENTROPY = _mean("cross_entropy", "loss")
@@ -51,17 +50,17 @@ LOSS_PER_WORD = _mean("loss_per_word", "n_words", "cross_entropy")
 
 def average(of: Mean) -> Compute:
     """The mean itself, with its uncertainty."""
-    return lambda reading: reading.mean(of.name)
+    return Average(of.name)
 
 
 def exponential_average(of: Mean) -> Compute:
     """exp of a mean in nats."""
-    return lambda reading: exponential(reading.mean(of.name))
+    return lambda reading: exponential(reading.means[of.name])
 
 
 def entropy_gap(reading: Reading) -> Value:
     """The mean of loss minus predictive entropy, with z = mean / standard error: standard normal under calibration."""
-    gap = reading.mean("entropy_gap")
+    gap = reading.means["entropy_gap"]
     if gap.value is None or not gap.standard_error:
         return gap
     return gap._replace(z=gap.value / gap.standard_error)
@@ -72,7 +71,7 @@ def d2_log_loss(reading: Reading) -> Value:
 
     The loss is without `pos_weight` and `label_smoothing`, over the weights, as the baseline is.
     """
-    loss, baseline = reading.mean("plain_cross_entropy"), reading.baseline_cross_entropy
+    loss, baseline = reading.means["plain_cross_entropy"], reading.baseline_cross_entropy
     if baseline.value is None:
         return baseline
     if not baseline.value:
@@ -82,7 +81,7 @@ def d2_log_loss(reading: Reading) -> Value:
 
 def js_distance(reading: Reading) -> Value:
     """The square root of the mean Jensen-Shannon divergence."""
-    divergence = reading.mean("js_divergence")
+    divergence = reading.means["js_divergence"]
     return divergence if divergence.value is None else Value(value=math.sqrt(divergence.value))
 
 
@@ -90,13 +89,13 @@ def macro_perplexity(reading: Reading) -> Value:
     """The mean over documents of exp of their mean loss."""
     if reading.state.moments["cross_entropy"].n_infinite:
         return INFINITE
-    value = reading.mean("macro_perplexity")
+    value = reading.means["macro_perplexity"]
     return undefined("overflow") if value.status == "infinite" else value
 
 
 def bits_per_byte(reading: Reading) -> Value:
     """The loss of all documents in bits over their bytes."""
-    return reading.mean("loss_per_byte").scaled(math.log(2.0))
+    return reading.means["loss_per_byte"].scaled(math.log(2.0))
 
 
 def top_k_accuracy(k: int) -> Metric:
@@ -117,7 +116,7 @@ TOP_K_ACCURACY = Metric(
     formula="share of rows whose label is among the k largest; ties go to the lower class",
     reference="Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 115 (2015)",
     compute=lambda _: undefined("not asked for"),
-    when=lambda batch: bool(batch.options.top_k),
+    when=lambda options, _: bool(options.top_k),
 )
 
 DECOMPOSITIONS: tuple[tuple[str, str, MetricUnit], ...] = (
@@ -298,7 +297,7 @@ METRICS: tuple[Metric, ...] = (
         reference="Lin, Goyal, Girshick, He, Dollar, Focal Loss for Dense Object Detection, ICCV (2017), eq. 5",
         compute=average(FOCAL_LOSS),
         means=(FOCAL_LOSS,),
-        when=lambda batch: batch.options.focal_gamma is not None or batch.options.focal_alpha is not None,
+        when=lambda options, _: options.focal_gamma is not None or options.focal_alpha is not None,
     ),
     Metric(
         name="reverse_kl_divergence",
@@ -349,7 +348,7 @@ METRICS: tuple[Metric, ...] = (
         reference="Gao et al., The Pile: An 800GB Dataset of Diverse Text (2020), section 3.1",
         compute=bits_per_byte,
         means=(LOSS_PER_BYTE,),
-        when=lambda batch: "n_bytes" in batch.sizes,
+        when=lambda _, columns: "n_bytes" in columns,
     ),
     Metric(
         name="byte_perplexity",
@@ -360,7 +359,7 @@ METRICS: tuple[Metric, ...] = (
         reference="Gao et al., The Pile: An 800GB Dataset of Diverse Text (2020), section 3.1",
         compute=exponential_average(LOSS_PER_BYTE),
         means=(LOSS_PER_BYTE,),
-        when=lambda batch: "n_bytes" in batch.sizes,
+        when=lambda _, columns: "n_bytes" in columns,
     ),
     Metric(
         name="word_perplexity",
@@ -371,7 +370,7 @@ METRICS: tuple[Metric, ...] = (
         reference="Jelinek, Mercer, Bahl, Baker, Perplexity, J. Acoust. Soc. Am. 62 (1977)",
         compute=exponential_average(LOSS_PER_WORD),
         means=(LOSS_PER_WORD,),
-        when=lambda batch: "n_words" in batch.sizes,
+        when=lambda _, columns: "n_words" in columns,
     ),
     Metric(
         name="adaptive_calibration_error",
@@ -431,22 +430,25 @@ METRICS: tuple[Metric, ...] = (
 )
 
 
-def metrics_for(batch: Batch, extra: Sequence[str] = ()) -> list[Metric]:
+def metrics_for(
+    task: TaskName, options: Options, columns: Collection[str], extra: Collection[str] = ()
+) -> tuple[Metric, ...]:
     """The metrics of an answer: those of the task that are default or asked for.
 
     Args:
+        columns: Names of the columns that were sent.
         extra: Names of metrics that are computed on request only.
     """
     chosen = [
         metric
         for metric in METRICS
-        if batch.task in metric.tasks and (metric.name in extra if metric.measure else metric.when(batch))
+        if task in metric.tasks and (metric.name in extra if metric.measure else metric.when(options, columns))
     ]
-    return [
+    return tuple(
         variant
         for metric in chosen
-        for variant in (map(top_k_accuracy, batch.options.top_k) if metric is TOP_K_ACCURACY else (metric,))
-    ]
+        for variant in (map(top_k_accuracy, options.top_k) if metric is TOP_K_ACCURACY else (metric,))
+    )
 
 
 def on_request(task: TaskName) -> tuple[str, ...]:

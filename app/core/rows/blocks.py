@@ -13,8 +13,18 @@ from app.core.formulas.weights import are_usual, banded
 from app.core.rows.classes import ClassRows
 from app.core.rows.elements import ElementRows
 from app.core.rows.tokens import TokenRows
+from app.core.tasks import TaskName
 
 Rows: TypeAlias = ClassRows | ElementRows | TokenRows
+
+ROWS: dict[TaskName, type[Rows]] = {
+    "binary": ElementRows,
+    "multiclass": ClassRows,
+    "multilabel": ElementRows,
+    "distributions": ClassRows,
+    "tokens": TokenRows,
+}
+"""What the rows of each task are."""
 
 # Rows summed at once, and numbers over all classes at once, at least and at most: many hide what calls cost, and what
 # threads lose in handing the interpreter's lock over; but they are to be a small part of a batch.
@@ -38,11 +48,7 @@ _OF_LABELS = frozenset(
 
 def rows_of(batch: Batch, rows: slice | IntArray) -> Rows:
     """Some scored rows of a batch, as its task sees them."""
-    if batch.task == "tokens":
-        return TokenRows(batch, rows)
-    if batch.task in ("binary", "multilabel"):
-        return ElementRows(batch, rows)
-    return ClassRows(batch, rows)
+    return ROWS[batch.task](batch, rows)
 
 
 def chunks(batch: Batch) -> Iterator[slice | IntArray]:

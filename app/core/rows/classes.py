@@ -7,6 +7,7 @@ from app.core.batch.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.formulas import divergences, losses
 from app.core.lazy import lazy
+from app.core.rows.kind import Kind
 
 
 class ClassRows:
@@ -32,8 +33,31 @@ class ClassRows:
         """(n,) what was sent of the label."""
         return losses.at_labels(self.labels, self._scores)
 
-    size = None
-    """One element a row."""
+    @staticmethod
+    def equalities(kind: Kind) -> dict[str, str | float]:
+        """By name of a quantity, another one that it equals in all rows, or the number that it is."""
+        equal: dict[str, str | float] = {"size": 1.0}
+        if kind.options.class_weight is None:
+            equal["share"] = 1.0
+        if not kind.options.label_smoothing:
+            equal["plain_cross_entropy"] = "cross_entropy"
+        if not kind.is_soft:
+            equal["frequency"] = "accuracy"
+        if kind.is_hard:
+            equal |= {"target_entropy": 0.0, "kl_divergence": "cross_entropy"}
+        return equal
+
+    @staticmethod
+    def kernel_quantities(kind: Kind) -> tuple[str, ...]:
+        """What `write` gives; nothing where options change probabilities or truth."""
+        options = kind.options
+        reshaped = options.epsilon or options.label_smoothing or options.class_weight is not None
+        is_plain = not kind.is_soft and not reshaped and options.normalization != "renormalize"
+        return kernels.CLASS_QUANTITIES if is_plain else ()
+
+    def write(self, into: kernels.Into) -> None:
+        """Write the quantities of the kernel into a matrix."""
+        kernels.class_rows(np.ascontiguousarray(self._sent, np.float64), self.labels, self._form, into)
 
     @property
     def has_labels(self) -> bool:

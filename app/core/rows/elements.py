@@ -10,6 +10,7 @@ from app.core.batch.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.formulas import divergences, losses
 from app.core.lazy import lazy
+from app.core.rows.kind import Kind
 
 
 class ElementRows:
@@ -29,6 +30,23 @@ class ElementRows:
         truth = batch.labels if batch.targets is None else batch.targets
         self.targets = self._elements(truth[rows], 0.0)  # type: ignore[index]
         self._soft = batch.targets is not None
+
+    @staticmethod
+    def equalities(kind: Kind) -> dict[str, str | float]:
+        """By name of a quantity, another one that it equals in all rows, or the number that it is."""
+        equal: dict[str, str | float] = {"share": 1.0}
+        if kind.task == "binary":
+            equal["size"] = 1.0
+        if kind.options.pos_weight is None and not kind.options.label_smoothing:
+            equal["plain_cross_entropy"] = "cross_entropy"
+        if kind.is_hard:
+            equal |= {"target_entropy": 0.0, "kl_divergence": "cross_entropy"}
+        return equal
+
+    @staticmethod
+    def kernel_quantities(kind: Kind) -> tuple[str, ...]:  # noqa: ARG004 as of other rows
+        """What `write` gives; nothing where options change probabilities or truth."""
+        return ()
 
     def _elements(self, values: NDArray[Any], masked: float) -> FloatArray:
         rows = losses.class_major(values if values.ndim == 2 else values[:, None])
@@ -61,10 +79,10 @@ class ElementRows:
         return np.ones(self._scores.shape, dtype=bool) if self._mask is None else self._mask
 
     @lazy
-    def size(self) -> FloatArray | None:
-        """Scored elements of each row; None for one."""
+    def size(self) -> FloatArray:
+        """Scored elements of each row."""
         if self._mask is None:
-            return None if self.n_elements == 1 else np.full(len(self), float(self.n_elements))
+            return np.full(len(self), float(self.n_elements))
         counts: FloatArray = np.add.reduce(self._mask, axis=0, dtype=np.float64)
         return counts
 

@@ -7,6 +7,7 @@ from app.core.batch.batches import Batch
 from app.core.columns import FloatArray, IntArray, Ragged
 from app.core.formulas.losses import log_bounds
 from app.core.lazy import lazy
+from app.core.rows.kind import Kind
 
 
 class TokenRows:
@@ -31,6 +32,16 @@ class TokenRows:
             documents = documents.take(rows)
         self._starts, self._ends = documents.offsets[:-1], documents.offsets[1:]
         self._values = documents.values
+
+    @staticmethod
+    def equalities(kind: Kind) -> dict[str, str | float]:  # noqa: ARG004 as of other rows
+        """By name of a quantity, another one that it equals in all rows, or the number that it is."""
+        return {"share": 1.0}
+
+    @staticmethod
+    def kernel_quantities(kind: Kind) -> tuple[str, ...]:  # noqa: ARG004 as of other rows
+        """No kernel writes quantities of documents."""
+        return ()
 
     def __len__(self) -> int:
         return len(self._starts)

@@ -11,12 +11,13 @@ import numpy as np
 
 from app.core.batch.batches import Batch
 from app.core.batch.findings import Finding, added
-from app.core.batch.sample import NO_ROWS, Sample
+from app.core.batch.sample import NO_ROWS, Sample, sample_of
 from app.core.batch.sentinels import Sentinels
 from app.core.columns import FloatArray, IntArray
 from app.core.options import Options
 from app.core.rows.blocks import chunks
-from app.core.sums.chunk import Chunk, Mean
+from app.core.sums.chunk import Chunk
+from app.core.sums.layout import Needs
 from app.core.sums.state import GroupSums, Moments, State
 from app.core.sums.tables import empty_table
 from app.core.tasks import TaskName
@@ -35,7 +36,6 @@ class Summary:
         zero_probability: Rows of positive weight whose loss is infinite.
         clipped: Rows in which epsilon moved a probability.
         looks_like_probabilities: Whether all scored logits could be rows of probabilities.
-        losses: Part by part (n,) the loss of every row, NaN where it is not scored; empty where nobody asked.
     """
 
     task: TaskName
@@ -48,7 +48,6 @@ class Summary:
     clipped: Finding = field(default_factory=Finding)
     rounded: Mapping[str, Finding] = field(default_factory=dict)
     sentinels: Sentinels = field(default_factory=Sentinels)
-    losses: list[FloatArray] = field(default_factory=list)
 
     def __add__(self, other: "Summary") -> "Summary":
         like = [part.looks_like_probabilities for part in (self, other) if part.state.n_scored]
@@ -63,7 +62,6 @@ class Summary:
             self.clipped + other.clipped,
             added(self.rounded, other.rounded),
             self.sentinels + other.sentinels,
-            self.losses + other.losses,
         )
 
 
@@ -81,34 +79,37 @@ MIN_SHARED_CHUNKS = 12
 
 def summarize(
     batch: Batch,
-    means: Sequence[Mean],
-    tables: Sequence[str],
+    needs: Needs,
     *,
     kept: Mapping[str, FloatArray] = NOTHING_KEPT,
     n_threads: int = 1,
+    inspected: bool = False,
 ) -> Summary:
-    """Add up everything that `means` and `tables` ask for.
+    """Add up everything that is needed.
 
     Args:
-        means: Among them the cross-entropy, from which the findings come.
-        tables: Of `calibration`, `class_frequencies`, `per_class`, `confusion`.
+        needs: Among the means the cross-entropy, from which the findings come.
         kept: By name of a column of chunks, (n,) places for what it holds of each scored row.
         n_threads: How many threads share the rows of a large batch, for an answer of the same bits.
+        inspected: Whether mistakes of the sender are looked for, in a sample of the rows.
     """
 
     def summed(rows: Iterable[slice | IntArray]) -> _Sums | None:
-        parts = (_sums_of(Chunk(batch, some, means, tables), batch.first_row, kept) for some in rows)
+        parts = (_sums_of(Chunk(batch, some, needs), batch.first_row, kept) for some in rows)
         return reduce(add, parts, next(parts, None))
 
     sums = _shared_out(summed, list(chunks(batch)), n_threads)
     if sums is None:
-        sums = _Sums(0, {mean.name: Moments() for mean in means}, {name: empty_table(name, batch) for name in tables})
+        sums = _Sums(
+            0, {mean.name: Moments() for mean in needs.means}, {name: empty_table(name, batch) for name in needs.tables}
+        )
     return Summary(
         batch.task,
         batch.options,
         _state(batch, sums),
         batch.not_normalized.further(batch.first_row),
         batch.looks_like_probabilities,
+        sample_of(batch) if inspected else NO_ROWS,
         zero_probability=sums.zero_probability,
         clipped=sums.clipped,
         rounded={name: finding.further(batch.first_row) for name, finding in batch.rounded.items()},

@@ -8,15 +8,49 @@ import numpy as np
 from app.core.batch.batches import Batch
 from app.core.columns import FloatArray, IntArray
 from app.core.formulas.bins import bin_index
-from app.core.formulas.losses import NATS_PER_UNIT
 from app.core.formulas.weights import times, weighted
 from app.core.options import Options
 from app.core.rows.classes import ClassRows
 from app.core.rows.elements import ElementRows
+from app.core.rows.tokens import TokenRows
 from app.core.sums.exact import ONE, UNIT_EXPONENT, exact_group_sums, to_float
 from app.core.sums.state import GroupSums
 
+Rows: TypeAlias = ClassRows | ElementRows | TokenRows
 ClassedRows: TypeAlias = ClassRows | ElementRows
+
+
+def tables_of(
+    columns: Mapping[str, Any], weight: FloatArray | None, names: Sequence[str], batch: Batch
+) -> dict[str, GroupSums]:
+    """The tables that need one number a row, by name."""
+    tables: dict[str, GroupSums] = {}
+    if batch.task == "multilabel":
+        return tables
+    if "calibration" in names:
+        tables["calibration"] = calibration(columns, weight, batch.options)
+    if "class_frequencies" in names and batch.targets is None:
+        tables["class_frequencies"] = class_frequencies(columns, weight, batch.n_classes)
+    if "confusion" in names:
+        tables["confusion"] = confusion(columns, batch.n_classes)
+    if "per_class" in names:
+        tables["per_class"] = per_class(columns, weight, batch.n_classes)
+    return tables
+
+
+def block_tables(rows: Rows, weight: FloatArray | None, names: Sequence[str]) -> dict[str, GroupSums]:
+    """The tables that need all elements of a row at once, by name."""
+    tables: dict[str, GroupSums] = {}
+    if isinstance(rows, TokenRows):
+        return tables
+    if "class_frequencies" in names and not rows.has_labels:
+        tables["class_frequencies"] = target_frequencies(rows, weight)
+    if isinstance(rows, ElementRows) and rows.is_multilabel:
+        if "confusion" in names:
+            tables["confusion"] = label_confusion(rows)
+        if "per_class" in names:
+            tables["per_class"] = per_label(rows, weight)
+    return tables
 
 
 def calibration(columns: Mapping[str, FloatArray], weight: FloatArray | None, options: Options) -> GroupSums:
@@ -127,7 +161,7 @@ def _class_entry(sums: dict[str, int], options: Options) -> dict[str, Any]:
         return {**entry, "status": "undefined"}
     if sums["n_infinite"]:
         return {**entry, "status": "infinite", "cross_entropy": None}
-    return {**entry, "status": "ok", "cross_entropy": sums["cross_entropy"] / divisor / NATS_PER_UNIT[options.unit]}
+    return {**entry, "status": "ok", "cross_entropy": sums["cross_entropy"] / divisor / options.nats_per_unit}
 
 
 def _sums(values: FloatArray | None, groups: IntArray, n_groups: int) -> list[int]:

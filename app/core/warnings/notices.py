@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.core.batch.findings import Finding, warning
-from app.core.formulas.losses import NATS_PER_UNIT
 from app.core.options import ONE_LABEL
 from app.core.sums.exact import ONE
 from app.core.sums.summary import Summary
@@ -21,12 +20,12 @@ def warnings_of(summary: Summary, loss: Value) -> list[dict[str, Any]]:
     if not state.n_scored:
         return [warning("all_ignored", f"none of {state.n_samples} rows is scored")]
     return [
-        *_not_normalized(summary),
-        *_rounded(summary),
-        *_sentinels(summary),
-        *_zero_probability(summary),
-        *_clipped(summary),
-        *_lookalike(summary),
+        *(_not_normalized(summary) if summary.not_normalized.count else ()),
+        *(_rounded(summary) if summary.rounded else ()),
+        *(_sentinels(summary) if summary.sentinels.rows else ()),
+        *(_zero_probability(summary) if summary.zero_probability.count else ()),
+        *(_clipped(summary) if summary.clipped.count else ()),
+        *(_lookalike() if summary.looks_like_probabilities else ()),
         *_worse_than_uniform(summary, loss),
         *_single_class(summary),
         *_few_samples(summary),
@@ -49,16 +48,15 @@ def _have(finding: Finding, summary: Summary) -> str:
 
 def _not_normalized(summary: Summary) -> Warnings:
     finding, options = summary.not_normalized, summary.options
-    if finding.count:
-        treatment = "divided by their sum" if options.normalization == "renormalize" else "scored as sent"
-        detail = (
-            f"{finding.count} of {summary.state.n_scored} rows {_verb(finding.count)} not sum to 1 "
-            f"within {options.tolerance:g}; {treatment}"
-        )
-        evidence = _rows(finding)
-        if math.isfinite(finding.max_deviation):
-            evidence["max_deviation"] = finding.max_deviation
-        yield warning("not_normalized", detail, **evidence)
+    treatment = "divided by their sum" if options.normalization == "renormalize" else "scored as sent"
+    detail = (
+        f"{finding.count} of {summary.state.n_scored} rows {_verb(finding.count)} not sum to 1 "
+        f"within {options.tolerance:g}; {treatment}"
+    )
+    evidence = _rows(finding)
+    if math.isfinite(finding.max_deviation):
+        evidence["max_deviation"] = finding.max_deviation
+    yield warning("not_normalized", detail, **evidence)
 
 
 def _rounded(summary: Summary) -> Warnings:
@@ -83,34 +81,30 @@ def _sentinels(summary: Summary) -> Warnings:
 
 
 def _zero_probability(summary: Summary) -> Warnings:
-    finding = summary.zero_probability
-    if finding.count:
-        evidence = _rows(finding)
-        finite = summary.state.moments["cross_entropy"]
-        if finite.v:
-            evidence["mean_of_other_rows"] = finite.z / finite.v / NATS_PER_UNIT[summary.options.unit]
-        yield warning(
-            "zero_probability",
-            f"{_have(finding, summary)} probability 0 on what was observed: their loss is infinite, and so is the mean",
-            **evidence,
-        )
+    evidence = _rows(summary.zero_probability)
+    finite = summary.state.moments["cross_entropy"]
+    if finite.v:
+        evidence["mean_of_other_rows"] = finite.z / finite.v / summary.options.nats_per_unit
+    detail = (
+        f"{_have(summary.zero_probability, summary)} probability 0 on what was observed: their loss is infinite, and "
+        "so is the mean"
+    )
+    yield warning("zero_probability", detail, **evidence)
 
 
 def _clipped(summary: Summary) -> Warnings:
     finding, epsilon = summary.clipped, summary.options.epsilon
-    if finding.count:
-        bounds = f"[{epsilon:g}, 1 - {epsilon:g}]"
-        detail = f"{_have(finding, summary)} probabilities outside {bounds}, which were clipped"
-        yield warning("clipped", detail, **_rows(finding))
+    bounds = f"[{epsilon:g}, 1 - {epsilon:g}]"
+    detail = f"{_have(finding, summary)} probabilities outside {bounds}, which were clipped"
+    yield warning("clipped", detail, **_rows(finding))
 
 
-def _lookalike(summary: Summary) -> Warnings:
-    if summary.looks_like_probabilities:
-        yield warning(
-            "looks_like_probabilities",
-            "all logits lie in [0, 1], and rows of classes sum to 1, as probabilities do; if they are probabilities, "
-            "send them as `probabilities`",
-        )
+def _lookalike() -> Warnings:
+    yield warning(
+        "looks_like_probabilities",
+        "all logits lie in [0, 1], and rows of classes sum to 1, as probabilities do; if they are probabilities, "
+        "send them as `probabilities`",
+    )
 
 
 def _worse_than_uniform(summary: Summary, loss: Value) -> Warnings:
@@ -118,7 +112,7 @@ def _worse_than_uniform(summary: Summary, loss: Value) -> Warnings:
     uniform = math.log(max(n_classes, 1))
     if not _is_plain(summary) or loss.value is None or loss.value <= uniform:
         return
-    scale = NATS_PER_UNIT[options.unit]
+    scale = options.nats_per_unit
     order = repairing_order(summary.sample, uniform)
     is_binary = summary.task == "binary"
     advice = (

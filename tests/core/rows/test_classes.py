@@ -10,6 +10,7 @@ from app.core.columns import Column
 from app.core.formulas.bins import bin_index
 from app.core.metrics.registry import CROSS_ENTROPY, KL_DIVERGENCE
 from app.core.options import Options
+from app.core.sums.layout import Needs
 from app.core.sums.state import State
 from app.core.sums.summary import summarize
 from app.core.tasks import TaskName
@@ -43,7 +44,7 @@ def test_the_loss_alone_has_the_bits_of_the_loss_among_others(
     form: str, n_classes: int, options: dict[str, Any]
 ) -> None:
     whole = batch_of("multiclass", columns_of(form, n_classes), Options(**options))
-    alone = summarize(whole, [CROSS_ENTROPY, KL_DIVERGENCE], []).state.moments
+    alone = summarize(whole, Needs((CROSS_ENTROPY, KL_DIVERGENCE))).state.moments
     among = state_of(whole).moments
     assert alone == {name: among[name] for name in alone}
 

@@ -1,0 +1,71 @@
+"""Plans: what a question asks for, whatever the numbers are."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from app.core.metrics.metric import Average, Metric
+from app.core.metrics.observed import Observed
+from app.core.metrics.reading import Reading
+from app.core.metrics.registry import metrics_for
+from app.core.options import Options
+from app.core.sums.layout import Needs
+from app.core.tasks import TaskName
+from app.core.values import Value
+
+MAX_PLANS = 256
+"""Plans that are kept; services ask few different questions."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """The metrics of an answer, and the sums that they need.
+
+    Attributes:
+        divisors: By metric, what its value in nats is divided by.
+        needs: The sums that the metrics and sections are made of.
+    """
+
+    task: TaskName
+    options: Options
+    metrics: tuple[Metric, ...]
+    divisors: tuple[float, ...]
+    needs: Needs
+
+    @property
+    def needs_rows(self) -> bool:
+        """True where a metric needs all rows at once."""
+        return any(metric.measure for metric in self.metrics)
+
+    def values(self, reading: Reading, observed: Observed | None = None) -> dict[str, Value]:
+        """The metrics of a state, in the unit of the options; `observed` is all rows, for metrics that need them."""
+        means = {} if reading.nothing or reading.without_number else reading.means
+        values = {}
+        for metric, divisor in zip(self.metrics, self.divisors, strict=True):
+            compute = metric.compute
+            if divisor == 1.0 and means and type(compute) is Average:
+                values[metric.name] = means[compute.name]
+            else:
+                values[metric.name] = metric.value(reading, divisor, observed)
+        return values
+
+
+@lru_cache(maxsize=MAX_PLANS)
+def plan_of(
+    task: TaskName,
+    options: Options,
+    columns: tuple[str, ...] = (),
+    extra: tuple[str, ...] = (),
+    tables: frozenset[str] = frozenset(),
+) -> Plan:
+    """The plan of a question.
+
+    Args:
+        columns: Names of the columns that were sent.
+        extra: Names of metrics that are computed on request only.
+        tables: Sums by group that sections of the answer need.
+    """
+    metrics = metrics_for(task, options, columns, extra)
+    means = {mean.name: mean for metric in metrics for mean in metric.means}
+    needed = tables.union(*(metric.tables for metric in metrics))
+    divisors = tuple(metric.divisor(options.nats_per_unit) for metric in metrics)
+    return Plan(task, options, metrics, divisors, Needs(tuple(means.values()), tuple(sorted(needed))))

@@ -1,0 +1,195 @@
+"""Layouts: which row of a matrix holds which quantity of a batch's rows, and which of its rows are summed.
+
+A layout follows from the question and not from the numbers, so it is made once and kept.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain
+from operator import attrgetter
+from typing import Any, Literal, TypeAlias
+
+from app.core.batch.batches import Batch
+from app.core.options import Options
+from app.core.rows.blocks import ROWS
+from app.core.rows.kind import Kind, kind_of
+
+Family: TypeAlias = Literal["loss", "share", "score", "row", "n_bytes", "n_words"]
+Quantity: TypeAlias = Callable[[Any], Any]
+
+ONES = -1
+"""Stands for a row of ones, which no matrix holds."""
+
+_SIZES: dict[Family, tuple[str, ...]] = {
+    "share": ("size", "share"),
+    "score": ("size",),
+    "row": (),
+    "n_bytes": ("n_bytes",),
+    "n_words": ("n_words",),
+}
+"""By family, the quantities whose product a row counts for before sample weights."""
+
+_OF_TABLES: dict[str, tuple[str, ...]] = {
+    "calibration": ("confidence", "frequency"),
+    "class_frequencies": ("share",),
+    "per_class": ("share", "cross_entropy", "brier_score", "accuracy"),
+    "confusion": (),
+}
+"""By table, the quantities that are summed by group."""
+
+_MARKS: dict[str, tuple[str, ...]] = {
+    "calibration": (),
+    "class_frequencies": ("labels",),
+    "per_class": ("labels",),
+    "confusion": ("labels", "predicted"),
+}
+"""By table, the numbers of classes that make the groups."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mean:
+    """A quantity that is averaged over rows.
+
+    Attributes:
+        name: Its key in a state.
+        numerator: The attribute of rows, or the function of them, that gives (n,) numbers before sample weights.
+        family: What a row counts for, before sample weights: `share` is its elements times its class weight, `loss`
+            the same (under denominator `count` its elements, without any weight), `score` its elements, `row` is 1,
+            `n_bytes` and `n_words` its size in those.
+    """
+
+    name: str
+    numerator: str | Quantity
+    family: Family
+
+    @property
+    def key(self) -> str:
+        """The name of the numerator."""
+        return self.numerator if isinstance(self.numerator, str) else self.name
+
+    @property
+    def quantity(self) -> Quantity | None:
+        """The numerator where it is a function."""
+        return None if isinstance(self.numerator, str) else self.numerator
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Needs:
+    """The sums that metrics and sections are made of: means, and sums by group by the names of their tables."""
+
+    means: tuple[Mean, ...]
+    tables: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Layout:
+    """The rows of a matrix, and what is made of them.
+
+    Attributes:
+        rows: By name of a quantity, its row before sample weights.
+        quantities: By row, the function of a block of rows that gives it, where no kernel writes it.
+        kernel: The rows that a kernel writes, in its order, -1 for none; empty where none does.
+        weight: The row of the sample weights, or `ONES`.
+        products: By row, the rows whose product it is, in the order in which they are made.
+        pairs: Rows of numerators and of denominators that are summed together, each with its number.
+        means: By name of a mean, the number of its pair.
+        marks: Attributes of rows that are no doubles.
+        n_rows: How many rows the matrix has.
+    """
+
+    rows: dict[str, int] = field(default_factory=dict)
+    quantities: dict[int, Quantity] = field(default_factory=dict)
+    kernel: tuple[int, ...] = ()
+    weight: int = ONES
+    products: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    pairs: dict[tuple[int, int], int] = field(default_factory=dict)
+    means: dict[str, int] = field(default_factory=dict)
+    marks: tuple[str, ...] = ()
+    n_rows: int = 0
+
+    def added_row(self) -> int:
+        """The number of a further row."""
+        self.n_rows += 1
+        return self.n_rows - 1
+
+    def product(self, *factors: int) -> int:
+        """The row that holds the product of others, made where it is not there yet."""
+        kept = tuple(factor for factor in factors if factor != ONES)
+        if len(kept) < 2:
+            return kept[0] if kept else ONES
+        for row, known in self.products.items():
+            if known == kept:
+                return row
+        row = self.added_row()
+        self.products[row] = kept
+        return row
+
+    def is_weighted(self, row: int) -> bool:
+        """Tell whether the sample weights are in a row."""
+        return self.weight != ONES and self.weight in (row, *self.products.get(row, ()))
+
+
+def layout_of(batch: Batch, needs: Needs) -> Layout:
+    """The layout of the matrices of a batch."""
+    return _layout(kind_of(batch), needs)
+
+
+@lru_cache(maxsize=256)
+def _layout(kind: Kind, needs: Needs) -> Layout:
+    layout = Layout()
+    row_of = _Rows(kind, layout)
+    # the tables of multilabel are those of elements, made block by block
+    tables = () if kind.task == "multilabel" else needs.tables
+    numerators = [row_of(mean.key, mean.quantity) for mean in needs.means]
+    sizes = [tuple(map(row_of, _sizes(mean.family, kind.options))) for mean in needs.means]
+    for name in chain.from_iterable(_OF_TABLES[table] for table in tables):
+        row_of(name)
+    row_of.give_to_kernel()
+    if kind.is_weighted:
+        layout.weight = layout.added_row()
+    for mean, numerator, size in zip(needs.means, numerators, sizes, strict=True):
+        weight = ONES if _is_counted(mean.family, kind.options) else layout.weight
+        pair = layout.product(layout.weight, numerator), layout.product(weight, *size)
+        layout.means[mean.name] = layout.pairs.setdefault(pair, len(layout.pairs))
+    marks = {mark for table in tables for mark in _MARKS[table]}
+    layout.marks = tuple(sorted(marks | ({"clipped"} if kind.options.epsilon else set())))
+    return layout
+
+
+class _Rows:
+    """Finds the row of a quantity before sample weights, and adds it to a layout where it is not there yet."""
+
+    def __init__(self, kind: Kind, layout: Layout) -> None:
+        self._kind, self._layout = kind, layout
+        self._equal = ROWS[kind.task].equalities(kind)
+
+    def __call__(self, name: str, quantity: Quantity | None = None) -> int:
+        known, layout = self._equal.get(name, name), self._layout
+        if known == 1.0:
+            return ONES
+        if isinstance(known, str) and known != name:
+            layout.rows[name] = self(known)
+        elif name not in layout.rows:
+            layout.rows[name] = row = layout.added_row()
+            layout.quantities[row] = (lambda _: known) if known == 0.0 else quantity or attrgetter(name)
+        return layout.rows[name]
+
+    def give_to_kernel(self) -> None:
+        """Leave to the kernel what it writes."""
+        written = ROWS[self._kind.task].kernel_quantities(self._kind)
+        self._layout.kernel = tuple(self._layout.rows.get(name, ONES) for name in written)
+        for row in self._layout.kernel:
+            self._layout.quantities.pop(row, None)
+
+
+def _is_counted(family: Family, options: Options) -> bool:
+    """Tell whether rows count without any weight."""
+    return family == "loss" and options.denominator == "count"
+
+
+def _sizes(family: Family, options: Options) -> tuple[str, ...]:
+    """The quantities whose product a row counts for before sample weights."""
+    if family == "loss":
+        return ("size",) if _is_counted(family, options) else ("size", "share")
+    return _SIZES[family]
