@@ -10,6 +10,7 @@ setup(
             depends=[
                 "app/core/kernels/class_rows.h",
                 "app/core/kernels/elementary.h",
+                "app/core/kernels/element_rows.h",
                 "app/core/kernels/exact.h",
                 "app/core/kernels/divergences.h",
                 "app/core/kernels/json_columns.h",

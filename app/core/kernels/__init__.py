@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from app.core.columns import Column, FloatArray, IntArray, Ragged
+from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged
 
 try:
     from app.core.kernels import compiled
@@ -197,6 +197,19 @@ CLASS_QUANTITIES = (
 )
 """The quantities of `class_rows`, in the order of its places."""
 
+ELEMENT_QUANTITIES = (
+    "cross_entropy",
+    "predictive_entropy",
+    "entropy_gap",
+    "brier_score",
+    "accuracy",
+    "subset_accuracy",
+    "confidence",
+    "frequency",
+    "size",
+)
+"""The quantities of `element_rows`, in the order of its places."""
+
 _NUMBER_OF = {form: number for number, form in enumerate(FORMS)}
 
 
@@ -229,6 +242,27 @@ def class_rows(scores: FloatArray, labels: IntArray, form: str, into: Into) -> N
         ValueError: A label is no class, and columns may have been written; or arrays do not fit each other.
     """
     compiled.class_rows(scores, labels, _NUMBER_OF[form], *into)
+
+
+def element_rows(  # noqa: PLR0913 what a row of elements is made of
+    scores: FloatArray, labels: IntArray, mask: BoolArray | None, form: str, threshold: float, into: Into
+) -> None:
+    """Write quantities of rows of elements into a matrix, where nothing but what is given enters.
+
+    They are those of `app.core.rows.elements.ElementRows` without epsilon, smoothing and `pos_weight`, in the same
+    bits, of probabilities or logits that passed the checks.
+
+    Args:
+        scores: (n,) or (n, l) in the order of C.
+        labels: As many, 0 or 1.
+        mask: As many, which elements are scored; None for all.
+        threshold: The probability from which a label is predicted.
+        into: With a place for each of `ELEMENT_QUANTITIES`.
+
+    Raises:
+        ValueError: A label is neither 0 nor 1, and columns may have been written; or arrays do not fit each other.
+    """
+    compiled.element_rows(scores, labels, mask, _NUMBER_OF[form], threshold, *into)
 
 
 class Verdict(NamedTuple):

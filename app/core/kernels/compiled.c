@@ -29,6 +29,7 @@
 #include "divergences.h"
 #include "row_quantities.h"
 #include "class_rows.h"
+#include "element_rows.h"
 #include "verdicts.h"
 #include "json_numbers.h"
 #include "json_columns.h"
@@ -44,12 +45,18 @@ typedef struct {
 
 #define DOUBLES(arrays, i) ((double *)(arrays)->view[i].buf)
 #define WHOLES(arrays, i) ((int64_t *)(arrays)->view[i].buf)
+#define FLAGS(arrays, i) ((uint8_t *)(arrays)->view[i].buf)
 
 static void give_back(Arrays *arrays) {
     while (arrays->n_taken) PyBuffer_Release(&arrays->view[--arrays->n_taken]);
 }
 
-/* Takes an array for each letter: d doubles, i integers of 64 bits; capitals are written to. */
+static int is_of(const Py_buffer *view, char kind) {
+    Py_ssize_t size = kind == 'b' ? 1 : 8;
+    return view->itemsize == size && strchr(kind == 'd' ? "d" : kind == 'i' ? "lq" : "?B", view->format[0]) != NULL;
+}
+
+/* Takes an array for each letter: d doubles, i integers of 64 bits, b flags of a byte; capitals are written to. */
 static int take(Arrays *arrays, PyObject *const *arguments, Py_ssize_t n, const char *kinds) {
     arrays->n_taken = 0;
     if (n != (Py_ssize_t)strlen(kinds)) {
@@ -61,11 +68,11 @@ static int take(Arrays *arrays, PyObject *const *arguments, Py_ssize_t n, const 
         if (PyObject_GetBuffer(arguments[i], &arrays->view[i], flags)) return give_back(arrays), 0;
         arrays->n_taken++;
         Py_buffer *view = &arrays->view[i];
-        if (view->itemsize != 8 || !strchr((kinds[i] | 32) == 'd' ? "d" : "lq", view->format[0])) {
+        if (!is_of(view, (char)(kinds[i] | 32))) {
             PyErr_Format(PyExc_TypeError, "argument %d holds another type", i);
             return give_back(arrays), 0;
         }
-        arrays->n[i] = view->len / 8;
+        arrays->n[i] = view->len / view->itemsize;
     }
     return 1;
 }
@@ -288,8 +295,8 @@ static PyMethodDef methods[] = {
     METHOD(row_maxima), METHOD(row_others), METHOD(row_exponentials), METHOD(row_picks), METHOD(row_quotients),
     METHOD(row_differences), METHOD(row_negentropies), METHOD(row_relative_entropy), METHOD(row_js), METHOD(bins),
     METHOD(power_sums), METHOD(dot), METHOD(largest_exponent),
-    METHOD(window_sums), METHOD(json_columns), METHOD(class_rows), METHOD(class_verdict), METHOD(element_verdict),
-    {NULL, NULL, 0, NULL},
+    METHOD(window_sums), METHOD(json_columns), METHOD(class_rows), METHOD(element_rows), METHOD(class_verdict),
+    METHOD(element_verdict), {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {

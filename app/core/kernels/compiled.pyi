@@ -28,6 +28,17 @@ def bins(x: Doubles, lower: Doubles, holds_lower: bool, out: Wholes, /) -> None:
 def class_rows(
     scores: Doubles, labels: Wholes, form: int, out: Doubles, start: int, places: tuple[int, ...], /
 ) -> None: ...
+def element_rows(
+    scores: Doubles,
+    labels: Wholes,
+    mask: NDArray[np.bool_] | None,
+    form: int,
+    threshold: float,
+    out: Doubles,
+    start: int,
+    places: tuple[int, ...],
+    /,
+) -> None: ...
 def class_verdict(
     scores: Doubles, labels: Wholes | None, form: int, tolerance: float, /
 ) -> tuple[int, float, float, bool, bool]: ...

@@ -1,5 +1,5 @@
-/* Divergences of rows (n, k) of two distributions P and Q. app/core/formulas/divergences.py says where the formulas come from;
-   sums over a row are those of rows.h. */
+/* Divergences of rows (n, k) of two distributions P and Q. app/core/formulas/divergences.py says where the formulas come
+   from; sums over a row are those of rows.h. */
 
 #define SMALL 0x1p-4      /* ratios, less 1, up to which a series is more exact than logarithms */
 #define SAME_SUM 0x1p-51  /* sums of two rows that differ by no more are taken as equal */

@@ -62,6 +62,37 @@ FUNCTION(py_class_rows) {
     Py_RETURN_NONE;
 }
 
+/* (scores, labels, mask or None, form, threshold, matrix, its first column to write, places) */
+FUNCTION(py_element_rows) {
+    Arrays a, out;
+    ElementRows rows;
+    int good;
+    (void)self;
+    if (n_arguments != 8)
+        return PyErr_SetString(PyExc_TypeError, "takes scores, labels, mask, form, threshold, matrix, column, places"),
+               NULL;
+    int masked = arguments[2] != Py_None;
+    if (!take(&a, arguments, masked ? 3 : 2, masked ? "dib" : "di")) return NULL;
+    const Py_buffer *view = &a.view[0];
+    rows.form = read_form(arguments[3], LOG_PROBABILITIES);
+    rows.threshold = rows.form < 0 ? 0.0 : PyFloat_AsDouble(arguments[4]);
+    rows.width = view->ndim == 2 ? view->shape[1] : view->ndim;
+    if (rows.form < 0 || PyErr_Occurred() || view->ndim > 2 || rows.width < 1 || a.n[1] != a.n[0] ||
+        (masked && a.n[2] != a.n[0])) {
+        refuse(&a, "scores (n,) or (n, l) of a known form, labels, a mask and a threshold must fit each other");
+        return NULL;
+    }
+    Py_ssize_t n = view->shape[0];
+    if (!take_matrix(&out, arguments + 5, n, ELEMENT_QUANTITIES, &rows.matrix)) return give_back(&a), NULL;
+    rows.x = DOUBLES(&a, 0), rows.labels = WHOLES(&a, 1), rows.mask = masked ? FLAGS(&a, 2) : NULL;
+    RUN(a.n[0], good = element_rows(&rows, n));
+    if (good == 0) return refuse_both(&a, &out, "labels must be 0 or 1");
+    give_back(&out);
+    give_back(&a);
+    if (good < 0) return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
 /* (scores, labels or None, form, tolerance), for rows over classes or rows of elements */
 static PyObject *verdict_on(PyObject *const *arguments, Py_ssize_t n_arguments, int of_classes) {
     Arrays a;

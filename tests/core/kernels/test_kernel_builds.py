@@ -58,6 +58,7 @@ def outcomes(module: ModuleType) -> dict[str, bytes]:
             x, others, own = rows(N, k, kind), rows(N + 1, k, kind)[1:], labels(N, k)
             answers = {**of_each(module, x), **of_rows(module, x, others, own), "exact": of_exact_sums(module, x)}
             answers |= {"class_rows": of_class_rows(module, x, own), "verdicts": of_verdicts(module, x, own)}
+            answers |= {"element_rows": of_element_rows(module, x, others)}
             found |= {f"{name} of {k} {kind}": answer for name, answer in answers.items()}
     return found
 
@@ -89,6 +90,15 @@ def of_class_rows(module: ModuleType, x: FloatArray, own: IntArray) -> bytes:
     out = np.empty((3, 6, N))
     for form, scores in enumerate((abs(finite) % 1.0, finite, -abs(finite))):
         module.class_rows(scores, own, form, out[form], 0, tuple(range(6)))
+    return bits(out)
+
+
+def of_element_rows(module: ModuleType, x: FloatArray, others: FloatArray) -> bytes:
+    finite, truth = np.nan_to_num(x), (others > 0.0).astype(np.int64)
+    out = np.empty((2, 2, 9, N))
+    for form, scores in enumerate((abs(finite) % 1.0, finite)):
+        for masked, mask in enumerate((None, abs(finite) < 2.0)):
+            module.element_rows(scores, truth, mask, form, 0.5, out[form, masked], 0, tuple(range(9)))
     return bits(out)
 
 
