@@ -210,6 +210,9 @@ ELEMENT_QUANTITIES = (
 )
 """The quantities of `element_rows`, in the order of its places."""
 
+TOKEN_QUANTITIES = ("cross_entropy", "size", "macro_perplexity")
+"""The quantities of `token_rows`, in the order of its places."""
+
 _NUMBER_OF = {form: number for number, form in enumerate(FORMS)}
 
 
@@ -263,6 +266,23 @@ def element_rows(  # noqa: PLR0913 what a row of elements is made of
         ValueError: A label is neither 0 nor 1, and columns may have been written; or arrays do not fit each other.
     """
     compiled.element_rows(scores, labels, mask, _NUMBER_OF[form], threshold, *into)
+
+
+def token_rows(values: FloatArray, offsets: IntArray, into: Into) -> None:
+    """Write quantities of documents of tokens into a matrix, where nothing but log-probabilities enters.
+
+    They are those of `app.core.rows.tokens.TokenRows` without epsilon, in the same bits.
+
+    Args:
+        values: (n_tokens,) log-probabilities, to which more may belong than are looked at.
+        offsets: (n + 1,) where the n documents begin, and where the last of them ends; each holds a token or more.
+        into: With a place for each of `TOKEN_QUANTITIES`.
+
+    Raises:
+        ValueError: A document is empty or lies outside of `values`, and columns may have been written; or arrays do not
+            fit each other.
+    """
+    compiled.token_rows(values, offsets, *into)
 
 
 class Verdict(NamedTuple):

@@ -30,6 +30,7 @@
 #include "row_quantities.h"
 #include "class_rows.h"
 #include "element_rows.h"
+#include "token_rows.h"
 #include "verdicts.h"
 #include "json_numbers.h"
 #include "json_columns.h"
@@ -295,8 +296,8 @@ static PyMethodDef methods[] = {
     METHOD(row_maxima), METHOD(row_others), METHOD(row_exponentials), METHOD(row_picks), METHOD(row_quotients),
     METHOD(row_differences), METHOD(row_negentropies), METHOD(row_relative_entropy), METHOD(row_js), METHOD(bins),
     METHOD(power_sums), METHOD(dot), METHOD(largest_exponent),
-    METHOD(window_sums), METHOD(json_columns), METHOD(class_rows), METHOD(element_rows), METHOD(class_verdict),
-    METHOD(element_verdict), {NULL, NULL, 0, NULL},
+    METHOD(window_sums), METHOD(json_columns), METHOD(class_rows), METHOD(element_rows), METHOD(token_rows),
+    METHOD(class_verdict), METHOD(element_verdict), {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {

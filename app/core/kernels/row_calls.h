@@ -93,6 +93,24 @@ FUNCTION(py_element_rows) {
     Py_RETURN_NONE;
 }
 
+/* (log-probabilities, offsets, matrix, its first column to write, places) */
+FUNCTION(py_token_rows) {
+    Arrays a, out;
+    Matrix matrix;
+    int good;
+    (void)self;
+    if (n_arguments != 5)
+        return PyErr_SetString(PyExc_TypeError, "takes log-probabilities, offsets, matrix, column and places"), NULL;
+    if (!take(&a, arguments, 2, "di")) return NULL;
+    if (!a.n[1] && !refuse(&a, "there must be an offset behind the last document")) return NULL;
+    if (!take_matrix(&out, arguments + 2, a.n[1] - 1, TOKEN_QUANTITIES, &matrix)) return give_back(&a), NULL;
+    RUN(a.n[0], good = token_rows(DOUBLES(&a, 0), a.n[0], WHOLES(&a, 1), a.n[1] - 1, &matrix));
+    if (!good) return refuse_both(&a, &out, "documents must hold a token or more each, among the log-probabilities");
+    give_back(&out);
+    give_back(&a);
+    Py_RETURN_NONE;
+}
+
 /* (scores, labels or None, form, tolerance), for rows over classes or rows of elements */
 static PyObject *verdict_on(PyObject *const *arguments, Py_ssize_t n_arguments, int of_classes) {
     Arrays a;

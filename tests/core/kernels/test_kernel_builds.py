@@ -58,7 +58,7 @@ def outcomes(module: ModuleType) -> dict[str, bytes]:
             x, others, own = rows(N, k, kind), rows(N + 1, k, kind)[1:], labels(N, k)
             answers = {**of_each(module, x), **of_rows(module, x, others, own), "exact": of_exact_sums(module, x)}
             answers |= {"class_rows": of_class_rows(module, x, own), "verdicts": of_verdicts(module, x, own)}
-            answers |= {"element_rows": of_element_rows(module, x, others)}
+            answers |= {"element_rows": of_element_rows(module, x, others), "token_rows": of_token_rows(module, x)}
             found |= {f"{name} of {k} {kind}": answer for name, answer in answers.items()}
     return found
 
@@ -99,6 +99,12 @@ def of_element_rows(module: ModuleType, x: FloatArray, others: FloatArray) -> by
     for form, scores in enumerate((abs(finite) % 1.0, finite)):
         for masked, mask in enumerate((None, abs(finite) < 2.0)):
             module.element_rows(scores, truth, mask, form, 0.5, out[form, masked], 0, tuple(range(9)))
+    return bits(out)
+
+
+def of_token_rows(module: ModuleType, x: FloatArray) -> bytes:
+    out = np.empty((3, N))
+    module.token_rows(np.nan_to_num(x), np.arange(N + 1) * x.shape[1], out, 0, (0, 1, 2))
     return bits(out)
 
 
