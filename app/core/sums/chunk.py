@@ -57,7 +57,7 @@ class Chunk:
                 for other in others:
                     self.matrix[row] = product(self.matrix[row], self.matrix[other])
             self.tables |= tables_of(self.columns, self.weight, needs.tables, batch)
-        self.moments = self._moments(batch)
+            self.moments = self._moments(batch)
         if self._places:
             self.tables = {name: sums.shifted(self._places) for name, sums in self.tables.items()}
 
