@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from app.core.batch.batches import batch_of
+from app.core.batch.checked import batch_of
 from app.core.metrics.registry import CROSS_ENTROPY
 from app.core.options import Options
 from app.core.sums.summary import summarize

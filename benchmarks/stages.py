@@ -18,7 +18,7 @@ from typing import Any
 from app.api import logs
 from app.api.negotiation.accept import dumps
 from app.api.schemas.score import score_request
-from app.core.batch.batches import batch_of
+from app.core.batch.checked import batch_of
 from app.core.metrics.registry import metrics_for
 from app.main import create_app
 from app.service.scoring import answer_of, part_of

@@ -6,7 +6,8 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from app.core.batch.batches import Batch, batch_of
+from app.core.batch.batches import Batch
+from app.core.batch.checked import batch_of
 from app.core.batch.findings import Finding, warning
 from app.core.columns import Column, FloatArray
 from app.core.fits.crossfit import (

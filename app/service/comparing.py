@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from app.core.batch.batches import Batch, batch_of
+from app.core.batch.batches import Batch
+from app.core.batch.checked import batch_of
 from app.core.batch.findings import warning
 from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged
 from app.core.compare.comparison import MIN_SAMPLES, Pair, Terms, comparisons, confirmed, judged, pairs

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.batch.batches import MAX_SLICES
+from app.core.batch.checked import MAX_SLICES
 from app.core.columns import Column, IntArray, Ragged, kind_of
 from app.errors import InvalidInput
 from app.service.scoring import ScoreRequest

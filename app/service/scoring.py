@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from app.core.batch.batches import Batch, batch_of
+from app.core.batch.batches import Batch
+from app.core.batch.checked import batch_of
 from app.core.columns import Column
 from app.core.metrics.bootstrap import Bootstrap, with_interval
 from app.core.metrics.gradients import gradient

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from app.core.batch.batches import MAX_SLICES, batch_of
+from app.core.batch.checked import MAX_SLICES, batch_of
 from app.core.columns import Column, joined_columns, kind_of, n_bytes_of
 from app.errors import InvalidInput, TooLarge
 from app.service.left_out import completed

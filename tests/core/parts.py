@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from app.core.batch.batches import Batch, batch_of
+from app.core.batch.batches import Batch
+from app.core.batch.checked import batch_of
 from app.core.metrics.plan import plan_of
 from app.core.metrics.reading import Reading
 from app.core.sums.state import State

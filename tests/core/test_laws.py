@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.core.batch.batches import batch_of
+from app.core.batch.checked import batch_of
 from app.core.options import Options
 from app.core.tasks import TaskName
 from app.errors import InvalidInput

@@ -3,7 +3,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from app.core.batch.batches import Batch, batch_of
+from app.core.batch.batches import Batch
+from app.core.batch.checked import batch_of
 from app.core.columns import Column
 from app.core.metrics.plan import plan_of
 from app.core.options import Options

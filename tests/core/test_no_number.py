@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from app.core.batch.batches import batch_of
+from app.core.batch.checked import batch_of
 from app.core.columns import FloatArray
 from app.core.metrics.metric import Average
 from app.core.metrics.reading import Reading

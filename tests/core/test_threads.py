@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from app.api.negotiation.accept import dumps
-from app.core.batch.batches import batch_of
+from app.core.batch.checked import batch_of
 from app.core.columns import Column
 from app.core.options import Options
 from app.core.rows.blocks import chunks

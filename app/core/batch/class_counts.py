@@ -1,10 +1,13 @@
 """The options that hold something for each class: as many as there are classes, each once, and none too small."""
 
+from functools import lru_cache
+
 from app.core.options import MIN_WEIGHT, Options
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
 
 
+@lru_cache(maxsize=256)
 def check_class_counts(task: TaskName, options: Options, n_classes: int) -> None:
     """Refuse options that do not go with the number of classes, or of labels.
 

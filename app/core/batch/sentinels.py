@@ -18,7 +18,7 @@ _POWERS = [10.0**n for n in range(2, 39)]
 _LOWEST = [float(-np.finfo(dtype).min) for dtype in (np.float16, np.float32, np.float64)]
 _KNOWN = np.unique([*_NINES, *_POWERS, *_LOWEST, *np.array(_POWERS, np.float32).astype(np.float64)])
 _NEVER_ROUNDED = frozenset((*_NINES, *_LOWEST))
-_LEAST = -99.0
+SMALLEST_SENTINEL = -99.0
 """The sentinel of the smallest size; numbers above it are not looked at."""
 
 _ALONE, _REPEATED = 4.0, 2.0
@@ -127,7 +127,7 @@ def _sentinels(values: NDArray[Any], rows_of: Callable[[IntArray], IntArray], mo
     if not values.size:
         return Sentinels()
     least = float(values.min())
-    if least <= _LEAST:
+    if least <= SMALLEST_SENTINEL:
         return _among_large(values.astype(np.float64, copy=False), rows_of)
     return _among_others(Sentinels(), values, least, most)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.core import kernels
-from app.core.batch.batches import batch_of
+from app.core.batch.checked import batch_of
 from app.core.batch.predictions import is_lookalike
 from app.core.batch.sentinels import Sentinels, sentinels_among
 from app.core.columns import FloatArray, IntArray

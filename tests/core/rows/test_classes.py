@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.core.batch.batches import batch_of
+from app.core.batch.checked import batch_of
 from app.core.columns import Column
 from app.core.formulas.bins import bin_index
 from app.core.metrics.registry import CROSS_ENTROPY, KL_DIVERGENCE
