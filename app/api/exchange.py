@@ -1,10 +1,10 @@
 """One request and its answer: what a route is given, and what is counted and logged of both."""
 
 import asyncio
-import os
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from random import getrandbits
 from time import perf_counter
 from typing import TypeAlias
 
@@ -61,7 +61,7 @@ class Exchange(Request):
         self.capacity = capacity
         self.head = head = read_head(scope["headers"])
         sent = head.get("x-request-id", "")
-        self.request_id = sent if VISIBLE_ASCII.fullmatch(sent) else os.urandom(16).hex()
+        self.request_id = sent if VISIBLE_ASCII.fullmatch(sent) else f"{getrandbits(128):032x}"
         self._is_unread = "transfer-encoding" in head or head.get("content-length", "0") != "0"
         self.began = perf_counter()
         self.status = NOT_BEGUN
