@@ -25,10 +25,10 @@ class ElementRows:
         self.is_multilabel = batch.task == "multilabel"
         self._logits = batch.form == "logits"
         masked = batch.scored is not None and batch.scored.ndim == 2
-        self._mask = batch.scored[rows].T if masked else None  # type: ignore[index]
-        self._scores = self._elements(batch.prediction[rows], 0.0 if self._logits else 0.5)  # type: ignore[index]
+        self._shown = batch.scored[rows] if masked else None  # type: ignore[index]
+        self._sent = batch.prediction[rows]  # type: ignore[index]
         truth = batch.labels if batch.targets is None else batch.targets
-        self.targets = self._elements(truth[rows], 0.0)  # type: ignore[index]
+        self._truth = truth[rows]  # type: ignore[index]
         self._soft = batch.targets is not None
 
     @staticmethod
@@ -44,9 +44,15 @@ class ElementRows:
         return equal
 
     @staticmethod
-    def kernel_quantities(kind: Kind) -> tuple[str, ...]:  # noqa: ARG004 as of other rows
+    def kernel_quantities(kind: Kind) -> tuple[str, ...]:
         """What `write` gives; nothing where options change probabilities or truth."""
-        return ()
+        is_plain = kind.is_hard and not kind.options.epsilon and kind.options.pos_weight is None
+        return kernels.ELEMENT_QUANTITIES if is_plain else ()
+
+    def write(self, into: kernels.Into) -> None:
+        """Write the quantities of the kernel into a matrix."""
+        scores, form = np.ascontiguousarray(self._sent, np.float64), "logits" if self._logits else "probabilities"
+        kernels.element_rows(scores, self._truth, self._shown, form, self.options.threshold, into)
 
     def _elements(self, values: NDArray[Any], masked: float) -> FloatArray:
         rows = losses.class_major(values if values.ndim == 2 else values[:, None])
@@ -56,7 +62,20 @@ class ElementRows:
         return losses.class_sum(elements if self._mask is None else np.where(self._mask, elements, 0.0))
 
     def __len__(self) -> int:
-        return int(self._scores.shape[1])
+        return len(self._sent)
+
+    @lazy
+    def _mask(self) -> BoolArray | None:
+        return None if self._shown is None else self._shown.T
+
+    @lazy
+    def _scores(self) -> FloatArray:
+        return self._elements(self._sent, 0.0 if self._logits else 0.5)
+
+    @lazy
+    def targets(self) -> FloatArray:
+        """The truth as probabilities of yes, (l, n)."""
+        return self._elements(self._truth, 0.0)
 
     @property
     def has_labels(self) -> bool:

@@ -1,6 +1,9 @@
 """Rows of the task tokens: one document each, a list of natural log-probabilities of observed tokens."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from app.core import kernels
 from app.core.batch.batches import Batch
@@ -26,12 +29,10 @@ class TokenRows:
         self.options = batch.options
         self._batch, self._rows = batch, rows
         if isinstance(rows, slice):
-            offsets = documents.offsets[rows.start : rows.stop + 1]
-            documents = Ragged(documents.values[offsets[0] : offsets[-1]], offsets - offsets[0])
+            self._values, self._offsets = documents.values, documents.offsets[rows.start : rows.stop + 1]
         else:
             documents = documents.take(rows)
-        self._starts, self._ends = documents.offsets[:-1], documents.offsets[1:]
-        self._values = documents.values
+            self._values, self._offsets = documents.values, documents.offsets
 
     @staticmethod
     def equalities(kind: Kind) -> dict[str, str | float]:  # noqa: ARG004 as of other rows
@@ -39,22 +40,37 @@ class TokenRows:
         return {"share": 1.0}
 
     @staticmethod
-    def kernel_quantities(kind: Kind) -> tuple[str, ...]:  # noqa: ARG004 as of other rows
-        """No kernel writes quantities of documents."""
-        return ()
+    def kernel_quantities(kind: Kind) -> tuple[str, ...]:
+        """What `write` gives; nothing where probabilities are clipped."""
+        return () if kind.options.epsilon else kernels.TOKEN_QUANTITIES
+
+    def write(self, into: kernels.Into) -> None:
+        """Write the quantities of the kernel into a matrix."""
+        offsets = self._offsets - self._offsets[0]
+        kernels.token_rows(np.ascontiguousarray(self._tokens, np.float64), offsets, into)
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self._offsets) - 1
+
+    @lazy
+    def _starts(self) -> IntArray:
+        """Where documents begin in `_tokens`."""
+        starts: IntArray = self._offsets[:-1] - self._offsets[0]
+        return starts
+
+    @lazy
+    def _tokens(self) -> NDArray[Any]:
+        return self._values[self._offsets[0] : self._offsets[-1]]
 
     @lazy
     def size(self) -> FloatArray:
         """Tokens of each document."""
-        return (self._ends - self._starts).astype(np.float64)
+        return np.diff(self._offsets).astype(np.float64)
 
     @lazy
     def cross_entropy(self) -> FloatArray:
         """Summed over the tokens of each document."""
-        tokens = self._values.astype(np.float64, copy=False)
+        tokens = self._tokens.astype(np.float64, copy=False)
         if self.options.epsilon:
             tokens = np.clip(tokens, *log_bounds(self.options.epsilon))
         return 0.0 - np.add.reduceat(tokens, self._starts)
@@ -63,7 +79,7 @@ class TokenRows:
     def clipped(self) -> FloatArray:
         """Documents in which epsilon moved a probability."""
         low, high = log_bounds(self.options.epsilon)
-        outside = (self._values < low) | (self._values > high)
+        outside = (self._tokens < low) | (self._tokens > high)
         return np.logical_or.reduceat(outside, self._starts)
 
     @lazy

@@ -12,7 +12,6 @@ from app.core.formulas.losses import product
 from app.core.formulas.weights import places_of
 from app.core.kernels import Into
 from app.core.rows.blocks import blocks
-from app.core.rows.classes import ClassRows
 from app.core.sums.exact import ONE, exact_sum, shifted
 from app.core.sums.layout import ONES, Needs, layout_of
 from app.core.sums.moments import clustered_moments, moments_of_rows
@@ -91,7 +90,7 @@ class Chunk:
         layout, start = self._layout, 0
         for block in blocks(batch, self._rows, None if layout.quantities else layout.rows):
             end = start + len(block)
-            if layout.kernel and isinstance(block, ClassRows):
+            if layout.kernel:
                 block.write(Into(self.matrix, start, layout.kernel))
             for row, quantity in layout.quantities.items():
                 self.matrix[row, start:end] = quantity(block)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.core import kernels
-from app.core.batch.batches import batch_of
+from app.core.batch.checked import batch_of
 from app.core.columns import FloatArray, IntArray, Ragged
 from app.core.kernels import TOKEN_QUANTITIES, Into, compiled
 from app.core.options import Options
