@@ -1,17 +1,18 @@
-"""`python -m app`: arguments, settings, and the server that runs with them.
+"""`python -m app`: arguments, settings, and the process or the workers that serve with them.
 
 SIGTERM and Ctrl-C drain: no further connection is taken, every request that was begun is answered (within
 `SURPRISAL_DRAIN_TIMEOUT_SECONDS`), and the process ends with exit code 0.
 """
 
 import argparse
-import signal
+import logging
 import sys
 
 from app.api import logs
-from app.main import create_app
-from app.server import server
-from app.settings import WrongSettings, read
+from app.settings import Settings, WrongSettings, read
+from app.workers import cpus
+from app.workers.supervisor import supervise
+from app.workers.worker import serve
 
 MAX_PORT = 2**16 - 1
 
@@ -21,21 +22,43 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m app", description="Surprisal, a scoring service.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", default=8000, type=_port, help="port, 0 for any (default: %(default)s)")
+    parser.add_argument("--workers", type=_count, help="processes, 0 for one a CPU (default: SURPRISAL_WORKERS or 1)")
     options = parser.parse_args(arguments)
-    # uvicorn sends itself the signal again once it has drained; by then it means: done.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
     try:
         settings = read()
+        n_workers = settings.workers if options.workers is None else options.workers
+        if n_workers > 1:
+            settings.share(0, n_workers)
     except WrongSettings as error:
         sys.exit(str(error))
     logs.configure(settings.log_level)
-    server(create_app(settings), settings, options.host, options.port).run()
+    n_workers = n_workers or _by_cpus(settings)
+    if n_workers == 1:
+        serve(settings, options.host, options.port)
+    else:
+        sys.exit(supervise(settings, n_workers, options.host, options.port))
+
+
+def _by_cpus(settings: Settings) -> int:
+    """The number of workers for the CPUs of this process, but no more than the limits can be divided among."""
+    found, most = cpus.available(), settings.most_workers
+    n_workers = min(found.number, most)
+    told = "1 worker" if n_workers == 1 else f"{n_workers} workers"
+    logging.getLogger("surprisal.workers").info(
+        "%s: there are %d CPUs by %s, and limits for %d", told, found.number, found.limit, most
+    )
+    return n_workers
 
 
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > MAX_PORT:
         raise argparse.ArgumentTypeError(f'must be a number from 0 to {MAX_PORT}, found "{text[:80]}"')
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f'must be a number from 0, found "{text[:80]}"')
     return int(text)
 
 

@@ -11,13 +11,19 @@ from app import __version__
 from app.api.application import Application
 from app.api.capacity import Capacity
 from app.api.contract import openapi
+from app.api.counts import Counts
 from app.api.routes import ROUTERS
 from app.api.telemetry import Telemetry
 from app.settings import Settings, read
 
 
-def create_app(settings: Settings | None = None) -> Application:
-    """The application, by default with the settings of the environment; its threads live in its lifespan."""
+def create_app(settings: Settings | None = None, counts: Counts | None = None) -> Application:
+    """The application, by default with the settings of the environment; its threads live in its lifespan.
+
+    Args:
+        settings: Its settings, or its share of them.
+        counts: Where it counts if it is one of several workers.
+    """
     settings = settings or read()
     capacity = Capacity(settings)
 
@@ -33,7 +39,7 @@ def create_app(settings: Settings | None = None) -> Application:
     app = Application(
         settings,
         capacity,
-        Telemetry(settings.log_level),
+        Telemetry(settings.log_level, counts),
         version=__version__,
         lifespan=lifespan,
         openapi_url=None,

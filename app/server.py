@@ -31,11 +31,16 @@ the first to close it, or it closes on a request that is already under way."""
 
 def server(app: Application, settings: Settings, host: str, port: int) -> uvicorn.Server:
     """A server that is ready to run; the interpreter is tuned for it."""
+    tune()
+    return uvicorn.Server(configuration(app, settings, host, port))
+
+
+def tune() -> None:
+    """Tune the interpreter for a server, once all is imported."""
     # What is imported by now stays: the collector need not look at it while a body is read.
     gc.collect()
     gc.freeze()
     sys.setswitchinterval(SWITCH_SECONDS)
-    return uvicorn.Server(configuration(app, settings, host, port))
 
 
 def configuration(app: Application, settings: Settings, host: str, port: int) -> uvicorn.Config:

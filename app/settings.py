@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Literal, Self, TypeAlias
 
@@ -32,6 +32,12 @@ OWN_SEGMENTS = ["v1"], ["docs"], ["problems"]
 ARGUMENTS = {"host": "the address is an argument: --host", "port": "the port is an argument: --port"}
 
 
+DIVIDED = ("max_buffered_bytes", "max_filed_bytes", "max_threads", "max_streams", "max_waiting")
+"""Settings that limit all requests together, of which each worker gets a share."""
+FITTING = (("max_body_bytes", "max_buffered_bytes"), ("max_spooled_bytes", "max_filed_bytes"))
+"""The size of one body, and of the room for all."""
+
+
 class WrongSettings(Exception):
     """Variables that the service cannot start with: a line for each, which says what to do."""
 
@@ -41,6 +47,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
+    workers: int = Field(
+        1,
+        ge=0,
+        description="The number of processes that serve, which divide the limits for all requests together; 0 for one "
+        "a CPU, as in the container.",
+    )
     log_level: LogLevel = Field("info", description="The least severe level that is logged.")
     root_path: str = Field(
         "",
@@ -137,11 +149,39 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _one_body_fits(self) -> Self:
-        for one, all_ in (("max_body_bytes", "max_buffered_bytes"), ("max_spooled_bytes", "max_filed_bytes")):
+        for one, all_ in FITTING:
             found, most = getattr(self, one), getattr(self, all_)
             if found > most:
                 raise ValueError(f"{_variable(one)} must be at most {_variable(all_)}, found {found} and {most}")
         return self
+
+    @property
+    def most_workers(self) -> int:
+        """The number of workers of which each can still take the largest body, and score one of each kind at once."""
+        bodies = (self.max_buffered_bytes // self.max_body_bytes, self.max_filed_bytes // self.max_spooled_bytes)
+        return min(self.max_threads, self.max_streams, *bodies)
+
+    def share(self, worker: int, n_workers: int) -> Self:
+        """The settings of one worker, numbered from 0; those of all of them add up to these.
+
+        Raises:
+            WrongSettings: A share would be too small for any work.
+        """
+        if n_workers > self.most_workers:
+            raise WrongSettings("\n".join(self._too_small(n_workers)))
+        whole = {name: getattr(self, name) for name in DIVIDED}
+        shares = {name: value // n_workers + (worker < value % n_workers) for name, value in whole.items()}
+        return self.model_copy(update=shares)
+
+    def _too_small(self, n_workers: int) -> Iterator[str]:
+        for name in ("max_threads", "max_streams"):
+            if getattr(self, name) < n_workers:
+                yield f"{_variable(name)} must be at least {n_workers}, one a worker, found {getattr(self, name)}"
+        for one, all_ in FITTING:
+            if getattr(self, all_) // getattr(self, one) < n_workers:
+                least = n_workers * getattr(self, one)
+                rule = f"must be at least {least}, {_variable(one)} for each of {n_workers} workers"
+                yield f"{_variable(all_)} {rule}, found {getattr(self, all_)}"
 
 
 DEFAULTS = Settings.model_construct()

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from app.settings import Settings, WrongSettings, read
+from app.settings import DIVIDED, Settings, WrongSettings, read
 
 
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,3 +128,39 @@ def test_no_body_fits_that_the_room_for_all_cannot_hold(one: str, all_: str) -> 
 def test_every_setting_says_what_it_does() -> None:
     assert all(field.description.startswith("The ") for field in Settings.model_fields.values() if field.description)
     assert all(field.description for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 3, 4])
+def test_shares_of_workers_add_up_to_the_limits(n_workers: int) -> None:
+    whole = Settings(max_waiting=1)
+    shares = [whole.share(worker, n_workers) for worker in range(n_workers)]
+    for name in Settings.model_fields:
+        values = [getattr(share, name) for share in shares]
+        expected = getattr(whole, name)
+        assert (sum(values) if name in DIVIDED else values[0]) == expected
+        assert set(values) == {values[0]} or name in DIVIDED
+    assert min(share.max_threads for share in shares) >= 1
+    assert all(share.max_body_bytes <= share.max_buffered_bytes for share in shares)
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ({"max_threads": 1}, "SURPRISAL_MAX_THREADS must be at least 2, one a worker, found 1"),
+        ({"max_streams": 1}, "SURPRISAL_MAX_STREAMS must be at least 2, one a worker, found 1"),
+        (
+            {"max_body_bytes": 10, "max_buffered_bytes": 19},
+            "SURPRISAL_MAX_BODY_BYTES for each of 2 workers, found 19",
+        ),
+        (
+            {"max_spooled_bytes": 10, "max_filed_bytes": 19},
+            "SURPRISAL_MAX_SPOOLED_BYTES for each of 2 workers, found 19",
+        ),
+    ],
+)
+def test_limits_that_are_too_small_to_be_divided_are_named(limits: dict[str, int], told: str) -> None:
+    settings = Settings.model_validate(limits)
+    assert settings.most_workers == 1
+    with pytest.raises(WrongSettings) as error:
+        settings.share(0, 2)
+    assert told in str(error.value)

@@ -7,6 +7,7 @@ from traceback import format_exception
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from app.api.counts import Counts
 from app.api.exchange import Exchange
 from app.api.logs import AccessLog
 from app.settings import LogLevel
@@ -25,11 +26,23 @@ log = structlog.get_logger()
 
 
 class Telemetry:
-    """The numbers of one application, in a registry of its own, so that two never mix, and its log of requests."""
+    """The numbers of one application, in a registry of its own, so that two never mix, and its log of requests.
 
-    def __init__(self, log_level: LogLevel = "info") -> None:
+    Attributes:
+        registry: The numbers to be shown: those of this process, or those of all workers.
+    """
+
+    def __init__(self, log_level: LogLevel = "info", counts: Counts | None = None) -> None:
         self._log = AccessLog(log_level)
+        self._in_flight, self._worker = ([0], 0) if counts is None else (counts.in_flight, counts.worker)
         self.registry = registry = CollectorRegistry()
+        in_flight = Gauge("surprisal_in_flight", "Requests not yet answered.", registry=registry)
+        in_flight.set_function(lambda: sum(self._in_flight))
+        if counts is None:
+            ProcessCollector(registry=registry)
+        else:
+            counts.begin(registry)
+            registry = CollectorRegistry()  # the files of all workers are shown, and not what this one makes
         by_route = ("route",)
         requests = Counter("surprisal_requests", "Requests answered.", ("route", "status", "code"), registry=registry)
         seconds = Histogram(
@@ -39,18 +52,14 @@ class Telemetry:
         self._requests = lru_cache(MAX_KEPT_SERIES)(requests.labels)
         self._seconds = lru_cache(MAX_KEPT_SERIES)(seconds.labels)
         self._samples = lru_cache(MAX_KEPT_SERIES)(samples.labels)
-        self._n_in_flight = 0
-        in_flight = Gauge("surprisal_in_flight", "Requests not yet answered.", registry=registry)
-        in_flight.set_function(lambda: self._n_in_flight)
-        ProcessCollector(registry=registry)
 
     def begin(self) -> None:
         """Count an exchange as begun."""
-        self._n_in_flight += 1
+        self._in_flight[self._worker] += 1
 
     def end(self, exchange: Exchange) -> None:
         """Count and time an exchange, and write its one log line."""
-        self._n_in_flight -= 1
+        self._in_flight[self._worker] -= 1
         seconds = perf_counter() - exchange.began
         scope, status, code = exchange.scope, exchange.status, exchange.code
         # The template of the path, not the path: of unknown ones there is one label only.

@@ -27,6 +27,7 @@ class Process:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self.pid = self._process.pid
         self.log: list[dict[str, Any]] = []
         url = re.search(r"127\.0\.0\.1:(\d+)", self.wait_for("Uvicorn running")["event"])
         assert url
@@ -51,6 +52,11 @@ class Process:
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         (kilobytes,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
         return int(kilobytes) * 1024
+
+    def workers(self) -> list[int]:
+        """The process ids of its workers."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
     def terminate(self, number: int = signal.SIGTERM) -> None:
         self._process.send_signal(number)

@@ -1,0 +1,66 @@
+"""One process that serves: alone, or as one of several workers.
+
+The functions import the application, so that the process that only looks after workers stays small (40 MB, not 120).
+"""
+
+import signal
+import sys
+from collections.abc import MutableSequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from socket import socket
+
+from app.api import logs
+from app.api.counts import Counts
+from app.settings import Settings
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The share of one worker.
+
+    Attributes:
+        settings: Its part of the limits.
+        listeners: Where clients come, for all workers.
+        counts: Where it counts, and its number.
+        n_clients: Clients that each worker has, in memory that they share.
+        supervisor: A pipe to the process that looks after it, and that it does not outlive.
+    """
+
+    settings: Settings
+    listeners: list[socket]
+    counts: Counts
+    n_clients: MutableSequence[int]
+    supervisor: Connection
+
+
+def serve(settings: Settings, host: str, port: int) -> None:
+    """Serve alone until a signal ends this process."""
+    _end_on_signals()
+    from app.main import create_app
+    from app.server import server
+
+    server(create_app(settings), settings, host, port).run()
+
+
+def serve_beside_others(share: Share) -> None:
+    """Serve in a process of its own until a signal, or the end of the supervisor."""
+    from app.main import create_app
+    from app.server import configuration, tune
+    from app.workers.server import SharingServer
+
+    _end_on_signals()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # one that came meanwhile ends it here
+    logs.configure(share.settings.log_level)
+    app = create_app(share.settings, share.counts)
+    tune()
+    config = configuration(app, share.settings, "", 0)
+    SharingServer(config, share.counts.worker, share.n_clients, share.supervisor).run(share.listeners)
+
+
+def _end_on_signals() -> None:
+    # uvicorn sends itself the signal again once it has drained; by then it means: done.
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: sys.exit(0))

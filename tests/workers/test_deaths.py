@@ -1,0 +1,127 @@
+"""Workers and their supervisor die, hang and are replaced."""
+
+import http.client
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event, Thread
+from typing import Self
+
+import pytest
+
+from tests.api.servers import Process, running
+
+TWO = {"SURPRISAL_WORKERS": "2"}
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def status(server: Process) -> int:
+    connection = server.connection()
+    connection.request("GET", "/healthz")
+    found = connection.getresponse().status
+    connection.close()
+    return found
+
+
+def total(server: Process) -> float:
+    """Answers of /healthz that are counted."""
+    connection = server.connection()
+    connection.request("GET", "/metrics")
+    lines = connection.getresponse().read().decode().splitlines()
+    connection.close()
+    return sum(float(line.split()[1]) for line in lines if "requests_total{" in line and '"/healthz"' in line)
+
+
+class Load:
+    """Clients that ask again and again, each on a connection that it keeps until it breaks."""
+
+    def __init__(self, server: Process) -> None:
+        self.n_answered = self.n_broken = 0
+        self._server, self._end = server, Event()
+        self._threads = [Thread(target=self._ask) for _ in range(4)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self) -> None:
+        connection = self._server.connection()
+        while not self._end.is_set():
+            try:
+                connection.request("GET", "/healthz")
+                connection.getresponse().read()
+                self.n_answered += 1
+            except (OSError, http.client.HTTPException):
+                self.n_broken += 1
+                connection.close()
+        connection.close()
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_under_load_is_replaced_and_no_count_falls() -> None:
+    with running(**TWO) as server:
+        killed, other = server.workers()
+        with Load(server) as load:
+            eventually(lambda: load.n_answered > 100)
+            before = total(server)
+            os.kill(killed, signal.SIGKILL)
+            told = server.wait_for("worker ")
+            n_answered = load.n_answered
+            eventually(lambda: load.n_answered > n_answered + 100)
+            assert total(server) > before
+            server.wait_for("Application startup complete")
+        assert load.n_broken <= 4  # one a client, which the dead worker had
+        assert (told["level"], told["logger"]) == ("error", "surprisal.workers")
+        assert f"process {killed}, was killed by SIGKILL; another takes its place in" in told["event"]
+        eventually(lambda: len(server.workers()) == 2)
+        assert other in server.workers()
+        assert total(server) >= load.n_answered
+        server.terminate()
+        assert server.ended() == 0
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_again_and_again_is_replaced_ever_later() -> None:
+    with running(**TWO) as server:
+        stays, dies = server.workers()
+        told = []
+        for _ in range(3):
+            os.kill(dies, signal.SIGKILL)
+            told.append(server.wait_for("worker ")["event"].rpartition(" in ")[2])
+            eventually(lambda: len(server.workers()) == 2)
+            (dies,) = set(server.workers()) - {stays}
+            assert status(server) == 200
+    assert told == ["1 s", "2 s", "4 s"]
+
+
+def test_no_worker_outlives_the_supervisor() -> None:
+    with running(**TWO) as server:
+        workers = server.workers()
+        server.terminate(signal.SIGKILL)
+        server.ended()
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+    assert [line["event"] for line in server.log].count("the supervisor has died, and its workers end") == 2
+
+
+def test_a_worker_that_hangs_keeps_no_new_client_waiting_and_no_end() -> None:
+    with running(**TWO, SURPRISAL_DRAIN_TIMEOUT_SECONDS="0") as server:
+        hangs, _ = server.workers()
+        os.kill(hangs, signal.SIGSTOP)
+        assert [status(server) for _ in range(20)] == [200] * 20
+        server.terminate()
+        assert server.ended() == 1
+    assert f"process {hangs} did not end in time" in [line["event"] for line in server.log]
