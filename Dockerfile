@@ -28,8 +28,9 @@ RUN /venv-build/bin/python setup.py -q build_ext --inplace \
 FROM python:3.13-slim
 # The base has no bytecode of the standard library, and nothing may be written later: this takes a second off the start.
 RUN python -m compileall -q -j 0 -x site-packages /usr/local/lib/python3.13
-# One BLAS thread: the service runs requests side by side itself, and more threads would only fight over the cores.
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1
+# One BLAS thread: the service runs requests side by side itself, and more threads would only fight over the cores. One
+# worker for each CPU that the container may use.
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1 SURPRISAL_WORKERS=0
 WORKDIR /srv
 COPY --from=build /venv /venv
 COPY --from=build /build/app app

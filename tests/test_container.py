@@ -145,7 +145,12 @@ def test_every_service_is_confined(name: str) -> None:
 def test_compose_takes_port_address_and_every_setting_from_the_environment() -> None:
     service = services()["surprisal"]
     assert service["ports"] == ["${ADDRESS:-127.0.0.1}:${PORT:-8000}:8000"]
-    assert service["environment"] == [f"SURPRISAL_{name.upper()}" for name in Settings.model_fields]
+    passed = [f"SURPRISAL_{name.upper()}" for name in Settings.model_fields if name != "workers"]
+    assert service["environment"] == ["SURPRISAL_WORKERS=${SURPRISAL_WORKERS:-0}", *passed]
+
+
+def test_the_image_has_a_worker_for_each_cpu() -> None:
+    assert "SURPRISAL_WORKERS=0" in final_stage()["ENV"].split()
 
 
 def test_monitoring_is_asked_for_and_finds_every_container() -> None:

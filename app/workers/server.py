@@ -10,6 +10,8 @@ from typing import Any
 
 import uvicorn
 
+from app.workers.worker import NONE_TAKEN
+
 YIELD_SECONDS = 0.005
 """The time for which a worker leaves a client to one that has fewer. An idle one takes it in a tenth of a millisecond,
 on a machine with more to do in some."""
@@ -52,7 +54,8 @@ class SharingServer(uvicorn.Server):
         for listener in self._listeners:
             self._loop.remove_reader(listener)
         self._listeners = []
-        await asyncio.gather(*self._entering)
+        self._n_clients[self._worker] = NONE_TAKEN
+        await asyncio.gather(*self._entering, return_exceptions=True)
         await super().shutdown(sockets)
 
     def _lose_supervisor(self) -> None:

@@ -4,7 +4,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 import time
 from contextlib import suppress
 from functools import partial
@@ -16,14 +15,12 @@ from app.api.counts import Counts
 from app.settings import Settings
 from app.workers.listeners import address_of, listeners_on
 from app.workers.place import SPAWN, Place
-from app.workers.worker import SIGNALS, Share
+from app.workers.worker import NONE_TAKEN, SIGNALS, Share
 
 GRACE_SECONDS = 1.5
 """The time beyond the drain's own in which a worker must end; by default both are less than the 10 s of Docker."""
 NOT_STARTED = 3
 """The exit code of uvicorn too for a service that could not start."""
-NONE_TAKEN = sys.maxsize
-"""The number of clients of a worker that takes none, so that no other leaves it one."""
 
 log = logging.getLogger("surprisal.workers")
 

@@ -15,6 +15,8 @@ from app.api.counts import Counts
 from app.settings import Settings
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+NONE_TAKEN = sys.maxsize
+"""The number of clients of a worker that takes none, so that no other leaves it one."""
 
 
 @dataclass(frozen=True, slots=True)
