@@ -67,8 +67,8 @@ class Batch:
     @property
     def n_scored(self) -> int:
         """How many rows are scored, at least in part."""
-        rows = self.scored_rows
-        return len(self) if rows is None else int(np.count_nonzero(rows))
+        rows = None if self.scored is None else rowwise(self.scored)
+        return len(self.prediction) if rows is None else int(np.count_nonzero(rows))
 
     def take(self, rows: IntArray | slice) -> "Batch":
         """The same request about some of its rows, of a slice as views; what was noticed of the others is forgotten."""

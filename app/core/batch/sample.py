@@ -67,13 +67,14 @@ NO_ROWS = Sample(0, 0, np.empty(0, np.int64), None, constant=False)
 def sample_of(batch: Batch) -> Sample:
     """The sample of a batch; rows of documents, of many columns and with single masked elements are not compared."""
     elementwise = batch.scored is not None and batch.scored.ndim == 2
-    end = batch.first_row + len(batch)
+    n_rows = len(batch.prediction)
+    end = batch.first_row + n_rows
     if elementwise or batch.n_classes > MAX_COMPARED_COLUMNS or isinstance(batch.prediction, Ragged):
         return replace(NO_ROWS, end=end, n_scored=batch.n_scored)
     numbers = _chosen_numbers(batch.first_row, end)
     if batch.scored is not None:
         numbers = numbers[batch.scored[numbers - batch.first_row]]
-    plain = batch.scored is None and len(numbers) == len(batch)
+    plain = batch.scored is None and len(numbers) == n_rows
     rows = batch if plain else replace(batch.take(numbers - batch.first_row), scored=None)
     return Sample(end, batch.n_scored, numbers, rows, _is_constant(batch, rows.prediction))
 

@@ -90,4 +90,4 @@ class Metric:
             value = self.measure(observed)
         else:
             return undefined("all rows are needed at once")
-        return value.scaled(divisor).finite()
+        return value if value.value is None else value.scaled(divisor).finite()

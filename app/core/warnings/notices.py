@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.core.batch.findings import Finding, warning
+from app.core.batch.sample import Sample
 from app.core.options import ONE_LABEL
 from app.core.sums.exact import ONE
 from app.core.sums.summary import Summary
@@ -19,18 +20,40 @@ def warnings_of(summary: Summary, loss: Value) -> list[dict[str, Any]]:
     state = summary.state
     if not state.n_scored:
         return [warning("all_ignored", f"none of {state.n_samples} rows is scored")]
-    return [
-        *(_not_normalized(summary) if summary.not_normalized.count else ()),
-        *(_rounded(summary) if summary.rounded else ()),
-        *(_sentinels(summary) if summary.sentinels.rows else ()),
-        *(_zero_probability(summary) if summary.zero_probability.count else ()),
-        *(_clipped(summary) if summary.clipped.count else ()),
-        *(_lookalike() if summary.looks_like_probabilities else ()),
-        *_worse_than_uniform(summary, loss),
-        *_single_class(summary),
-        *_few_samples(summary),
-        *_repetitions(summary),
-    ]
+    return [*_of_rows(summary), *_of_sums(summary, loss)]
+
+
+def _of_rows(summary: Summary) -> list[dict[str, Any]]:
+    """What single rows gave rise to."""
+    found: list[dict[str, Any]] = []
+    if summary.not_normalized.count:
+        found.append(_not_normalized(summary))
+    if summary.rounded:
+        found += _rounded(summary)
+    if summary.sentinels.rows:
+        found += _sentinels(summary)
+    if summary.zero_probability.count:
+        found.append(_zero_probability(summary))
+    if summary.clipped.count:
+        found.append(_clipped(summary))
+    return found
+
+
+def _of_sums(summary: Summary, loss: Value) -> list[dict[str, Any]]:
+    """What all rows together gave rise to."""
+    state, found = summary.state, []
+    if summary.looks_like_probabilities:
+        found.append(_lookalike())
+    if loss.value is not None and loss.value > math.log(max(state.n_classes, 1)) and _is_plain(summary):
+        found.append(_worse_than_uniform(summary, loss.value))
+    if summary.task in ONE_LABEL and sum(map(bool, state.groups["class_frequencies"]["weight"])) == 1:
+        found.append(warning("single_class", "only one class occurs in the truth; d2_log_loss has no value"))
+    counted = state.moments["cross_entropy"]
+    if counted.n + counted.n_infinite < 2:
+        found.append(_few_samples(summary))
+    if summary.sample.n_scored >= MIN_ROWS:
+        found += _repetitions(summary.sample)
+    return found
 
 
 def _rows(finding: Finding) -> dict[str, Any]:
@@ -46,7 +69,7 @@ def _have(finding: Finding, summary: Summary) -> str:
     return f"{finding.count} of {summary.state.n_scored} rows {'has' if finding.count == 1 else 'have'}"
 
 
-def _not_normalized(summary: Summary) -> Warnings:
+def _not_normalized(summary: Summary) -> dict[str, Any]:
     finding, options = summary.not_normalized, summary.options
     treatment = "divided by their sum" if options.normalization == "renormalize" else "scored as sent"
     detail = (
@@ -56,7 +79,7 @@ def _not_normalized(summary: Summary) -> Warnings:
     evidence = _rows(finding)
     if math.isfinite(finding.max_deviation):
         evidence["max_deviation"] = finding.max_deviation
-    yield warning("not_normalized", detail, **evidence)
+    return warning("not_normalized", detail, **evidence)
 
 
 def _rounded(summary: Summary) -> Warnings:
@@ -80,7 +103,7 @@ def _sentinels(summary: Summary) -> Warnings:
         yield warning("sentinel_value", detail, value=value, **_rows(finding))
 
 
-def _zero_probability(summary: Summary) -> Warnings:
+def _zero_probability(summary: Summary) -> dict[str, Any]:
     evidence = _rows(summary.zero_probability)
     finite = summary.state.moments["cross_entropy"]
     if finite.v:
@@ -89,38 +112,35 @@ def _zero_probability(summary: Summary) -> Warnings:
         f"{_have(summary.zero_probability, summary)} probability 0 on what was observed: their loss is infinite, and "
         "so is the mean"
     )
-    yield warning("zero_probability", detail, **evidence)
+    return warning("zero_probability", detail, **evidence)
 
 
-def _clipped(summary: Summary) -> Warnings:
+def _clipped(summary: Summary) -> dict[str, Any]:
     finding, epsilon = summary.clipped, summary.options.epsilon
     bounds = f"[{epsilon:g}, 1 - {epsilon:g}]"
     detail = f"{_have(finding, summary)} probabilities outside {bounds}, which were clipped"
-    yield warning("clipped", detail, **_rows(finding))
+    return warning("clipped", detail, **_rows(finding))
 
 
-def _lookalike() -> Warnings:
-    yield warning(
+def _lookalike() -> dict[str, Any]:
+    return warning(
         "looks_like_probabilities",
         "all logits lie in [0, 1], and rows of classes sum to 1, as probabilities do; if they are probabilities, "
         "send them as `probabilities`",
     )
 
 
-def _worse_than_uniform(summary: Summary, loss: Value) -> Warnings:
+def _worse_than_uniform(summary: Summary, loss: float) -> dict[str, Any]:
     n_classes, options = summary.state.n_classes, summary.options
-    uniform = math.log(max(n_classes, 1))
-    if not _is_plain(summary) or loss.value is None or loss.value <= uniform:
-        return
-    scale = options.nats_per_unit
+    uniform, scale = math.log(n_classes), options.nats_per_unit
     order = repairing_order(summary.sample, uniform)
     is_binary = summary.task == "binary"
     advice = (
         "these may be probabilities of the other class" if is_binary else "another order of the columns would mend it"
     )
-    yield warning(
+    return warning(
         "worse_than_uniform",
-        f"the loss {loss.value / scale:.6g} is above {uniform / scale:.6g} {options.unit}, the loss of equal "
+        f"the loss {loss / scale:.6g} is above {uniform / scale:.6g} {options.unit}, the loss of equal "
         f"probabilities for all {n_classes} classes" + (f"; {advice}" if order else ""),
         uniform_cross_entropy=uniform / scale,
         **({"class_order": order} if order else {}),
@@ -134,16 +154,7 @@ def _is_plain(summary: Summary) -> bool:
     return summary.task in ONE_LABEL and not reshaped and (options.denominator == "weights" or unweighted)
 
 
-def _single_class(summary: Summary) -> Warnings:
-    state = summary.state
-    if summary.task in ONE_LABEL and sum(map(bool, state.groups["class_frequencies"]["weight"])) == 1:
-        yield warning("single_class", "only one class occurs in the truth; d2_log_loss has no value")
-
-
-def _repetitions(summary: Summary) -> Warnings:
-    sample = summary.sample
-    if sample.n_scored < MIN_ROWS:
-        return
+def _repetitions(sample: Sample) -> Warnings:
     if sample.constant:
         yield warning("constant_predictions", f"all {sample.n_scored} rows carry the same prediction")
         return
@@ -153,8 +164,6 @@ def _repetitions(summary: Summary) -> Warnings:
         yield warning("duplicated_rows", detail, count=repeated)
 
 
-def _few_samples(summary: Summary) -> Warnings:
-    moments = summary.state.moments["cross_entropy"]
-    if moments.n + moments.n_infinite < 2:
-        units = "clusters" if summary.state.clustered else "rows"
-        yield warning("few_samples", f"fewer than 2 {units} of positive weight: the uncertainty cannot be estimated")
+def _few_samples(summary: Summary) -> dict[str, Any]:
+    units = "clusters" if summary.state.clustered else "rows"
+    return warning("few_samples", f"fewer than 2 {units} of positive weight: the uncertainty cannot be estimated")
