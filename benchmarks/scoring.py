@@ -9,7 +9,7 @@ from app.core.metrics.registry import CROSS_ENTROPY
 from app.core.options import Options
 from app.core.sums.summary import summarize
 from app.core.sums.uncertainty import mean
-from app.service import ScoreRequest, score
+from app.service import Question, ScoreRequest, score
 
 LOSS, ALL = "validation and cross-entropy", "all default metrics"
 TWO_THREADS = "all default metrics, two threads"
@@ -17,7 +17,7 @@ TWO_THREADS = "all default metrics, two threads"
 
 def works(columns: Mapping[str, Any]) -> dict[str, Callable[[], object]]:
     """The loss alone, and everything that is answered by default, by one thread and by two."""
-    request = ScoreRequest("multiclass", columns, Options(), frozenset())
+    request = ScoreRequest(Question("multiclass", tuple(columns), Options()), columns)
     return {LOSS: partial(_loss, columns), ALL: partial(score, request), TWO_THREADS: partial(score, request, 2)}
 
 

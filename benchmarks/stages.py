@@ -17,12 +17,13 @@ from typing import Any
 
 from app.api import logs
 from app.api.negotiation.accept import dumps
+from app.api.schemas.questions import asked_of
 from app.api.schemas.score import score_request
 from app.core.batch.checked import batch_of
 from app.core.metrics.registry import metrics_for
 from app.main import create_app
 from app.service.scoring import answer_of, part_of
-from app.settings import Settings
+from app.settings import DEFAULTS, Settings
 from app.wire.json import reader as json
 from benchmarks import formats, predictions
 from benchmarks.contestants import SURPRISAL
@@ -75,9 +76,9 @@ def _stages(body: bytes) -> list[float]:
     def done() -> None:
         times.append(time.thread_time())
 
-    fields = json.decode(body, "multiclass")
+    walked = json.walk(body, "multiclass")
     done()
-    request = score_request("multiclass", fields)
+    request = asked_of(score_request, "multiclass", body, walked, DEFAULTS.max_columns)
     done()
     batch = batch_of(request.task, request.columns, request.options)
     metrics = metrics_for(batch)

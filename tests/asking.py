@@ -6,14 +6,16 @@ import pytest
 
 from app.api.schemas.calibrate import calibrate_request
 from app.api.schemas.compare import compare_request
+from app.api.schemas.questions import asked
 from app.api.schemas.score import score_request
 from app.core.tasks import TaskName
 from app.service import calibrate, compare, score
-from app.wire.json import reader as json
+from app.settings import DEFAULTS
 from tests.documents import RELATIVE
 from tests.requests import request_of
 
 Body = dict[str, Any]
+MAX_COLUMNS = DEFAULTS.max_columns
 
 WORKED: Body = {"labels": [3, 3], "probabilities": [[0.25] * 4, [0.01, 0.01, 0.01, 0.96]]}
 
@@ -24,14 +26,13 @@ def ask(task: Any, body: Body) -> dict[str, Any]:
 
 def answered(noun: str, task: TaskName, body: bytes) -> dict[str, Any]:
     """The answer to a JSON body, in this thread and without HTTP."""
-    fields = json.decode(body, task)
     match noun:
         case "score":
-            return score(score_request(task, fields))
+            return score(asked(score_request, task, body, MAX_COLUMNS))
         case "compare":
-            return compare(compare_request(task, fields))
+            return compare(asked(compare_request, task, body, MAX_COLUMNS))
         case _:
-            return calibrate(calibrate_request(task, fields))
+            return calibrate(asked(calibrate_request, task, body, MAX_COLUMNS))
 
 
 def values(task: str, body: Body) -> dict[str, tuple[str, float | None]]:

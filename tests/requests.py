@@ -1,16 +1,19 @@
 """Requests made of plain Python values, which hold the infinities that JSON cannot."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from app.core.columns import Column, Ragged
+from app.core.metrics.bootstrap import Bootstrap
 from app.core.options import Options
 from app.core.tasks import TaskName
-from app.service import ScoreRequest
+from app.service import Include, Question, ScoreRequest
 
+DEFAULTS = Options()
 COLUMNS = (
     "labels",
     "targets",
@@ -34,7 +37,25 @@ def request_of(task: TaskName, body: Mapping[str, Any]) -> ScoreRequest:
         if name not in (*COLUMNS, "include", "slices")
     }
     slices = {name: column(values) for name, values in body.get("slices", {}).items()}
-    return ScoreRequest(task, columns, Options(**options), frozenset(body.get("include", ())), slices)
+    return scoring(task, columns, Options(**options), frozenset(body.get("include", ())), slices)
+
+
+def scoring(  # noqa: PLR0913 what a request is made of
+    task: TaskName,
+    columns: Mapping[str, Column],
+    options: Options = DEFAULTS,
+    include: frozenset[Include] = frozenset(),
+    slices: Mapping[str, Column] | None = None,
+    metrics: tuple[str, ...] = (),
+    bootstrap: Bootstrap | None = None,
+) -> ScoreRequest:
+    """The request of columns, and of what is asked of them."""
+    return ScoreRequest(Question(task, tuple(columns), options, include, metrics, bootstrap), columns, slices or {})
+
+
+def asking(request: ScoreRequest, **changes: Any) -> ScoreRequest:
+    """The same columns, of which something else is asked."""
+    return replace(request, question=replace(request.question, **changes))
 
 
 def column(values: list[Any]) -> Column:

@@ -7,10 +7,10 @@ from typing import Any
 from app import service
 from app.api.exchange import Exchange
 from app.api.intake.while_connected import Check
-from app.api.negotiation.formats import FORMATS, Format, Parts, limits_of
+from app.api.negotiation.formats import FORMATS, PARTS, Format, Parts, limits_of
 from app.api.negotiation.media import encoding_of, rows_format
 from app.api.schemas.query import query_options
-from app.api.schemas.score import score_request
+from app.api.schemas.questions import asked_of_rows
 from app.api.schemas.validation import check_width
 from app.core.tasks import TaskName
 from app.errors import TooLarge
@@ -26,12 +26,14 @@ class Rows:
 
     Attributes:
         encoding: How it is compressed; empty if it is not.
-        options: The options of the query.
+        query: The query of the URL, as it came.
+        options: The options in it.
     """
 
     task: TaskName
     format: Format
     encoding: str
+    query: bytes
     options: Mapping[str, Any]
 
 
@@ -45,7 +47,8 @@ def read_rows_head(task: TaskName, json_path: str, exchange: Exchange) -> Rows:
     head = exchange.head
     format_ = rows_format(head.get("content-type", ""), json_path)
     encoding = encoding_of(head.get("content-encoding", ""))
-    return Rows(task, format_, encoding, query_options(task, exchange.query_params))
+    query = exchange.scope["query_string"]
+    return Rows(task, format_, encoding, query, query_options(task, exchange.query_params))
 
 
 def scored_rows(rows: Rows, source: Source, settings: Settings, check: Check) -> dict[str, Any]:
@@ -61,24 +64,22 @@ def scored_rows(rows: Rows, source: Source, settings: Settings, check: Check) ->
     limits = limits_of(rows.format, settings)
     if rows.encoding:
         source = compression.decoded(Pieces(_checked(source, check)), rows.encoding, limits)
-    parts = rows.format.parts(source, limits, rows.task, rows.options)
+    parts = PARTS[rows.format.name](source, limits, rows.task, rows.options)
     requests = _requests(rows, parts, settings, check)
     return service.score_parts(requests, settings.max_held_bytes, settings.threads_per_request)
 
 
-def decompressed_json(
-    task: TaskName, encoding: str, source: Source, settings: Settings, check: Check
-) -> dict[str, Any]:
-    """The fields of a JSON body that was sent compressed.
+def decompressed_json(encoding: str, source: Source, settings: Settings, check: Check) -> bytearray:
+    """A JSON body that was sent compressed.
 
     Raises:
-        SurprisalError: What is wrong with the body.
+        SurprisalError: It is not compressed as it says, or too large.
     """
-    limits = limits_of(FORMATS["json"], settings)
+    limits, whole = limits_of(FORMATS["json"], settings), bytearray()
     decoded = compression.decoded(Pieces(_checked(source, check)), encoding, limits)
-    (fields,) = FORMATS["json"].parts(decoded, limits, task, {})
-    check_width(fields, settings.max_columns)
-    return fields
+    while piece := decoded.read(limits.max_part_bytes):
+        whole += piece
+    return whole
 
 
 def _requests(rows: Rows, parts: Parts, settings: Settings, check: Check) -> Iterator[ScoreRequest]:
@@ -87,7 +88,7 @@ def _requests(rows: Rows, parts: Parts, settings: Settings, check: Check) -> Ite
     for part in parts:
         check()
         check_width(part, settings.max_columns)
-        request = score_request(rows.task, {**part, **rows.options})
+        request = asked_of_rows(rows.task, rows.query, part)
         n_rows += max(map(len, request.columns.values()))
         if n_rows > settings.max_rows:
             raise TooLarge(f"the body must hold at most {settings.max_rows} rows")

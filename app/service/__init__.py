@@ -2,7 +2,7 @@
 
 from app.service.calibrating import CALIBRATED, CALIBRATING_OPTIONS, CalibrateRequest, calibrate
 from app.service.comparing import COMPARED, OWN_OPTIONS, CompareRequest, compare
-from app.service.scoring import ScoreRequest, score
+from app.service.scoring import Question, ScoreRequest, score
 from app.service.sections import INCLUDES, Include
 from app.service.streaming import score_parts
 
@@ -15,6 +15,7 @@ __all__ = [
     "CalibrateRequest",
     "CompareRequest",
     "Include",
+    "Question",
     "ScoreRequest",
     "calibrate",
     "compare",

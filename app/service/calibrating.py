@@ -73,6 +73,10 @@ class CalibrateRequest:
     seed: int = 0
     include: frozenset[CalibrateInclude] = frozenset()
 
+    def with_columns(self, columns: Mapping[str, Any]) -> "CalibrateRequest":
+        """The same question of other columns."""
+        return replace(self, columns={name: columns[name] for name in self.columns})
+
 
 def calibrate(request: CalibrateRequest) -> dict[str, Any]:
     """Fit one batch.

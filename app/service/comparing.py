@@ -51,6 +51,12 @@ class CompareRequest:
     min_samples: int = MIN_SAMPLES
     family: Family = "pairs"
 
+    def with_columns(self, columns: Mapping[str, Any]) -> "CompareRequest":
+        """The same question of other columns, those of candidates among them as one entry."""
+        sent = columns["candidates"]
+        candidates = {name: (form, sent[name][form]) for name, (form, _) in self.candidates.items()}
+        return replace(self, shared=self.shared.with_columns(columns), candidates=candidates)
+
     def place(self, name: str) -> str:
         """The JSON pointer of a candidate."""
         return pointer("candidates", name)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,23 +26,66 @@ from app.core.warnings.notices import warnings_of
 from app.service.sections import SECTIONS, TABLES, Include, Part, check_sections, worst_rows
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreRequest:
-    """A checked shape: known column names, one truth and one prediction; the values are not yet checked."""
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What is asked of rows, whatever their numbers: one object for many requests, so what follows from it is kept.
+
+    Attributes:
+        columns: Names of known columns, among them one truth and one prediction.
+        metrics: Names of those that are computed on request only.
+    """
 
     task: TaskName
-    columns: Mapping[str, Column]
+    columns: tuple[str, ...]
     options: Options
-    include: frozenset[Include]
-    slices: Mapping[str, Column] = field(default_factory=dict)
+    include: frozenset[Include] = frozenset()
     metrics: tuple[str, ...] = ()
     bootstrap: Bootstrap | None = None
 
-    @property
+    @cached_property
     def plan(self) -> Plan:
-        """What is asked for, whatever the numbers are."""
+        """The metrics that answer the question, and the sums that they need."""
         tables = frozenset(map(TABLES.__getitem__, self.include & TABLES.keys()))
-        return plan_of(self.task, self.options, tuple(self.columns), self.metrics, tables)
+        return plan_of(self.task, self.options, self.columns, self.metrics, tables)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """A question and the columns that it is asked of, of which the names are checked and the values are not."""
+
+    question: Question
+    columns: Mapping[str, Column]
+    slices: Mapping[str, Column] = field(default_factory=dict)
+
+    @property
+    def task(self) -> TaskName:
+        """The task of the question."""
+        return self.question.task
+
+    @property
+    def options(self) -> Options:
+        """The options of the question."""
+        return self.question.options
+
+    @property
+    def include(self) -> frozenset[Include]:
+        """The sections that the question asks for."""
+        return self.question.include
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that the question asks for by name."""
+        return self.question.metrics
+
+    @property
+    def bootstrap(self) -> Bootstrap | None:
+        """The resampling that the question asks for."""
+        return self.question.bootstrap
+
+    def with_columns(self, columns: Mapping[str, Any]) -> "ScoreRequest":
+        """The same question of other columns, those of slices among them as one entry."""
+        own = {name: columns[name] for name in self.question.columns}
+        return ScoreRequest(self.question, own, columns.get("slices", {}))
 
 
 def score(request: ScoreRequest, n_threads: int = 1) -> dict[str, Any]:
@@ -57,7 +101,7 @@ def score(request: ScoreRequest, n_threads: int = 1) -> dict[str, Any]:
         InvalidInput: A value breaks a rule; the pointer names field and index.
     """
     batch = batch_of(request.task, request.columns, request.options, request.slices)
-    plan = request.plan
+    plan = request.question.plan
     part = part_of(batch, plan, request.include, n_threads)
     answer = answer_of(request, plan, part, batch)
     if "gradient" in request.include:

@@ -82,7 +82,7 @@ def _gathered(parts: Iterator[ScoreRequest]) -> Iterator[ScoreRequest]:
 
 def _added_up(parts: Iterator[ScoreRequest], max_held_bytes: int, n_threads: int) -> dict[str, Any]:
     first = next(parts)
-    plan, total = first.plan, _scored(first, 0, n_threads)
+    plan, total = first.question.plan, _scored(first, 0, n_threads)
     for request in parts:
         part = _scored(request, total.summary.state.n_samples, n_threads)
         _check_width(total, part)
@@ -93,7 +93,7 @@ def _added_up(parts: Iterator[ScoreRequest], max_held_bytes: int, n_threads: int
 
 def _scored(request: ScoreRequest, first_row: int, n_threads: int) -> Part:
     batch = batch_of(request.task, request.columns, request.options, request.slices, first_row)
-    return part_of(batch, request.plan, request.include, n_threads)
+    return part_of(batch, request.question.plan, request.include, n_threads)
 
 
 def _check_width(total: Part, part: Part) -> None:

@@ -11,10 +11,10 @@ from app.core.columns import Column, Ragged
 from app.core.options import Options
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
-from app.service import CalibrateRequest, ScoreRequest, calibrate, score
+from app.service import CalibrateRequest, calibrate, score
 from app.service.streaming import score_parts
 from tests.core.parts import Body, rows
-from tests.requests import request_of
+from tests.requests import request_of, scoring
 
 OVER, UNDER = 1.0 + 2**-52, -(2.0**-53)
 PAIRS: list[tuple[TaskName, Body, Body]] = [
@@ -98,11 +98,11 @@ def test_a_value_beyond_rounding_is_refused_with_what_to_do() -> None:
 def test_no_number_gets_no_hint_about_logits() -> None:
     columns: dict[str, Column] = {"labels": np.array([1, 0]), "probabilities": np.array([np.nan, 0.5])}
     with pytest.raises(InvalidInput) as refusal:
-        score(ScoreRequest("binary", columns, Options(), frozenset()))
+        score(scoring("binary", columns, Options(), frozenset()))
     assert "logits" not in refusal.value.errors[0].detail
     tokens: dict[str, Column] = {"log_probabilities": Ragged(np.array([np.nan, -1.0]), np.array([0, 2]))}
     with pytest.raises(InvalidInput, match="leave a token without one out") as refusal:
-        score(ScoreRequest("tokens", tokens, Options(), frozenset()))
+        score(scoring("tokens", tokens, Options(), frozenset()))
     assert refusal.value.errors[0].pointer == "/log_probabilities/0/0"
 
 
@@ -112,7 +112,7 @@ def test_single_floats_of_a_softmax_are_rounding() -> None:
     prediction /= prediction.sum(axis=1, keepdims=True)
     prediction[:2] = [[np.nextafter(np.float32(1), np.float32(2)), 0, 0], [1, 0, 0]]
     columns: dict[str, Column] = {"labels": np.zeros(500, np.int64), "probabilities": prediction}
-    found = score(ScoreRequest("multiclass", columns, Options(), frozenset()))
+    found = score(scoring("multiclass", columns, Options(), frozenset()))
     (told,) = [entry for entry in found["warnings"] if entry["code"] == "rounded_to_bounds"]
     assert (told["count"], told["rows"]) == (1, [0])
 

@@ -9,7 +9,8 @@ from app.core.columns import Column
 from app.core.metrics.plan import plan_of
 from app.core.options import Options
 from app.core.rows.blocks import block_rows, chunks
-from app.service import ScoreRequest, score
+from app.service import score
+from tests.requests import scoring
 
 BLOCKS = {"probabilities": 1, "logits": 5}
 """Arrays over the classes of a block that live at once."""
@@ -34,7 +35,7 @@ def test_scoring_takes_a_column_for_each_mean_and_some_blocks(n: int, k: int, fo
     prediction = rng.random((n, k))
     prediction /= prediction.sum(axis=1, keepdims=True)
     columns: dict[str, Column] = {form: prediction, "labels": rng.integers(0, k, n)}
-    request = ScoreRequest("multiclass", columns, Options(), frozenset())
+    request = scoring("multiclass", columns, Options(), frozenset())
     allowed = budget(batch_of("multiclass", columns, request.options))
     assert allowed < prediction.nbytes / 3  # a copy of what was sent, or of half of it, does not fit
     score(request)

@@ -2,7 +2,6 @@
 
 import re
 import tracemalloc
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,9 @@ from app.core.metrics.registry import METRICS, on_request
 from app.core.options import Options
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
-from app.service import ScoreRequest, score
+from app.service import score
 from tests.core.parts import batch, rows
-from tests.requests import request_of
+from tests.requests import asking, request_of, scoring
 
 RNG = np.random.default_rng(21)
 N = 300
@@ -28,8 +27,7 @@ BODIES: dict[TaskName, dict[str, Any]] = {"binary": BINARY, "multiclass": CLASSE
 
 
 def asked(task: TaskName, body: dict[str, Any], **more: Any) -> dict[str, Any]:
-    request = request_of(task, body)
-    return score(type(request)(task, request.columns, request.options, frozenset(), metrics=on_request(task), **more))
+    return score(asking(request_of(task, body), metrics=on_request(task), **more))
 
 
 @pytest.mark.parametrize("task", BODIES)
@@ -146,7 +144,7 @@ def test_the_interval_of_the_classwise_error_is_that_of_rows_drawn_again() -> No
     for counts in resamples(N, plan):
         drawn = np.repeat(observed.rows.order, counts)
         body = {"labels": labels[drawn].tolist(), "probabilities": ROWS[drawn].tolist()}
-        again = score(replace(request_of("multiclass", body), metrics=("classwise_calibration_error",)))
+        again = score(asking(request_of("multiclass", body), metrics=("classwise_calibration_error",)))
         values.append(again["metrics"]["classwise_calibration_error"]["value"])
     assert found["standard_error"] == pytest.approx(np.std(values, ddof=1), rel=1e-10)
     ends = [2 * found["value"] - end for end in np.quantile(values, [0.975, 0.025])]
@@ -174,7 +172,7 @@ def test_too_much_resampling_is_refused() -> None:
 
 
 def test_more_metrics_leave_room_for_fewer_resamples() -> None:
-    few = replace(request_of("binary", BINARY), bootstrap=Bootstrap(n_resamples=10_000))
+    few = asking(request_of("binary", BINARY), bootstrap=Bootstrap(n_resamples=10_000))
     assert score(few)["metrics"]["expected_calibration_error"]["standard_error"] > 0
     with pytest.raises(InvalidInput, match=f"resamples of these {N} rows for these 5 metrics, found 10000"):
         asked("binary", BINARY, bootstrap=few.bootstrap)
@@ -184,7 +182,7 @@ def test_more_metrics_leave_room_for_fewer_resamples() -> None:
 def test_the_classwise_bootstrap_takes_little_more_than_its_input(n: int, k: int) -> None:
     """Of each class of each row its bin and its gap: ten bytes."""
     probabilities = RNG.dirichlet(np.ones(k), n)
-    request = ScoreRequest(
+    request = scoring(
         "multiclass",
         {"labels": RNG.integers(0, k, n), "probabilities": probabilities},
         Options(),

@@ -16,10 +16,10 @@ from app.core.sums.summary import summarize
 from app.core.sums.uncertainty import mean
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
-from app.service import ScoreRequest, score
+from app.service import score
 from tests.bodies import random_body
 from tests.core.parts import batch, n_rows, numbers, rows, state, values
-from tests.requests import request_of
+from tests.requests import request_of, scoring
 
 TASKS: tuple[TaskName, ...] = ("binary", "multiclass", "multilabel", "distributions", "tokens")
 every_task = pytest.mark.parametrize("task", TASKS)
@@ -92,7 +92,7 @@ def test_confusion_is_that_of_scikit_learn() -> None:
     prediction, labels, table = rng.dirichlet(np.ones(k), n), rng.integers(0, k, n), rng.integers(0, 2, (n, k))
 
     def confusion(task: TaskName, columns: dict[str, Column]) -> Any:
-        return score(ScoreRequest(task, columns, Options(), frozenset({"confusion"})))["confusion"]
+        return score(scoring(task, columns, Options(), frozenset({"confusion"})))["confusion"]
 
     found = confusion("multiclass", {"labels": labels, "probabilities": prediction})
     np.testing.assert_array_equal(found, confusion_matrix(labels, prediction.argmax(axis=1), labels=np.arange(k)))
@@ -107,7 +107,7 @@ def test_confusion_is_that_of_scikit_learn() -> None:
 def test_confusion_of_too_many_classes_is_refused() -> None:
     columns: dict[str, Column] = {"labels": np.array([0]), "logits": np.zeros((1, 1_001))}
     with pytest.raises(InvalidInput, match="at most 1000 classes"):
-        score(ScoreRequest("multiclass", columns, Options(), frozenset({"confusion"})))
+        score(scoring("multiclass", columns, Options(), frozenset({"confusion"})))
 
 
 @every_task

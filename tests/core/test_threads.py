@@ -7,7 +7,8 @@ from app.core.columns import Column
 from app.core.options import Options
 from app.core.rows.blocks import chunks
 from app.core.sums.summary import MIN_SHARED_CHUNKS
-from app.service import Include, ScoreRequest, score
+from app.service import Include, score
+from tests.requests import scoring
 
 N_ROWS = 300_000
 
@@ -26,7 +27,7 @@ def columns() -> dict[str, Column]:
 )
 @pytest.mark.parametrize("n_threads", [2, 3])
 def test_threads_share_rows_and_change_no_bit(options: Options, include: set[Include], n_threads: int) -> None:
-    request = ScoreRequest("multiclass", columns(), options, frozenset(include))
+    request = scoring("multiclass", columns(), options, frozenset(include))
     batch = batch_of("multiclass", request.columns, options)
     assert len(list(chunks(batch))) >= MIN_SHARED_CHUNKS
     alone, shared = score(request), score(request, n_threads)

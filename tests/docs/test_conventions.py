@@ -4,7 +4,6 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from app.errors import InvalidInput, MalformedBody
 from app.service import CalibrateRequest, calibrate, score
 from tests.asking import WORKED, Body, answered, ask, near, values
 from tests.documents import Document
-from tests.requests import request_of
+from tests.requests import asking, request_of
 
 CONVENTIONS = Document("docs/conventions.md")
 
@@ -32,7 +31,7 @@ BASELINE = {"baseline_cross_entropy"}
 
 
 def asked(body: Body, metrics: tuple[str, ...]) -> dict[str, Any]:
-    return score(replace(request_of("binary", body), metrics=metrics))
+    return score(asking(request_of("binary", body), metrics=metrics))
 
 
 def unmoved(task: str, body: Body, option: Body) -> set[str]:

@@ -10,10 +10,10 @@ import pytest
 
 from app.core.options import Options
 from app.core.tasks import TASKS, TaskName
-from app.service import COMPARED, CompareRequest, ScoreRequest, compare
+from app.service import COMPARED, CompareRequest, compare
 from tests.bodies import Body, random_body
 from tests.reference_compare import compare as reference
-from tests.requests import column, request_of
+from tests.requests import column, request_of, scoring
 
 OWN = ("candidates", "baseline", "margin", "min_samples", "family")
 
@@ -129,7 +129,7 @@ def test_comparing_takes_a_loss_a_row_of_each_candidate(n_slices: int) -> None:
     rng = np.random.default_rng(0)
     n, names = 10_000, [f"c{i}" for i in range(20)]
     slices = {f"s{i}": rng.integers(0, 2, n) for i in range(n_slices)}
-    shared = ScoreRequest("binary", {"labels": rng.integers(0, 2, n)}, Options(), frozenset(), slices)
+    shared = scoring("binary", {"labels": rng.integers(0, 2, n)}, Options(), frozenset(), slices)
     candidates = {name: ("probabilities", rng.uniform(0.01, 0.99, n)) for name in names}
     request = CompareRequest(shared, candidates, "c0")
     compare(request)

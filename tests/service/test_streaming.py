@@ -12,7 +12,7 @@ from app.core.tasks import TASKS, TaskName
 from app.errors import InvalidInput, TooLarge
 from app.service import INCLUDES, ScoreRequest, score, score_parts, streaming
 from tests.bodies import random_body
-from tests.requests import request_of
+from tests.requests import asking, request_of, scoring
 
 HELD = 1 << 20
 every_task = pytest.mark.parametrize("task", TASKS)
@@ -78,7 +78,8 @@ def test_parts_give_the_answer_of_all_rows_at_once(task: TaskName, seed: int) ->
 def test_what_needs_all_rows_gets_them(task: TaskName, seed: int) -> None:
     request = asked(task, seed)
     clusters = np.random.default_rng(seed).integers(0, 4, n_rows(request))
-    request = replace(request, columns={**request.columns, "cluster_id": clusters})
+    columns = {**request.columns, "cluster_id": clusters}
+    request = scoring(task, columns, request.options, request.include, request.slices)
     assert plain(score_parts(cut(request, [n_rows(request) // 2]), HELD)) == plain(score(request))
 
 
@@ -94,7 +95,7 @@ def rows(n: int, **more: Any) -> ScoreRequest:
 def test_a_gradient_and_a_metric_on_request_of_parts(more: dict[str, Any]) -> None:
     request = rows(50, **more)
     if "include" not in more:
-        request = replace(request, metrics=("smooth_calibration_error", "classwise_calibration_error"))
+        request = asking(request, metrics=("smooth_calibration_error", "classwise_calibration_error"))
     assert plain(score_parts(cut(request, [10, 30]), HELD)) == plain(score(request))
 
 

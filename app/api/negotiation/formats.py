@@ -12,7 +12,6 @@ from app.settings import Settings
 from app.wire import ndjson
 from app.wire.arrow import stream as arrow
 from app.wire.csv import table as csv
-from app.wire.json import reader as json
 from app.wire.limits import Limits
 from app.wire.npz import archive as npz
 from app.wire.parquet import file as parquet
@@ -29,20 +28,18 @@ class Format:
     Attributes:
         media_type: The one to tell of.
         arrival: Whether a body is held in memory until it is complete, or in a file, or scored while it arrives.
-        parts: Reads its columns, some rows at a time, with the options of the query known; of JSON all fields at once.
         aliases: Other media types that mean the same.
     """
 
     name: str
     media_type: str
     arrival: Literal["held", "spooled", "streamed"]
-    parts: Callable[[Source, Limits, TaskName, Options], Parts]
     aliases: tuple[str, ...] = ()
 
     @property
     def is_json(self) -> bool:
         """Whether a body is one object, with the options in it."""
-        return self.parts is _json_parts
+        return self.name not in PARTS
 
 
 ADVICE = {
@@ -86,13 +83,6 @@ def _seekable(source: Source, limits: Limits) -> Iterator[BinaryIO]:
         yield spool.rewound()
 
 
-def _json_parts(source: Source, limits: Limits, task: TaskName, _: Options) -> Parts:
-    whole = bytearray()
-    while piece := source.read(limits.max_part_bytes):
-        whole += piece
-    yield json.decode(whole, task)
-
-
 def _npz_parts(source: Source, limits: Limits, task: TaskName, _: Options) -> Parts:
     with _seekable(source, limits) as file:
         yield npz.columns(file, limits, task)
@@ -115,21 +105,29 @@ def _csv_parts(source: Source, limits: Limits, task: TaskName, options: Options)
     return csv.parts(source, limits, task, has_classes="classes" in options)
 
 
+PARTS: dict[str, Callable[[Source, Limits, TaskName, Options], Parts]] = {
+    "npz": _npz_parts,
+    "arrow": _arrow_parts,
+    "parquet": _parquet_parts,
+    "ndjson": _ndjson_parts,
+    "csv": _csv_parts,
+}
+"""By name, how the columns of a format are read, some rows at a time, with the options of the query known."""
+
 FORMATS = {
     format_.name: format_
     for format_ in (
-        Format("json", "application/json", "held", _json_parts),
-        Format("npz", "application/x-npz", "spooled", _npz_parts),
-        Format("arrow", "application/vnd.apache.arrow.stream", "streamed", _arrow_parts),
-        Format("parquet", "application/vnd.apache.parquet", "spooled", _parquet_parts),
+        Format("json", "application/json", "held"),
+        Format("npz", "application/x-npz", "spooled"),
+        Format("arrow", "application/vnd.apache.arrow.stream", "streamed"),
+        Format("parquet", "application/vnd.apache.parquet", "spooled"),
         Format(
             "ndjson",
             "application/x-ndjson",
             "streamed",
-            _ndjson_parts,
             ("application/ndjson", "application/jsonl", "application/x-jsonlines"),
         ),
-        Format("csv", "text/csv", "streamed", _csv_parts),
+        Format("csv", "text/csv", "streamed"),
     )
 }
 """By name, in the order in which they are told of."""

@@ -1,30 +1,21 @@
 """`POST /v1/calibrate/{task}`: one route a task, as for scoring."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from fastapi import APIRouter
 
 from app import service
 from app.api.application import BareRoute
 from app.api.contract import texts
-from app.api.routes.json_route import add_json_route
+from app.api.routes.json_route import Work, add_json_route
 from app.api.schemas.calibrate import CalibrateAnswer, calibrate_request
-from app.core.tasks import TaskName
 
 router = APIRouter(tags=["calibrate"], route_class=BareRoute)
-
-
-def _calibrated(task: TaskName, fields: Mapping[str, Any]) -> dict[str, Any]:
-    return service.calibrate(calibrate_request(task, fields))
 
 
 for _task in service.CALIBRATED:
     add_json_route(
         router,
         f"/v1/calibrate/{_task}",
-        _task,
-        _calibrated,
+        Work(_task, calibrate_request, service.calibrate),
         CalibrateAnswer,
         operation_id=f"calibrate_{_task}",
         summary=texts.SUMMARIES["calibrate"][_task],

@@ -1,30 +1,21 @@
 """`POST /v1/compare/{task}`: one route a task, as for scoring."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from fastapi import APIRouter
 
 from app import service
 from app.api.application import BareRoute
 from app.api.contract import texts
-from app.api.routes.json_route import add_json_route
+from app.api.routes.json_route import Work, add_json_route
 from app.api.schemas.compare import CompareAnswer, compare_request
-from app.core.tasks import TaskName
 
 router = APIRouter(tags=["compare"], route_class=BareRoute)
-
-
-def _compared(task: TaskName, fields: Mapping[str, Any]) -> dict[str, Any]:
-    return service.compare(compare_request(task, fields))
 
 
 for _task in service.COMPARED:
     add_json_route(
         router,
         f"/v1/compare/{_task}",
-        _task,
-        _compared,
+        Work(_task, compare_request, service.compare),
         CompareAnswer,
         operation_id=f"compare_{_task}",
         summary=texts.SUMMARIES["compare"][_task],

@@ -1,7 +1,7 @@
 """A route that reads a JSON body whole and does its work in a thread."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -13,17 +13,21 @@ from app.api.intake.bodies import whole_body
 from app.api.intake.while_connected import Check, while_connected
 from app.api.negotiation.accept import Accepted, json_terms
 from app.api.schemas.query import refuse_query
-from app.api.schemas.validation import json_fields
+from app.api.schemas.questions import Schema, asked
 from app.core.tasks import TaskName
 from app.settings import Settings
 
-Work = Callable[[TaskName, Mapping[str, Any]], dict[str, Any]]
+
+class Work(NamedTuple):
+    """The work of a route: `schema` makes a request of the fields of a body, `answer` the content of the answer."""
+
+    task: TaskName
+    schema: Schema[Any]
+    answer: Callable[[Any], dict[str, Any]]
 
 
-def add_json_route(
-    router: APIRouter, path: str, task: TaskName, work: Work, model: type[BaseModel], **texts: str
-) -> None:
-    """Add `POST path`, which answers what `work` makes of the fields of a body."""
+def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseModel], **texts: str) -> None:
+    """Add `POST path`, which does its work on a body."""
 
     async def answer(exchange: Exchange) -> Response:
         forms, settings = json_terms(exchange.head).forms, exchange.settings
@@ -32,7 +36,7 @@ def add_json_route(
             body = await whole_body(exchange, memory, "send fewer rows at once")
             # Even a small body may hold the work of many: always a thread.
             response, exchange.n_scored = await while_connected(
-                exchange, exchange.capacity.whole, _answered, work, task, body, forms, settings
+                exchange, exchange.capacity.whole, _answered, work, body, forms, settings
             )
         return response
 
@@ -45,10 +49,10 @@ def add_json_route(
     )
 
 
-def _answered(  # noqa: PLR0913 what a request is made of
-    check: Check, work: Work, task: TaskName, body: bytes | bytearray, accepted: Accepted, settings: Settings
+def _answered(
+    check: Check, work: Work, body: bytes | bytearray, accepted: Accepted, settings: Settings
 ) -> tuple[Response, int]:
-    fields = json_fields(body, task, settings)
+    request: Any = asked(work.schema, work.task, body, settings.max_columns)
     check()
-    content = work(task, fields)
+    content = work.answer(request)
     return accepted.answer(content), content["n_scored"]

@@ -3,9 +3,6 @@
 Bodies are JSON; rows in other formats go to `app.api.routes.rows`.
 """
 
-from typing import Any
-
-import numpy as np
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -20,20 +17,23 @@ from app.api.negotiation.accept import Accepted, json_terms
 from app.api.negotiation.formats import ADVICE, FORMATS, limits_of
 from app.api.schemas.answers import ScoreAnswer
 from app.api.schemas.query import refuse_query
+from app.api.schemas.questions import asked, asked_of
 from app.api.schemas.score import score_request
-from app.api.schemas.validation import json_fields
 from app.api.scoring import decompressed_json
+from app.core.kernels import JsonColumns
+from app.core.options import Options
 from app.core.tasks import TASKS, Task, TaskName
+from app.service import ScoreRequest
+from app.wire.json.reader import walk
 from app.wire.sources import Source
 
 MAX_INLINE_BYTES, MAX_INLINE_NUMBERS = 2**18, 2**14
 """Plain rows of this size take one or two milliseconds, and more than twice that in a thread: the interpreter and what
 it works on would go back and forth between two processors."""
 
-SLOW_FIELDS = frozenset({"include", "slices", "cluster_id", "n_bins", "metrics", "bootstrap"})
-"""What can make the work of a small body large."""
-
 router = APIRouter(tags=["score"], route_class=BareRoute)
+
+_DEFAULTS = Options()
 
 
 def _add_route(task: Task) -> None:
@@ -65,19 +65,29 @@ async def _at_once(exchange: Exchange, task: TaskName, forms: Accepted) -> tuple
     pool = exchange.capacity.whole
     with Lease(exchange.capacity.memory) as memory:
         whole = await whole_body(exchange, memory, ADVICE["held"])
-        if len(whole) > MAX_INLINE_NUMBERS and _is_long(whole):
+        if len(whole) > MAX_INLINE_BYTES:
             return await while_connected(exchange, pool, _whole, whole, task, forms, exchange)
-        fields = json_fields(whole, task, exchange.settings)
-        if fields.keys() & SLOW_FIELDS:
-            return await while_connected(exchange, pool, _decoded, fields, task, forms)
-        return _decoded(unchecked, fields, task, forms)
+        walked = walk(whole, task)
+        if len(whole) > MAX_INLINE_NUMBERS and _is_long(walked):
+            return await while_connected(exchange, pool, _whole, whole, task, forms, exchange)
+        request = asked_of(score_request, task, whole, walked, exchange.settings.max_columns)
+        if _is_slow(request):
+            return await while_connected(exchange, pool, _answered, request, forms)
+        return _answered(unchecked, request, forms)
 
 
-def _is_long(body: bytes | bytearray) -> bool:
+def _is_long(walked: JsonColumns | None) -> bool:
     """Tell if a body takes so long that it is scored in a thread, even if nothing in it makes it slow."""
-    if len(body) > MAX_INLINE_BYTES:
+    if walked is None or not walked.is_whole:
         return True
-    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(","))) >= MAX_INLINE_NUMBERS
+    return walked.n_bytes >= 8 * MAX_INLINE_NUMBERS or len(walked.rest) > MAX_INLINE_NUMBERS
+
+
+def _is_slow(request: ScoreRequest) -> bool:
+    """Tell if something is asked for that can make the work of a small body large."""
+    question = request.question
+    more = question.include or question.metrics or question.bootstrap or request.slices
+    return bool(more) or "cluster_id" in question.columns or question.options.n_bins > _DEFAULTS.n_bins
 
 
 def unchecked() -> None:
@@ -89,15 +99,15 @@ def _whole(
 ) -> tuple[Response, int]:
     with exchange.capacity.json_lock:
         check()
-        fields = json_fields(whole, task, exchange.settings)
-        if not fields.keys() & SLOW_FIELDS:
-            return _decoded(check, fields, task, forms)
-    return _decoded(check, fields, task, forms)
+        request = asked(score_request, task, whole, exchange.settings.max_columns)
+        if not _is_slow(request):
+            return _answered(check, request, forms)
+    return _answered(check, request, forms)
 
 
-def _decoded(check: Check, fields: dict[str, Any], task: TaskName, forms: Accepted) -> tuple[Response, int]:
+def _answered(check: Check, request: ScoreRequest, forms: Accepted) -> tuple[Response, int]:
     check()
-    content = service.score(score_request(task, fields))
+    content = service.score(request)
     return forms.answer(content), content["n_scored"]
 
 
@@ -105,8 +115,8 @@ async def _compressed(exchange: Exchange, task: TaskName, encoding: str, forms: 
     settings = exchange.settings
 
     def work(check: Check, source: Source) -> tuple[Response, int]:
-        fields = decompressed_json(task, encoding, source, settings, check)
-        return _decoded(check, fields, task, forms)
+        whole = decompressed_json(encoding, source, settings, check)
+        return _answered(check, asked(score_request, task, whole, settings.max_columns), forms)
 
     async with spooled(exchange, limits_of(FORMATS["json"], settings)) as file:
         return await while_connected(exchange, exchange.capacity.whole, work, file)

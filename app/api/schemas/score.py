@@ -21,7 +21,7 @@ from app.core.options import Options, Weight, option_names, option_types
 from app.core.synonyms import meant
 from app.core.tasks import TASKS, Task, TaskName, shape_of
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, describe, pointer
-from app.service import INCLUDES, ScoreRequest
+from app.service import INCLUDES, Question, ScoreRequest
 
 MAX_LIST_OPTION = 100_000
 
@@ -124,15 +124,15 @@ def request_of(task: TaskName, checked: BaseModel) -> ScoreRequest:
     columns = {name: sent[name] for name in COLUMNS if sent.get(name) is not None and name != "slices"}
     given = {name: sent[name] for name in option_names(task) if name in sent}
     options = Options(**given) if given else _DEFAULTS
-    return ScoreRequest(
+    question = Question(
         task,
-        columns,
+        tuple(columns),
         options,
         frozenset(sent.get("include", ())),
-        _slices(sent.get("slices")),
         sent.get("metrics", ()),
         _bootstrap(sent.get("bootstrap")),
     )
+    return ScoreRequest(question, columns, _slices(sent.get("slices")))
 
 
 def _bootstrap(plan: Any) -> Bootstrap | None:

@@ -8,10 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from pydantic_core import ErrorDetails
 
-from app.core.tasks import TaskName
 from app.errors import FieldError, TooLarge, describe, pointer
-from app.settings import Settings
-from app.wire.json import reader as json
 
 Location: TypeAlias = tuple[int | str, ...]
 
@@ -33,19 +30,6 @@ BOUND_WORDS = {
 }
 
 
-def json_fields(body: bytes | bytearray, task: TaskName, settings: Settings) -> dict[str, Any]:
-    """The fields of a JSON body.
-
-    Raises:
-        MalformedBody: It is no JSON object.
-        InvalidInput: A column holds what it may not.
-        TooLarge: A table has more than `max_columns` columns.
-    """
-    fields = json.decode(body, task)
-    check_width(fields, settings.max_columns)
-    return fields
-
-
 def check_width(fields: Mapping[str, Any], max_columns: int) -> None:
     """Refuse tables of too many columns, also those of candidates.
 
@@ -53,9 +37,10 @@ def check_width(fields: Mapping[str, Any], max_columns: int) -> None:
         TooLarge: There are more than `max_columns`.
     """
     for name, value in fields.items():
-        if isinstance(value, np.ndarray) and value.ndim == 2 and value.shape[1] > max_columns:
-            raise TooLarge(f"{name} must have at most {max_columns} columns, found {value.shape[1]}")
-        if isinstance(value, Mapping):
+        if isinstance(value, np.ndarray):
+            if value.ndim == 2 and value.shape[1] > max_columns:
+                raise TooLarge(f"{name} must have at most {max_columns} columns, found {value.shape[1]}")
+        elif isinstance(value, dict):
             check_width(value, max_columns)
 
 

@@ -138,18 +138,20 @@ class JsonColumns(NamedTuple):
         rest: Its text with an empty list in place of each column that was read.
         columns: These columns by name, those of `slices` and of each of `candidates` in dictionaries of their own.
         is_whole: No column was left in `rest`, but for nulls.
+        n_bytes: The size of these columns in memory.
     """
 
     rest: bytes
     columns: dict[str, Any]
     is_whole: bool
+    n_bytes: int
 
 
 def json_columns(text: bytes | bytearray | memoryview, names: bytes) -> JsonColumns | None:
     """Read the columns of a JSON object that plainly hold numbers or booleans: lists of them, or lists of such lists.
 
     A number is the double nearest to it, null NaN. Nothing else is looked at: `rest` is JSON if and only if the text
-    is.
+    is, without its byte order mark.
 
     Args:
         names: The columns, each as its name, a colon, letters, a space. The letters: d for doubles, i for integers of
@@ -160,13 +162,13 @@ def json_columns(text: bytes | bytearray | memoryview, names: bytes) -> JsonColu
 
     >>> json_columns(b'{"logits": [[0.25, 1], [2, null]], "unit": "bits"}', b"labels:ib logits:d ")
     JsonColumns(rest=b'{"logits": [], "unit": "bits"}', columns={'logits': array([[0.25, 1.  ],
-           [2.  ,  nan]])}, is_whole=True)
+           [2.  ,  nan]])}, is_whole=True, n_bytes=32)
     """
     found = compiled.json_columns(text, names)
     if found is None:
         return None
     rest, values, places, is_whole = found
-    return JsonColumns(rest, _columns(values, places), is_whole)
+    return JsonColumns(rest, _columns(values, places), is_whole, len(values))
 
 
 def _columns(values: bytearray, places: dict[str, Any]) -> dict[str, Any]:

@@ -245,8 +245,10 @@ FUNCTION(py_window_sums) {
     return PyLong_FromLong(next);
 }
 
-/* Whether the text is one object with at most space around it; `walk` then goes from brace to brace. */
+/* Whether the text is one object, with at most a byte order mark and space around it; `walk` then goes from brace to
+   brace. */
 static int braces(Walk *walk, const char *start, const char *end) {
+    if (end - start > 3 && !memcmp(start, "\xef\xbb\xbf", 3)) start += 3;
     while (end > start && strchr(" \n\r\t", end[-1]) && end[-1]) end--;
     if (end == start || end[-1] != '}') return 0;
     walk->last = end - 1;

@@ -30,7 +30,7 @@ Holder: TypeAlias = tuple[dict[str, Any], str, str, Rule, Columns]
 
 def walk(body: Text, task: TaskName) -> JsonColumns | None:
     """The columns of a body that hold only numbers or booleans, and its text without them; see `json_columns`."""
-    return json_columns(body.removeprefix(BOM_UTF8) if body.startswith(BOM_UTF8) else body, _NAMES[task])
+    return json_columns(body, _NAMES[task])
 
 
 def decode(body: Text, task: TaskName) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,7 +22,7 @@ from app.core.metrics.registry import on_request
 from app.core.values import Value
 from tests.calls import n_calls
 from tests.core.parts import batch
-from tests.requests import request_of
+from tests.requests import asking, request_of
 
 both = pytest.mark.parametrize("decomposition", [brier_decomposition, log_loss_decomposition])
 Decompose = Callable[..., Decomposition]
@@ -208,7 +207,7 @@ def test_a_score_that_confidence_cannot_tell_may_be_given() -> None:
 
 def test_all_parts_of_an_answer_come_from_one_fit() -> None:
     body = {"labels": [0, 1, 1, 0], "probabilities": [0.2, 0.3, 0.3, 0.9]}
-    request = replace(request_of("binary", body), metrics=on_request("binary"))
+    request = asking(request_of("binary", body), metrics=on_request("binary"))
     assert n_calls("recalibration_starts", lambda: service.score(request)) == 1
 
 

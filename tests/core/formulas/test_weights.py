@@ -1,6 +1,5 @@
 """Weights of any size: the same means as weights near 1, to the last bit, in parts as in the whole."""
 
-from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -14,10 +13,10 @@ from app.core.metrics.registry import on_request
 from app.core.options import MAX_WEIGHT, Options
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
-from app.service import ScoreRequest, score
+from app.service import score
 from tests.bodies import bodies, random_body
 from tests.core.parts import Body, batch, n_rows, rows, state, values
-from tests.requests import request_of
+from tests.requests import asking, request_of, scoring
 
 TASKS: tuple[TaskName, ...] = get_args(TaskName)
 every_task = pytest.mark.parametrize("task", TASKS)
@@ -65,7 +64,7 @@ def test_clusters_of_tiny_weights_have_the_errors_of_weights_of_one(task: TaskNa
 
 def answer(task: TaskName, body: Body, include: frozenset[Any] = frozenset()) -> dict[str, Any]:
     request = request_of(task, body)
-    return score(ScoreRequest(task, request.columns, request.options, include, request.slices))
+    return score(scoring(task, request.columns, request.options, include, request.slices))
 
 
 def test_tiny_weights_keep_their_own_size_in_sections_and_sums() -> None:
@@ -153,7 +152,7 @@ def test_metrics_on_request_take_the_smallest_weights() -> None:
     names = on_request("binary")
     tiny, plain = (
         score(
-            replace(
+            asking(
                 request_of("binary", weighed(body, [weight] * 60)), metrics=names, bootstrap=Bootstrap(n_resamples=50)
             )
         )

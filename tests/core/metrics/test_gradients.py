@@ -10,8 +10,8 @@ from app.core.columns import Column
 from app.core.options import Options
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
-from app.service import ScoreRequest, score
-from tests.requests import request_of
+from app.service import score
+from tests.requests import request_of, scoring
 
 RNG = np.random.default_rng(11)
 N, K = 6, 4
@@ -61,14 +61,14 @@ CASES = [
 
 
 def cross_entropy(task: TaskName, columns: dict[str, Column], options: dict[str, Any]) -> float:
-    answer = score(ScoreRequest(task, columns, Options(**options), frozenset()))
+    answer = score(scoring(task, columns, Options(**options), frozenset()))
     return float(answer["metrics"]["cross_entropy"]["value"])
 
 
 def gradient(task: TaskName, columns: dict[str, Column], options: dict[str, Any]) -> dict[str, NDArray[np.float64]]:
-    found: dict[str, NDArray[np.float64]] = score(
-        ScoreRequest(task, columns, Options(**options), frozenset({"gradient"}))
-    )["gradient"]
+    found: dict[str, NDArray[np.float64]] = score(scoring(task, columns, Options(**options), frozenset({"gradient"})))[
+        "gradient"
+    ]
     return found
 
 

@@ -15,8 +15,8 @@ from app.core.metrics.registry import METRICS, TOP_K_ACCURACY
 from app.core.options import Options
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
-from app.service import ScoreRequest, score
-from tests.requests import column
+from app.service import score
+from tests.requests import column, scoring
 
 LIBRARIES = {"numpy": numpy, "scipy": scipy, "sklearn": sklearn}
 RNG = numpy.random.default_rng(12)
@@ -61,7 +61,7 @@ def test_the_named_call_gives_the_same_number(metric: Metric, task: TaskName, ca
     top_k, name = ((2,), "top_2_accuracy") if metric is TOP_K_ACCURACY else ((), metric.name)
     sent = {field: column(values) if task == "tokens" else values for field, values in columns.items()}
     asked = (name,) if metric.measure else ()
-    request = ScoreRequest(task, sent, Options(top_k=top_k), frozenset(), metrics=asked)
+    request = scoring(task, sent, Options(top_k=top_k), frozenset(), metrics=asked)
     theirs = eval(call, {**LIBRARIES, **columns})  # noqa: S307 our own catalogue
     assert score(request)["metrics"][name]["value"] == pytest.approx(theirs, rel=1e-12)
 
@@ -79,9 +79,9 @@ def test_most_metrics_name_a_call_for_each_task() -> None:
 def classwise(n_classes: int, n_bins: int) -> dict[str, Any]:
     columns = {"labels": numpy.arange(2), "probabilities": numpy.full((2, n_classes), 1.0 / n_classes)}
     name = "classwise_calibration_error"
-    found: dict[str, Any] = score(
-        ScoreRequest("multiclass", columns, Options(n_bins=n_bins), frozenset(), metrics=(name,))
-    )["metrics"][name]
+    found: dict[str, Any] = score(scoring("multiclass", columns, Options(n_bins=n_bins), frozenset(), metrics=(name,)))[
+        "metrics"
+    ][name]
     return found
 
 

@@ -14,8 +14,9 @@ from app.core.sums.layout import Needs
 from app.core.sums.state import State
 from app.core.sums.summary import summarize
 from app.core.tasks import TaskName
-from app.service import INCLUDES, CalibrateRequest, ScoreRequest, calibrate, score
+from app.service import INCLUDES, CalibrateRequest, calibrate, score
 from tests.core.parts import state_of
+from tests.requests import scoring
 
 OPTIONS: tuple[dict[str, Any], ...] = (
     {},
@@ -78,7 +79,7 @@ def test_nothing_writes_into_what_is_sent(task: TaskName, form: str) -> None:
     for column in columns.values():
         column.setflags(write=False)  # type: ignore[union-attr]
     for options in (Options(), Options(epsilon=1e-3), Options(normalization="renormalize")):
-        score(ScoreRequest(task, columns, options, frozenset(INCLUDES[task]) - {"slices"}))
+        score(scoring(task, columns, options, frozenset(INCLUDES[task]) - {"slices"}))
     if task in ("binary", "multiclass"):
         calibrate(CalibrateRequest(task, columns, Options(), "temperature"))
 
