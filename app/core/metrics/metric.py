@@ -78,16 +78,14 @@ class Metric:
         """What a value in nats is divided by to be one in a unit of so many nats."""
         return float(nats_per_unit ** _INFORMATION_POWER.get(self.unit, 0.0))
 
-    def value(self, reading: Reading, divisor: float = 1.0, observed: Observed | None = None) -> Value:
-        """The metric of a state (or of all rows, where it needs them)."""
+    def value(self, reading: Reading, observed: Observed | None = None) -> Value:
+        """The metric of a state (or of all rows, where it needs them), in nats where it has a unit."""
         if reading.nothing is not None:
             return reading.nothing
         if reading.without_number and any(mean.name in reading.without_number for mean in self.means):
             return undefined(self.undefined)
         if self.compute is not None:
-            value = self.compute(reading)
-        elif self.measure is not None and observed is not None:
-            value = self.measure(observed)
-        else:
-            return undefined("all rows are needed at once")
-        return value if value.value is None else value.scaled(divisor).finite()
+            return self.compute(reading)
+        if self.measure is not None and observed is not None:
+            return self.measure(observed)
+        return undefined("all rows are needed at once")

@@ -1,5 +1,6 @@
 """Plans: what a question asks for, whatever the numbers are."""
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -38,14 +39,22 @@ class Plan:
 
     def values(self, reading: Reading, observed: Observed | None = None) -> dict[str, Value]:
         """The metrics of a state, in the unit of the options; `observed` is all rows, for metrics that need them."""
-        means = {} if reading.nothing or reading.without_number else reading.means
+        is_plain = reading.nothing is None and not reading.without_number
         values = {}
         for metric, divisor in zip(self.metrics, self.divisors, strict=True):
             compute = metric.compute
-            if divisor == 1.0 and means and type(compute) is Average:
-                values[metric.name] = means[compute.name]
+            if compute is None or not is_plain:
+                value = metric.value(reading, observed)
+            elif type(compute) is Average:
+                value = reading.means[compute.name]
             else:
-                values[metric.name] = metric.value(reading, divisor, observed)
+                value = compute(reading)
+            if divisor != 1.0:
+                value = value.scaled(divisor)
+            number, interval = value.value, value.confidence_interval or (0.0, 0.0)
+            if number is not None and not math.isfinite(number + (interval[1] - interval[0])):
+                value = value.finite()
+            values[metric.name] = value
         return values
 
 
