@@ -79,22 +79,26 @@ class Writer:
     def __init__(self, random: Random) -> None:
         self._random = random
         self._is_broken = self._happens(0.4)
+        self._spaces = SPACES if self._happens(0.3) else []
 
-    def body(self) -> bytes:
+    def bodies(self) -> list[bytes]:
+        """A body, and the same with some bytes dropped or put in: to write one takes longer than to read several."""
+        body = self._body().encode()
+        return [body, *(self._damaged(body) for _ in range(4))]
+
+    def _body(self) -> str:
         pick = self._random.randrange(4)
         if pick == 0:
-            text = f'{{"candidates": {{"a": {self._fields()}, "b/~": {self._fields()}}}, "x": [1]}}'
-        elif pick == 1:
-            text = f'{{"slices": {self._fields(WHOLE)}, "targets": {self._column("targets")}}}'
-        else:
-            text = self._fields()
-        return self._damaged(text.encode()) if self._is_broken and self._happens(0.3) else text.encode()
+            return f'{{"candidates": {{"a": {self._fields()}, "b/~": {self._fields()}}}, "x": [1]}}'
+        if pick == 1:
+            return f'{{"slices": {self._fields(WHOLE)}, "targets": {self._column("targets")}}}'
+        return self._fields()
 
     def _happens(self, probability: float) -> bool:
         return self._random.random() < probability
 
     def _space(self) -> str:
-        return self._random.choice(SPACES)
+        return self._random.choice(self._spaces) if self._spaces else ""
 
     def _fields(self, sound: Sequence[str] = SOUND) -> str:
         n = self._random.randint(1, len(sound[:4]))
@@ -139,24 +143,25 @@ class Writer:
 
     def _damaged(self, body: bytes) -> bytes:
         at = self._random.randint(0, len(body))
-        if self._happens(0.3):
+        if self._happens(0.1):
             return body[:at]
         put = self._random.choice(
-            [b"", b"\xff", b"[", b"]", b",", b'"', b"\\", b" ", b"7", b"{", b"}", b"\xef\xbb\xbf"]
+            [b"", b" ", b"7", b"0", b"[", b"]", b",", b'"', b"\\", b"{", b"}", b"\xff", b"\xef\xbb\xbf", b"null", b"[]"]
         )
         return body[:at] + put + body[at + self._random.randrange(2) :]
 
 
 def check_bodies(seed: int, n: int) -> None:
     random, seen, tasks = Random(seed), Counter[str](), list(TASKS)
-    for _ in range(n):
-        body, task = Writer(random).body(), random.choice(tasks)
-        expected = outcome(exactly, body, task)
-        assert outcome(decode, body, task) == expected, (task, body)
-        seen[f"{walked(body, task)}, {'read' if isinstance(expected, list) else 'refused'}"] += 1
+    while seen.total() < n:
+        for body in Writer(random).bodies():
+            task = random.choice(tasks)
+            expected = outcome(exactly, body, task)
+            assert outcome(decode, body, task) == expected, (task, body)
+            seen[f"{walked(body, task)}, {'read' if isinstance(expected, list) else 'refused'}"] += 1
     shares = {what: count / n for what, count in seen.items()}
-    assert min(shares[what] for what in ("walked whole, read", "walked in part, read", "not walked, refused")) > 0.05
-    assert shares["walked in part, refused"] > 0.005, shares
+    frequent = ("walked whole, read", "walked in part, read", "walked in part, refused", "not walked, refused")
+    assert min(shares[what] for what in frequent) > 0.03, shares
 
 
 def test_any_body_is_read_as_without_the_walk() -> None:
