@@ -33,9 +33,11 @@ def hexadecimal(*numbers: str) -> FloatArray:
 
 WORST = {  # the largest errors found among hundreds of millions of inputs
     "log": hexadecimal(
-        "0x1.6904ce67a872bp-1", "0x1.69dcb3ed744edp-1", "0x1.68fb892c39891p+0", "0x0.c753ee0dd48c3p-1022"
+        "0x1.69c64a64ce9c7p-1", "0x1.6774a43afd105p+0", "0x1.65ea4ec565fdbp-1", "0x0.c753ee0dd48c3p-1022"
     ),
-    "log1p": hexadecimal("-0x1.80082618d6e6cp-53", "0x1.203c8be57353bp-2", "0x1.96aa505bf2e9cp-50"),
+    "log1p": hexadecimal(
+        "-0x1.80046249be56ep-53", "-0x1.34bee87c34c3bp-2", "0x1.1b53dba55a4dbp-2", "0x1.96a9f21b153a8p-50"
+    ),
     "exp": hexadecimal(
         "0x1.3dfb570cab33p+9",
         "-0x1.0368839f93a48p+9",
@@ -89,6 +91,14 @@ def errors(name: str, inputs: FloatArray) -> list[float]:
 )
 def test_functions_are_as_near_to_the_truth_as_they_say(name: str, bound: float, inputs: FloatArray) -> None:
     assert max(errors(name, inputs)) < bound
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="long double is no longer than double here")
+@pytest.mark.parametrize(("low", "high"), [(0.7, 0.7072), (1.4, 1.4143), (0.5, 2.0), (0.0, 1.0), (1.0, 1000.0)])
+def test_logarithms_of_a_million_numbers_err_by_less_than_nine_tenths_of_a_unit(low: float, high: float) -> None:
+    x = np.random.default_rng(3).uniform(low, high, 200_000)
+    true = np.log(x.astype(np.longdouble))
+    assert (abs(kernels.log(x) - true) / np.spacing(abs(true.astype(np.float64)))).max() < 0.9
 
 
 @pytest.mark.parametrize(
