@@ -17,7 +17,6 @@ from app.core.metrics.plan import Plan, plan_of
 from app.core.metrics.reading import Reading
 from app.core.metrics.registry import CROSS_ENTROPY
 from app.core.options import Options
-from app.core.sums.exact import to_float
 from app.core.sums.state import State
 from app.core.sums.summary import places, summarize
 from app.core.tasks import TaskName
@@ -153,7 +152,7 @@ def _head(plan: Plan, state: State) -> dict[str, Any]:
         "n_scored": state.n_scored,
         "n_ignored": state.n_samples - state.n_scored,
         "n_classes": state.n_classes,
-        "weight_sum": to_float(state.weight_sum),
+        "weight_sum": float(state.weight_sum),
     }
     if plan.task == "tokens":
         del head["n_classes"]

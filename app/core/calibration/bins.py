@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 from scipy.special import ndtri
 
 from app.core.formulas.bins import bin_edges
-from app.core.sums.exact import lowered, to_float
-from app.core.sums.state import GroupSums
+from app.core.sums.exact import Exact
+from app.core.sums.groups import GroupSums
 from app.core.values import Value
 
 Gap: TypeAlias = tuple[float, float]
@@ -27,7 +27,7 @@ def largest_gap(of: Iterable[Gap]) -> Value:
 
 def gaps(bins: GroupSums) -> list[Gap]:
     """Those of every bin of positive weight."""
-    weights, confidences, frequencies = lowered(bins["weight"], bins["confidence"], bins["frequency"])
+    weights, confidences, frequencies = (bins[name] for name in ("weight", "confidence", "frequency"))
     total = sum(weights)
     return [
         (weight / total, abs(confidence - frequency) / weight)
@@ -42,18 +42,18 @@ def reliability(bins: GroupSums, confidence_level: float) -> list[dict[str, Any]
     return [
         {"lower": lower, "upper": upper, **_bin(n, weight, confidence, frequency, confidence_level)}
         for lower, upper, n, weight, confidence, frequency in zip(
-            edges[:-1], edges[1:], bins["n"], bins["weight"], bins["confidence"], bins["frequency"], strict=True
+            edges[:-1], edges[1:], bins["n"], *map(bins.exact, ("weight", "confidence", "frequency")), strict=True
         )
     ]
 
 
-def _bin(n: int, weight: int, confidence: int, frequency: int, confidence_level: float) -> dict[str, Any]:
+def _bin(n: int, weight: Exact, confidence: Exact, frequency: Exact, confidence_level: float) -> dict[str, Any]:
     if not weight:
         return {"n": n, "weight": 0.0}
     accuracy = frequency / weight
     return {
         "n": n,
-        "weight": to_float(weight),
+        "weight": float(weight),
         "confidence": confidence / weight,
         "accuracy": accuracy,
         "confidence_interval": wilson_interval(accuracy, n, confidence_level),

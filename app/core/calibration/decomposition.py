@@ -9,7 +9,7 @@ from scipy.special import rel_entr, xlog1py, xlogy
 
 from app.core.calibration.levels import Levels
 from app.core.columns import FloatArray, IntArray
-from app.core.sums.exact import exact_sum, to_float
+from app.core.sums.exact import NOTHING, Exact, exact_sum
 from app.core.sums.segments import segment_sums
 from app.core.values import INFINITE, Value
 
@@ -71,7 +71,7 @@ def log_loss_decomposition(levels: Levels, score: float | None = None, starts: I
     if score is None:
         scores = 0.0 - (xlogy(levels.hits, levels.confidence) + xlog1py(levels.misses, -levels.confidence))
     else:
-        scores = np.array([score]) * to_float(exact_sum(levels.weight))
+        scores = np.array([score]) * float(exact_sum(levels.weight))
     return _decomposition(levels, starts, scores, _entropy)
 
 
@@ -100,13 +100,13 @@ def recalibration_starts(levels: Levels) -> IntArray:
 
 
 def _decomposition(
-    levels: Levels, starts: IntArray | None, scores: FloatArray, spread: Spread, softness: int = 0
+    levels: Levels, starts: IntArray | None, scores: FloatArray, spread: Spread, softness: Exact = NOTHING
 ) -> Decomposition:
     """Of scores that sum to that of all rows; `spread` is that of the best constant forecast for hits and misses."""
-    weight = exact_sum(levels.weight)
+    weight = exact_sum(levels.weight).fraction
 
     def mean(sums: FloatArray) -> Fraction:
-        return max(Fraction(0), Fraction(exact_sum(sums) - softness, weight))
+        return max(Fraction(0), (exact_sum(sums) - softness).fraction / weight)
 
     starts = recalibration_starts(levels) if starts is None else starts
     constant = mean(spread(*_pooled(levels, np.zeros(1, dtype=np.int64))))

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from app.core.columns import FloatArray
-from app.core.compare.pairing import Residuals, Sample
+from app.core.compare.pairing import Sample
 from app.core.compare.significance import Interval, holm, simultaneous_interval, t_test
 from app.core.compare.verdicts import Family, Ruling, Verdict, equal_ruling, infinite_ruling, not_confirmed, verdict
-from app.core.sums.exact import exact_dot
+from app.core.sums.moments import column_moments
 from app.core.values import Value, undefined
 
 MIN_SAMPLES = 20
@@ -162,7 +162,7 @@ def _ruling(pair: Pair, interval: Interval | None, margin: float) -> Ruling:
     return (found, None) if pair.varies else equal_ruling(found, pair.comparison.difference.value)
 
 
-def _pair(sample: Sample, candidate: str, terms: Terms, residuals: Callable[[str], Residuals | None]) -> Pair:
+def _pair(sample: Sample, candidate: str, terms: Terms, residuals: Callable[[str], FloatArray | None]) -> Pair:
     n_infinite, difference, varies = _difference(sample, candidate, terms)
     difference = difference.scaled(terms.nats_per_unit).finite()
     t_statistic, p_value = t_test(difference, sample.n) if varies or not difference.value else (None, None)
@@ -228,10 +228,12 @@ def _outcomes(sample: Sample, candidate: str, baseline: str) -> tuple[int, int, 
     return wins, losses, len(differences) - wins - losses
 
 
-def _correlation(x: Residuals | None, y: Residuals | None) -> float | None:
+def _correlation(x: FloatArray | None, y: FloatArray | None) -> float | None:
     """Of the residuals of both; None where one has no spread, or one beyond the range of doubles."""
-    if x is None or y is None or not x.squares or not y.squares:
+    if x is None or y is None:
         return None
-    xy = exact_dot(x.values, y.values)
-    size = min(1.0, math.sqrt(xy * xy / (x.squares * y.squares)))
-    return size if xy > 0 else -size
+    sums = column_moments(x, y)
+    if not sums.zz or not sums.vv:
+        return None
+    size = min(1.0, math.sqrt(sums.zv * sums.zv / (sums.zz * sums.vv)))
+    return size if sums.zv > 0 else -size

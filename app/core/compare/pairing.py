@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -11,9 +10,9 @@ from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.formulas.weights import leveled, weighted
 from app.core.lazy import lazy
 from app.core.rows.blocks import blocks
-from app.core.sums.exact import exact_dot, exact_sum
+from app.core.sums.exact import Exact, exact_sum
+from app.core.sums.moments import Moments, column_moments, with_products
 from app.core.sums.segments import segment_sums
-from app.core.sums.state import Moments
 from app.core.sums.uncertainty import mean
 from app.core.values import Value
 
@@ -21,13 +20,6 @@ _ULPS = 4 * np.finfo(np.float64).eps
 
 LEAST_WEIGHT = 5e-324
 """A weight beside much larger ones: it leaves no trace in sums, and the row still counts as one of positive weight."""
-
-
-class Residuals(NamedTuple):
-    """What each row, or cluster, adds to the error of a mean loss, and the exact sum of the squares."""
-
-    values: FloatArray
-    squares: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +61,8 @@ class Sample:
     @lazy
     def n_effective(self) -> float:
         """Observations of equal size that would say as much (Kish, Survey Sampling, 1965, section 11.7)."""
-        return self._sum_of_counts**2 / self._squared_counts if self._squared_counts else 0.0
+        sums = self._sums_of_counts
+        return sums.v * sums.v / sums.vv if sums.vv else 0.0
 
     def shortage(self, min_samples: int) -> str | None:
         """Why there are too few independent observations for a verdict; None where there are enough."""
@@ -95,18 +88,20 @@ class Sample:
             OverflowError: The losses of a cluster add up to more than a double holds.
         """
         values = weighted(self.weight, losses)
-        z, v = self._within_clusters(values), self._cluster_counts
+        z = self._within_clusters(values)
         if not np.isfinite(z).all():
             raise OverflowError("must leave the losses of each cluster a finite sum")
-        products = exact_dot(z, z), exact_dot(z, v), self._squared_counts
-        return Moments(self.n, 0, exact_sum(values), self._sum_of_counts, *products)
+        sums = column_moments(z, self._cluster_counts)
+        if self.clusters is not None:
+            sums = with_products(column_moments(values, self.counts), sums)
+        return sums._replace(n=self.n)
 
     def mean(self, losses: FloatArray, confidence_level: float) -> Value:
         """The mean of (n,) losses, as `moments` takes them, with its uncertainty where that can be known."""
         try:
             return mean(self.moments(losses), confidence_level)
         except OverflowError:
-            alone = Moments(0, 0, exact_sum(weighted(self.weight, losses)), self._sum_of_counts)
+            alone = column_moments(weighted(self.weight, losses), self.counts)._replace(n=0)
             reason = "no standard error: the losses of a cluster add up to more than a double holds"
             return mean(alone, confidence_level)._replace(reason=reason)
 
@@ -116,27 +111,24 @@ class Sample:
         bounds = self._within_clusters(weighted(self.weight, rounding))
         return not bool(np.all(departures <= bounds))  # NaN varies
 
-    def residuals(self, name: str) -> Residuals | None:
-        """Those of a candidate's mean loss, where that is finite; None if one of them is beyond all doubles."""
+    def residuals(self, name: str) -> FloatArray | None:
+        """What each row, or cluster, adds to the error of a finite mean loss; None if one is beyond all doubles."""
         products = weighted(self.weight, self.losses[name])
         z = self._within_clusters(products)
-        residuals = z - exact_sum(products) / self._sum_of_counts * self._cluster_counts
+        counts = self._sums_of_counts
+        residuals = z - exact_sum(products) / Exact(counts.v, counts.place) * self._cluster_counts
         if not np.isfinite(residuals).all():
             return None
-        values = np.where(np.abs(residuals) > _ULPS * np.abs(z), residuals, 0.0)  # the rounding of z is no spread
-        return Residuals(values, exact_dot(values, values))
+        return np.where(np.abs(residuals) > _ULPS * np.abs(z), residuals, 0.0)  # the rounding of z is no spread
 
     @lazy
     def _cluster_counts(self) -> FloatArray:
         return self._within_clusters(self.counts)
 
     @lazy
-    def _squared_counts(self) -> int:
-        return exact_dot(self._cluster_counts, self._cluster_counts)
-
-    @lazy
-    def _sum_of_counts(self) -> int:
-        return exact_sum(self.counts)
+    def _sums_of_counts(self) -> Moments:
+        of_clusters = column_moments(self._cluster_counts, self._cluster_counts)
+        return with_products(column_moments(self.counts, self.counts), of_clusters)
 
     @lazy
     def _starts(self) -> IntArray:

@@ -14,7 +14,7 @@ from app.core.fits.temperature import Temperature, parts, weighted_sum
 from app.core.formulas.weights import leveled, times, weighted
 from app.core.lazy import lazy
 from app.core.rows.blocks import rows_of
-from app.core.sums.exact import ONE, exact_sum
+from app.core.sums.exact import Exact, exact_sum
 from app.core.sums.tables import calibration
 from app.core.values import Value, undefined
 from app.errors import InvalidInput
@@ -63,8 +63,8 @@ class Evidence:
 
     def mean_loss(self, losses: FloatArray) -> float:
         """The weighted mean of (n,) losses, rounded once; 0 for rows whose classes weigh nothing."""
-        total = len(self) * ONE if self.counts is None else exact_sum(self.counts)
-        return weighted_sum(self.weight, losses) / (total or ONE)
+        total = Exact(len(self)) if self.counts is None else exact_sum(self.counts)
+        return weighted_sum(self.weight, losses) / (total or Exact(1))
 
     def calibration_errors(self, calibrator: Calibrator) -> tuple[float | None, float | None]:
         """The expected and the maximum calibration error of the calibrated rows."""

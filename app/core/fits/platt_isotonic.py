@@ -22,7 +22,7 @@ from app.core.fits.temperature import (
 from app.core.formulas import losses
 from app.core.formulas.weights import weighted
 from app.core.rows.elements import ElementRows
-from app.core.sums.exact import ONE, exact_sum, to_float
+from app.core.sums.exact import Exact, exact_sum
 from app.core.sums.segments import segment_sums
 
 _TOLERANCE = 1e-12
@@ -104,7 +104,7 @@ def fit_platt(batch: Batch, rows: IntArray) -> Platt:
 
 
 def _drawn(targets: FloatArray) -> FloatArray:
-    n, m = (to_float(exact_sum(side)) for side in (targets[0], 1.0 - targets[0]))
+    n, m = (float(exact_sum(side)) for side in (targets[0], 1.0 - targets[0]))
     return targets * ((n + 1.0) / (n + 2.0)) + (1.0 - targets) / (m + 2.0)
 
 
@@ -131,7 +131,7 @@ class _Sigmoid:
         return (float(place[0]), float(place[1])), False
 
     def _mean(self, values: FloatArray) -> float:
-        size = len(values) * ONE if self.weight is None else exact_sum(self.weight)
+        size = Exact(len(values)) if self.weight is None else exact_sum(self.weight)
         return weighted_sum(self.weight, values) / size
 
     def _loss(self, place: FloatArray) -> float:

@@ -6,7 +6,8 @@ Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural networks", ICML 2
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
+from operator import add
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -20,7 +21,7 @@ from app.core.formulas.weights import weighted
 from app.core.rows.blocks import block_rows
 from app.core.rows.classes import ClassRows
 from app.core.rows.elements import ElementRows
-from app.core.sums.exact import exact_sum
+from app.core.sums.exact import Exact, exact_sum
 from app.errors import InvalidInput
 
 FLOOR = 1e-12
@@ -31,7 +32,7 @@ _TOLERANCE = 1e-10  # of log T: what is left after a Newton step of that size is
 _NARROW = 1e-14  # a bracket of some ulps
 _MAX_STEPS = 200  # far more than halving 10 down to the tolerance takes
 
-Slope: TypeAlias = Callable[[float], tuple[int, int]]
+Slope: TypeAlias = Callable[[float], tuple[Exact, Exact]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def class_shares(batch: Batch, targets: FloatArray) -> FloatArray:
     return targets if options.class_weight is None else targets * np.array(options.class_weight, np.float64)[:, None]
 
 
-def weighted_sum(weight: FloatArray | None, values: FloatArray) -> int:
+def weighted_sum(weight: FloatArray | None, values: FloatArray) -> Exact:
     """The exact sum of weight times value: the same in any order of the rows.
 
     Raises:
@@ -134,7 +135,7 @@ class _Block(NamedTuple):
     pull: FloatArray
     weight: FloatArray | None
 
-    def slope(self, temperature: float) -> tuple[int, int]:
+    def slope(self, temperature: float) -> tuple[Exact, Exact]:
         """Sums of a (E_p[x] - x_c) and of a Var_p(x) over rows and classes, x = scores / temperature, p its softmax."""
         x = self.scores / temperature
         p = kernels.exp(x)
@@ -163,13 +164,13 @@ def fit_temperature(batch: Batch, rows: IntArray) -> Temperature:
     blocks = [_block(batch, part) for part in parts(batch, rows)]
 
     @cache
-    def slope(log_temperature: float) -> tuple[int, int]:
+    def slope(log_temperature: float) -> tuple[Exact, Exact]:
         first, second = zip(*(block.slope(math.exp(log_temperature)) for block in blocks), strict=True)
-        return sum(first), sum(second)
+        return reduce(add, first), reduce(add, second)
 
     at_one = slope(0.0)[0]
-    bound = LOG_BOUND if at_one > 0 else -LOG_BOUND
-    if at_one and slope(bound)[0] * at_one >= 0:
+    bound = LOG_BOUND if at_one.digits > 0 else -LOG_BOUND
+    if at_one and slope(bound)[0].digits * at_one.digits >= 0:
         return Temperature(math.exp(bound), at_bound=True)
     log_temperature, converged = _sign_change(slope, bound)
     return Temperature(math.exp(log_temperature), converged=converged)
@@ -188,14 +189,14 @@ def _sign_change(slope: Slope, bound: float) -> tuple[float, bool]:
         newton = _ratio(value, curvature)
         if abs(newton) <= _TOLERANCE or high - low <= _NARROW:
             return min(max(at + newton, low), high), True
-        low, high = (at, high) if value > 0 else (low, at)
+        low, high = (at, high) if value.digits > 0 else (low, at)
         fits = low < at + newton < high and abs(newton) <= abs(step) / 2
         step = newton if fits else (low + high) / 2 - at
         at += step
     return at, False
 
 
-def _ratio(value: int, curvature: int) -> float:
+def _ratio(value: Exact, curvature: Exact) -> float:
     """The quotient, 0 for 0 whatever the divisor, and infinite where it is beyond all doubles."""
     try:
         return value / curvature if value else 0.0

@@ -8,6 +8,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <float.h>
+#include <limits.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -25,6 +26,8 @@
 
 #include "elementary.h"
 #include "exact.h"
+#include "moments.h"
+#include "group_sums.h"
 #include "rows.h"
 #include "divergences.h"
 #include "row_quantities.h"
@@ -183,70 +186,8 @@ FUNCTION(py_bins) {
 }
 
 #include "row_calls.h"
+#include "sum_calls.h"
 
-static PyObject *sum_object(const Total *total) {
-    return Py_BuildValue("(y#i)", (const char *)total->limb, (Py_ssize_t)total->n_limbs * 8, total->places);
-}
-
-FUNCTION(py_power_sums) {
-    Arrays a;
-    Total sum, squares;
-    int finite;
-    (void)self;
-    if (!take(&a, arguments, n_arguments, "d")) return NULL;
-    if (a.n[0] > MOST_ADDENDS && !refuse(&a, "too many numbers for one call")) return NULL;
-    RUN(a.n[0], finite = power_sums(DOUBLES(&a, 0), a.n[0], &sum, &squares));
-    give_back(&a);
-    if (!finite) Py_RETURN_NONE;
-    return Py_BuildValue("(NN)", sum_object(&sum), sum_object(&squares));
-}
-
-FUNCTION(py_dot) {
-    Arrays a;
-    Total total;
-    int finite;
-    (void)self;
-    if (!take(&a, arguments, n_arguments, "dd")) return NULL;
-    if ((a.n[0] != a.n[1] || a.n[0] > MOST_ADDENDS) && !refuse(&a, "arrays must be of one length, and short"))
-        return NULL;
-    RUN(a.n[0], finite = dot(DOUBLES(&a, 0), DOUBLES(&a, 1), a.n[0], &total));
-    give_back(&a);
-    if (!finite) Py_RETURN_NONE;
-    return sum_object(&total);
-}
-
-/* (values) */
-FUNCTION(py_largest_exponent) {
-    Arrays a;
-    int low, high;
-    (void)self;
-    if (!take(&a, arguments, n_arguments, "d")) return NULL;
-    RUN(a.n[0], exponent_range(DOUBLES(&a, 0), a.n[0], &low, &high));
-    give_back(&a);
-    return PyLong_FromLong(low > high ? 0 : high);
-}
-
-/* (values, groups, top, sums): the sums are pairs of integers of 64 bits, the lower half first */
-FUNCTION(py_window_sums) {
-    Arrays a, sums;
-    int next, top;
-    (void)self;
-    if (!take(&a, arguments, n_arguments < 2 ? n_arguments : 2, "di")) return NULL;
-    top = n_arguments == 4 ? (int)PyLong_AsLong(arguments[2]) : 0;
-    if ((top < 1 || a.n[0] != a.n[1] || a.n[0] > MOST_ADDENDS) && !refuse(&a, "arrays must be of one length, and short"))
-        return NULL;
-    if (!take(&sums, arguments + 3, 1, "I")) return give_back(&a), NULL;
-    if ((uintptr_t)sums.view[0].buf % sizeof(wide) && (give_back(&sums), !refuse(&a, "sums must be aligned")))
-        return NULL;
-    RUN(a.n[0], next = window_sums(DOUBLES(&a, 0), WHOLES(&a, 1), a.n[0], top, sums.view[0].buf, sums.n[0] / 2));
-    give_back(&sums);
-    if (next < 0 && !refuse(&a, "groups must be numbered from 0, each below the number of sums")) return NULL;
-    give_back(&a);
-    return PyLong_FromLong(next);
-}
-
-/* Whether the text is one object, with at most a byte order mark and space around it; `walk` then goes from brace to
-   brace. */
 static int braces(Walk *walk, const char *start, const char *end) {
     if (end - start > 3 && !memcmp(start, "\xef\xbb\xbf", 3)) start += 3;
     while (end > start && strchr(" \n\r\t", end[-1]) && end[-1]) end--;
@@ -297,8 +238,7 @@ static PyMethodDef methods[] = {
     METHOD(log), METHOD(log1p), METHOD(exp), METHOD(row_sums), METHOD(row_products), METHOD(row_errors),
     METHOD(row_maxima), METHOD(row_others), METHOD(row_exponentials), METHOD(row_picks), METHOD(row_quotients),
     METHOD(row_differences), METHOD(row_negentropies), METHOD(row_relative_entropy), METHOD(row_js), METHOD(bins),
-    METHOD(power_sums), METHOD(dot), METHOD(largest_exponent),
-    METHOD(window_sums), METHOD(json_columns), METHOD(class_rows), METHOD(element_rows), METHOD(token_rows),
+    METHOD(moments), METHOD(group_sums), METHOD(json_columns), METHOD(class_rows), METHOD(element_rows), METHOD(token_rows),
     METHOD(class_verdict), METHOD(element_verdict), {NULL, NULL, 0, NULL},
 };
 

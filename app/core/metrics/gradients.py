@@ -11,7 +11,7 @@ from app.core.formulas.losses import log_bounds
 from app.core.formulas.weights import places_of
 from app.core.rows.blocks import blocks, chunks
 from app.core.rows.tokens import TokenRows
-from app.core.sums.exact import shifted, to_float
+from app.core.sums.exact import Exact
 from app.core.sums.state import State
 from app.errors import InvalidInput
 
@@ -31,8 +31,8 @@ def gradient(batch: Batch, state: State) -> Any:
     moments = state.moments["cross_entropy"]
     if moments.n_infinite or not moments.v:
         raise _refusal(f"a cross_entropy that is {'infinite' if moments.n_infinite else 'undefined'}")
-    batch, total = _leveled(batch, moments.v)
-    scale = 1.0 / to_float(total) / batch.options.nats_per_unit
+    batch, total = _leveled(batch, Exact(moments.v, moments.place))
+    scale = 1.0 / float(total) / batch.options.nats_per_unit
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if isinstance(batch.prediction, Ragged):
             slopes = _token_gradient(batch, batch.prediction, scale)
@@ -45,7 +45,7 @@ def gradient(batch: Batch, state: State) -> Any:
     return _finite(derivatives, derivatives)
 
 
-def _leveled(batch: Batch, total: int) -> tuple[Batch, int]:
+def _leveled(batch: Batch, total: Exact) -> tuple[Batch, Exact]:
     """The batch with weights near 1, and the sum of what its rows count for scaled alike."""
     weight = batch.sample_weight
     if weight is None or batch.options.denominator == "count":
@@ -53,9 +53,7 @@ def _leveled(batch: Batch, total: int) -> tuple[Batch, int]:
     counted = weight if batch.scored_rows is None else np.where(batch.scored_rows, weight, 0.0)
     places = places_of(counted)
     return (
-        (replace(batch, sample_weight=np.ldexp(counted, -places)), shifted(total, -places))
-        if places
-        else (batch, total)
+        (replace(batch, sample_weight=np.ldexp(counted, -places)), total.shifted(-places)) if places else (batch, total)
     )
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from app.core import kernels
 from app.core.calibration.bins import Gap, gaps
 from app.core.lazy import lazy
-from app.core.sums.exact import lowered
-from app.core.sums.state import Moments, State
+from app.core.sums.moments import Moments
+from app.core.sums.state import State
 from app.core.sums.uncertainty import mean
 from app.core.values import Value, undefined
 
@@ -41,7 +41,7 @@ class Reading:
     @lazy
     def baseline_cross_entropy(self) -> Value:
         """The entropy of the observed class frequencies: the loss of the best constant prediction."""
-        (weights,) = lowered(self.state.groups["class_frequencies"]["weight"])
+        weights = self.state.groups["class_frequencies"]["weight"]
         total = sum(weights)
         if not total:
             return undefined("no scored row has positive weight")
@@ -51,8 +51,6 @@ class Reading:
 
 def _means(moments: Mapping[str, Moments], confidence_level: float) -> dict[str, Value]:
     """The means by name; several names often share their sums."""
-    known: dict[Moments, Value] = {}
-    for sums in moments.values():
-        if sums not in known:
-            known[sums] = mean(sums, confidence_level)
-    return {name: known[sums] for name, sums in moments.items()}
+    distinct = {sums[:]: sums for sums in moments.values()}  # by plain tuples, whose comparison minds no unit
+    known = {key: mean(sums, confidence_level) for key, sums in distinct.items()}
+    return {name: known[sums[:]] for name, sums in moments.items()}

@@ -12,10 +12,10 @@ from app.core.formulas.losses import product
 from app.core.formulas.weights import places_of
 from app.core.kernels import Into
 from app.core.rows.blocks import blocks
-from app.core.sums.exact import ONE, exact_sum, shifted
+from app.core.sums.exact import Exact, exact_sum
+from app.core.sums.groups import GroupSums
 from app.core.sums.layout import ONES, Needs, layout_of
-from app.core.sums.moments import clustered_moments, moments_of_rows
-from app.core.sums.state import GroupSums, Moments
+from app.core.sums.moments import Moments, clustered_moments, moments_of_rows
 from app.core.sums.tables import block_tables, tables_of
 from app.errors import InvalidInput
 
@@ -58,7 +58,7 @@ class Chunk:
             self.tables |= tables_of(self.columns, self.weight, needs.tables, batch)
             self.moments = self._moments(batch)
         if self._places:
-            self.tables = {name: sums.shifted(self._places) for name, sums in self.tables.items()}
+            self.tables = {name: sums.scaled(self._places) for name, sums in self.tables.items()}
 
     def __len__(self) -> int:
         return self._rows.stop - self._rows.start if isinstance(self._rows, slice) else len(self._rows)
@@ -74,10 +74,10 @@ class Chunk:
         return None if self._layout.weight == ONES else self.matrix[self._layout.weight]
 
     @property
-    def weight_sum(self) -> int:
+    def weight_sum(self) -> Exact:
         """Exact sum of the sample weights."""
         weight = self.weight
-        return len(self) * ONE if weight is None else shifted(exact_sum(weight), self._places)
+        return Exact(len(self)) if weight is None else exact_sum(weight).shifted(self._places)
 
     @property
     def weighs(self) -> BoolArray | np.bool_:
@@ -121,7 +121,7 @@ class Chunk:
             self._check_products(sums)
         if self._places:
             sums = [
-                moments.shifted(self._places, self._places if layout.is_weighted(v) else 0)
+                moments.scaled(self._places, self._places if layout.is_weighted(v) else 0)
                 for moments, (_, v) in zip(sums, layout.pairs, strict=True)
             ]
         return {name: sums[number] for name, number in layout.means.items()}

@@ -1,45 +1,126 @@
-"""Moments: exact sums of numerators and denominators, and of their products."""
+"""Moments of columns of numerators over columns of denominators: exact sums, and sums of products."""
+
+from functools import reduce
+from operator import add
+from typing import NamedTuple
 
 import numpy as np
 
 from app.core.columns import FloatArray, IntArray
-from app.core.sums.exact import exact_dot, exact_power_sums, exact_sum
+from app.core.kernels import compiled
+from app.core.sums.exact import MOST, NotFinite
 from app.core.sums.segments import segment_sums
-from app.core.sums.state import Moments
 
 
-def moments_of_rows(matrix: FloatArray, pairs: tuple[tuple[int, int], ...], weight: int) -> list[Moments]:
-    """Moments of pairs."""
-    found = []
-    for z_row, v_row in pairs:
-        z, v = matrix[z_row], matrix[v_row] if v_row >= 0 else np.ones(matrix.shape[1])
-        finite = np.isfinite(z)
-        weighs = matrix[weight] > 0 if weight >= 0 else np.True_
-        n = int(np.count_nonzero(finite & weighs & (v > 0.0)))
-        n_infinite, n_undefined = int(np.count_nonzero(np.isinf(z))), int(np.count_nonzero(np.isnan(z)))
-        if not finite.all():
-            z, v = np.where(finite, z, 0.0), np.where(finite, v, 0.0)
-        (zs, zz), (vs, vv) = exact_power_sums(z), exact_power_sums(v)
-        found.append(Moments(n, n_infinite, zs, vs, zz, exact_dot(z, v), vv, n_undefined))
-    return found
+class Moments(NamedTuple):
+    """The sums behind a weighted mean and its standard error, of rows with numerator z_i and denominator v_i.
+
+    Equal sums are equal whatever the unit they are counted in.
+
+    Attributes:
+        n: Rows of positive weight with a finite numerator.
+        n_infinite: Rows of positive weight with an infinite one, which are in no sum.
+        n_undefined: Rows of positive weight with one that is no number, such as 0/0; they are in no sum either.
+        z, v: Exact sums of z_i and v_i, in units of 2**place.
+        zz, zv, vv: Exact sums of their products, in units of 2**(2 * place).
+    """
+
+    n: int = 0
+    n_infinite: int = 0
+    n_undefined: int = 0
+    z: int = 0
+    v: int = 0
+    zz: int = 0
+    zv: int = 0
+    vv: int = 0
+    place: int = 0
+
+    def __add__(self, other: "Moments") -> "Moments":  # type: ignore[override]  # not a longer tuple
+        a, b = self.aligned(other)
+        return Moments._make((*map(add, a[:-1], b[:-1]), a.place))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Moments) and tuple.__eq__(*self.aligned(other))
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self[:3])
+
+    def aligned(self, other: "Moments") -> tuple["Moments", "Moments"]:
+        """Both in units of the smaller place."""
+        up = self.place - other.place
+        if up > 0:
+            return self.raised(up, up, other.place), other
+        return self, other.raised(-up, -up, self.place) if up else other
+
+    def scaled(self, z_places: int, v_places: int) -> "Moments":
+        """The same of numerators 2**z_places and denominators 2**v_places times as large."""
+        least = min(z_places, v_places)
+        return self.raised(z_places - least, v_places - least, self.place + least)
+
+    def raised(self, z_up: int, v_up: int, place: int) -> "Moments":
+        """Digits of z and v with so many zeros more, and those of products with as many as their factors."""
+        n, n_infinite, n_undefined, z, v, zz, zv, vv, _ = self
+        products = zz << 2 * z_up, zv << z_up + v_up, vv << 2 * v_up
+        return Moments(n, n_infinite, n_undefined, z << z_up, v << v_up, *products, place)
 
 
-def clustered_moments(matrix: FloatArray, pair: tuple[int, int], weight: int, codes: IntArray) -> Moments:
+def moments_of_rows(matrix: FloatArray, pairs: tuple[tuple[int, int], ...], weight_row: int = -1) -> list[Moments]:
+    """The moments of pairs of rows of a matrix (m, n), each row a quantity.
+
+    Args:
+        pairs: The row of the numerators and that of the denominators; -1 or less for a denominator of 1 or more in
+            every row. Where a numerator is infinite or no number, the pair leaves the row of the batch out.
+        weight_row: The row of weights, of which none but positive ones are counted in `n`; -1 where there are none.
+
+    Raises:
+        NotFinite: A denominator is infinite, or no number.
+
+    >>> moments_of_rows(np.array([[1.0, 2.0, np.inf]]), ((0, -1),))
+    [Moments(n=2, n_infinite=1, n_undefined=0, z=3, v=2, zz=5, zv=3, vv=2, place=0)]
+    """
+    if matrix.shape[1] > MOST:
+        parts = (np.ascontiguousarray(matrix[:, i : i + MOST]) for i in range(0, matrix.shape[1], MOST))
+        found = (moments_of_rows(part, pairs, weight_row) for part in parts)
+        return [reduce(add, of_pair) for of_pair in zip(*found, strict=True)]
+    sums = compiled.moments(matrix, pairs, weight_row)
+    if sums is None:
+        raise NotFinite
+    return [Moments(*of_pair) for of_pair in sums]
+
+
+def column_moments(z: FloatArray, v: FloatArray) -> Moments:
+    """The moments of numerators (n,) over denominators (n,) of any length."""
+    parts = (
+        moments_of_rows(np.array((z[start : start + MOST], v[start : start + MOST])), ((0, 1),))[0]
+        for start in range(0, len(z), MOST)
+    )
+    return reduce(add, parts, Moments())
+
+
+def clustered_moments(matrix: FloatArray, pair: tuple[int, int], weight_row: int, codes: IntArray) -> Moments:
     """The moments in which n counts clusters; products are those of sums within clusters, each rounded once.
 
     Args:
+        pair, weight_row: Rows of the matrix, as `moments_of_rows` takes them.
         codes: (n,) cluster of each row, those of a cluster side by side.
     """
     z, v = matrix[pair[0]], matrix[pair[1]] if pair[1] >= 0 else np.ones(matrix.shape[1])
-    finite = np.isfinite(z)
-    weighs = finite & (v > 0.0) if weight < 0 else finite & (v > 0.0) & (matrix[weight] > 0.0)
-    n_infinite, n_undefined = int(np.count_nonzero(np.isinf(z))), int(np.count_nonzero(np.isnan(z)))
+    of_rows, finite = column_moments(z, v), np.isfinite(z)
+    counted = finite & (v > 0.0) if weight_row < 0 else finite & (v > 0.0) & (matrix[weight_row] > 0.0)
+    starts, places = np.flatnonzero(np.diff(codes, prepend=-1)), 0
+    n = int(np.count_nonzero(np.logical_or.reduceat(counted, starts)))
     z, v = np.where(finite, z, 0.0), np.where(finite, v, 0.0)
-    starts = np.flatnonzero(np.diff(codes, prepend=-1))
-    n = int(np.count_nonzero(np.logical_or.reduceat(weighs, starts)))
-    z_sums, v_sums, places = segment_sums(z, starts), segment_sums(v, starts), 0
-    if not np.isfinite(z_sums).all():
-        z_sums, places = segment_sums(np.ldexp(z, -64), starts), 64  # in units in which doubles hold the sums
-    (_, zz), (_, vv) = exact_power_sums(z_sums), exact_power_sums(v_sums)
-    products = zz << 2 * places, exact_dot(z_sums, v_sums) << places, vv
-    return Moments(n, n_infinite, exact_sum(z), exact_sum(v), *products, n_undefined)
+    sums = segment_sums(z, starts)
+    if not np.isfinite(sums).all():
+        sums, places = segment_sums(np.ldexp(z, -64), starts), 64  # in units in which doubles hold the sums
+    of_clusters = column_moments(sums, segment_sums(v, starts)).scaled(places, 0)
+    return with_products(of_rows, of_clusters)._replace(n=n)
+
+
+def with_products(of_rows: Moments, of_clusters: Moments) -> Moments:
+    """The sums over rows, with the sums of products over clusters."""
+    rows, clusters = of_rows.aligned(of_clusters)
+    return rows._replace(zz=clusters.zz, zv=clusters.zv, vv=clusters.vv)

@@ -6,7 +6,8 @@ from contextlib import suppress
 import numpy as np
 
 from app.core.columns import FloatArray, IntArray
-from app.core.sums.exact import exact_group_sums, to_float
+from app.core.sums.exact import Exact
+from app.core.sums.groups import group_sums
 
 _LONG = 64
 """Segments of so many numbers are summed faster all at once than one by one."""
@@ -43,13 +44,14 @@ def _rounded_sums(values: FloatArray, bounds: IntArray, segments: IntArray) -> l
         with suppress(OverflowError):  # of a sum, or on the way to one
             return [math.fsum(numbers[start:end]) for start, end in ends]
     codes = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
-    totals = exact_group_sums(values, codes, len(bounds) - 1)
-    return [_nearest(totals[segment]) for segment in segments.tolist()]
+    matrix = np.ascontiguousarray(values)[None]
+    _, (totals,), place = group_sums(codes, len(bounds) - 1, matrix, (0,))
+    return [_nearest(Exact(totals[segment], place)) for segment in segments.tolist()]
 
 
-def _nearest(total: int) -> float:
-    """`to_float`, but infinite where that raises."""
+def _nearest(total: Exact) -> float:
+    """The double nearest to a sum, infinite beyond all of them."""
     try:
-        return to_float(total)
+        return float(total)
     except OverflowError:
-        return math.inf if total > 0 else -math.inf
+        return math.inf if total.digits > 0 else -math.inf

@@ -3,86 +3,19 @@
 import json
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
-from app.core.sums.exact import UNIT_EXPONENT, shifted
+from app.core.sums.exact import NOTHING, Exact
+from app.core.sums.groups import GroupSums, is_count
+from app.core.sums.moments import Moments
 from app.errors import InvalidState, StateMismatch
 
-VERSION = 2
+VERSION = 3
 _SUM = re.compile(r"(-?[0-9a-f]{1,2200})p(-?[0-9]{1,4})")
+_FARTHEST = 5_000  # powers of two: no sum of products of doubles reaches so far up or down
 
 
-class Moments(NamedTuple):
-    """The sums behind a weighted mean and its standard error, of rows with numerator z_i and denominator v_i.
-
-    Attributes:
-        n: Rows of positive weight with a finite numerator.
-        n_infinite: Rows of positive weight with an infinite one, which are in no sum.
-        n_undefined: Rows of positive weight with one that is no number, such as 0/0; they are in no sum either.
-        z, v: Exact sums of z_i and v_i.
-        zz, zv, vv: Exact sums of their products, in units of products.
-    """
-
-    n: int = 0
-    n_infinite: int = 0
-    z: int = 0
-    v: int = 0
-    zz: int = 0
-    zv: int = 0
-    vv: int = 0
-    n_undefined: int = 0
-
-    def __add__(self, other: "Moments") -> "Moments":  # type: ignore[override]  # not a longer tuple
-        return Moments(
-            self.n + other.n,
-            self.n_infinite + other.n_infinite,
-            self.z + other.z,
-            self.v + other.v,
-            self.zz + other.zz,
-            self.zv + other.zv,
-            self.vv + other.vv,
-            self.n_undefined + other.n_undefined,
-        )
-
-    def shifted(self, z_places: int, v_places: int) -> "Moments":
-        """The same of numerators 2**z_places and denominators 2**v_places times as large."""
-        return self._replace(
-            z=shifted(self.z, z_places),
-            v=shifted(self.v, v_places),
-            zz=shifted(self.zz, 2 * z_places),
-            zv=shifted(self.zv, z_places + v_places),
-            vv=shifted(self.vv, 2 * v_places),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class GroupSums:
-    """Exact sums by group (bin or class), a list for each column."""
-
-    columns: dict[str, list[int]]
-
-    def __getitem__(self, column: str) -> list[int]:
-        return self.columns[column]
-
-    def __add__(self, other: "GroupSums") -> "GroupSums":
-        return GroupSums(
-            {
-                name: [a + b for a, b in zip(sums, other.columns[name], strict=True)]
-                for name, sums in self.columns.items()
-            }
-        )
-
-    def shifted(self, places: int) -> "GroupSums":
-        """The same of weights 2**places times as large; rows are still counted as rows."""
-        return GroupSums(
-            {
-                name: sums if name.startswith("n") else [shifted(total, places) for total in sums]
-                for name, sums in self.columns.items()
-            }
-        )
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class State:
     """All sums of a batch, or of many: states of the same options and task add, in any order.
 
@@ -99,7 +32,7 @@ class State:
     n_classes: int
     n_samples: int = 0
     n_scored: int = 0
-    weight_sum: int = 0
+    weight_sum: Exact = NOTHING
     moments: dict[str, Moments] = field(default_factory=dict)
     groups: dict[str, GroupSums] = field(default_factory=dict)
     clustered: bool = False
@@ -122,6 +55,11 @@ class State:
             groups={name: g + other.groups[name] for name, g in self.groups.items()},
         )
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, State) and self.to_bytes() == other.to_bytes()
+
+    __hash__ = None  # type: ignore[assignment]
+
     def to_bytes(self) -> bytes:
         """The versioned serial form: JSON, each sum as hexadecimal digits times a power of two."""
         return json.dumps(
@@ -129,20 +67,10 @@ class State:
                 "version": VERSION,
                 "fingerprint": self.fingerprint,
                 "counts": [self.n_classes, self.n_samples, self.n_scored],
-                "weight_sum": _packed(self.weight_sum),
+                "weight_sum": _packed(self.weight_sum.digits, self.weight_sum.place),
                 "clustered": self.clustered,
-                "moments": {
-                    name: [
-                        *(m.n, m.n_infinite, m.n_undefined),
-                        *map(_packed, (m.z, m.v)),
-                        *map(_packed_product, (m.zz, m.zv, m.vv)),
-                    ]
-                    for name, m in self.moments.items()
-                },
-                "groups": {
-                    name: {column: list(map(_packed, sums)) for column, sums in table.columns.items()}
-                    for name, table in self.groups.items()
-                },
+                "moments": {name: _packed_moments(own) for name, own in self.moments.items()},
+                "groups": {name: _packed_table(table) for name, table in self.groups.items()},
             },
             separators=(",", ":"),
             sort_keys=True,
@@ -176,28 +104,37 @@ class State:
             n_scored,
             weight_sum=_unpacked(form["weight_sum"]),
             moments={name: _moments(*values) for name, values in form["moments"].items()},
-            groups={
-                name: GroupSums({column: list(map(_unpacked, sums)) for column, sums in table.items()})
-                for name, table in form["groups"].items()
-            },
+            groups={name: _table(table) for name, table in form["groups"].items()},
             clustered=form["clustered"],
         )
 
 
-def _packed(total: int, unit: int = UNIT_EXPONENT) -> str:
-    zeros = (total & -total).bit_length() - 1 if total else 0
-    return f"{total >> zeros:x}p{zeros + unit}"
+def _packed(total: int, place: int) -> str:
+    """A sum in units of 2**place, in the largest unit in which it is whole."""
+    if not total:
+        return "0p0"
+    zeros = (total & -total).bit_length() - 1
+    return f"{total >> zeros:x}p{place + zeros}"
 
 
-def _packed_product(total: int) -> str:
-    return _packed(total, 2 * UNIT_EXPONENT)
+def _packed_moments(m: Moments) -> list[Any]:
+    sums = [_packed(total, m.place) for total in (m.z, m.v)]
+    products = [_packed(total, 2 * m.place) for total in (m.zz, m.zv, m.vv)]
+    return [m.n, m.n_infinite, m.n_undefined, *sums, *products]
 
 
-def _unpacked(text: str, unit: int = UNIT_EXPONENT) -> int:
+def _packed_table(table: GroupSums) -> dict[str, list[Any]]:
+    return {
+        name: sums if is_count(name) else [_packed(total, table.place) for total in sums]
+        for name, sums in table.columns.items()
+    }
+
+
+def _unpacked(text: str) -> Exact:
     match = _SUM.fullmatch(text)
-    if match is None or int(match[2]) < unit:
+    if match is None or abs(int(match[2])) > _FARTHEST:
         raise ValueError(text)
-    return int(match[1], 16) << int(match[2]) - unit
+    return Exact(int(match[1], 16), int(match[2]))
 
 
 def _count(value: Any) -> int:
@@ -206,7 +143,17 @@ def _count(value: Any) -> int:
     return value
 
 
-def _moments(n: Any, n_infinite: Any, n_undefined: Any, *sums: str) -> Moments:
-    z, v = map(_unpacked, sums[:2])
-    zz, zv, vv = (_unpacked(text, 2 * UNIT_EXPONENT) for text in sums[2:])
-    return Moments(_count(n), _count(n_infinite), z, v, zz, zv, vv, _count(n_undefined))
+def _moments(n: Any, n_infinite: Any, n_undefined: Any, *texts: str) -> Moments:
+    z, v, *products = map(_unpacked, texts)
+    place = min(z.place, v.place, *(product.place // 2 for product in products))
+    zz, zv, vv = (product.in_units(2 * place) for product in products)
+    counts = _count(n), _count(n_infinite), _count(n_undefined)
+    return Moments(*counts, z.in_units(place), v.in_units(place), zz, zv, vv, place)
+
+
+def _table(form: dict[str, list[Any]]) -> GroupSums:
+    counts = {name: list(map(_count, values)) for name, values in form.items() if is_count(name)}
+    sums = {name: list(map(_unpacked, texts)) for name, texts in form.items() if not is_count(name)}
+    place = min((total.place for column in sums.values() for total in column), default=0)
+    whole = {name: [total.in_units(place) for total in column] for name, column in sums.items()}
+    return GroupSums(counts | whole, place)

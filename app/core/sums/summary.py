@@ -17,8 +17,11 @@ from app.core.columns import FloatArray, IntArray
 from app.core.options import Options
 from app.core.rows.blocks import chunks
 from app.core.sums.chunk import Chunk
+from app.core.sums.exact import NOTHING, Exact
+from app.core.sums.groups import GroupSums
 from app.core.sums.layout import Needs
-from app.core.sums.state import GroupSums, Moments, State
+from app.core.sums.moments import Moments
+from app.core.sums.state import State
 from app.core.sums.tables import empty_table
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
@@ -101,7 +104,9 @@ def summarize(
     sums = _shared_out(summed, list(chunks(batch)), n_threads)
     if sums is None:
         sums = _Sums(
-            0, {mean.name: Moments() for mean in needs.means}, {name: empty_table(name, batch) for name in needs.tables}
+            NOTHING,
+            {mean.name: Moments() for mean in needs.means},
+            {name: empty_table(name, batch) for name in needs.tables},
         )
     return Summary(
         batch.task,
@@ -121,7 +126,7 @@ def summarize(
 class _Sums:
     """What chunks of one batch add to its state, and what was noticed in them."""
 
-    weight_sum: int
+    weight_sum: Exact
     moments: dict[str, Moments]
     groups: dict[str, GroupSums]
     zero_probability: Finding = field(default_factory=Finding)

@@ -1,6 +1,7 @@
 """Sums by group: by calibration bin and by class."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,8 +14,8 @@ from app.core.options import Options
 from app.core.rows.classes import ClassRows
 from app.core.rows.elements import ElementRows
 from app.core.rows.tokens import TokenRows
-from app.core.sums.exact import ONE, UNIT_EXPONENT, exact_group_sums, to_float
-from app.core.sums.state import GroupSums
+from app.core.sums.exact import Exact
+from app.core.sums.groups import GroupSums, group_sums
 
 Rows: TypeAlias = ClassRows | ElementRows | TokenRows
 ClassedRows: TypeAlias = ClassRows | ElementRows
@@ -55,24 +56,18 @@ def block_tables(rows: Rows, weight: FloatArray | None, names: Sequence[str]) ->
 
 def calibration(columns: Mapping[str, FloatArray], weight: FloatArray | None, options: Options) -> GroupSums:
     """Rows of positive weight, their weight, confidence and observed frequency by bin of confidence."""
-    n_bins = options.n_bins
-    bins = bin_index(columns["confidence"], n_bins, options.bin_edges)
-    confidence = _sums(times(weight, columns["confidence"]), bins, n_bins)
-    frequency = times(weight, columns["frequency"])
-    if frequency is not None and frequency.dtype.kind == "b":
-        misses, hits = np.bincount(bins + n_bins * frequency, minlength=2 * n_bins).reshape(2, n_bins)
-        n, hits = (misses + hits).tolist(), hits.tolist()
-        table = {"n": n, "weight": _units(n), "confidence": confidence, "frequency": _units(hits)}
-    else:
-        n = _counts(bins if weight is None else bins[weight > 0.0], n_bins)
-        weights = _sums(weight, bins, n_bins)
-        table = {"n": n, "weight": weights, "confidence": confidence, "frequency": _sums(frequency, bins, n_bins)}
-    return GroupSums(table)
+    bins = bin_index(columns["confidence"], options.n_bins, options.bin_edges)
+    summed = {
+        "weight": weight,
+        "confidence": times(weight, columns["confidence"]),
+        "frequency": times(weight, columns["frequency"]),
+    }
+    return _table(bins, options.n_bins, summed, weighs=True)
 
 
 def class_frequencies(columns: Mapping[str, Any], weight: FloatArray | None, n_classes: int) -> GroupSums:
     """The weight of the labels of each class, class weights included."""
-    return GroupSums({"weight": _sums(times(weight, columns.get("share")), columns["labels"], n_classes)})
+    return _frequencies(columns["labels"], n_classes, times(weight, columns.get("share")))
 
 
 def target_frequencies(rows: ClassedRows, weight: FloatArray | None) -> GroupSums:
@@ -83,7 +78,7 @@ def target_frequencies(rows: ClassedRows, weight: FloatArray | None) -> GroupSum
         targets = rows.weighted_targets
     shares = targets if weight is None else targets * weight
     groups = np.repeat(np.arange(len(shares)), shares.shape[1])
-    return GroupSums({"weight": _sums(shares.ravel(), groups, len(shares))})
+    return _frequencies(groups, len(shares), shares.ravel())
 
 
 def per_class(columns: Mapping[str, Any], weight: FloatArray | None, n_classes: int) -> GroupSums:
@@ -127,36 +122,37 @@ def _scores_by_group(
     """`share` is what a row counts for in the loss; the numerators of the loss carry class weights already."""
     numerator = weighted(weight, values["cross_entropy"])
     infinite = np.isinf(numerator)
-    return GroupSums(
+    table = _table(
+        groups,
+        n_groups,
         {
-            "n": _counts(groups, n_groups),
-            "n_infinite": _counts(groups[infinite], n_groups),
-            "weight": _sums(weight, groups, n_groups),
-            "share": _sums(share, groups, n_groups),
-            "cross_entropy": _sums(np.where(infinite, 0.0, numerator), groups, n_groups),
-            "brier_score": _sums(times(weight, values["brier_score"]), groups, n_groups),
-            "accuracy": _sums(times(weight, values["accuracy"]), groups, n_groups),
-        }
+            "weight": weight,
+            "share": share,
+            "cross_entropy": np.where(infinite, 0.0, numerator),
+            "brier_score": times(weight, values["brier_score"]),
+            "accuracy": times(weight, values["accuracy"]),
+        },
     )
+    return replace(table, columns=table.columns | {"n_infinite": _counts(groups[infinite], n_groups)})
 
 
 def class_scores(table: GroupSums, options: Options) -> list[dict[str, Any]]:
     """The section `per_class`: means by class, without those that do not exist."""
-    columns = [table[column] for column in TABLE_COLUMNS["per_class"]]
-    names: Sequence[str | int] = options.classes or range(len(columns[0]))
+    columns = {column: table.exact(column) for column in TABLE_COLUMNS["per_class"]}
+    names: Sequence[str | int] = options.classes or range(len(table["n"]))
     return [
-        {"class": name, **_class_entry(dict(zip(TABLE_COLUMNS["per_class"], sums, strict=True)), options)}
-        for name, *sums in zip(names, *columns, strict=True)
+        {"class": name, **_class_entry(dict(zip(columns, sums, strict=True)), options)}
+        for name, *sums in zip(names, *columns.values(), strict=True)
     ]
 
 
-def _class_entry(sums: dict[str, int], options: Options) -> dict[str, Any]:
-    entry: dict[str, Any] = {"n": sums["n"], "weight": to_float(sums["weight"])}
+def _class_entry(sums: dict[str, Exact], options: Options) -> dict[str, Any]:
+    entry: dict[str, Any] = {"n": sums["n"].digits, "weight": float(sums["weight"])}
     if not sums["weight"]:
         return {**entry, "status": "undefined"}
     for name in ("brier_score", "accuracy"):
         entry[name] = sums[name] / sums["weight"]
-    divisor = sums["n"] * ONE if options.denominator == "count" else sums["share"]
+    divisor = sums["n" if options.denominator == "count" else "share"]
     if not divisor:
         return {**entry, "status": "undefined"}
     if sums["n_infinite"]:
@@ -164,14 +160,24 @@ def _class_entry(sums: dict[str, int], options: Options) -> dict[str, Any]:
     return {**entry, "status": "ok", "cross_entropy": sums["cross_entropy"] / divisor / options.nats_per_unit}
 
 
-def _sums(values: FloatArray | None, groups: IntArray, n_groups: int) -> list[int]:
-    if values is None or values.dtype.kind == "b":
-        return _units(_counts(groups if values is None else groups[values], n_groups))
-    return exact_group_sums(values, groups, n_groups)
+def _table(groups: IntArray, n_groups: int, columns: Mapping[str, Any], *, weighs: bool = False) -> GroupSums:
+    """Rows and sums of columns by group.
+
+    Args:
+        columns: (n,) numbers by name; None for ones.
+        weighs: Whether the first column holds weights, of which none but positive ones are counted.
+    """
+    given = [column for column in columns.values() if column is not None]
+    matrix = np.array(given, np.float64).reshape(len(given), len(groups))
+    numbers = iter(range(len(given)))
+    rows = tuple(-1 if column is None else next(numbers) for column in columns.values())
+    n, sums, place = group_sums(groups, n_groups, matrix, rows, rows[0] if weighs else -1)
+    return GroupSums({"n": n, **dict(zip(columns, sums, strict=True))}, place)
 
 
-def _units(counts: list[int]) -> list[int]:
-    return [count << -UNIT_EXPONENT for count in counts]
+def _frequencies(groups: IntArray, n_groups: int, weight: FloatArray | None) -> GroupSums:
+    table = _table(groups, n_groups, {"weight": weight})
+    return replace(table, columns={"weight": table["weight"]})
 
 
 def _counts(groups: IntArray, n_groups: int) -> list[int]:

@@ -5,8 +5,7 @@ from functools import lru_cache
 
 from scipy.special import stdtrit
 
-from app.core.sums.exact import ONE, SQUARE_ONE, trailing_zeros
-from app.core.sums.state import Moments
+from app.core.sums.moments import Moments
 from app.core.values import INFINITE, Value, undefined
 
 
@@ -16,44 +15,31 @@ def mean(moments: Moments, confidence_level: float) -> Value:
     SE = sqrt(n / (n - 1) * sum (z_i - m v_i)**2) / sum v, and a Student t interval with n - 1 degrees of freedom
     (Cochran, Sampling Techniques, 3rd ed., section 6.4). Rows count as independent.
     """
-    if moments.n_undefined:
-        return undefined("the formula gives no number in a row")
-    if moments.n_infinite:
-        return INFINITE
-    if not moments.v:
-        return undefined("no scored row has positive weight")
-    moments = _lowered(moments)
+    n, n_infinite, n_undefined, z, v, zz, zv, vv, _ = moments  # the unit cancels wherever sums are divided
+    if n_undefined or n_infinite or not v:
+        return _no_mean(moments)
     try:
-        value = moments.z / moments.v
+        value = z / v
     except OverflowError:
         return undefined("overflow")
-    error = _standard_error(moments)
-    if error is None:
-        return Value(value=value)
-    spread = t_quantile(moments.n - 1, confidence_level) * error
-    return Value(value=value, standard_error=error, confidence_interval=(value - spread, value + spread))
-
-
-def _standard_error(moments: Moments) -> float | None:
-    """Of sum z / sum v; None for fewer than two rows, or beyond the range of doubles."""
-    n = moments.n
     if n < 2:
-        return None
-    z, v, zz, zv, vv = moments.z, moments.v, moments.zz, moments.zv, moments.vv
-    # sum (z_i - m v_i)**2 = (zz v**2 - 2 z v zv + z**2 vv) / v**2, in integers: nothing cancels before the one rounding
-    squares = zz * v * v - 2 * z * v * zv + z * z * vv
+        return Value(value)
+    # v**2 sum (z_i - m v_i)**2 = v (v zz - z zv) + z (z vv - v zv), in integers: nothing cancels before it is rounded
+    squares, rest, power = v * zz - z * zv, z * vv - v * zv, v * v * v
+    if rest:  # else the denominators are equal, and all is divided by v
+        squares, power = v * squares + z * rest, power * v
     try:
-        return math.sqrt(n * squares / ((n - 1) * v**4))
+        error = math.sqrt(n * squares / ((n - 1) * power))
     except OverflowError:
-        return None
+        return Value(value)
+    spread = t_quantile(n - 1, confidence_level) * error
+    return Value(value, "ok", None, error, (value - spread, value + spread))
 
 
-def _lowered(moments: Moments) -> Moments:
-    """The same in the largest unit in which all sums are whole: the arithmetic is faster, and its results are equal."""
-    n, n_infinite, z, v, zz, zv, vv, n_undefined = moments
-    places = min(trailing_zeros(z | v | ONE), trailing_zeros(zz | zv | vv | SQUARE_ONE) // 2)
-    products = zz >> 2 * places, zv >> 2 * places, vv >> 2 * places
-    return Moments(n, n_infinite, z >> places, v >> places, *products, n_undefined)
+def _no_mean(moments: Moments) -> Value:
+    if moments.n_undefined:
+        return undefined("the formula gives no number in a row")
+    return INFINITE if moments.n_infinite else undefined("no scored row has positive weight")
 
 
 @lru_cache(maxsize=1024)

@@ -7,7 +7,7 @@ from typing import Any
 from app.core.batch.findings import Finding, warning
 from app.core.batch.sample import Sample
 from app.core.options import ONE_LABEL
-from app.core.sums.exact import ONE
+from app.core.sums.exact import Exact
 from app.core.sums.summary import Summary
 from app.core.values import Value
 from app.core.warnings.suspicions import MIN_ROWS, n_duplicates, repairing_order
@@ -149,7 +149,7 @@ def _worse_than_uniform(summary: Summary, loss: float) -> dict[str, Any]:
 
 def _is_plain(summary: Summary) -> bool:
     """Whether the loss can be held against that of equal probabilities."""
-    options, unweighted = summary.options, summary.state.weight_sum == summary.state.n_scored * ONE
+    options, unweighted = summary.options, summary.state.weight_sum == Exact(summary.state.n_scored)
     reshaped = options.class_weight or options.pos_weight is not None or options.label_smoothing
     return summary.task in ONE_LABEL and not reshaped and (options.denominator == "weights" or unweighted)
 

@@ -17,6 +17,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
 from app.core.fits.temperature import LOG_BOUND, _sign_change
+from app.core.sums.exact import Exact
 from app.core.tasks import TaskName
 from app.service import CALIBRATED
 from tests.core.calibrations import (
@@ -171,7 +172,7 @@ def test_minus_infinity_is_a_probability_of_zero(task: TaskName, form: str, infi
 @given(root=st.floats(-9.99, -0.01), curvature=st.sampled_from([0, 1, -1, 10**6, 10**400]))
 @settings(max_examples=60, deadline=None)
 def test_a_change_of_sign_is_found_whatever_the_curvature_says(root: float, curvature: int) -> None:
-    found, converged = _sign_change(lambda at: (1000 if at < root else -1000, curvature), -LOG_BOUND)
+    found, converged = _sign_change(lambda at: (Exact(1000 if at < root else -1000), Exact(curvature)), -LOG_BOUND)
     if curvature < 10**13:  # beyond, Newton's step is below the tolerance and taken at its word
         assert converged
         assert found == pytest.approx(root, abs=1e-13)

@@ -124,9 +124,11 @@ def written(module: ModuleType, name: str, out: FloatArray, *arguments: Any) -> 
 
 def of_exact_sums(module: ModuleType, x: FloatArray) -> bytes:
     finite = np.where(np.isfinite(x), x, 1.0).ravel()
-    sums = np.zeros(6, np.int64)
-    below = module.window_sums(finite, np.arange(finite.size) % 3, 1040, sums)
-    exact = module.power_sums(finite), module.dot(finite, finite[::-1].copy()), below, sums.tolist()
+    matrix = np.array([finite, finite[::-1], x.ravel(), np.sign(finite)])
+    exact = (
+        module.moments(matrix, ((0, 1), (2, 1), (0, -3), (3, 0)), 1),
+        module.group_sums(np.arange(finite.size) % 3, 3, matrix, (0, -2, 3), 1),
+    )
     numbers = np.empty(finite.size, np.int64)
     module.bins(finite, np.arange(7) / 7, True, numbers)
     return bits(numbers) + repr(exact).encode()

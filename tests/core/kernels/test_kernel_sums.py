@@ -3,6 +3,7 @@
 import math
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -17,109 +18,162 @@ LARGEST, LEAST = 1.7976931348623157e308, 5e-324
 MOST = 1 << 20
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
-
-def number(total: tuple[bytes, int], factors: int = 1) -> Fraction:
-    """A sum of products of so many doubles, from how the core writes it."""
-    limbs, places = total
-    return int.from_bytes(limbs, "little", signed=True) * Fraction(2) ** (places - 1074 * factors)
+Sums: TypeAlias = tuple[int, int, int, Fraction, Fraction, Fraction, Fraction, Fraction]
 
 
-def power_sums(values: FloatArray) -> tuple[Fraction, Fraction]:
-    found = compiled.power_sums(values)
+def read(found: tuple[int, ...]) -> Sums:
+    """Moments as the core writes them, as fractions."""
+    n, n_infinite, n_undefined, *sums, place = found
+    unit = Fraction(2) ** place
+    z, v, zz, zv, vv = (total * unit**factors for total, factors in zip(sums, (1, 1, 2, 2, 2), strict=True))
+    return n, n_infinite, n_undefined, z, v, zz, zv, vv
+
+
+def dot(x: list[Fraction], y: list[Fraction]) -> Fraction:
+    return sum((a * b for a, b in zip(x, y, strict=True)), Fraction(0))
+
+
+def exact_moments(z: FloatArray, v: FloatArray, weight: FloatArray) -> Sums:
+    """Moments of columns, by the book."""
+    kept = np.isfinite(z)
+    n = int(np.count_nonzero(kept & (v > 0.0) & (weight > 0.0)))
+    x, y = fractions(z[kept]), fractions(v[kept])
+    counts = n, int(np.isinf(z).sum()), int(np.isnan(z).sum())
+    return *counts, sum(x, Fraction(0)), sum(y, Fraction(0)), dot(x, x), dot(x, y), dot(y, y)
+
+
+def column(rng: np.random.Generator, n: int) -> FloatArray:
+    """Numbers of one kind or another: usual, of every size, whole, subnormal, at the ends, all of one size."""
+    kinds: tuple[Any, ...] = (
+        rng.standard_normal(n),
+        np.ldexp(rng.standard_normal(n), rng.integers(-1074, 1023, n)),
+        rng.integers(-2, 3, n).astype(float),
+        rng.integers(-50, 50, n) * LEAST,
+        rng.choice([LARGEST, -LARGEST, 1e308, 0.0, -0.0, LEAST, -LEAST, 1.0], n),
+        rng.choice([0.0, -0.0, 0.3, -0.3], n),
+        np.zeros(n),
+    )
+    chosen: FloatArray = kinds[rng.integers(len(kinds))]
+    return chosen
+
+
+def matrix_of(rng: np.random.Generator) -> FloatArray:
+    n, m = rng.choice([0, 1, 2, 3, 7, 10, 33]), rng.integers(2, 6)
+    return np.array([column(rng, n) for _ in range(m)])
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_moments_of_numbers_of_every_range_are_exact(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    matrix = matrix_of(rng)
+    m, n = matrix.shape
+    if n and seed % 3 == 0:
+        matrix[0, rng.integers(n)] = rng.choice([math.inf, -math.inf, math.nan])
+    pairs = tuple((int(rng.integers(m)), int(rng.choice([-1, -3, *range(1, m)]))) for _ in range(4))
+    weight_row = int(rng.integers(-1, m))
+    found = compiled.moments(matrix, pairs, weight_row)
     assert found is not None
-    return number(found[0]), number(found[1], 2)
+    weight = matrix[weight_row] if weight_row >= 0 else np.ones(n)
+    for (z, v), own in zip(pairs, found, strict=True):
+        assert read(own) == exact_moments(matrix[z], matrix[v] if v >= 0 else np.full(n, -v), weight)
 
 
-def dot(x: FloatArray, y: FloatArray) -> Fraction:
-    found = compiled.dot(x, y)
+@pytest.mark.parametrize("seed", range(300))
+def test_the_unit_of_moments_is_as_large_as_can_be(seed: int) -> None:
+    found = compiled.moments(matrix_of(np.random.default_rng(seed)), ((0, 1), (1, -2)), -1)
     assert found is not None
-    return number(found, 2)
-
-
-def exact_dot(x: FloatArray, y: FloatArray) -> Fraction:
-    return sum((a * b for a, b in zip(fractions(x), fractions(y), strict=True)), Fraction(0))
+    for _, _, _, *sums, place in found:
+        assert any(sums) or place == 0
+        assert not any(sums) or any(total % 2 for total in sums[:2]) or any(total % 4 for total in sums[2:])
 
 
 @given(st.lists(st.tuples(finite, finite), max_size=40))
 @example([(LARGEST, LEAST), (LEAST, -LARGEST), (-LARGEST, LARGEST), (LEAST, LEAST), (0.0, -0.0)])
 @example([(-LEAST, LARGEST)])
-def test_sums_and_products_are_exact(pairs: list[tuple[float, float]]) -> None:
-    x, y = np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])
-    assert power_sums(x) == (sum(fractions(x), Fraction(0)), exact_dot(x, x))
-    assert dot(x, y) == exact_dot(x, y)
+def test_moments_are_exact(pairs: list[tuple[float, float]]) -> None:
+    matrix = np.array(pairs).reshape(-1, 2).T.copy()
+    found = compiled.moments(matrix, ((0, 1),), -1)
+    assert found is not None
+    assert read(found[0]) == exact_moments(matrix[0], matrix[1], np.ones(len(pairs)))
 
 
 def test_sums_of_many_adversarial_doubles_are_exact() -> None:
-    x, y = adversarial(20_000, 1), adversarial(20_000, 2)
-    assert float(power_sums(x)[0]) == math.fsum(x)
-    assert dot(x, y) == exact_dot(x, y)
-    assert dot(x, x) == power_sums(x)[1]
+    matrix = np.array([adversarial(20_000, 1), adversarial(20_000, 2)])
+    found = compiled.moments(matrix, ((0, 1), (1, 0)), -1)
+    assert found is not None
+    assert float(read(found[0])[3]) == math.fsum(matrix[0])
+    assert [read(own) for own in found] == [exact_moments(matrix[z], matrix[1 - z], np.ones(20_000)) for z in (0, 1)]
 
 
 @pytest.mark.parametrize("value", [LARGEST, -LARGEST, 2.0**-1022 - LEAST])
 def test_as_many_numbers_as_one_call_takes_do_not_overflow(value: float) -> None:
-    values, exact = np.full(MOST, value), Fraction(value)
-    assert power_sums(values) == (MOST * exact, MOST * exact**2)
-    assert dot(values, -values) == -MOST * exact**2
-    assert by_group(values, np.zeros(MOST, np.int64), 1) == [MOST * exact]
+    values, exact = np.full((2, MOST), value), Fraction(value)
+    values[1, 0] = -1.0  # numbers of one size are counted
+    rest = (MOST - 1) * exact - 1
+    found = compiled.moments(values, ((0, -1), (1, 0)), -1)
+    assert found is not None
+    plain, product = map(read, found)
+    assert plain[3:6] == (MOST * exact, Fraction(MOST), MOST * exact**2)
+    assert product[3:7] == (rest, MOST * exact, (MOST - 1) * exact**2 + 1, rest * exact)
+    assert by_group(values[1], np.zeros(MOST, np.int64), 1) == [rest]
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("place", [0, 3, 6])
-def test_what_is_not_finite_has_no_exact_sum(wrong: float, place: int) -> None:
-    values, ones = np.ones(7), np.ones(7)
-    values[place] = wrong
-    assert compiled.power_sums(values) is None
-    assert compiled.dot(values, ones) is compiled.dot(ones, values) is None
+def test_a_denominator_must_be_finite(wrong: float, place: int) -> None:
+    matrix = np.ones((2, 7))
+    matrix[1, place] = wrong
+    assert compiled.moments(matrix, ((0, 1),), -1) is None
+    assert compiled.group_sums(np.zeros(7, np.int64), 1, matrix, (0, 1), -1) is None
 
 
 def by_group(values: FloatArray, groups: IntArray, n_groups: int) -> list[Fraction]:
-    """Sums by group, window by window from the largest exponent there is."""
-    totals, top = [Fraction(0)] * n_groups, compiled.largest_exponent(values)
-    while top:
-        room = np.zeros(2 * n_groups, np.int64)
-        below = compiled.window_sums(values, groups, top, room)
-        assert below < max(top - 48, 1)
-        for group in range(n_groups):
-            whole = int.from_bytes(room[2 * group : 2 * group + 2].tobytes(), "little", signed=True)
-            totals[group] += whole * Fraction(2) ** (top - 48 - 1075)
-        top = below
-    return totals
+    found = compiled.group_sums(groups, n_groups, values[None], (0,), -1)
+    assert found is not None
+    _, (totals,), place = found
+    return [total * Fraction(2) ** place for total in totals]
 
 
 @given(st.lists(st.tuples(finite, st.integers(0, 2)), max_size=40))
 @example([(LARGEST, 0), (-LEAST, 0), (2.0**975, 2), (2.0**974, 2), (-0.0, 1)])  # the edge of the first window
-def test_sums_by_group_are_exact_window_by_window(pairs: list[tuple[float, int]]) -> None:
+def test_sums_by_group_are_exact(pairs: list[tuple[float, int]]) -> None:
     values, groups = np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs], np.int64)
     expected = [sum(fractions(values[groups == group]), Fraction(0)) for group in range(3)]
     assert by_group(values, groups, 3) == expected
 
 
-@pytest.mark.parametrize(
-    ("values", "exponent"),
-    [
-        ([], 0),
-        ([0.0, -0.0], 0),
-        ([0.0, LEAST], 1),
-        ([2.0**-1022, -LEAST], 1),
-        ([1.0, -2.0, 1.5], 1024),
-        ([LARGEST, 1.0], 2046),
-        ([1.0, math.nan], 2047),
-        ([-math.inf, 0.0], 2047),
-    ],
-)
-def test_the_largest_exponent_is_found(values: list[float], exponent: int) -> None:
-    assert compiled.largest_exponent(np.array(values)) == exponent
+@pytest.mark.parametrize("seed", range(300))
+def test_sums_of_columns_by_group_are_exact_in_one_unit(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    matrix = matrix_of(rng)
+    m, n = matrix.shape
+    n_groups = int(rng.integers(1, 5))
+    groups = np.asarray(rng.integers(0, n_groups, n))
+    rows = tuple(int(row) for row in rng.choice([-2, -1, *range(m)], 3))
+    weight_row = int(rng.integers(-1, m))
+    counted = matrix[weight_row] > 0.0 if weight_row >= 0 else np.ones(n, bool)
+    found = compiled.group_sums(groups, n_groups, matrix, rows, weight_row)
+    assert found is not None
+    counts, sums, place = found
+    assert counts == [int((counted & (groups == group)).sum()) for group in range(n_groups)]
+    for row, totals in zip(rows, sums, strict=True):
+        values = matrix[row] if row >= 0 else np.where(counted, -row, 0.0)
+        expected = [sum(fractions(values[groups == group]), Fraction(0)) for group in range(n_groups)]
+        assert [total * Fraction(2) ** place for total in totals] == expected
 
 
-def test_sums_by_group_add_to_what_is_there() -> None:
-    sums = np.array([5, 0, -1, -1])  # 5 and -1
-    assert compiled.window_sums(np.array([LEAST, LEAST]), np.array([0, 1]), 49, sums) == 0
-    assert sums.tolist() == [5 + 1, 0, 0, 0]
+def test_more_numbers_than_a_window_holds_are_summed_by_group() -> None:
+    values = np.full(2 * MOST + 3, LARGEST)
+    groups = np.arange(len(values)) % 2
+    assert by_group(values, groups, 2) == [(MOST + 2) * Fraction(LARGEST), (MOST + 1) * Fraction(LARGEST)]
 
 
 def test_calls_on_many_threads_do_not_meet() -> None:
-    columns = [adversarial(50_000, seed) for seed in range(8)]
-    alone = [compiled.power_sums(column) for column in columns]
+    columns = [adversarial(50_000, seed)[None] for seed in range(8)]
+
+    def sums(column: FloatArray) -> object:
+        return compiled.moments(column, ((0, -1),), -1), by_group(column[0], np.arange(50_000) % 7, 7)
+
+    alone = list(map(sums, columns))
     with ThreadPoolExecutor(4) as threads:
-        assert list(threads.map(compiled.power_sums, columns * 4)) == alone * 4
+        assert list(threads.map(sums, columns * 4)) == alone * 4

@@ -132,7 +132,7 @@ def test_a_number_has_one_value_wherever_it_stands(name: str) -> None:
 
 
 doubles, wholes, three = np.ones(6), np.zeros(6, np.int64), np.ones(3)
-read_only = np.ones(6)
+read_only, matrix = np.ones(6), np.ones((2, 3))
 read_only.flags.writeable = False
 
 
@@ -140,15 +140,15 @@ read_only.flags.writeable = False
     ("name", "arguments", "error", "rule"),
     [
         ("log", (doubles,), TypeError, "takes 2 arguments, found 1"),
-        ("dot", (doubles, doubles, doubles), TypeError, "takes 2 arguments, found 3"),
+        ("exp", (doubles, doubles, doubles), TypeError, "takes 2 arguments, found 3"),
         ("log", (doubles, [1.0]), TypeError, "bytes-like"),
         ("log", (doubles, read_only), ValueError, "read-only"),
         ("log", (doubles[::2], three), ValueError, "not C-contiguous"),
         ("exp", (doubles, three), ValueError, "arrays must be of one length"),
-        ("power_sums", (doubles.astype(">f8"),), TypeError, "argument 0 holds another type"),
-        ("power_sums", (np.frombuffer(bytes(17), np.float64, 2, 1),), TypeError, "argument 0 holds another type"),
+        ("exp", (doubles.astype(">f8"), doubles), TypeError, "argument 0 holds another type"),
+        ("exp", (np.frombuffer(bytes(17), np.float64, 2, 1), doubles), TypeError, "argument 0 holds another type"),
         ("log1p", (doubles.astype(np.float32), doubles), TypeError, "argument 0 holds another type"),
-        ("dot", (doubles, wholes), TypeError, "argument 1 holds another type"),
+        ("exp", (doubles, wholes), TypeError, "argument 1 holds another type"),
         ("row_errors", (doubles, doubles, doubles), TypeError, "argument 1 holds another type"),
         ("row_errors", (doubles, wholes.astype(np.uint64), doubles), TypeError, "argument 1 holds another type"),
         ("row_sums", (doubles, np.ones(4)), ValueError, "numbers must come in rows of equal length"),
@@ -169,15 +169,30 @@ read_only.flags.writeable = False
         ("row_js", (doubles, doubles, three, np.ones(1023)), ValueError, "arrays must fit each other"),
         ("row_js", (np.ones(1025), np.ones(1025), np.ones(1), np.ones(1024)), ValueError, "arrays must fit each other"),
         ("row_picks", (doubles, wholes, three), ValueError, "arrays must fit each other"),
-        ("power_sums", (np.ones(MOST + 1),), ValueError, "too many numbers for one call"),
-        ("dot", (doubles, three), ValueError, "arrays must be of one length, and short"),
-        ("window_sums", (doubles, wholes[:3], 1000, wholes), ValueError, "arrays must be of one length, and short"),
-        ("window_sums", (doubles, wholes, 0, wholes), ValueError, "arrays must be of one length, and short"),
-        ("window_sums", (doubles, wholes, "9", wholes), ValueError, "arrays must be of one length, and short"),
-        ("window_sums", (doubles, wholes, 1000, np.zeros(3, np.int64)[1:]), ValueError, "sums must be aligned"),
-        ("window_sums", (doubles, wholes, 1000, doubles), TypeError, "holds another type"),
-        ("window_sums", (three, wholes[:3] - 1, 1000, wholes), ValueError, "groups must be numbered from 0"),
-        ("window_sums", (three, wholes[:3] + 3, 1000, wholes), ValueError, "each below the number of sums"),
+        ("moments", (), TypeError, "takes 1 arguments, found 0"),
+        ("moments", (matrix, ((0, 1),)), ValueError, "takes a matrix, pairs and a row of weights"),
+        ("moments", (matrix, [(0, 1)], -1), ValueError, "takes a matrix, pairs and a row of weights"),
+        ("moments", (doubles, ((0, 1),), -1), ValueError, "takes a matrix, and the number of a row of it"),
+        ("moments", (matrix, ((0, 1),), 2), ValueError, "takes a matrix, and the number of a row of it"),
+        ("moments", (matrix, ((0, 1),), "0"), TypeError, "integer"),
+        ("moments", (matrix, ((0, 1), (0,)), -1), TypeError, "takes pairs of the row of z and that of v"),
+        ("moments", (matrix, ([0, 1],), -1), TypeError, "takes pairs of the row of z and that of v"),
+        ("moments", (matrix, ((0, "1"),), -1), TypeError, "integer"),
+        ("moments", (matrix, ((2, 1),), -1), ValueError, "takes numbers of rows"),
+        ("moments", (matrix, ((0, 2),), -1), ValueError, "takes numbers of rows"),
+        ("moments", (matrix, ((-1, 1),), -1), ValueError, "takes a row of numerators, found a constant"),
+        ("moments", (matrix, ((0, -(2**40)),), -1), ValueError, "takes numbers of rows"),
+        ("moments", (np.ones((1, MOST + 1)), ((0, 0),), -1), ValueError, "too many numbers for one call"),
+        ("group_sums", (three,), TypeError, "argument 0 holds another type"),
+        ("group_sums", (wholes[:3], 0, matrix, (0,), -1), ValueError, "their number above 0"),
+        ("group_sums", (wholes[:3], 1, matrix, [0], -1), ValueError, "takes groups"),
+        ("group_sums", (wholes[:3], 1, matrix, (0,)), ValueError, "takes groups"),
+        ("group_sums", (wholes[:3], 1, matrix, (2,), -1), ValueError, "takes numbers of rows"),
+        ("group_sums", (wholes[:3], 1, matrix, (0,), 2), ValueError, "takes a matrix, and the number of a row of it"),
+        ("group_sums", (wholes[:3], 1, three, (0,), -1), ValueError, "takes a matrix, and the number of a row of it"),
+        ("group_sums", (wholes, 1, matrix, (0,), -1), ValueError, "rows of the matrix must be as long as the groups"),
+        ("group_sums", (wholes[:3] - 1, 1, matrix, (0,), -1), ValueError, "groups must be numbered from 0"),
+        ("group_sums", (wholes[:3] + 1, 1, matrix, (0,), -1), ValueError, "each below their number"),
     ],
 )
 def test_what_does_not_fit_is_refused(name: str, arguments: tuple[Any, ...], error: type[Exception], rule: str) -> None:

@@ -2,13 +2,16 @@ import inspect
 import math
 import sys
 from fractions import Fraction
+from functools import reduce
+from operator import add
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.core.sums.exact import ONE, SQUARE_ONE, exact_group_sums, exact_power_sums, exact_sum, to_float
+from app.core.sums.exact import NOTHING, Exact, exact_sum
+from app.core.sums.moments import Moments, column_moments
 from app.core.sums.segments import segment_sums
 from tests.core.doubles import adversarial
 
@@ -18,21 +21,44 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 def test_a_million_adversarial_doubles_add_up_as_fsum_has_it() -> None:
     values = adversarial(1_000_000, 1)
     total = exact_sum(values)
-    assert to_float(total) == math.fsum(values)
-    assert sum(exact_sum(part) for part in np.array_split(values, 37)) == total
+    assert float(total) == math.fsum(values)
+    assert reduce(add, map(exact_sum, np.array_split(values, 37))) == total
     assert exact_sum(values[::-1]) == total
 
 
 @given(st.lists(finite, max_size=50))
 def test_sums_are_exact(values: list[float]) -> None:
-    assert Fraction(exact_sum(np.array(values)), ONE) == sum(map(Fraction, values), Fraction(0))
+    assert exact_sum(np.array(values)).fraction == sum(map(Fraction, values), Fraction(0))
 
 
-@given(st.lists(st.tuples(finite, st.integers(0, 3)), min_size=1, max_size=50))
-def test_group_sums_are_exact(pairs: list[tuple[float, int]]) -> None:
-    values, groups = np.array([v for v, _ in pairs]), np.array([g for _, g in pairs])
-    sums = exact_group_sums(values, groups, 5)
-    assert sums == [exact_sum(values[groups == group]) for group in range(5)]
+@given(st.lists(finite, max_size=5), st.lists(finite, max_size=5), st.integers(-2000, 2000))
+def test_arithmetic_of_sums_is_that_of_fractions(left: list[float], right: list[float], places: int) -> None:
+    a, b = exact_sum(np.array(left)), exact_sum(np.array(right))
+    assert (a + b).fraction == a.fraction + b.fraction
+    assert (a - b).fraction == a.fraction - b.fraction
+    assert a.shifted(places).fraction == a.fraction * Fraction(2) ** places
+    assert bool(a) == bool(a.fraction)
+
+
+def test_equal_sums_are_equal_however_they_are_written() -> None:
+    assert Exact(4, -2) == Exact(1) != Exact(2)
+    assert hash(Exact(4, -2)) == hash(Exact(1))
+    assert Exact(0, 7) == NOTHING
+    assert Exact(1) != 1
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [(1.0, 3.0), (5e-324, 1e308), (1e308, 5e-324), (-1e308, 7e307), (2.5e-323, 3e-323)]
+)
+def test_a_quotient_is_rounded_once(a: float, b: float) -> None:
+    def quotient() -> float:
+        return exact_sum(np.array([a])) / exact_sum(np.array([b]))
+
+    if abs(Fraction(a) / Fraction(b)) > 2**1024:
+        with pytest.raises(OverflowError):
+            quotient()
+    else:
+        assert quotient() == float(Fraction(a) / Fraction(b))
 
 
 def rounded(total: Fraction) -> float:
@@ -80,14 +106,14 @@ def test_a_segment_is_rounded_once(values: list[float], total: float) -> None:
 
 def test_the_largest_and_the_smallest_double_are_kept() -> None:
     values = np.array([1.7976931348623157e308, 5e-324, -1.7976931348623157e308])
-    assert to_float(exact_sum(values)) == 5e-324
-    assert exact_sum(np.array([5e-324])) == ONE >> 1074
-    assert exact_sum(np.empty(0)) == 0
+    assert float(exact_sum(values)) == 5e-324
+    assert exact_sum(np.array([5e-324])) == Exact(1, -1074)
+    assert exact_sum(np.empty(0)) == NOTHING
 
 
 def test_a_sum_beyond_all_doubles_says_so() -> None:
     with pytest.raises(OverflowError):
-        to_float(exact_sum(np.array([1.7e308, 1.7e308])))
+        float(exact_sum(np.array([1.7e308, 1.7e308])))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -101,6 +127,7 @@ def test_any_number_of_numbers_is_added_without_recursion() -> None:
     ones, limit = np.broadcast_to(np.array(1.0), (100 << 20,)), sys.getrecursionlimit()
     sys.setrecursionlimit(frames)
     try:
-        assert exact_power_sums(ones) == ((100 << 20) * ONE, (100 << 20) * SQUARE_ONE)
+        assert exact_sum(ones) == Exact(100 << 20)
+        assert column_moments(ones, ones) == Moments(100 << 20, 0, 0, *[100 << 20] * 5)
     finally:
         sys.setrecursionlimit(limit)

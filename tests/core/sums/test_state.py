@@ -3,8 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from app.core.sums.exact import ONE, exact_sum
-from app.core.sums.state import VERSION, GroupSums, Moments, State
+from app.core.sums.exact import Exact, exact_sum
+from app.core.sums.groups import GroupSums
+from app.core.sums.moments import Moments, column_moments
+from app.core.sums.state import VERSION, State
 from app.errors import InvalidState, StateMismatch
 from tests.core.parts import Body, rows, state
 
@@ -30,10 +32,25 @@ def test_equal_states_have_equal_bytes_however_they_came_about() -> None:
 
 
 def test_negative_and_tiny_sums_survive() -> None:
-    z, v, zz = (exact_sum(np.array([value])) for value in (-0.3, 5e-324, 1e300))
-    moments = Moments(1, 0, z, v, zz, 0, 1)
-    sums = State("f", 2, 1, 1, ONE, {"m": moments}, {"g": GroupSums({"weight": [0, -ONE]})})
+    moments = {"m": column_moments(np.array([-0.3, 1e300]), np.array([5e-324, 0.0])), "none": Moments()}
+    table = GroupSums({"n": [7, 0], "weight": [0, -12], "share": [1, 2]}, -1074)
+    sums = State("f", 2, 1, 1, exact_sum(np.array([0.1, 5e-324])), moments, {"g": table, "none": GroupSums({})})
     assert State.from_bytes(sums.to_bytes()) == sums
+
+
+def test_the_unit_leaves_no_trace() -> None:
+    small, large = Moments(3, 0, 0, 12, 8, 48, 32, 16, -2), Moments(3, 0, 0, 3, 2, 3, 2, 1, 0)
+    assert small == large != small._replace(zz=47)
+    assert hash(small) == hash(large)
+    assert small != tuple(small)
+    states = [
+        State("f", 2, 3, 3, Exact(3 << up, -up), {"m": own}, {"g": GroupSums({"n": [3], "weight": [5 << up]}, -up)})
+        for up, own in ((2, small), (0, large))
+    ]
+    assert states[0] == states[1]
+    assert states[0].to_bytes() == states[1].to_bytes()
+    assert states[0] + states[1] == states[1] + states[1]
+    assert json.loads(states[0].to_bytes())["groups"] == {"g": {"n": [3], "weight": ["5p0"]}}
 
 
 @pytest.mark.parametrize(
@@ -42,6 +59,8 @@ def test_negative_and_tiny_sums_survive() -> None:
         ("version", VERSION + 1),
         ("weight_sum", "zp0"),
         ("weight_sum", "1p-9999"),
+        ("weight_sum", "2p0"),
+        ("weight_sum", "0p1"),
         ("weight_sum", 3),
         ("counts", [1, 2]),
         ("counts", [1, -2, 3]),
@@ -49,6 +68,7 @@ def test_negative_and_tiny_sums_survive() -> None:
         ("moments", {"m": [1, 0, "1p0"]}),
         ("moments", 7),
         ("groups", {"g": {"weight": "1p0x"}}),
+        ("groups", {"g": {"n": ["1p0"]}}),
         ("fingerprint", None),
     ],
 )

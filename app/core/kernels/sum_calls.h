@@ -1,0 +1,263 @@
+/* Exact sums as Python has them: integers, and the power of two that they count. */
+
+static PyObject *with_lower_bits(PyObject *upper, PyObject *n_bits, uint64_t lower) {
+    PyObject *shifted = upper ? PyNumber_Lshift(upper, n_bits) : NULL;
+    PyObject *bits = shifted ? PyLong_FromUnsignedLongLong(lower) : NULL;
+    PyObject *number = bits ? PyNumber_Or(shifted, bits) : NULL;
+    Py_XDECREF(upper);
+    Py_XDECREF(shifted);
+    Py_XDECREF(bits);
+    return number;
+}
+
+static PyObject *shifted_left(PyObject *number, long places) {
+    PyObject *by = number ? PyLong_FromLong(places) : NULL;
+    PyObject *shifted = by ? PyNumber_Lshift(number, by) : NULL;
+    Py_XDECREF(number);
+    Py_XDECREF(by);
+    return shifted;
+}
+
+/* The limbs of a total, without bits below `down` (they are 0) and without limbs that only repeat the sign. */
+static int shortened(const Total *total, int down, uint64_t *limb) {
+    int word = down / 64, offset = down % 64, n = total->n_limbs;
+    uint64_t sign = (int64_t)total->limb[n - 1] < 0 ? UINT64_MAX : 0;
+    for (int i = 0; i < n; i++) {
+        uint64_t low = i + word < n ? total->limb[i + word] : sign, high = i + word + 1 < n ? total->limb[i + word + 1] : sign;
+        limb[i] = offset ? low >> offset | high << (64 - offset) : low;
+    }
+    while (n > 1 && limb[n - 1] == (uint64_t)((int64_t)limb[n - 2] >> 63)) n--;
+    return n;
+}
+
+/* A total as an integer that counts units of 2^place. */
+static PyObject *whole(const Total *total, int place) {
+    uint64_t limb[MOST_LIMBS];
+    int up = total->place - place, n = shortened(total, up < 0 ? -up : 0, limb);
+    PyObject *number = PyLong_FromLongLong((int64_t)limb[n - 1]), *n_bits = n > 1 ? PyLong_FromLong(64) : NULL;
+    for (int i = n - 2; i >= 0; i--) number = with_lower_bits(number, n_bits, limb[i]);
+    Py_XDECREF(n_bits);
+    return up > 0 ? shifted_left(number, up) : number;
+}
+
+/* (n, n_infinite, n_undefined, z, v, zz, zv, vv, place) */
+static PyObject *moments_object(const Ratio *pair) {
+    int place = common_place(pair);
+    PyObject *moments = PyTuple_New(9), *items[9] = {
+        PyLong_FromSsize_t(pair->n), PyLong_FromSsize_t(pair->n_infinite), PyLong_FromSsize_t(pair->n_undefined),
+        whole(&pair->z->sum, place), whole(&pair->v->sum, place), whole(&pair->z->squares, 2 * place),
+        whole(&pair->zv, 2 * place), whole(&pair->v->squares, 2 * place), PyLong_FromLong(place),
+    };
+    for (int i = 0; i < 9; i++) {
+        if (items[i] && moments) {
+            PyTuple_SetItem(moments, i, items[i]);
+        } else {
+            Py_CLEAR(moments);
+            Py_XDECREF(items[i]);
+        }
+    }
+    return moments;
+}
+
+/* A matrix of numbers, a row a quantity, and which of its rows holds the weights. */
+typedef struct { const double *x, *weight; Py_ssize_t n_rows, n; } SumMatrix;
+
+static int read_matrix(Arrays *a, int array, PyObject *weight_row, SumMatrix *matrix) {
+    const Py_buffer *view = &a->view[array];
+    long weights = PyLong_AsLong(weight_row);
+    if (PyErr_Occurred()) return give_back(a), 0;
+    if (view->ndim != 2 || weights >= view->shape[0]) return refuse(a, "takes a matrix, and the number of a row of it");
+    *matrix = (SumMatrix){.x = view->buf, .n_rows = view->shape[0], .n = view->shape[1]};
+    if (weights >= 0) matrix->weight = matrix->x + weights * matrix->n;
+    return 1;
+}
+
+/* The number of a row; or of none: below 0 it stands for a column of a constant, 1 or 2 and so on. */
+static int read_row(PyObject *number, const SumMatrix *matrix, long *row) {
+    *row = number ? PyLong_AsLong(number) : 0;
+    if (PyErr_Occurred()) return 0;
+    if (*row < matrix->n_rows && *row >= -INT32_MAX) return 1;
+    PyErr_SetString(PyExc_ValueError, "takes numbers of rows, or whole numbers below 0 for constants");
+    return 0;
+}
+
+static int read_pair(PyObject *numbers, const SumMatrix *matrix, Terms *rows, Terms *spare, Ratio *pair) {
+    long z, v;
+    if (!PyTuple_Check(numbers) || PyTuple_Size(numbers) != 2)
+        return PyErr_SetString(PyExc_TypeError, "takes pairs of the row of z and that of v"), 0;
+    if (!read_row(PyTuple_GetItem(numbers, 0), matrix, &z)) return 0;
+    if (!read_row(PyTuple_GetItem(numbers, 1), matrix, &v)) return 0;
+    if (z < 0) return PyErr_SetString(PyExc_ValueError, "takes a row of numerators, found a constant"), 0;
+    begin_pair(pair, &rows[z], v < 0 ? &spare[1] : &rows[v], spare);
+    if (v < 0) know_constant(pair->v, (uint64_t)-v, matrix->n);
+    return 1;
+}
+
+static PyObject *list_of_moments(Ratio *pairs, Py_ssize_t n_pairs, Outcome outcome) {
+    PyObject *list = NULL;
+    if (outcome == NO_MEMORY) return PyErr_NoMemory();
+    if (outcome == NO_NUMBER) Py_RETURN_NONE;
+    list = PyList_New(n_pairs);
+    for (Py_ssize_t i = 0; i < n_pairs && list; i++) {
+        PyObject *moments = moments_object(&pairs[i]);
+        if (moments) PyList_SetItem(list, i, moments);
+        else Py_CLEAR(list);
+    }
+    return list;
+}
+
+/* (matrix, pairs of the row of z and that of v, row of weights or -1); None where a v is infinite or no number */
+FUNCTION(py_moments) {
+    Arrays a;
+    SumMatrix matrix;
+    (void)self;
+    if (!take(&a, arguments, n_arguments ? 1 : 0, "d")) return NULL;
+    if ((n_arguments != 3 || !PyTuple_Check(arguments[1])) && !refuse(&a, "takes a matrix, pairs and a row of weights"))
+        return NULL;
+    if (!read_matrix(&a, 0, arguments[2], &matrix)) return NULL;
+    if (matrix.n > MOST_ADDENDS && !refuse(&a, "too many numbers for one call")) return NULL;
+    Py_ssize_t n_pairs = PyTuple_Size(arguments[1]), n_rows = matrix.n_rows + 2 * n_pairs;
+    Terms *rows = PyMem_Malloc(sizeof(Terms) * (size_t)n_rows);
+    Ratio *pairs = PyMem_Malloc(sizeof(Ratio) * (size_t)n_pairs);
+    PyObject *list = NULL;
+    Py_ssize_t n_read = 0;
+    for (Py_ssize_t i = 0; i < matrix.n_rows && rows; i++)
+        begin_row(&rows[i], matrix.x + i * matrix.n);
+    while (rows && pairs && n_read < n_pairs &&
+           read_pair(PyTuple_GetItem(arguments[1], n_read), &matrix, rows, rows + matrix.n_rows + 2 * n_read, &pairs[n_read]))
+        n_read++;
+    if (!rows || !pairs) PyErr_NoMemory();
+    else if (n_read == n_pairs) {
+        Outcome outcome;
+        RUN(matrix.n * n_pairs, outcome = add_pairs(pairs, n_pairs, matrix.weight, matrix.n));
+        list = list_of_moments(pairs, n_pairs, outcome);
+        for (Py_ssize_t i = 0; i < n_pairs; i++) free(pairs[i].kept);
+    }
+    PyMem_Free(rows);
+    PyMem_Free(pairs);
+    give_back(&a);
+    return list;
+}
+
+typedef struct { const double *x; long row; Range range; } GroupedTerms;
+
+typedef struct { const int64_t *groups; int64_t *counts; Py_ssize_t n, n_groups; wide *sums; } Grouping;
+
+static PyObject *zeros(Py_ssize_t n) {
+    PyObject *list = PyList_New(n);
+    for (Py_ssize_t i = 0; i < n && list; i++) PyList_SetItem(list, i, PyLong_FromLong(0));
+    return list;
+}
+
+/* Adds sums by group, times 2^up, to a list. */
+static int add_sums(const Grouping *by, int up, PyObject *list) {
+    for (Py_ssize_t g = 0; g < by->n_groups; g++) {
+        wide sum = by->sums[g];
+        if (!sum) continue;
+        Total total = {.limb = {(uint64_t)sum, (uint64_t)(sum >> 64)}, .n_limbs = 2, .place = up};
+        PyObject *number = whole(&total, 0), *added = number ? PyNumber_Add(PyList_GetItem(list, g), number) : NULL;
+        Py_XDECREF(number);
+        if (!added || PyList_SetItem(list, g, added)) return 0;
+    }
+    return 1;
+}
+
+/* Sums of a column by group in units of 2^place, which is at most the place of the lowest bit in it. */
+static PyObject *column_sums(const GroupedTerms *column, const Grouping *by, int place) {
+    PyObject *list = zeros(by->n_groups);
+    size_t size = sizeof(wide) * (size_t)by->n_groups;
+    int good = list != NULL;
+    if (good && !column->x) {
+        for (Py_ssize_t g = 0; g < by->n_groups; g++) by->sums[g] = (wide)by->counts[g] * -column->row;
+        good = add_sums(by, -place, list);
+    }
+    for (Py_ssize_t start = 0; good && column->x && start < by->n; start += MOST_ADDENDS) {
+        Py_ssize_t n = by->n - start < MOST_ADDENDS ? by->n - start : MOST_ADDENDS;
+        for (int low = column->range.low, top = column->range.most ? column->range.high : 0; good && top;) {
+            int base = top - WINDOW > low ? top - WINDOW : low;
+            memset(by->sums, 0, size);
+            RUN(n, top = window_sums(column->x + start, by->groups + start, n, low, base, top, by->sums));
+            good = add_sums(by, base - BIAS - place, list);
+        }
+    }
+    if (!good) Py_CLEAR(list);
+    return list;
+}
+
+static PyObject *list_of_counts(const Grouping *by) {
+    PyObject *list = PyList_New(by->n_groups);
+    for (Py_ssize_t g = 0; g < by->n_groups && list; g++) {
+        PyObject *count = PyLong_FromLongLong(by->counts[g]);
+        if (count) PyList_SetItem(list, g, count);
+        else Py_CLEAR(list);
+    }
+    return list;
+}
+
+/* (counts, sums of each column, place), None where a number is not finite */
+static PyObject *grouped(GroupedTerms *columns, Py_ssize_t n_columns, const Grouping *by) {
+    int place = 0;
+    PyObject *lists, *counts;
+    for (Py_ssize_t i = 0; i < n_columns; i++) {
+        GroupedTerms *column = &columns[i];
+        if (!column->x) continue;
+        RUN(by->n, column->range = range_of(column->x, by->n));
+        if (column->range.high == NOT_FINITE) Py_RETURN_NONE;
+        if (column->range.most && column->range.low - BIAS < place) place = column->range.low - BIAS;
+    }
+    lists = PyList_New(n_columns);
+    for (Py_ssize_t i = 0; i < n_columns && lists; i++) {
+        PyObject *list = column_sums(&columns[i], by, place);
+        if (list) PyList_SetItem(lists, i, list);
+        else Py_CLEAR(lists);
+    }
+    counts = lists ? list_of_counts(by) : NULL;
+    if (!counts) Py_CLEAR(lists);
+    return counts ? Py_BuildValue("(NNi)", counts, lists, place) : NULL;
+}
+
+static int read_columns(PyObject *rows, const SumMatrix *matrix, GroupedTerms *columns) {
+    for (Py_ssize_t i = 0; i < PyTuple_Size(rows); i++) {
+        GroupedTerms *column = &columns[i];
+        if (!read_row(PyTuple_GetItem(rows, i), matrix, &column->row)) return 0;
+        column->x = column->row < 0 ? NULL : matrix->x + column->row * matrix->n;
+    }
+    return 1;
+}
+
+static PyObject *group_sums(Grouping *by, const SumMatrix *matrix, PyObject *rows) {
+    Py_ssize_t n_columns = PyTuple_Size(rows);
+    GroupedTerms *columns = PyMem_Malloc(sizeof(GroupedTerms) * (size_t)n_columns);
+    PyObject *sums = NULL;
+    int in_range;
+    by->counts = malloc(sizeof(int64_t) * (size_t)by->n_groups);
+    by->sums = malloc(sizeof(wide) * (size_t)by->n_groups);
+    if (!columns || !by->counts || !by->sums) PyErr_NoMemory();
+    else if (read_columns(rows, matrix, columns)) {
+        RUN(by->n, in_range = count_groups(by->groups, by->n, matrix->weight, by->counts, by->n_groups));
+        if (in_range) sums = grouped(columns, n_columns, by);
+        else PyErr_SetString(PyExc_ValueError, "groups must be numbered from 0, each below their number");
+    }
+    free(by->counts);
+    free(by->sums);
+    PyMem_Free(columns);
+    return sums;
+}
+
+/* (groups, how many there are, matrix, rows of it, row of weights or -1) */
+FUNCTION(py_group_sums) {
+    Arrays a, b;
+    SumMatrix matrix;
+    (void)self;
+    if (!take(&a, arguments, n_arguments ? 1 : 0, "i")) return NULL;
+    Py_ssize_t n_groups = n_arguments == 5 && PyTuple_Check(arguments[3]) ? PyLong_AsSsize_t(arguments[1]) : -1;
+    if (n_groups < 1 && !refuse(&a, "takes groups, their number above 0, a matrix, rows and a row of weights")) return NULL;
+    if (!take(&b, arguments + 2, 1, "d") || !read_matrix(&b, 0, arguments[4], &matrix)) return give_back(&a), NULL;
+    Grouping by = {.groups = WHOLES(&a, 0), .n = a.n[0], .n_groups = n_groups};
+    PyObject *sums = NULL;
+    if (matrix.n == by.n) sums = group_sums(&by, &matrix, arguments[3]);
+    else PyErr_SetString(PyExc_ValueError, "rows of the matrix must be as long as the groups");
+    give_back(&a);
+    give_back(&b);
+    return sums;
+}

@@ -1,0 +1,76 @@
+"""Exact sums by group: by calibration bin or by class."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.core.columns import FloatArray, IntArray
+from app.core.kernels import compiled
+from app.core.sums.exact import Exact, NotFinite
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupSums:
+    """Sums by group (bin or class), a list for each column.
+
+    Attributes:
+        columns: Those whose names begin with n hold counts, all others exact sums in units of 2**place.
+    """
+
+    columns: dict[str, list[int]]
+    place: int = 0
+
+    def __getitem__(self, column: str) -> list[int]:
+        return self.columns[column]
+
+    def __add__(self, other: "GroupSums") -> "GroupSums":
+        place = min(self.place, other.place)
+        ours, theirs = self._in_units(place), other._in_units(place)
+        columns = {name: [a + b for a, b in zip(ours[name], theirs[name], strict=True)] for name in ours}
+        return GroupSums(columns, place)
+
+    def _in_units(self, place: int) -> dict[str, list[int]]:
+        up = self.place - place
+        return self.mapped(lambda total: total << up) if up else self.columns
+
+    def mapped(self, function: Callable[[int], int]) -> dict[str, list[int]]:
+        """The columns, with a function of each sum; counts stay as they are."""
+        return {name: sums if is_count(name) else list(map(function, sums)) for name, sums in self.columns.items()}
+
+    def exact(self, column: str) -> list[Exact]:
+        """The sums of a column, or its counts."""
+        return [Exact(total, 0 if is_count(column) else self.place) for total in self.columns[column]]
+
+    def scaled(self, places: int) -> "GroupSums":
+        """The same of weights 2**places times as large; rows are still counted as rows."""
+        return GroupSums(self.columns, self.place + places)
+
+
+def is_count(column: str) -> bool:
+    """Tell columns that count rows from sums."""
+    return column.startswith("n")
+
+
+def group_sums(
+    groups: IntArray, n_groups: int, matrix: FloatArray, rows: tuple[int, ...], weight_row: int = -1
+) -> tuple[list[int], list[list[int]], int]:
+    """Counts, and exact sums of rows of a matrix (m, n), by group.
+
+    Args:
+        groups: (n,) the group of each column of the matrix.
+        rows: Of the matrix; -1 or less for 1 or more of every counted row.
+        weight_row: The row of weights, of which none but positive ones are counted; -1 where there are none.
+
+    Returns:
+        Rows of positive weight in each group; a list of sums for each of `rows`; the place whose units these count.
+
+    Raises:
+        NotFinite: A number is infinite, or none.
+        ValueError: A group is out of range.
+
+    >>> group_sums(np.array([0, 2, 0]), 3, np.array([[0.5, 1.0, 2.0]]), (0, -1))
+    ([2, 0, 1], [[5, 0, 2], [4, 0, 2]], -1)
+    """
+    found = compiled.group_sums(groups, n_groups, matrix, rows, weight_row)
+    if found is None:
+        raise NotFinite
+    return found
