@@ -49,7 +49,7 @@ class Place:
         self.due = None
 
     def signs(self) -> list[Connection | int]:
-        """Whatever becomes readable when the process is up, or dies."""
+        """Ends of pipes that can be read once the process is up, or dies."""
         return [] if self.due is not None else [self._pipe, self.process.sentinel]
 
     def look(self) -> bool:

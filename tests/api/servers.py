@@ -55,8 +55,7 @@ class Process:
 
     def workers(self) -> list[int]:
         """The process ids of its workers."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return workers_of(self.pid)
 
     def terminate(self, number: int = signal.SIGTERM) -> None:
         self._process.send_signal(number)
@@ -68,6 +67,12 @@ class Process:
             if not process.stdout.closed:
                 self.log += map(json.loads, process.stdout)
         return process.returncode
+
+
+def workers_of(pid: int) -> list[int]:
+    """The process ids of workers below a process."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 @contextmanager

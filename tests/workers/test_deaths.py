@@ -1,8 +1,11 @@
 """Workers and their supervisor die, hang and are replaced."""
 
 import http.client
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +14,7 @@ from typing import Self
 
 import pytest
 
-from tests.api.servers import Process, running
+from tests.api.servers import ROOT, Process, running, workers_of
 
 TWO = {"SURPRISAL_WORKERS": "2"}
 
@@ -107,6 +110,20 @@ def test_a_worker_that_dies_again_and_again_is_replaced_ever_later() -> None:
             assert status(server) == 200
     # The first is early only if the machine was quick.
     assert told in (["1 s", "2 s", "4 s"], ["0 s", "1 s", "2 s"])
+
+
+def test_a_worker_that_dies_before_it_serves_ends_the_start() -> None:
+    command = [sys.executable, "-m", "app", "--port", "0", "--workers", "2"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        eventually(lambda: bool(workers_of(process.pid)))
+        os.kill(workers_of(process.pid)[0], signal.SIGKILL)
+        log, _ = process.communicate(timeout=60)
+    assert process.returncode == 3
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert [line["event"].rpartition(", ")[2] for line in lines if line["level"] == "critical"] == [
+        "was killed by SIGKILL"
+    ]
+    assert not any("running" in line["event"] for line in lines)
 
 
 def test_no_worker_outlives_the_supervisor() -> None:
