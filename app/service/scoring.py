@@ -47,6 +47,16 @@ class Question:
         tables = frozenset(map(TABLES.__getitem__, self.include & TABLES.keys()))
         return plan_of(self.task, self.options, self.columns, self.metrics, tables)
 
+    @cached_property
+    def echo(self) -> Mapping[str, Any]:
+        """The options in force, as every answer repeats them."""
+        options = self.options.for_task(self.task)
+        if self.metrics:
+            options["metrics"] = self.metrics
+        if self.bootstrap:
+            options["bootstrap"] = asdict(self.bootstrap)
+        return options
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreRequest:
@@ -99,11 +109,12 @@ def score(request: ScoreRequest, n_threads: int = 1) -> dict[str, Any]:
     Raises:
         InvalidInput: A value breaks a rule; the pointer names field and index.
     """
-    batch = batch_of(request.task, request.columns, request.options, request.slices)
-    plan = request.question.plan
-    part = part_of(batch, plan, request.include, n_threads)
+    question = request.question
+    batch = batch_of(question.task, request.columns, question.options, request.slices)
+    plan = question.plan
+    part = part_of(batch, plan, question.include, n_threads)
     answer = answer_of(request, plan, part, batch)
-    if "gradient" in request.include:
+    if "gradient" in question.include:
         answer["gradient"] = {batch.form: gradient(batch, part.summary.state)}
     return answer
 
@@ -129,16 +140,16 @@ def part_of(batch: Batch, plan: Plan, include: frozenset[Include], n_threads: in
 
 def answer_of(request: ScoreRequest, plan: Plan, part: Part, batch: Batch | None = None) -> dict[str, Any]:
     """The answer that parts added up give; `batch` is all of them, for metrics that need all rows at once."""
-    summary = part.summary
+    summary, question = part.summary, request.question
     reading = Reading(summary.state, plan.options.confidence_level)
     answer = {
         **_head(plan, summary.state),
-        "metrics": entries(_values(reading, plan, batch, request.bootstrap)),
+        "metrics": entries(_values(reading, plan, batch, question.bootstrap)),
         "warnings": warnings_of(summary, reading.means[CROSS_ENTROPY.name]),
-        "options": _options(request),
+        "options": question.echo,
     }
-    if request.include:
-        answer |= {name: SECTIONS[name](part) for name in SECTIONS if name in request.include}
+    if question.include:
+        answer |= {name: SECTIONS[name](part) for name in SECTIONS if name in question.include}
     if part.slices:
         answer["slices"] = _slices(part, plan, batch)
     return answer
@@ -159,20 +170,13 @@ def _head(plan: Plan, state: State) -> dict[str, Any]:
     return head
 
 
-def _options(request: ScoreRequest) -> dict[str, Any]:
-    options = request.options.for_task(request.task)
-    if request.metrics:
-        options["metrics"] = request.metrics
-    if request.bootstrap:
-        options["bootstrap"] = asdict(request.bootstrap)
-    return options
-
-
 def _values(reading: Reading, plan: Plan, batch: Batch | None, bootstrap: Bootstrap | None = None) -> dict[str, Value]:
     """The metrics of a state; with all rows at hand also those that need them, and intervals from resampled rows."""
-    observed = Observed(batch) if batch and (plan.needs_rows or bootstrap) else None
+    if batch is None or not (plan.needs_rows or bootstrap):
+        return plan.values(reading)
+    observed = Observed(batch)
     values = plan.values(reading, observed)
-    if bootstrap and observed:
+    if bootstrap:
         statistics = {
             metric.name: metric.resampled(observed)
             for metric in plan.metrics

@@ -151,7 +151,7 @@ def normalized_losses(batch: Batch, order: IntArray, losses: FloatArray) -> Floa
     """(n,) losses of rows divided by their sums, in an order; of a row that sums to 0 the one that it has as sent."""
     divided = replace(batch, options=replace(batch.options, normalization="renormalize"))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-        found = np.concatenate([block.cross_entropy for block in blocks(divided, order, ["cross_entropy"])])
+        found = np.concatenate([block.cross_entropy for block in blocks(divided, order)])
     return np.where(np.isnan(found), losses, found)
 
 

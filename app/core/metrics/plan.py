@@ -24,6 +24,7 @@ class Plan:
     Attributes:
         divisors: By metric, what its value in nats is divided by.
         needs: The sums that the metrics and sections are made of.
+        needs_rows: Whether a metric needs all rows at once.
     """
 
     task: TaskName
@@ -31,11 +32,7 @@ class Plan:
     metrics: tuple[Metric, ...]
     divisors: tuple[float, ...]
     needs: Needs
-
-    @property
-    def needs_rows(self) -> bool:
-        """True where a metric needs all rows at once."""
-        return any(metric.measure for metric in self.metrics)
+    needs_rows: bool
 
     def values(self, reading: Reading, observed: Observed | None = None) -> dict[str, Value]:
         """The metrics of a state, in the unit of the options; `observed` is all rows, for metrics that need them."""
@@ -77,4 +74,5 @@ def plan_of(
     means = {mean.name: mean for metric in metrics for mean in metric.means}
     needed = tables.union(*(metric.tables for metric in metrics))
     divisors = tuple(metric.divisor(options.nats_per_unit) for metric in metrics)
-    return Plan(task, options, metrics, divisors, Needs(tuple(means.values()), tuple(sorted(needed))))
+    needs_rows = any(metric.measure for metric in metrics)
+    return Plan(task, options, metrics, divisors, Needs(tuple(means.values()), tuple(sorted(needed))), needs_rows)

@@ -1,6 +1,7 @@
 """The numbers of each row of a batch, from which all sums are made."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import chain
 from typing import TypeAlias
 
@@ -32,30 +33,17 @@ _CHUNK_ROWS = (12_288, 98_304)
 _BLOCK = (24_576, 983_040)
 _PARTS = 16
 
-_OF_LABELS = frozenset(
-    (
-        "cross_entropy",
-        "plain_cross_entropy",
-        "kl_divergence",
-        "target_entropy",
-        "size",
-        "share",
-        "labels",
-        "class_frequencies",
-    )
-)
-
 
 def rows_of(batch: Batch, rows: slice | IntArray) -> Rows:
     """Some scored rows of a batch, as its task sees them."""
     return ROWS[batch.task](batch, rows)
 
 
-def chunks(batch: Batch) -> Iterator[slice | IntArray]:
-    """The scored rows, a whole number of blocks or of clusters at a time, all of weights of one band."""
+def chunks(batch: Batch) -> Iterable[slice | IntArray]:
+    """The scored rows, some thousand or whole clusters at a time, all of weights of one band."""
     found = _in_order(batch) if batch.clusters is None else _whole_clusters(batch, batch.clusters)
     weight = batch.sample_weight
-    if weight is None or are_usual(weight if batch.scored_rows is None else weight[batch.scored_rows]):
+    if weight is None or are_usual(weight if batch.scored is None else weight[batch.scored_rows]):
         return found
     return chain.from_iterable(_in_bands(batch, weight, part) for part in found)
 
@@ -68,15 +56,13 @@ def _in_bands(batch: Batch, weight: FloatArray, chunk: slice | IntArray) -> Iter
     return banded(rows, weight[rows], starts)
 
 
-def _in_order(batch: Batch) -> Iterator[slice | IntArray]:
-    scored = batch.scored_rows
-    kept = None if scored is None else np.flatnonzero(scored)
-    n_rows = len(batch) if kept is None else len(kept)
-    block = block_rows(batch)
-    step = block * (_chunk_rows(batch) // block)
-    for start in range(0, n_rows, step):
-        part = slice(start, min(start + step, n_rows))
-        yield part if kept is None else kept[part]
+def _in_order(batch: Batch) -> list[slice | IntArray]:
+    step, scored = chunk_rows(batch), batch.scored_rows
+    if scored is None:
+        n_rows = len(batch.prediction)
+        return [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
+    rows = np.flatnonzero(scored)
+    return [rows[start : start + step] for start in range(0, len(rows), step)]
 
 
 def _whole_clusters(batch: Batch, clusters: Grouping) -> Iterator[IntArray]:
@@ -86,44 +72,34 @@ def _whole_clusters(batch: Batch, clusters: Grouping) -> Iterator[IntArray]:
     ends = np.flatnonzero(np.diff(clusters.codes[order], append=-1)) + 1
     start = 0
     while start < len(order):
-        stop = int(ends[np.searchsorted(ends, min(start + _chunk_rows(batch), len(order)))])
+        stop = int(ends[np.searchsorted(ends, min(start + chunk_rows(batch), len(order)))])
         yield order[start:stop]
         start = stop
 
 
-def blocks(batch: Batch, chunk: slice | IntArray, asked: Collection[str] | None = None) -> Iterator[Rows]:
+def blocks(batch: Batch, chunk: slice | IntArray, n_rows: int | None = None) -> Iterable[Rows]:
     """A chunk in blocks of a bounded number of numbers over all classes.
 
     Args:
-        asked: The names of the only quantities that will be asked for; None for any.
+        n_rows: How many rows a block has, where nothing is made that grows with the classes.
     """
-    step = _chunk_rows(batch) if asked is not None and _of_labels_alone(batch, asked) else block_rows(batch)
+    step = n_rows or block_rows(batch)
     if isinstance(chunk, slice):
-        for start in range(chunk.start, chunk.stop, step):
-            yield rows_of(batch, slice(start, min(start + step, chunk.stop)))
+        starts = range(chunk.start, chunk.stop, step)
+        parts: Iterable[slice | IntArray] = [slice(start, min(start + step, chunk.stop)) for start in starts]
     else:
-        for start in range(0, len(chunk), step):
-            yield rows_of(batch, chunk[start : start + step])
-
-
-def _of_labels_alone(batch: Batch, asked: Collection[str]) -> bool:
-    """Whether one number a row is all that has to be looked at."""
-    one_label = batch.task == "multiclass" and batch.labels is not None and not batch.options.label_smoothing
-    as_sent = batch.form != "logits" and batch.options.normalization != "renormalize"
-    return one_label and as_sent and _OF_LABELS.issuperset(asked)
+        parts = [chunk[start : start + step] for start in range(0, len(chunk), step)]
+    return map(partial(rows_of, batch), parts)
 
 
 def block_rows(batch: Batch) -> int:
     """Rows of one block; probabilities need fewer arrays than logarithms."""
     n_classes = max(1, batch.n_classes)
     parts = _PARTS if batch.form == "probabilities" else 3 * _PARTS
-    elements = _within(_BLOCK, len(batch) * n_classes // parts)
-    return max(1, min(_chunk_rows(batch), elements // n_classes))
+    elements = min(max(len(batch.prediction) * n_classes // parts, _BLOCK[0]), _BLOCK[1])
+    return max(1, min(chunk_rows(batch), elements // n_classes))
 
 
-def _chunk_rows(batch: Batch) -> int:
-    return _within(_CHUNK_ROWS, len(batch) // _PARTS)
-
-
-def _within(bounds: tuple[int, int], number: int) -> int:
-    return min(max(number, bounds[0]), bounds[1])
+def chunk_rows(batch: Batch) -> int:
+    """Rows that are summed at once."""
+    return min(max(len(batch.prediction) // _PARTS, _CHUNK_ROWS[0]), _CHUNK_ROWS[1])

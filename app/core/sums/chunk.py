@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from app.core.batch.batches import Batch
-from app.core.columns import BoolArray, FloatArray, IntArray
+from app.core.columns import BoolArray, FloatArray, IntArray, Ragged
 from app.core.formulas.losses import product
 from app.core.formulas.weights import places_of
 from app.core.kernels import Into
@@ -88,7 +88,7 @@ class Chunk:
     def _fill(self, batch: Batch, needs: Needs) -> None:
         """Write the quantities block by block, those of the kernel and those of NumPy."""
         layout, start = self._layout, 0
-        for block in blocks(batch, self._rows, None if layout.quantities else layout.rows):
+        for block in blocks(batch, self._rows, len(self) if self._is_read_in_place(batch) else None):
             end = start + len(block)
             if layout.kernel:
                 block.write(Into(self.matrix, start, layout.kernel))
@@ -99,6 +99,12 @@ class Chunk:
             if needs.tables:
                 self._add(block_tables(block, None if self.weight is None else self.weight[start:end], needs.tables))
             start = end
+
+    def _is_read_in_place(self, batch: Batch) -> bool:
+        """Tell whether a kernel does all of the work, and on the numbers as they lie in memory."""
+        values = batch.prediction.values if isinstance(batch.prediction, Ragged) else batch.prediction
+        is_left_to_kernel = bool(self._layout.kernel) and not self._layout.quantities
+        return is_left_to_kernel and isinstance(self._rows, slice) and values.dtype == np.float64
 
     def _mark(self, name: str, values: Any, start: int) -> None:
         if name not in self.columns:
