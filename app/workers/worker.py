@@ -8,6 +8,7 @@ import sys
 from collections.abc import MutableSequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from shutil import rmtree
 from socket import socket
 
 from app.api import logs
@@ -60,6 +61,8 @@ def serve_beside_others(share: Share) -> None:
     tune()
     config = configuration(app, share.settings, "", 0)
     SharingServer(config, share.counts.worker, share.n_clients, share.supervisor).run(share.listeners)
+    # No signal has ended this process, so the supervisor has died, and has cleared nothing up.
+    rmtree(share.counts.folder, ignore_errors=True)
 
 
 def _end_on_signals() -> None:

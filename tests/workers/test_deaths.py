@@ -126,12 +126,15 @@ def test_a_worker_that_dies_before_it_serves_ends_the_start() -> None:
     assert not any("running" in line["event"] for line in lines)
 
 
-def test_no_worker_outlives_the_supervisor() -> None:
-    with running(**TWO) as server:
+def test_no_worker_and_no_file_outlives_the_supervisor(tmp_path: Path) -> None:
+    with running(**TWO, TMPDIR=str(tmp_path)) as server:
+        assert status(server) == 200
+        assert list(tmp_path.glob("*/*.db"))
         workers = server.workers()
         server.terminate(signal.SIGKILL)
         server.ended()
     eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+    assert list(tmp_path.iterdir()) == []
     assert [line["event"] for line in server.log].count("the supervisor has died, and its workers end") == 2
 
 
