@@ -29,18 +29,6 @@ static int take_labels(const int64_t *labels, Py_ssize_t n, Py_ssize_t k, int64_
     return !wrong;
 }
 
-/* log p of scores (n, k), or of those of the labels, of which each row has one. Logits: x - best - log_others. */
-static const double *class_logs(int form, const double *x, Py_ssize_t n, Py_ssize_t k, Room *room, double *out) {
-    if (form == LOG_PROBABILITIES) return x;
-    if (form == PROBABILITIES) {
-        logs(x, n * k, out);
-    } else {
-        row_differences(x, room->best, n, k, out);
-        row_differences(out, room->log_others, n, k, out);
-    }
-    return out;
-}
-
 /* What probabilities of logits are made of: the first of the largest, e^(x - best) in `second`, the sum of those of the
    other classes, and log(1 + others). */
 static void take_softmax(const double *x, Py_ssize_t n, Py_ssize_t k, Room *room) {
@@ -50,54 +38,68 @@ static void take_softmax(const double *x, Py_ssize_t n, Py_ssize_t k, Room *room
     log1ps(room->others, n, room->log_others);
 }
 
-/* p. Logits: e^(x - best) / (1 + others). */
-static const double *class_probabilities(int form, const double *x, Py_ssize_t n, Py_ssize_t k, Room *room) {
-    if (form == PROBABILITIES) return x;
-    if (form == LOG_PROBABILITIES) return exps(x, n * k, room->second), room->second;
-    for (Py_ssize_t i = 0; i < n; i++) room->own[i] = 1.0 + room->others[i];
-    row_quotients(room->second, room->own, n, k, room->second);
-    return room->second;
+/* Of logits, with p = e^(x - best) / (1 + others) and log p = x - best - log(1 + others): sum_c p_c log p_c and
+   sum_c (p_c - [c is y])^2 as row_products and row_errors make them, in one loop, for both share what takes longest. */
+EVERY_PROCESSOR static void
+softmax_sums(const double *x, Py_ssize_t n, Py_ssize_t k, const Room *room, double *negentropies, double *errors) {
+    const lanes one = {1.0, 1.0, 1.0, 1.0};
+    const marks order = {0, 1, 2, 3};
+    const double *e = room->second;
+    for (Py_ssize_t i = 0; i < n; i++, x += k, e += k) {
+        const double best = room->best[i], whole = 1.0 + room->others[i], log_whole = room->log_others[i];
+        lanes products = {0.0}, misses = {0.0};
+#define STEP(c, READ)                                                                                                  \
+    {                                                                                                                  \
+        lanes p = READ(e + c) / whole, product = p * ((READ(x + c) - best) - log_whole);                               \
+        lanes miss = p - (lanes)((order + c == room->labels[i]) & (marks)one);                                         \
+        products += (lanes)((marks)product & (p != 0.0)), misses += miss * miss;                                       \
+    }
+        OVER_ROW(k, STEP);
+#undef STEP
+        negentropies[i] = folded(products), errors[i] = folded(misses);
+    }
 }
 
-static void class_confidence(int form, const double *p, Py_ssize_t n, Py_ssize_t k, Room *room, double *out) {
-    if (form == LOG_PROBABILITIES) row_maxima(p, n, k, room->best, room->top);
-    if (form == LOGITS)
-        for (Py_ssize_t i = 0; i < n; i++) out[i] = 1.0 / (1.0 + room->others[i]);
-    else
-        memcpy(out, room->best, sizeof(double) * (size_t)n);
+/* log p of the labels, given the scores of the labels. */
+static void label_logs(int form, Py_ssize_t n, const Room *room, double *own) {
+    if (form == PROBABILITIES) logs(own, n, own);
+    for (Py_ssize_t i = 0; form == LOGITS && i < n; i++) own[i] = (own[i] - room->best[i]) - room->log_others[i];
 }
 
 /* The n rows from `first` on, which are one tile; 0 where a label is no class. */
 static int class_tile(const ClassRows *rows, Py_ssize_t first, Py_ssize_t n, Room *room) {
     const Py_ssize_t k = rows->k;
-    const double *x = rows->x + first * k, *p = NULL, *log_p = NULL;
+    const int form = rows->form;
+    const double *x = rows->x + first * k, *p = x, *log_p = x;
     double *out[CLASS_QUANTITIES];
     for (int i = 0; i < CLASS_QUANTITIES; i++) out[i] = written(&rows->matrix, i, first);
-    double *gap = out[ENTROPY_GAP], *accuracy = out[ACCURACY];
+    double *gap = out[ENTROPY_GAP], *error = out[BRIER_SCORE], *accuracy = out[ACCURACY], *confidence = out[CONFIDENCE];
     double *loss = out[CROSS_ENTROPY] || !gap ? out[CROSS_ENTROPY] : room->cross_entropy;
     double *entropy = out[PREDICTIVE_ENTROPY] || !gap ? out[PREDICTIVE_ENTROPY] : room->predictive_entropy;
-    int is_spread = out[BRIER_SCORE] || entropy || (rows->form == LOG_PROBABILITIES && out[CONFIDENCE]);
 
     if (!take_labels(rows->labels + first, n, k, room->labels)) return 0;
-    if (rows->form == LOGITS) take_softmax(x, n, k, room);
-    else if (accuracy || out[CONFIDENCE]) row_maxima(x, n, k, room->best, room->top);
-    if (accuracy)
-        for (Py_ssize_t i = 0; i < n; i++) accuracy[i] = room->top[i] == room->labels[i];
-    if (is_spread) p = class_probabilities(rows->form, x, n, k, room);
-    if (out[BRIER_SCORE]) row_errors(p, room->labels, n, k, out[BRIER_SCORE]);
-    if (entropy) {
-        log_p = class_logs(rows->form, x, n, k, room, room->first);
-        row_products(p, log_p, n, k, entropy);
-        negate(entropy, n);
+    if (form == LOGITS) take_softmax(x, n, k, room);
+    else if (accuracy || confidence) row_maxima(x, n, k, room->best, room->top);
+    for (Py_ssize_t i = 0; accuracy && i < n; i++) accuracy[i] = as_double(room->top[i] == room->labels[i]);
+
+    if (form == LOG_PROBABILITIES && (entropy || error || confidence)) p = room->second, exps(x, n * k, room->second);
+    if (form == PROBABILITIES && entropy) log_p = room->first, logs(x, n * k, room->first);
+    if (form == LOGITS && (entropy || error)) {
+        softmax_sums(x, n, k, room, entropy ? entropy : room->predictive_entropy, error ? error : room->own);
+    } else {
+        if (entropy) row_products(p, log_p, n, k, entropy);
+        if (error) row_errors(p, room->labels, n, k, error);
     }
+    if (entropy) negate(entropy, n);
     if (loss) {
-        row_picks(log_p ? log_p : x, room->labels, n, k, room->own);
-        const double *own = log_p ? room->own : class_logs(rows->form, room->own, n, 1, room, room->own);
-        memcpy(loss, own, sizeof(double) * (size_t)n);
+        row_picks(log_p, room->labels, n, k, loss);
+        if (log_p == x) label_logs(form, n, room, loss);
         negate(loss, n);
     }
     if (gap) gaps(loss, entropy, n, gap);
-    if (out[CONFIDENCE]) class_confidence(rows->form, p, n, k, room, out[CONFIDENCE]);
+    if (form == LOG_PROBABILITIES && confidence) row_maxima(p, n, k, room->best, room->top);
+    for (Py_ssize_t i = 0; confidence && i < n; i++)
+        confidence[i] = form == LOGITS ? 1.0 / (1.0 + room->others[i]) : room->best[i];
     return 1;
 }
 

@@ -36,8 +36,6 @@ typedef struct {
    and entropies of rows. */
 typedef struct { double *x, *y, *p, *q, *log_p, *log_q, *terms, *losses, *entropies; } Elements;
 
-INLINE double as_double(int is_true) { return double_of(-(int64_t)is_true & bits_of(1.0)); }
-
 /* Copies labels as doubles, and scores where some are not scored; 0 where a label is neither 0 nor 1. */
 EVERY_PROCESSOR static int take_elements(const ElementRows *rows, Py_ssize_t first, Py_ssize_t n, Elements *e) {
     const double *x = rows->x + first, neutral = rows->form == LOGITS ? 0.0 : 0.5;

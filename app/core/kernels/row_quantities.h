@@ -46,6 +46,8 @@ INLINE double *written(const Matrix *matrix, int quantity, Py_ssize_t i) {
     return place < 0 ? NULL : matrix->out + place * matrix->n_columns + matrix->column + i;
 }
 
+INLINE double as_double(int is_true) { return double_of(-(int64_t)is_true & bits_of(1.0)); }
+
 EVERY_PROCESSOR static void negate(double *x, Py_ssize_t n) {
     for (Py_ssize_t i = 0; i < n; i++) x[i] = 0.0 - x[i];
 }

@@ -14,16 +14,8 @@ typedef struct {
     int is_lookalike; /* of sound logits: they could all be probabilities, but for the tolerance */
 } Verdict;
 
-INLINE lanes larger(lanes x, lanes y) {
-    for (int i = 0; i < N_LANES; i++) x[i] = x[i] > y[i] ? x[i] : y[i];
-    return x;
-}
-
-INLINE lanes smaller(lanes x, lanes y) {
-    for (int i = 0; i < N_LANES; i++) x[i] = x[i] < y[i] ? x[i] : y[i];
-    return x;
-}
-
+INLINE lanes larger(lanes x, lanes y) { return choice(x > y, x, y); }
+INLINE lanes smaller(lanes x, lanes y) { return choice(x < y, x, y); }
 INLINE int is_any(marks v) { return (v[0] | v[1] | v[2] | v[3]) != 0; }
 
 /* Whether all numbers lie within [low, high], NaN does not. */
