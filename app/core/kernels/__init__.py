@@ -288,14 +288,14 @@ def token_rows(values: FloatArray, offsets: IntArray, into: Into) -> None:
 
 
 class Verdict(NamedTuple):
-    """A verdict on a whole batch; what stands behind the row is of logits of which no row is at fault.
+    """A verdict on a whole batch; what stands behind the row is of sound logits and log-probabilities.
 
     Attributes:
         row: The first row at fault, n where there is none.
         least: The least of the numbers that losses are made of, infinity where there are none.
         largest: The largest of them, minus infinity where there are none.
         has_fractions: Whether one of them is no whole number.
-        is_lookalike: Whether there are rows, and all could be probabilities but for the tolerance.
+        is_lookalike: Whether there are rows of logits, and all could be probabilities but for the tolerance.
     """
 
     row: int
@@ -306,10 +306,11 @@ class Verdict(NamedTuple):
 
 
 def class_verdict(scores: FloatArray, labels: IntArray | None, form: str, tolerance: float) -> Verdict:
-    """Judge probabilities or logits (n, k) over classes, and labels (n,): the losses are made of those of the labels.
+    """Judge scores (n, k) over classes, and labels (n,): the losses are made of the scores of the labels.
 
-    Probabilities must lie in [0, 1] and add up to 1 within the tolerance, logits must be below infinity and somewhere
-    above minus infinity, labels must lie in [0, k). NaN breaks every rule.
+    Probabilities must lie in [0, 1] and add up to 1 within the tolerance, log-probabilities must be at most 0 and their
+    logsumexp 0 within the tolerance, logits must be below infinity and somewhere above minus infinity, labels must lie
+    in [0, k). NaN breaks every rule.
     """
     return Verdict(*compiled.class_verdict(scores, labels, _NUMBER_OF[form], tolerance))
 

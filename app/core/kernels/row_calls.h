@@ -118,7 +118,7 @@ static PyObject *verdict_on(PyObject *const *arguments, Py_ssize_t n_arguments, 
     if (n_arguments != 4) return PyErr_SetString(PyExc_TypeError, "takes scores, labels, form and tolerance"), NULL;
     int labelled = arguments[1] != Py_None;
     if (!take(&a, arguments, labelled ? 2 : 1, labelled ? "di" : "d")) return NULL;
-    int form = read_form(arguments[2], LOG_PROBABILITIES), n_dimensions = a.view[0].ndim;
+    int form = read_form(arguments[2], of_classes ? N_FORMS : LOG_PROBABILITIES), n_dimensions = a.view[0].ndim;
     double tolerance = form < 0 ? 0.0 : PyFloat_AsDouble(arguments[3]);
     Py_ssize_t n = n_dimensions ? a.view[0].shape[0] : 0, k = n_dimensions == 2 ? a.view[0].shape[1] : 1;
     int fits = n_dimensions == 2 || (n_dimensions == 1 && !of_classes);
@@ -127,9 +127,11 @@ static PyObject *verdict_on(PyObject *const *arguments, Py_ssize_t n_arguments, 
         return NULL;
     }
     const int64_t *labels = labelled ? WHOLES(&a, 1) : NULL;
-    RUN(a.n[0], verdict = of_classes ? class_verdict(form, DOUBLES(&a, 0), labels, n, k, tolerance)
+    const Rule rule = {form, k, tolerance};
+    RUN(a.n[0], verdict = of_classes ? class_verdict(&rule, DOUBLES(&a, 0), labels, n)
                                      : element_verdict(form, DOUBLES(&a, 0), labels, n, k, tolerance));
     give_back(&a);
+    if (verdict.row < 0) return PyErr_NoMemory();
     return Py_BuildValue("(nddOO)", verdict.row, verdict.spread.least, verdict.spread.largest,
                          verdict.spread.has_fractions ? Py_True : Py_False, verdict.is_lookalike ? Py_True : Py_False);
 }

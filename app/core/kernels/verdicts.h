@@ -1,16 +1,17 @@
 /* Verdicts on whole batches: whether scores and labels keep the rules, and what else is asked of logits. A fault is the
    number of a row, no more: app/core/batch explains it.
 
-   Rules of scores: probabilities lie in [0, 1], logits below infinity, and none is NaN. Those of a row over k classes:
-   probabilities add up to 1 within the tolerance, and some logit is above minus infinity. Labels lie in [0, k), those
-   of elements in [0, 2). */
+   Rules of scores: probabilities lie in [0, 1], their logarithms are at most 0, logits lie below infinity, and none is
+   NaN. Those of a row over k classes: probabilities add up to 1 within the tolerance, the logarithm of the sum of those
+   that logarithms stand for is 0 within it, and some logit is above minus infinity. Labels lie in [0, k), those of
+   elements in [0, 2). */
 
 /* Of the numbers that losses are made of; of none they are infinity, minus infinity and 0. */
 typedef struct { double least, largest; int has_fractions; } Spread;
 
 typedef struct {
     Py_ssize_t row;   /* the first at fault, n where none is */
-    Spread spread;    /* of sound logits */
+    Spread spread;    /* of sound logits and logarithms */
     int is_lookalike; /* of sound logits: they could all be probabilities, but for the tolerance */
 } Verdict;
 
@@ -64,8 +65,27 @@ static int are_bounded(const double *x, Py_ssize_t n, Py_ssize_t k) {
     return 1;
 }
 
-static int are_sound(int form, const double *x, Py_ssize_t n, Py_ssize_t k, double tolerance) {
-    return form == LOGITS ? are_bounded(x, n, k) : are_distributions(x, n, k, 0.0, 1.0, tolerance);
+/* Whether logarithms are at most 0, and log sum_c e^(x_c) of each row is 0 within the tolerance; that is the largest
+   number, and the logarithm of 1 and the other exponentials over that of the largest. */
+static int are_logarithms(const double *x, Py_ssize_t n, Py_ssize_t k, double tolerance, Room *room) {
+    int good = 1;
+    if (!are_within(x, n * k, -INFINITY, 0.0)) return 0;
+    row_maxima(x, n, k, room->best, room->top);
+    for (Py_ssize_t i = 0; i < n; i++) room->own[i] = room->best[i] == -INFINITY ? 0.0 : room->best[i];
+    row_exponentials(x, room->own, n, k, room->second);
+    row_others(room->second, n, k, room->others);
+    log1ps(room->others, n, room->log_others);
+    for (Py_ssize_t i = 0; i < n; i++) good &= fabs(room->best[i] + room->log_others[i]) <= tolerance;
+    return good;
+}
+
+/* What must hold of rows over k classes. */
+typedef struct { int form; Py_ssize_t k; double tolerance; } Rule;
+
+static int are_sound(const Rule *rule, const double *x, Py_ssize_t n, Room *room) {
+    if (rule->form == LOGITS) return are_bounded(x, n, rule->k);
+    if (rule->form == LOG_PROBABILITIES) return are_logarithms(x, n, rule->k, rule->tolerance, room);
+    return are_distributions(x, n, rule->k, 0.0, 1.0, rule->tolerance);
 }
 
 static Py_ssize_t first_beyond(const int64_t *labels, Py_ssize_t n, Py_ssize_t k) {
@@ -98,31 +118,32 @@ EVERY_PROCESSOR static void add_spread(const double *x, Py_ssize_t n, Spread *sp
     spread->has_fractions |= is_any(fractions);
 }
 
-/* Of rows over k classes, the first of which is row 0 of the tile; labels may be NULL. */
-static Py_ssize_t
-first_unsound(int form, const double *x, const int64_t *labels, Py_ssize_t n, Py_ssize_t k, double tolerance) {
-    Py_ssize_t row = labels ? first_beyond(labels, n, k) : n;
-    if (are_sound(form, x, row, k, tolerance)) return row;
-    for (row = 0; row < n && are_sound(form, x + row * k, 1, k, tolerance);) row++;
+/* Of the rows of a tile; labels may be NULL. */
+static Py_ssize_t first_unsound(const Rule *rule, const double *x, const int64_t *labels, Py_ssize_t n, Room *room) {
+    Py_ssize_t row = labels ? first_beyond(labels, n, rule->k) : n;
+    if (are_sound(rule, x, row, room)) return row;
+    for (row = 0; row < n && are_sound(rule, x + row * rule->k, 1, room);) row++;
     return row;
 }
 
-/* The spread is that of the logits of labels. */
-static Verdict
-class_verdict(int form, const double *x, const int64_t *labels, Py_ssize_t n, Py_ssize_t k, double tolerance) {
-    Verdict verdict = {n, {INFINITY, -INFINITY, 0}, form == LOGITS && n > 0};
-    Py_ssize_t step = tile_rows(k);
-    double own[TILE_ROWS];
-    for (Py_ssize_t i = 0; i < n; i += step, x += step * k) {
-        Py_ssize_t now = n - i < step ? n - i : step;
-        const int64_t *here = labels ? labels + i : NULL;
-        verdict.row = i + first_unsound(form, x, here, now, k, tolerance);
-        if (verdict.row < i + now) return verdict;
-        if (form != LOGITS) continue;
-        if (here && row_picks(x, here, now, k, own)) add_spread(own, now, &verdict.spread);
-        verdict.is_lookalike =
-            verdict.is_lookalike && are_distributions(x, now, k, -tolerance, 1.0 + tolerance, tolerance);
+/* The spread is that of the scores of labels. The row is -1 where there is no memory. */
+static Verdict class_verdict(const Rule *rule, const double *x, const int64_t *labels, Py_ssize_t n) {
+    const Py_ssize_t k = rule->k, step = tile_rows(k);
+    const double low = -rule->tolerance, high = 1.0 + rule->tolerance;
+    Verdict verdict = {n, {INFINITY, -INFINITY, 0}, rule->form == LOGITS && n > 0};
+    Room room;
+    if (!make_room(&room, k)) return verdict.row = -1, verdict;
+    for (Py_ssize_t i = 0; i < n; i += step) {
+        const double *rows = x + i * k;
+        const int64_t *own = labels ? labels + i : NULL;
+        Py_ssize_t now = n - i < step ? n - i : step, row = first_unsound(rule, rows, own, now, &room);
+        verdict.row = i + row;
+        if (row < now) break;
+        if (rule->form != PROBABILITIES && own && row_picks(rows, own, now, k, room.own))
+            add_spread(room.own, now, &verdict.spread);
+        verdict.is_lookalike = verdict.is_lookalike && are_distributions(rows, now, k, low, high, rule->tolerance);
     }
+    give_room_back(&room);
     return verdict;
 }
 

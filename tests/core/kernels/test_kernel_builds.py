@@ -110,10 +110,10 @@ def of_token_rows(module: ModuleType, x: FloatArray) -> bytes:
 
 def of_verdicts(module: ModuleType, x: FloatArray, own: IntArray) -> bytes:
     found = []
-    for scores in (x, abs(x), np.nan_to_num(x), np.full(x.shape, 1.0 / x.shape[1])):
-        for form in (0, 1):
-            found += [module.class_verdict(scores, labels, form, 1e-9) for labels in (own, None)]
-            found += [module.element_verdict(scores, None, form, 1e-9)]
+    even = np.full(x.shape, 1.0 / x.shape[1])
+    for scores in (x, abs(x), np.nan_to_num(x), even, np.log(even)):
+        found += [module.class_verdict(scores, labels, form, 1e-9) for labels in (own, None) for form in (0, 1, 2)]
+        found += [module.element_verdict(scores, None, form, 1e-9) for form in (0, 1)]
     return repr(found).encode()
 
 
