@@ -70,6 +70,16 @@ class Batch:
         rows = None if self.scored is None else rowwise(self.scored)
         return len(self.prediction) if rows is None else int(np.count_nonzero(rows))
 
+    def further(self, rows: int) -> "Batch":
+        """The same as a part of a longer body, so many rows further down."""
+        return replace(
+            self,
+            first_row=rows,
+            not_normalized=self.not_normalized.further(rows),
+            rounded={name: finding.further(rows) for name, finding in self.rounded.items()},
+            sentinels=self.sentinels.further(rows),
+        )
+
     def take(self, rows: IntArray | slice) -> "Batch":
         """The same request about some of its rows, of a slice as views; what was noticed of the others is forgotten."""
         prediction = self.prediction

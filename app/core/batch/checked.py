@@ -51,7 +51,7 @@ def batch_of(
     """
     try:
         batch = _checked(task, columns, options, slices)
-        return replace(batch, first_row=first_row) if first_row else batch
+        return batch.further(first_row) if first_row else batch
     except InvalidInput as refusal:
         if not first_row:
             raise

@@ -68,9 +68,13 @@ class Evidence:
 
     def calibration_errors(self, calibrator: Calibrator) -> tuple[float | None, float | None]:
         """The expected and the maximum calibration error of the calibrated rows."""
-        names = "confidence", "frequency"
-        columns = dict(zip(names, self._columns(calibrator, *names), strict=True))
-        of = gaps(calibration(columns, self.weight, self.batch.options))
+        confidence, frequency = self._columns(calibrator, "confidence", "frequency")
+        if self.weight is None:
+            matrix, rows = np.array([confidence, frequency], np.float64), (-1, 0, 1)
+        else:
+            counted = [weighted(self.weight, column) for column in (confidence, frequency)]
+            matrix, rows = np.array([self.weight, *counted]), (0, 1, 2)
+        of = gaps(calibration(confidence, matrix, rows, self.batch.options))
         return expected_gap(of).value, largest_gap(of).value
 
     def _columns(self, calibrator: Calibrator, *names: str) -> list[Any]:

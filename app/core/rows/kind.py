@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-from app.core.batch.batches import Batch
 from app.core.options import Options
 from app.core.tasks import TaskName
 
@@ -20,8 +19,3 @@ class Kind(NamedTuple):
     def is_hard(self) -> bool:
         """Whether the truth is a label throughout, so that its entropy is 0."""
         return not self.is_soft and not self.options.label_smoothing
-
-
-def kind_of(batch: Batch) -> Kind:
-    """The kind of the rows of a batch."""
-    return Kind(batch.task, batch.form, batch.options, batch.targets is not None, batch.sample_weight is not None)

@@ -1,6 +1,5 @@
 """The sums of a chunk of scored rows: their quantities fill a matrix, whose rows are weighted and added up."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -11,12 +10,12 @@ from app.core.columns import BoolArray, FloatArray, IntArray, Ragged
 from app.core.formulas.losses import product
 from app.core.formulas.weights import places_of
 from app.core.kernels import Into
-from app.core.rows.blocks import blocks
+from app.core.rows.blocks import blocks, rows_of
 from app.core.sums.exact import Exact, exact_sum
 from app.core.sums.groups import GroupSums
-from app.core.sums.layout import ONES, Needs, layout_of
+from app.core.sums.layout import ONES, Layout, Needs
 from app.core.sums.moments import Moments, clustered_moments, moments_of_rows
-from app.core.sums.tables import block_tables, tables_of
+from app.core.sums.tables import block_tables, calibration, class_frequencies, confusion, per_class
 from app.errors import InvalidInput
 
 # Once freed, glibc serves arrays of this size and less from memory it keeps: fresh pages for every temporary of every
@@ -37,31 +36,32 @@ class Chunk:
         moments: The sums of each mean, by name.
     """
 
-    def __init__(self, batch: Batch, rows: Rows, needs: Needs) -> None:
-        self._rows = rows
-        self._layout = layout = layout_of(batch, needs)
-        self.matrix = np.empty((layout.n_rows, len(self)))
-        self.columns: dict[str, Any] = {name: self.matrix[row] for name, row in layout.rows.items()}
+    def __init__(self, batch: Batch, rows: Rows, needs: Needs, layout: Layout) -> None:
+        self._rows, self._layout = rows, layout
+        n_rows = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+        self.matrix = matrix = np.empty((layout.n_rows, n_rows))
+        self.columns: dict[str, Any] = {name: matrix[row] for name, row in layout.rows.items()}
         self.tables: dict[str, GroupSums] = {}
+        self.weight: FloatArray | None = None
         self._places = 0
         if batch.sample_weight is not None:
-            weight = batch.sample_weight[rows]
-            self._places = places_of(weight)
-            self.matrix[layout.weight] = np.ldexp(weight, -self._places) if self._places else weight
+            self.weight = matrix[layout.weight]
+            self._places = places_of(batch.sample_weight[rows])
+            np.ldexp(batch.sample_weight[rows], -self._places, out=self.weight)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
             self._fill(batch, needs)
-            self._check_class_products(batch)
+            if batch.options.class_weight is not None or batch.options.pos_weight is not None:
+                self._check_class_products(batch)
             for row, (first, *others) in layout.products.items():
-                self.matrix[row] = self.matrix[first]
+                matrix[row] = matrix[first]
                 for other in others:
-                    self.matrix[row] = product(self.matrix[row], self.matrix[other])
-            self.tables |= tables_of(self.columns, self.weight, needs.tables, batch)
+                    matrix[row] = product(matrix[row], matrix[other])
+            self._add_tables(batch, needs)
             self.moments = self._moments(batch)
-        if self._places:
-            self.tables = {name: sums.scaled(self._places) for name, sums in self.tables.items()}
+        self.weight_sum = Exact(n_rows) if self.weight is None else exact_sum(self.weight).shifted(self._places)
 
     def __len__(self) -> int:
-        return self._rows.stop - self._rows.start if isinstance(self._rows, slice) else len(self._rows)
+        return int(self.matrix.shape[1])
 
     @property
     def numbers(self) -> IntArray:
@@ -69,26 +69,19 @@ class Chunk:
         return np.arange(self._rows.start, self._rows.stop) if isinstance(self._rows, slice) else self._rows
 
     @property
-    def weight(self) -> FloatArray | None:
-        """(n,) sample weights, scaled to band 0; None for ones."""
-        return None if self._layout.weight == ONES else self.matrix[self._layout.weight]
-
-    @property
-    def weight_sum(self) -> Exact:
-        """Exact sum of the sample weights."""
-        weight = self.weight
-        return Exact(len(self)) if weight is None else exact_sum(weight).shifted(self._places)
-
-    @property
     def weighs(self) -> BoolArray | np.bool_:
         """(n,) rows of positive sample weight."""
-        weight = self.weight
-        return np.True_ if weight is None else weight > 0.0
+        return np.True_ if self.weight is None else self.weight > 0.0
 
     def _fill(self, batch: Batch, needs: Needs) -> None:
         """Write the quantities block by block, those of the kernel and those of NumPy."""
         layout, start = self._layout, 0
-        for block in blocks(batch, self._rows, len(self) if self._is_read_in_place(batch) else None):
+        values = batch.prediction.values if isinstance(batch.prediction, Ragged) else batch.prediction
+        # where a kernel does all of the work, on numbers as they lie in memory, nothing grows with the classes
+        is_lean = (
+            layout.kernel and not layout.quantities and isinstance(self._rows, slice) and values.dtype == np.float64
+        )
+        for block in (rows_of(batch, self._rows),) if is_lean else blocks(batch, self._rows):
             end = start + len(block)
             if layout.kernel:
                 block.write(Into(self.matrix, start, layout.kernel))
@@ -96,15 +89,13 @@ class Chunk:
                 self.matrix[row, start:end] = quantity(block)
             for name in layout.marks:
                 self._mark(name, getattr(block, name), start)
-            if needs.tables:
-                self._add(block_tables(block, None if self.weight is None else self.weight[start:end], needs.tables))
+            if layout.has_block_tables:
+                weight = None if self.weight is None else self.weight[start:end]
+                for name, sums in block_tables(block, weight, needs.tables).items():
+                    self.tables[name] = self.tables[name] + sums if name in self.tables else sums
             start = end
-
-    def _is_read_in_place(self, batch: Batch) -> bool:
-        """Tell whether a kernel does all of the work, and on the numbers as they lie in memory."""
-        values = batch.prediction.values if isinstance(batch.prediction, Ragged) else batch.prediction
-        is_left_to_kernel = bool(self._layout.kernel) and not self._layout.quantities
-        return is_left_to_kernel and isinstance(self._rows, slice) and values.dtype == np.float64
+        if batch.labels is not None and batch.labels.ndim == 1:
+            self.columns["labels"] = batch.labels[self._rows]
 
     def _mark(self, name: str, values: Any, start: int) -> None:
         if name not in self.columns:
@@ -112,29 +103,41 @@ class Chunk:
         if len(values) < len(self):
             self.columns[name][start : start + len(values)] = values
 
-    def _add(self, tables: Mapping[str, GroupSums]) -> None:
-        for name, sums in tables.items():
-            self.tables[name] = self.tables[name] + sums if name in self.tables else sums
+    def _add_tables(self, batch: Batch, needs: Needs) -> None:
+        """Add the tables that need one number a row."""
+        layout, columns = self._layout, self.columns
+        if layout.calibration:
+            confidence = columns["confidence"]
+            self.tables["calibration"] = calibration(confidence, self.matrix, layout.calibration, batch.options)
+        if layout.frequencies:
+            frequencies = class_frequencies(columns["labels"], batch.n_classes, self.matrix, layout.frequencies)
+            self.tables["class_frequencies"] = frequencies
+        if "confusion" in needs.tables and batch.task != "multilabel":
+            self.tables["confusion"] = confusion(columns, batch.n_classes)
+        if "per_class" in needs.tables and batch.task != "multilabel":
+            self.tables["per_class"] = per_class(columns, self.weight, batch.n_classes)
+        if self._places:
+            self.tables = {name: sums.scaled(self._places) for name, sums in self.tables.items()}
 
     def _moments(self, batch: Batch) -> dict[str, Moments]:
         layout = self._layout
         if batch.clusters is None:
-            sums = moments_of_rows(self.matrix, tuple(layout.pairs), layout.weight)
+            sums = moments_of_rows(self.matrix, layout.distinct, layout.weight)
         else:
             codes = batch.clusters.codes[self._rows]
-            sums = [clustered_moments(self.matrix, pair, layout.weight, codes) for pair in layout.pairs]
+            sums = [clustered_moments(self.matrix, pair, layout.weight, codes) for pair in layout.distinct]
         if layout.weight != ONES:
             self._check_products(sums)
         if self._places:
             sums = [
                 moments.scaled(self._places, self._places if layout.is_weighted(v) else 0)
-                for moments, (_, v) in zip(sums, layout.pairs, strict=True)
+                for moments, (_, v) in zip(sums, layout.distinct, strict=True)
             ]
         return {name: sums[number] for name, number in layout.means.items()}
 
     def _check_products(self, sums: list[Moments]) -> None:
         """Refuse weights whose products with finite losses are beyond all doubles."""
-        for (z, v), moments in zip(self._layout.pairs, sums, strict=True):
+        for (z, v), moments in zip(self._layout.distinct, sums, strict=True):
             scaled_back = self._places > 0 and not self._layout.is_weighted(v)
             if not (moments.n_infinite or moments.n_undefined or scaled_back):
                 continue
@@ -150,9 +153,9 @@ class Chunk:
 
         Only logits have losses of such a size.
         """
-        name = "pos_weight" if batch.options.class_weight is None else "class_weight"
-        if getattr(batch.options, name) is None or batch.form != "logits":
+        if batch.form != "logits":
             return
+        name = "pos_weight" if batch.options.class_weight is None else "class_weight"
         infinite = self.numbers[np.isinf(self.columns["cross_entropy"])]
         if not infinite.size:
             return

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from app.core.batch.batches import Batch
 from app.core.options import Options
 from app.core.rows.blocks import ROWS
-from app.core.rows.kind import Kind, kind_of
+from app.core.rows.kind import Kind
 
 Family: TypeAlias = Literal["loss", "share", "score", "row", "n_bytes", "n_words"]
 Quantity: TypeAlias = Callable[[Any], Any]
@@ -93,8 +93,12 @@ class Layout:
         weight: The row of the sample weights, or `ONES`.
         products: By row, the rows whose product it is, in the order in which they are made.
         pairs: Rows of numerators and of denominators that are summed together, each with its number.
+        distinct: These pairs in order.
         means: By name of a mean, the number of its pair.
+        calibration: The rows of weights, weighted confidences and weighted frequencies, summed by bin; empty for none.
+        frequencies: The row that is summed by label, in a tuple; empty for none.
         marks: Attributes of rows that are no doubles.
+        has_block_tables: Whether a table needs all elements of a row at once.
         n_rows: How many rows the matrix has.
     """
 
@@ -104,8 +108,12 @@ class Layout:
     weight: int = ONES
     products: dict[int, tuple[int, ...]] = field(default_factory=dict)
     pairs: dict[tuple[int, int], int] = field(default_factory=dict)
+    distinct: tuple[tuple[int, int], ...] = ()
     means: dict[str, int] = field(default_factory=dict)
+    calibration: tuple[int, ...] = ()
+    frequencies: tuple[int, ...] = ()
     marks: tuple[str, ...] = ()
+    has_block_tables: bool = False
     n_rows: int = 0
 
     def added_row(self) -> int:
@@ -132,7 +140,8 @@ class Layout:
 
 def layout_of(batch: Batch, needs: Needs) -> Layout:
     """The layout of the matrices of a batch."""
-    return _layout(kind_of(batch), needs)
+    kind = Kind(batch.task, batch.form, batch.options, batch.targets is not None, batch.sample_weight is not None)
+    return _layout(kind, needs)
 
 
 @lru_cache(maxsize=256)
@@ -152,7 +161,14 @@ def _layout(kind: Kind, needs: Needs) -> Layout:
         weight = ONES if _is_counted(mean.family, kind.options) else layout.weight
         pair = layout.product(layout.weight, numerator), layout.product(weight, *size)
         layout.means[mean.name] = layout.pairs.setdefault(pair, len(layout.pairs))
-    marks = {mark for table in tables for mark in _MARKS[table]}
+    layout.distinct = tuple(layout.pairs)
+    layout.has_block_tables = bool(needs.tables) and (kind.is_soft or kind.task == "multilabel")
+    if "calibration" in tables:
+        summed = (layout.product(layout.weight, layout.rows[name]) for name in _OF_TABLES["calibration"])
+        layout.calibration = (layout.weight, *summed)
+    if "class_frequencies" in tables and not kind.is_soft:
+        layout.frequencies = (layout.product(layout.weight, layout.rows.get("share", ONES)),)
+    marks = {mark for table in tables for mark in _MARKS[table] if kind.is_soft or mark != "labels"}
     layout.marks = tuple(sorted(marks | ({"clipped"} if kind.options.epsilon else set())))
     return layout
 

@@ -19,7 +19,7 @@ from app.core.rows.blocks import chunks
 from app.core.sums.chunk import Chunk
 from app.core.sums.exact import NOTHING, Exact
 from app.core.sums.groups import GroupSums
-from app.core.sums.layout import Needs
+from app.core.sums.layout import Needs, layout_of
 from app.core.sums.moments import Moments
 from app.core.sums.state import State
 from app.core.sums.tables import empty_table
@@ -96,29 +96,37 @@ def summarize(
         n_threads: How many threads share the rows of a large batch, for an answer of the same bits.
         inspected: Whether mistakes of the sender are looked for, in a sample of the rows.
     """
+    layout = layout_of(batch, needs)
 
     def summed(rows: Iterable[slice | IntArray]) -> _Sums | None:
-        parts = (_sums_of(Chunk(batch, some, needs), batch.first_row, kept) for some in rows)
-        return reduce(add, parts, next(parts, None))
+        total = None
+        for some in rows:
+            part = _sums_of(Chunk(batch, some, needs, layout), batch.first_row, kept)
+            total = part if total is None else total + part
+        return total
 
-    sums = _shared_out(summed, list(chunks(batch)), n_threads)
-    if sums is None:
-        sums = _Sums(
-            NOTHING,
-            {mean.name: Moments() for mean in needs.means},
-            {name: empty_table(name, batch) for name in needs.tables},
-        )
+    sums = _shared_out(summed, list(chunks(batch)), n_threads) or _nothing(batch, needs)
+    state = State(
+        fingerprint=batch.options.fingerprint(batch.task, batch.n_classes),
+        n_classes=batch.n_classes,
+        n_samples=len(batch.prediction),
+        n_scored=batch.n_scored,
+        weight_sum=sums.weight_sum,
+        moments=sums.moments,
+        groups=sums.groups,
+        clustered=batch.clusters is not None,
+    )
     return Summary(
         batch.task,
         batch.options,
-        _state(batch, sums),
-        batch.not_normalized.further(batch.first_row),
+        state,
+        batch.not_normalized,
         batch.looks_like_probabilities,
         sample_of(batch) if inspected else NO_ROWS,
-        zero_probability=sums.zero_probability,
-        clipped=sums.clipped,
-        rounded={name: finding.further(batch.first_row) for name, finding in batch.rounded.items()},
-        sentinels=batch.sentinels.further(batch.first_row),
+        sums.zero_probability,
+        sums.clipped,
+        batch.rounded,
+        batch.sentinels,
     )
 
 
@@ -158,17 +166,10 @@ def _shared_out(
     return reduce(add, filter(None, sums))
 
 
-def _state(batch: Batch, sums: _Sums) -> State:
-    return State(
-        fingerprint=batch.options.fingerprint(batch.task, batch.n_classes),
-        n_classes=batch.n_classes,
-        n_samples=len(batch),
-        n_scored=batch.n_scored,
-        weight_sum=sums.weight_sum,
-        moments=sums.moments,
-        groups=sums.groups,
-        clustered=batch.clusters is not None,
-    )
+def _nothing(batch: Batch, needs: Needs) -> _Sums:
+    """The sums of a batch of which no row is scored."""
+    tables = {name: empty_table(name, batch) for name in needs.tables}
+    return _Sums(NOTHING, {mean.name: Moments() for mean in needs.means}, tables)
 
 
 def _sums_of(chunk: Chunk, first_row: int, kept: Mapping[str, FloatArray]) -> _Sums:

@@ -21,22 +21,22 @@ Rows: TypeAlias = ClassRows | ElementRows | TokenRows
 ClassedRows: TypeAlias = ClassRows | ElementRows
 
 
-def tables_of(
-    columns: Mapping[str, Any], weight: FloatArray | None, names: Sequence[str], batch: Batch
-) -> dict[str, GroupSums]:
-    """The tables that need one number a row, by name."""
-    tables: dict[str, GroupSums] = {}
-    if batch.task == "multilabel":
-        return tables
-    if "calibration" in names:
-        tables["calibration"] = calibration(columns, weight, batch.options)
-    if "class_frequencies" in names and batch.targets is None:
-        tables["class_frequencies"] = class_frequencies(columns, weight, batch.n_classes)
-    if "confusion" in names:
-        tables["confusion"] = confusion(columns, batch.n_classes)
-    if "per_class" in names:
-        tables["per_class"] = per_class(columns, weight, batch.n_classes)
-    return tables
+def calibration(confidence: FloatArray, matrix: FloatArray, rows: tuple[int, ...], options: Options) -> GroupSums:
+    """Rows of positive weight, their weight, confidence and observed frequency by bin of confidence.
+
+    Args:
+        confidence: (n,) confidences before sample weights.
+        rows: Of the matrix (m, n): the weights, -1 for ones, the weighted confidences and the weighted frequencies.
+    """
+    bins = bin_index(confidence, options.n_bins, options.bin_edges)
+    n, sums, place = group_sums(bins, options.n_bins, matrix, rows, rows[0])
+    return GroupSums({"n": n, "weight": sums[0], "confidence": sums[1], "frequency": sums[2]}, place)
+
+
+def class_frequencies(labels: IntArray, n_classes: int, matrix: FloatArray, rows: tuple[int, ...]) -> GroupSums:
+    """The weight of the labels of each class, class weights included; `rows` is the row of what each label counts."""
+    _, sums, place = group_sums(labels, n_classes, matrix, rows)
+    return GroupSums({"weight": sums[0]}, place)
 
 
 def block_tables(rows: Rows, weight: FloatArray | None, names: Sequence[str]) -> dict[str, GroupSums]:
@@ -54,22 +54,6 @@ def block_tables(rows: Rows, weight: FloatArray | None, names: Sequence[str]) ->
     return tables
 
 
-def calibration(columns: Mapping[str, FloatArray], weight: FloatArray | None, options: Options) -> GroupSums:
-    """Rows of positive weight, their weight, confidence and observed frequency by bin of confidence."""
-    bins = bin_index(columns["confidence"], options.n_bins, options.bin_edges)
-    summed = {
-        "weight": weight,
-        "confidence": times(weight, columns["confidence"]),
-        "frequency": times(weight, columns["frequency"]),
-    }
-    return _table(bins, options.n_bins, summed, weighs=True)
-
-
-def class_frequencies(columns: Mapping[str, Any], weight: FloatArray | None, n_classes: int) -> GroupSums:
-    """The weight of the labels of each class, class weights included."""
-    return _frequencies(columns["labels"], n_classes, times(weight, columns.get("share")))
-
-
 def target_frequencies(rows: ClassedRows, weight: FloatArray | None) -> GroupSums:
     """The weight that soft targets put on each class, class weights included."""
     if isinstance(rows, ElementRows):
@@ -78,7 +62,8 @@ def target_frequencies(rows: ClassedRows, weight: FloatArray | None) -> GroupSum
         targets = rows.weighted_targets
     shares = targets if weight is None else targets * weight
     groups = np.repeat(np.arange(len(shares)), shares.shape[1])
-    return _frequencies(groups, len(shares), shares.ravel())
+    table = _table(groups, len(shares), {"weight": shares.ravel()})
+    return replace(table, columns={"weight": table["weight"]})
 
 
 def per_class(columns: Mapping[str, Any], weight: FloatArray | None, n_classes: int) -> GroupSums:
@@ -160,24 +145,14 @@ def _class_entry(sums: dict[str, Exact], options: Options) -> dict[str, Any]:
     return {**entry, "status": "ok", "cross_entropy": sums["cross_entropy"] / divisor / options.nats_per_unit}
 
 
-def _table(groups: IntArray, n_groups: int, columns: Mapping[str, Any], *, weighs: bool = False) -> GroupSums:
-    """Rows and sums of columns by group.
-
-    Args:
-        columns: (n,) numbers by name; None for ones.
-        weighs: Whether the first column holds weights, of which none but positive ones are counted.
-    """
+def _table(groups: IntArray, n_groups: int, columns: Mapping[str, Any]) -> GroupSums:
+    """Rows and sums of columns (n,) by group; None stands for ones."""
     given = [column for column in columns.values() if column is not None]
     matrix = np.array(given, np.float64).reshape(len(given), len(groups))
     numbers = iter(range(len(given)))
     rows = tuple(-1 if column is None else next(numbers) for column in columns.values())
-    n, sums, place = group_sums(groups, n_groups, matrix, rows, rows[0] if weighs else -1)
+    n, sums, place = group_sums(groups, n_groups, matrix, rows)
     return GroupSums({"n": n, **dict(zip(columns, sums, strict=True))}, place)
-
-
-def _frequencies(groups: IntArray, n_groups: int, weight: FloatArray | None) -> GroupSums:
-    table = _table(groups, n_groups, {"weight": weight})
-    return replace(table, columns={"weight": table["weight"]})
 
 
 def _counts(groups: IntArray, n_groups: int) -> list[int]:
