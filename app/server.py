@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from secrets import token_hex
 from typing import Any
+from urllib.parse import unquote
 
 import httptools
 import uvicorn
@@ -14,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.api import problems
 from app.api.application import Application
-from app.api.exchange import SECURITY_HEADERS
+from app.api.exchange import SECURITY_HEADERS, WHOLE_ANSWER
 from app.api.telemetry import Telemetry
 from app.settings import Settings
 
@@ -27,6 +28,10 @@ request waits that long, now and then, for one that scores."""
 KEEP_ALIVE_SECONDS = 75
 """Longer than clients and proxies keep an idle connection (httpx 5 seconds, load balancers 60): the server must not be
 the first to close it, or it closes on a request that is already under way."""
+
+
+EXTENSIONS: dict[str, dict[object, object]] = {WHOLE_ANSWER: {}}
+"""The messages that this server takes beside those of ASGI."""
 
 
 def server(app: Application, settings: Settings, host: str, port: int) -> uvicorn.Server:
@@ -60,6 +65,29 @@ def configuration(app: Application, settings: Settings, host: str, port: int) ->
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.drain_timeout_seconds,
     )
+
+
+class Cycle(RequestResponseCycle):
+    """One request and its answer, which may come in one message; of any other uvicorn searches each header twice."""
+
+    async def send(self, message: Any) -> None:
+        """Send a message of ASGI, or a whole answer; the scope says by `WHOLE_ANSWER` that it may be one."""
+        if message["type"] != WHOLE_ANSWER:
+            await super().send(message)
+            return
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        self.response_started = self.response_complete = True
+        lines = [STATUS_LINE[message["status"]], *(b"%b: %b\r\n" % header for header in self.default_headers)]
+        close = b"" if self.keep_alive else b"connection: close\r\n"
+        body = b"" if self.scope["method"] == "HEAD" else message["body"]
+        self.transport.write(b"".join([*lines, message["head"], close, b"\r\n", body]))
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -159,9 +187,37 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._first_bytes + self._head_bytes + self._n_read > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
             self._refuse_head()
         elif not self.parser.should_upgrade():
-            super().on_headers_complete()
+            self._begin_request()
         elif self.parser.get_method() == b"CONNECT":
             self._refuse("malformed_request", "the method must not be CONNECT: this service is no proxy")
+
+    def _begin_request(self) -> None:
+        """Hand a request to the application as uvicorn does, which would make a cycle of its own class."""
+        url, version, last = httptools.parse_url(self.url), self.parser.get_http_version(), self.cycle
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["http_version"] = version
+        self.scope["path"] = unquote(url.path.decode("ascii"))
+        self.scope["raw_path"] = url.path
+        self.scope["query_string"] = url.query or b""
+        self.scope["extensions"] = EXTENSIONS
+        self.cycle = Cycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if last is None or last.response_complete:  # type: ignore[redundant-expr]
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def on_chunk_header(self) -> None:
         """Callback of the parser: a chunk follows, or after the last one trailers; this piece is not counted."""

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from random import getrandbits
 from time import perf_counter
 from typing import TypeAlias
@@ -22,6 +23,9 @@ Head: TypeAlias = Mapping[str, str]
 
 NOT_BEGUN = 499
 """The status of an answer that is not begun, and for good if the client leaves before."""
+
+WHOLE_ANSWER = "surprisal.whole"
+"""The message of an answer in one piece, where the server takes it: `status`, `head` (lines of headers) and `body`."""
 
 VISIBLE_ASCII = re.compile(r"[!-~]{1,128}")
 SECURITY_HEADERS = {
@@ -63,6 +67,7 @@ class Exchange(Request):
         sent = head.get("x-request-id", "")
         self.request_id = sent if VISIBLE_ASCII.fullmatch(sent) else f"{getrandbits(128):032x}"
         self._is_unread = "transfer-encoding" in head or head.get("content-length", "0") != "0"
+        self._takes_whole = WHOLE_ANSWER in scope.get("extensions", ())
         self.began = perf_counter()
         self.status = NOT_BEGUN
         self.code = ""
@@ -89,14 +94,25 @@ class Exchange(Request):
 
         A server that closes a connection on which the client still sends resets it, and most clients then report a
         broken pipe in place of the answer they were given.
+
+        Raises:
+            ValueError: A header is not one line.
         """
         self.status, body = response.status_code, response.body
-        own = SECURITY_HEADERS | {b"x-request-id": self.request_id.encode()}
-        headers = list((own | dict(response.raw_headers)).items())
+        self.bytes_out = len(body)
+        if self._takes_whole and not self._is_unread:
+            fixed = tuple([header for header in response.raw_headers if header[0] != b"content-length"])
+            own = b"content-length: %d\r\nx-request-id: %b\r\n" % (len(body), self.request_id.encode())
+            head = _head(fixed) + own
+            await self._send({"type": WHOLE_ANSWER, "status": self.status, "head": head, "body": body})
+            return
+        headers = [
+            *(SECURITY_HEADERS | dict(response.raw_headers)).items(),
+            (b"x-request-id", self.request_id.encode()),
+        ]
         if self._is_unread:
             headers.append((b"connection", b"close"))
         await self._send({"type": "http.response.start", "status": self.status, "headers": headers})
-        self.bytes_out = len(body)
         if self._is_unread and self.status != 408:  # who was too slow gets no more time
             await self._send({"type": "http.response.body", "body": body, "more_body": True})
             await self._drain()
@@ -108,6 +124,14 @@ class Exchange(Request):
             async with asyncio.timeout(self.settings.body_timeout_seconds):
                 while (await self._receive()).get("more_body"):
                     pass
+
+
+@lru_cache(maxsize=64)  # but for its length, one answer is headed like another
+def _head(headers: tuple[Header, ...]) -> bytes:
+    lines = [b"%b: %b\r\n" % header for header in (SECURITY_HEADERS | dict(headers)).items()]
+    if any(line.splitlines() != [line[:-2]] for line in lines):
+        raise ValueError("a header must be one line")
+    return b"".join(lines)
 
 
 def read_head(headers: Iterable[Header]) -> Head:

@@ -35,8 +35,8 @@ async def nobody(message: Message) -> None:
 
 
 def exchange_with(
-    *headers: tuple[bytes, bytes], path: str = "/", receive: Receive = silence, send: Send = nobody
+    *headers: tuple[bytes, bytes], receive: Receive = silence, send: Send = nobody, **scope: object
 ) -> Exchange:
     """A request that no application answers."""
-    scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers, **scope}
     return Exchange(scope, receive, send, DEFAULTS, Capacity(DEFAULTS))

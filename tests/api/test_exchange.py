@@ -9,9 +9,10 @@ from starlette.types import Message, Send
 from structlog.typing import EventDict
 
 from app.api.application import BareRoute
-from app.api.exchange import Exchange
+from app.api.exchange import WHOLE_ANSWER, Exchange
 from app.main import create_app
 from app.settings import Settings
+from tests.api.clients import exchange_with
 
 pytestmark = pytest.mark.anyio
 
@@ -137,6 +138,24 @@ async def test_who_was_too_slow_gets_no_more_time() -> None:
         return Response(b"no", 408)
 
     assert [message.get("body") for message in await answered(refuse)] == [None, b"no"]
+
+
+@pytest.mark.parametrize(
+    "response", [Response(b"{}", media_type="application/json"), Response(b"no", 405, {"allow": "GET"})]
+)
+async def test_a_server_that_takes_an_answer_in_one_message_is_told_the_same(response: Response) -> None:
+    sent: list[Message] = []
+    for extensions in ([], [WHOLE_ANSWER]):
+        await exchange_with((b"x-request-id", b"abc"), send=collecting(sent), extensions=extensions).respond(response)
+    start, body, whole = sent
+    assert sorted(whole["head"].splitlines()) == sorted(b": ".join(header) for header in start["headers"])
+    assert (whole["status"], whole["body"]) == (start["status"], body["body"])
+
+
+async def test_a_header_is_one_line() -> None:
+    exchange = exchange_with(extensions={WHOLE_ANSWER: {}})
+    with pytest.raises(ValueError, match="one line"):
+        await exchange.respond(Response(headers={"allow": "GET\r\nset-cookie: a"}))
 
 
 async def endless() -> Message:
