@@ -40,17 +40,17 @@ class Exchange(Request):
     """One request and its answer, as far as they have come.
 
     Attributes:
-        settings: Of the application that answers.
-        capacity: Of the application that answers.
-        method: As it was sent; what is routed in place of HEAD is GET, and the server leaves the body out.
+        settings: The settings of the application.
+        capacity: The capacity of the application.
+        method: The method that was sent; in place of HEAD, GET is routed, and the server leaves the body out.
         head: The headers of the request.
-        request_id: As it was sent, if it is one, or else a new one.
+        request_id: The id that was sent, or a new one.
         has_arrived: Whether the server has the whole body, which then is the next piece; not every server tells.
         began: The time at which the head had come, by `perf_counter`.
-        status: That of the answer; `NOT_BEGUN` before there is one.
-        code: Of the problem that the answer is, or empty.
-        n_scored: Rows that were scored.
-        error: What went wrong that nobody meant to.
+        status: The status of the answer; `NOT_BEGUN` before there is one.
+        code: The code of the problem that the answer is, or empty.
+        n_scored: The number of rows that were scored.
+        error: The error that nobody meant to happen.
     """
 
     method = ""

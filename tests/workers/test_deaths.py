@@ -129,7 +129,7 @@ def test_a_worker_that_dies_before_it_serves_ends_the_start() -> None:
 def test_no_worker_and_no_file_outlives_the_supervisor(tmp_path: Path) -> None:
     with running(**TWO, TMPDIR=str(tmp_path)) as server:
         assert status(server) == 200
-        assert list(tmp_path.glob("*/*.db"))
+        eventually(lambda: bool(list(tmp_path.glob("*/*.db"))))  # a request is counted once it is answered
         workers = server.workers()
         server.terminate(signal.SIGKILL)
         server.ended()
