@@ -95,7 +95,7 @@ def catches_up(server: Process) -> bool:
 
 def test_a_client_goes_to_the_worker_that_has_fewest(pair: Process) -> None:
     # A machine with more to do may keep the other from the processor while its turn lasts.
-    assert any(catches_up(pair) for _ in range(5))
+    assert any(catches_up(pair) for _ in range(40))
 
 
 def begun(server: Process, n_bytes: int) -> tuple[http.client.HTTPConnection, bool]:
@@ -141,6 +141,8 @@ def test_a_scrape_of_any_worker_adds_up_all(single: Process) -> None:
     with running(**TWO) as server:
         for _ in range(12):
             assert answer(server, SCORE, BODY, "application/json")[0] == 200
+        while samples(server)["surprisal_request_seconds_count", SCORE] < 12:
+            pass  # a request is counted once it is answered
         scrapes = [samples(server) for _ in range(4)]
         memory = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in server.workers())
     for found in scrapes:
