@@ -14,7 +14,7 @@ from app.core.formulas.losses import product
 
 _WIDTH = 128
 """Powers of two in a band. Weights of band 0 are at least 2**-65 and below 2**63, so that their products with losses
-above 1e-288 are normal numbers."""
+above 1e-288 are normal numbers; smaller products are summed apart (`app.core.sums.small`)."""
 
 LEAST_USUAL, _MOST = 2.0 ** (-_WIDTH // 2), 2.0 ** (_WIDTH // 2 - 1)
 

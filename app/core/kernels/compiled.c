@@ -238,8 +238,8 @@ static PyMethodDef methods[] = {
     METHOD(log), METHOD(log1p), METHOD(exp), METHOD(row_sums), METHOD(row_products), METHOD(row_errors),
     METHOD(row_maxima), METHOD(row_others), METHOD(row_exponentials), METHOD(row_picks), METHOD(row_quotients),
     METHOD(row_differences), METHOD(row_negentropies), METHOD(row_relative_entropy), METHOD(row_js), METHOD(bins),
-    METHOD(moments), METHOD(group_sums), METHOD(json_columns), METHOD(class_rows), METHOD(element_rows), METHOD(token_rows),
-    METHOD(class_verdict), METHOD(element_verdict), {NULL, NULL, 0, NULL},
+    METHOD(moments), METHOD(group_sums), METHOD(products), METHOD(json_columns), METHOD(class_rows),
+    METHOD(element_rows), METHOD(token_rows), METHOD(class_verdict), METHOD(element_verdict), {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {

@@ -96,6 +96,17 @@ static Outcome add_pairs(Ratio *pairs, Py_ssize_t n_pairs, const double *weight,
     return outcome;
 }
 
+/* Products of weights and numbers, where 0 times anything is 0. Returns whether one is so small that it lost digits. */
+EVERY_PROCESSOR static int products(const double *weights, const double *x, Py_ssize_t n, double *out) {
+    int64_t n_lost = 0;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        double product = weights[i] == 0.0 ? 0.0 : weights[i] * x[i];
+        n_lost += (fabs(product) < DBL_MIN) & (weights[i] != 0.0) & (x[i] != 0.0);
+        out[i] = product;
+    }
+    return n_lost > 0;
+}
+
 INLINE int lower(int place, int bit, int factors) {
     if (bit == NO_BIT) return place;
     bit >>= factors - 1; /* half of it, rounded down */

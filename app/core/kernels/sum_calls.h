@@ -59,6 +59,18 @@ static PyObject *moments_object(const Ratio *pair) {
     return moments;
 }
 
+/* (weights, numbers, products) */
+FUNCTION(py_products) {
+    Arrays a;
+    int lost;
+    (void)self;
+    if (!take(&a, arguments, n_arguments, "ddD")) return NULL;
+    if ((a.n[0] != a.n[1] || a.n[0] != a.n[2]) && !refuse(&a, "arrays must be of one length")) return NULL;
+    RUN(a.n[0], lost = products(DOUBLES(&a, 0), DOUBLES(&a, 1), a.n[0], DOUBLES(&a, 2)));
+    give_back(&a);
+    return PyBool_FromLong(lost);
+}
+
 /* A matrix of numbers, a row a quantity, and which of its rows holds the weights. */
 typedef struct { const double *x, *weight; Py_ssize_t n_rows, n; } SumMatrix;
 

@@ -1,5 +1,6 @@
 """The sums of a chunk of scored rows: their quantities fill a matrix, whose rows are weighted and added up."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -7,7 +8,6 @@ import numpy as np
 
 from app.core.batch.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray, Ragged
-from app.core.formulas.losses import product
 from app.core.formulas.weights import places_of
 from app.core.kernels import Into
 from app.core.rows.blocks import blocks, rows_of
@@ -15,6 +15,7 @@ from app.core.sums.exact import Exact, exact_sum
 from app.core.sums.groups import GroupSums
 from app.core.sums.layout import ONES, Layout, Needs
 from app.core.sums.moments import Moments, clustered_moments, moments_of_rows
+from app.core.sums.small import Small, moments_of_small, multiplied
 from app.core.sums.tables import block_tables, calibration, class_frequencies, confusion, per_class
 from app.errors import InvalidInput
 
@@ -52,12 +53,10 @@ class Chunk:
             self._fill(batch, needs)
             if batch.options.class_weight is not None or batch.options.pos_weight is not None:
                 self._check_class_products(batch)
-            for row, (first, *others) in layout.products.items():
-                matrix[row] = matrix[first]
-                for other in others:
-                    matrix[row] = product(matrix[row], matrix[other])
-            self._add_tables(batch, needs)
-            self.moments = self._moments(batch)
+            codes = None if batch.clusters is None else batch.clusters.codes[rows]
+            small = self._multiply(codes)
+            self._add_tables(batch, needs, small)
+            self.moments = self._moments(codes, small)
         self.weight_sum = Exact(n_rows) if self.weight is None else exact_sum(self.weight).shifted(self._places)
 
     def __len__(self) -> int:
@@ -103,12 +102,23 @@ class Chunk:
         if len(values) < len(self):
             self.columns[name][start : start + len(values)] = values
 
-    def _add_tables(self, batch: Batch, needs: Needs) -> None:
+    def _multiply(self, codes: IntArray | None) -> dict[int, Small]:
+        """Write the rows of products, but for products that are too small for doubles."""
+        found = {}
+        for row, (first, second, *others) in self._layout.products.items():
+            small = multiplied(self.matrix[first], self.matrix[second], self.matrix[row], codes)
+            if small is not None:
+                found[row] = small
+            for other in others:  # factors of a denominator, which are not small
+                multiplied(self.matrix[row], self.matrix[other], self.matrix[row])
+        return found
+
+    def _add_tables(self, batch: Batch, needs: Needs, small: Mapping[int, Small]) -> None:
         """Add the tables that need one number a row."""
         layout, columns = self._layout, self.columns
         if layout.calibration:
             confidence = columns["confidence"]
-            self.tables["calibration"] = calibration(confidence, self.matrix, layout.calibration, batch.options)
+            self.tables["calibration"] = calibration(confidence, self.matrix, layout.calibration, batch.options, small)
         if layout.frequencies:
             frequencies = class_frequencies(columns["labels"], batch.n_classes, self.matrix, layout.frequencies)
             self.tables["class_frequencies"] = frequencies
@@ -119,15 +129,17 @@ class Chunk:
         if self._places:
             self.tables = {name: sums.scaled(self._places) for name, sums in self.tables.items()}
 
-    def _moments(self, batch: Batch) -> dict[str, Moments]:
+    def _moments(self, codes: IntArray | None, small: Mapping[int, Small]) -> dict[str, Moments]:
         layout = self._layout
-        if batch.clusters is None:
+        if codes is None:
             sums = moments_of_rows(self.matrix, layout.distinct, layout.weight)
         else:
-            codes = batch.clusters.codes[self._rows]
             sums = [clustered_moments(self.matrix, pair, layout.weight, codes) for pair in layout.distinct]
         if layout.weight != ONES:
             self._check_products(sums)
+        for number, (z, v) in enumerate(layout.distinct if small else ()):
+            if z in small:
+                sums[number] += moments_of_small(small[z], None if v == ONES else self.matrix[v], codes)
         if self._places:
             sums = [
                 moments.scaled(self._places, self._places if layout.is_weighted(v) else 0)

@@ -1,6 +1,6 @@
 """Sums by group: by calibration bin and by class."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -9,28 +9,37 @@ import numpy as np
 from app.core.batch.batches import Batch
 from app.core.columns import FloatArray, IntArray
 from app.core.formulas.bins import bin_index
-from app.core.formulas.weights import times, weighted
+from app.core.formulas.weights import weighted
 from app.core.options import Options
 from app.core.rows.classes import ClassRows
 from app.core.rows.elements import ElementRows
 from app.core.rows.tokens import TokenRows
 from app.core.sums.exact import Exact
 from app.core.sums.groups import GroupSums, group_sums
+from app.core.sums.small import NOTHING_SMALL, RAISED, Small, multiplied
 
 Rows: TypeAlias = ClassRows | ElementRows | TokenRows
 ClassedRows: TypeAlias = ClassRows | ElementRows
 
 
-def calibration(confidence: FloatArray, matrix: FloatArray, rows: tuple[int, ...], options: Options) -> GroupSums:
+def calibration(
+    confidence: FloatArray,
+    matrix: FloatArray,
+    rows: tuple[int, ...],
+    options: Options,
+    small: Mapping[int, Small] = NOTHING_SMALL,
+) -> GroupSums:
     """Rows of positive weight, their weight, confidence and observed frequency by bin of confidence.
 
     Args:
         confidence: (n,) confidences before sample weights.
         rows: Of the matrix (m, n): the weights, -1 for ones, the weighted confidences and the weighted frequencies.
+        small: By row of the matrix, the products that are too small to stand in it.
     """
     bins = bin_index(confidence, options.n_bins, options.bin_edges)
     n, sums, place = group_sums(bins, options.n_bins, matrix, rows, rows[0])
-    return GroupSums({"n": n, "weight": sums[0], "confidence": sums[1], "frequency": sums[2]}, place)
+    columns = dict(zip(("weight", "confidence", "frequency"), sums, strict=True))
+    return _with_small(GroupSums({"n": n, **columns}, place), bins, zip(columns, map(small.get, rows), strict=True))
 
 
 def class_frequencies(labels: IntArray, n_classes: int, matrix: FloatArray, rows: tuple[int, ...]) -> GroupSums:
@@ -60,16 +69,15 @@ def target_frequencies(rows: ClassedRows, weight: FloatArray | None) -> GroupSum
         targets = np.concatenate([1.0 - rows.targets, rows.targets])
     else:
         targets = rows.weighted_targets
-    shares = targets if weight is None else targets * weight
-    groups = np.repeat(np.arange(len(shares)), shares.shape[1])
-    table = _table(groups, len(shares), {"weight": shares.ravel()})
+    k, n = targets.shape
+    spread = None if weight is None else np.tile(weight, k)
+    table = _table(np.repeat(np.arange(k), n), k, {"weight": targets.ravel()}, spread)
     return replace(table, columns={"weight": table["weight"]})
 
 
 def per_class(columns: Mapping[str, Any], weight: FloatArray | None, n_classes: int) -> GroupSums:
     """Loss, Brier score and accuracy of the rows of each true class."""
-    share = times(weight, columns.get("share"))
-    return _scores_by_group(columns["labels"], n_classes, weight, share, columns)
+    return _scores_by_group(columns["labels"], n_classes, columns, weight)
 
 
 def confusion(columns: Mapping[str, Any], n_classes: int) -> GroupSums:
@@ -94,30 +102,23 @@ def per_label(rows: ElementRows, weight: FloatArray | None) -> GroupSums:
         "brier_score": rows.element_brier_scores.ravel()[scored],
         "accuracy": rows.correct.ravel()[scored],
     }
-    return _scores_by_group(groups, rows.n_elements, spread, spread, values)
+    return _scores_by_group(groups, rows.n_elements, values, spread)
 
 
 def _scores_by_group(
-    groups: IntArray,
-    n_groups: int,
-    weight: FloatArray | None,
-    share: FloatArray | None,
-    values: Mapping[str, Any],
+    groups: IntArray, n_groups: int, values: Mapping[str, Any], weight: FloatArray | None
 ) -> GroupSums:
-    """`share` is what a row counts for in the loss; the numerators of the loss carry class weights already."""
-    numerator = weighted(weight, values["cross_entropy"])
-    infinite = np.isinf(numerator)
-    table = _table(
-        groups,
-        n_groups,
-        {
-            "weight": weight,
-            "share": share,
-            "cross_entropy": np.where(infinite, 0.0, numerator),
-            "brier_score": times(weight, values["brier_score"]),
-            "accuracy": times(weight, values["accuracy"]),
-        },
-    )
+    """Sums of scores, and of what rows count for in the loss, whose numerators carry class weights already."""
+    loss = values["cross_entropy"]
+    infinite = np.isinf(weighted(weight, loss))
+    columns = {
+        "weight": None,
+        "share": values.get("share"),
+        "cross_entropy": np.where(infinite, 0.0, loss),
+        "brier_score": values["brier_score"],
+        "accuracy": values["accuracy"],
+    }
+    table = _table(groups, n_groups, columns, weight)
     return replace(table, columns=table.columns | {"n_infinite": _counts(groups[infinite], n_groups)})
 
 
@@ -145,14 +146,30 @@ def _class_entry(sums: dict[str, Exact], options: Options) -> dict[str, Any]:
     return {**entry, "status": "ok", "cross_entropy": sums["cross_entropy"] / divisor / options.nats_per_unit}
 
 
-def _table(groups: IntArray, n_groups: int, columns: Mapping[str, Any]) -> GroupSums:
-    """Rows and sums of columns (n,) by group; None stands for ones."""
-    given = [column for column in columns.values() if column is not None]
-    matrix = np.array(given, np.float64).reshape(len(given), len(groups))
-    numbers = iter(range(len(given)))
-    rows = tuple(-1 if column is None else next(numbers) for column in columns.values())
-    n, sums, place = group_sums(groups, n_groups, matrix, rows)
-    return GroupSums({"n": n, **dict(zip(columns, sums, strict=True))}, place)
+def _table(groups: IntArray, n_groups: int, columns: Mapping[str, Any], weight: FloatArray | None) -> GroupSums:
+    """Rows and weighted sums of columns (n,) by group; None stands for ones."""
+    given = {name: values for name, values in columns.items() if values is not None}
+    matrix = np.empty((len(given) + 1, len(groups)))
+    small = {}
+    for row, (name, values) in enumerate(given.items()):
+        if weight is None:
+            matrix[row] = values
+        else:
+            small[name] = multiplied(weight, np.ascontiguousarray(values, np.float64), matrix[row])
+    matrix[-1] = 1.0 if weight is None else weight
+    numbers = dict(zip(given, range(len(given)), strict=True))
+    n, sums, place = group_sums(groups, n_groups, matrix, tuple(numbers.get(name, len(given)) for name in columns))
+    return _with_small(GroupSums({"n": n, **dict(zip(columns, sums, strict=True))}, place), groups, small.items())
+
+
+def _with_small(table: GroupSums, groups: IntArray, small: Iterable[tuple[str, Small | None]]) -> GroupSums:
+    """A table, with the small products that stood in no column that was summed."""
+    nothing = [0] * len(table["n"])
+    for column, own in small:
+        if own is not None:
+            _, (sums,), place = group_sums(groups[own.rows], len(nothing), own.raised[None], (0,))
+            table += GroupSums(dict.fromkeys(table.columns, nothing) | {column: sums}, place - RAISED)
+    return table
 
 
 def _counts(groups: IntArray, n_groups: int) -> list[int]:

@@ -128,6 +128,8 @@ def of_exact_sums(module: ModuleType, x: FloatArray) -> bytes:
     exact = (
         module.moments(matrix, ((0, 1), (2, 1), (0, -3), (3, 0)), 1),
         module.group_sums(np.arange(finite.size) % 3, 3, matrix, (0, -2, 3), 1),
+        module.products(finite, matrix[1], products := np.empty(finite.size)),
+        bits(products),
     )
     numbers = np.empty(finite.size, np.int64)
     module.bins(finite, np.arange(7) / 7, True, numbers)

@@ -169,6 +169,7 @@ read_only.flags.writeable = False
         ("row_js", (doubles, doubles, three, np.ones(1023)), ValueError, "arrays must fit each other"),
         ("row_js", (np.ones(1025), np.ones(1025), np.ones(1), np.ones(1024)), ValueError, "arrays must fit each other"),
         ("row_picks", (doubles, wholes, three), ValueError, "arrays must fit each other"),
+        ("products", (doubles, three, doubles), ValueError, "arrays must be of one length"),
         ("moments", (), TypeError, "takes 1 arguments, found 0"),
         ("moments", (matrix, ((0, 1),)), ValueError, "takes a matrix, pairs and a row of weights"),
         ("moments", (matrix, [(0, 1)], -1), ValueError, "takes a matrix, pairs and a row of weights"),
