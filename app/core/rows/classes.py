@@ -57,7 +57,8 @@ class ClassRows:
 
     def write(self, into: kernels.Into) -> None:
         """Write the quantities of the kernel into a matrix."""
-        kernels.class_rows(np.ascontiguousarray(self._sent, np.float64), self.labels, self._form, into)
+        scores, labels = np.ascontiguousarray(self._sent, np.float64), np.ascontiguousarray(self.labels)
+        kernels.class_rows(scores, labels, self._form, into)
 
     @property
     def has_labels(self) -> bool:

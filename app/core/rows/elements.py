@@ -52,7 +52,8 @@ class ElementRows:
     def write(self, into: kernels.Into) -> None:
         """Write the quantities of the kernel into a matrix."""
         scores, form = np.ascontiguousarray(self._sent, np.float64), "logits" if self._logits else "probabilities"
-        kernels.element_rows(scores, self._truth, self._shown, form, self.options.threshold, into)
+        mask = None if self._shown is None else np.ascontiguousarray(self._shown)
+        kernels.element_rows(scores, np.ascontiguousarray(self._truth), mask, form, self.options.threshold, into)
 
     def _elements(self, values: NDArray[Any], masked: float) -> FloatArray:
         rows = losses.class_major(values if values.ndim == 2 else values[:, None])

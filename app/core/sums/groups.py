@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from app.core.columns import FloatArray, IntArray
 from app.core.kernels import compiled
 from app.core.sums.exact import Exact, NotFinite
@@ -70,7 +72,7 @@ def group_sums(
     >>> group_sums(np.array([0, 2, 0]), 3, np.array([[0.5, 1.0, 2.0]]), (0, -1))
     ([2, 0, 1], [[5, 0, 2], [4, 0, 2]], -1)
     """
-    found = compiled.group_sums(groups, n_groups, matrix, rows, weight_row)
+    found = compiled.group_sums(np.ascontiguousarray(groups), n_groups, matrix, rows, weight_row)
     if found is None:
         raise NotFinite
     return found

@@ -61,6 +61,17 @@ def test_the_order_in_memory_leaves_no_trace(form: str, n_classes: int) -> None:
         assert state_of(batch_of("multiclass", {**columns, form: other}, Options())) == wanted
 
 
+@pytest.mark.parametrize("task", ["multiclass", "binary", "multilabel"])
+def test_columns_of_a_table_are_as_good_as_arrays_of_their_own(task: TaskName) -> None:
+    rng = np.random.default_rng(3)
+    width = () if task == "binary" else (3,)
+    columns: dict[str, Any] = {"logits": rng.normal(size=(50, *width)), "labels": rng.integers(0, 2, 50)}
+    if task == "multilabel":
+        columns |= {"labels": rng.integers(0, 2, (50, 3)), "mask": rng.random((50, 3)) < 0.8}
+    tables = {name: np.repeat(column, 2, axis=-1)[..., ::2] for name, column in columns.items()}
+    assert state_of(batch_of(task, tables, Options())) == state_of(batch_of(task, columns, Options()))
+
+
 @pytest.mark.parametrize("task", ["multiclass", "binary", "multilabel", "distributions"])
 @pytest.mark.parametrize("form", ["probabilities", "logits"])
 def test_nothing_writes_into_what_is_sent(task: TaskName, form: str) -> None:
