@@ -1,0 +1,132 @@
+"""Predictions as batches hold them: checked, with what was noticed of them."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.batch.batches import Batch
+from app.core.batch.class_counts import check_class_counts
+from app.core.batch.findings import Finding
+from app.core.batch.predictions import (
+    MIN_LOOKALIKES,
+    checked_prediction,
+    checked_tokens,
+    is_lookalike,
+    is_plainly_sound,
+    noted_row_sums,
+)
+from app.core.batch.sentinels import SMALLEST_SENTINEL, Sentinels, sentinels_among
+from app.core.batch.truth import shaped
+from app.core.columns import BoolArray, Column, IntArray, Ragged
+from app.core.kernels import class_verdict, element_verdict
+from app.core.options import Options
+from app.core.tasks import TaskName
+from app.errors import InvalidInput
+
+
+class Truth(NamedTuple):
+    """The truth of a batch, and the rows or elements of it that are scored."""
+
+    scored: BoolArray | None
+    labels: IntArray | None
+    targets: NDArray[Any] | None
+
+
+def prediction_of(task: TaskName, form: str, columns: Mapping[str, Column]) -> NDArray[Any]:
+    """The prediction (n,) or (n, k), its numbers unchecked; rows that `mask` leaves out may have any length."""
+    marks = columns.get("mask")
+    scored = marks if isinstance(marks, np.ndarray) else None
+    prediction = shaped(form, columns[form], 1 if task == "binary" else 2, scored)
+    if task == "multiclass" and prediction.shape[1] == 1:
+        rule = "must have a column for each class, at least 2, found 1; one number a row goes to the task binary"
+        raise InvalidInput.at(f"/{form}", "wrong_shape", rule)
+    return prediction
+
+
+def predicted(task: TaskName, form: str, prediction: NDArray[Any], truth: Truth, options: Options) -> dict[str, Any]:
+    """The fields of a batch that follow from its prediction (n,) or (n, k), which is checked.
+
+    Raises:
+        InvalidInput: The prediction breaks a rule; the pointer names field and index.
+    """
+    rounded, not_normalized = Finding(), Finding()
+    if not is_plainly_sound(task, form, prediction, truth.scored, options):
+        prediction, rounded = checked_prediction(task, form, prediction, truth.scored, options)
+        not_normalized = noted_row_sums(task, form, prediction, truth.scored, options)
+    observed = None if task in ("binary", "multilabel") else truth.targets if truth.labels is None else truth.labels
+    return {
+        "form": form,
+        "prediction": prediction,
+        "not_normalized": not_normalized,
+        "rounded": noted({form: rounded}),
+        "sentinels": Sentinels() if form == "probabilities" else sentinels_among(prediction, observed, truth.scored),
+        "looks_like_probabilities": form == "logits" and is_lookalike(task, prediction, truth.scored, options),
+    }
+
+
+def predicted_tokens(form: str, documents: Column, options: Options) -> dict[str, Any]:
+    """The same of documents of log-probabilities."""
+    if not isinstance(documents, Ragged):
+        if documents.ndim != 2:
+            raise InvalidInput.at(f"/{form}", "wrong_shape", "must hold one list a document, found single values")
+        n_rows, n_tokens = documents.shape
+        documents = Ragged(documents.ravel(), np.arange(n_rows + 1, dtype=np.int64) * n_tokens)
+    documents, rounded = checked_tokens(form, documents, options)
+    return {
+        "form": form,
+        "prediction": documents,
+        "rounded": noted({form: rounded}),
+        "sentinels": sentinels_among(documents, None, None),
+    }
+
+
+def noted(findings: Mapping[str, Finding]) -> dict[str, Finding]:
+    """The findings of which there are any."""
+    return {name: finding for name, finding in findings.items() if finding.count}
+
+
+def judged(
+    task: TaskName, form: str, prediction: Column | None, labels: Column | None, options: Options
+) -> Batch | None:
+    """The batch of class indices and a prediction, all scored, if one call tells that all is well with both."""
+    if not isinstance(prediction, np.ndarray) or not isinstance(labels, np.ndarray):
+        return None
+    if not _are_plain(task, prediction, labels):
+        return None
+    judge = class_verdict if task == "multiclass" else element_verdict
+    verdict = judge(prediction, labels, form, options.tolerance)
+    is_logit = form == "logits"
+    if verdict.row < len(labels) or (is_logit and verdict.least <= SMALLEST_SENTINEL):
+        return None
+    n_classes = 2 if task == "binary" else prediction.shape[1]
+    check_class_counts(task, options, n_classes)
+    sentinels, is_lookalike = Sentinels(), False
+    if is_logit:
+        sentinels = Sentinels({}, {}, max(verdict.largest, -verdict.least), True, verdict.has_fractions)
+        is_lookalike = verdict.is_lookalike and (task == "multiclass" or len(labels) >= MIN_LOOKALIKES)
+    return Batch(
+        task,
+        options,
+        form,
+        prediction,
+        n_classes,
+        labels=labels,
+        sentinels=sentinels,
+        looks_like_probabilities=is_lookalike,
+    )
+
+
+def _are_plain(task: TaskName, prediction: NDArray[Any], labels: NDArray[Any]) -> bool:
+    """Tell whether arrays have the types, the shapes and the order in memory that kernels take."""
+    shape = prediction.shape
+    return (
+        prediction.dtype == np.float64
+        and labels.dtype == np.int64
+        and labels.shape == (shape[:1] if task == "multiclass" else shape)
+        and len(shape) == (1 if task == "binary" else 2)
+        and shape[0] > 0
+        and shape[-1] > (task == "multiclass")
+        and all(array.flags.c_contiguous and array.flags.aligned for array in (prediction, labels))
+    )
