@@ -1,25 +1,28 @@
 """Comparing candidates on the same rows: the scores of each, and its paired difference from a baseline."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from app.core.batch.batches import Batch
-from app.core.batch.checked import batch_of
+from app.core.batch.checked import batch_of, with_prediction
 from app.core.batch.findings import warning
-from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged
+from app.core.columns import BoolArray, Column, IntArray, Ragged
 from app.core.compare.comparison import MIN_SAMPLES, Pair, Terms, comparisons, confirmed, judged, pairs
-from app.core.compare.pairing import Sample, normalized_losses, row_order, sample_of
+from app.core.compare.pairing import PairedLosses, normalized_losses, observations_of, row_order
 from app.core.compare.verdicts import Family
-from app.core.metrics.plan import plan_of
-from app.core.sums.summary import places, summarize
+from app.core.metrics.plan import Plan
+from app.core.metrics.reading import Reading
+from app.core.metrics.registry import CROSS_ENTROPY
+from app.core.sums.layout import layout_of
+from app.core.sums.summary import Summary, places, summarize
 from app.core.tasks import TASKS, TaskName
+from app.core.values import entries as metrics_shown
+from app.core.warnings.notices import warnings_of
 from app.errors import InvalidInput, pointer
-from app.service.scoring import ScoreRequest, answer_of
-from app.service.sections import Part
+from app.service.scoring import ScoreRequest
 
 COMPARED: tuple[TaskName, ...] = ("binary", "multiclass", "tokens")
 """The tasks whose candidates can be compared."""
@@ -69,18 +72,15 @@ class _Slice(NamedTuple):
     pairs: list[Pair]
 
 
-Losses: TypeAlias = dict[str, FloatArray]
 Slices: TypeAlias = Mapping[str, Mapping[str, _Slice]]
 """The slices by name and value."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """A candidate: its batch, what was kept of the rows, and its answer to scoring."""
+class _Scored(NamedTuple):
+    """The answer to scoring of a candidate, as far as it stands in that of a comparison."""
 
-    batch: Batch
-    columns: Mapping[str, FloatArray]
-    answer: dict[str, Any]
+    metrics: dict[str, Any]
+    warnings: list[dict[str, Any]]
 
 
 def compare(request: CompareRequest) -> dict[str, Any]:
@@ -92,39 +92,60 @@ def compare(request: CompareRequest) -> dict[str, Any]:
     Raises:
         InvalidInput: A value breaks a rule, or candidates differ in their rows; the pointer names the place.
     """
-    baseline = _scored(request, request.baseline)
-    _check_slices(baseline.batch, len(request.candidates) - 1)
-    losses, normalized, answers = _all_scored(request, baseline)
-    sample = sample_of(baseline.batch, baseline.columns, losses)
-    other = replace(sample, losses=losses | normalized) if normalized else None
-    terms, first = _terms(request), answers[request.baseline]
-    slices = _slices(baseline.batch, sample, terms)
-    entries = comparisons(sample, terms)
-    if other is not None:
-        entries = confirmed(entries, comparisons(other, terms))
+    baseline, terms = _batch(request, request.baseline), _terms(request)
+    _check_slices(baseline, len(request.candidates) - 1)
+    order = row_order(baseline)
+    sent, normalized, scored = _all_scored(request, baseline, order)
+    slices, entries = _slices(baseline, order, sent, terms), comparisons(sent, terms)
+    if normalized is not None:
+        entries = confirmed(entries, comparisons(normalized, terms))
     answer: dict[str, Any] = {
         "comparisons": [entry.to_json() for entry in entries],
-        **{name: first[name] for name in ("task", "unit", "n_scored")},
-        "candidates": {name: {"metrics": answers[name]["metrics"]} for name in answers},
-        "warnings": [*_few_samples(sample, slices, terms), *_warnings(request.baseline, answers)],
-        "options": {**first["options"], **{name: getattr(terms, name) for name in OWN_OPTIONS}},
+        "task": baseline.task,
+        "unit": baseline.options.unit,
+        "n_scored": baseline.n_scored,
+        "candidates": {name: {"metrics": candidate.metrics} for name, candidate in scored.items()},
+        "warnings": [*_few_samples(sent, slices, terms), *_warnings(request.baseline, scored)],
+        "options": _echo(request),
     }
-    del answer["options"]["n_worst"]  # of a section, and a comparison has none
     if slices:
-        answer["slices"] = _judged(slices, terms, None if other is None else _slices(baseline.batch, other, terms))
+        others = None if normalized is None else _slices(baseline, order, normalized, terms)
+        answer["slices"] = _judged(slices, terms, others)
     return answer
 
 
-def _all_scored(request: CompareRequest, baseline: _Scored) -> tuple[Losses, Losses, dict[str, dict[str, Any]]]:
-    """The losses of candidates in `row_order`, those of rows divided by their sums if they differ, and the answers."""
-    order = row_order(baseline.batch)
-    losses, normalized, answers = {}, {}, {}
+def _echo(request: CompareRequest) -> dict[str, Any]:
+    """The options in force; `n_worst` is of a section, and a comparison has none."""
+    options = request.shared.options.for_task(request.shared.task)
+    del options["n_worst"]
+    return options | {name: getattr(request, name) for name in OWN_OPTIONS}
+
+
+def _all_scored(
+    request: CompareRequest, baseline: Batch, order: IntArray | None
+) -> tuple[PairedLosses, PairedLosses | None, dict[str, _Scored]]:
+    """The losses as sent, those of rows divided by their sums if these differ, and the scores of all candidates."""
+    plan = request.shared.question.plan
+    counted = places(baseline, *layout_of(baseline, plan.needs).rows.keys() & {"size", "share"})
+    losses, normalized, scored = {}, {}, {}
     for name in request.candidates:
-        scored = baseline if name == request.baseline else _scored(request, name, baseline.batch)
-        losses[name], answers[name] = scored.columns["cross_entropy"][order], scored.answer
-        if scored.batch.not_normalized.count and request.shared.options.normalization == "warn":
-            normalized[name] = normalized_losses(scored.batch, order, losses[name])
-    return losses, normalized, answers
+        is_baseline = name == request.baseline
+        batch = baseline if is_baseline else _batch(request, name, baseline)
+        kept = places(batch, "cross_entropy") | (counted if is_baseline else {})
+        summary = summarize(batch, plan.needs, kept=kept, inspected=True)
+        scored[name] = _scored(plan, summary)
+        losses[name] = kept["cross_entropy"] if order is None else kept["cross_entropy"][order]
+        if batch.not_normalized.count and batch.options.normalization == "warn":
+            normalized[name] = normalized_losses(batch, order, losses[name])
+    rows = observations_of(baseline, order, counted)
+    others = PairedLosses(losses | normalized, rows) if normalized else None
+    return PairedLosses(losses, rows), others, scored
+
+
+def _scored(plan: Plan, summary: Summary) -> _Scored:
+    reading = Reading(summary.state, plan.options.confidence_level)
+    loss = reading.means[CROSS_ENTROPY.name]
+    return _Scored(metrics_shown(plan.values(reading)), warnings_of(summary, loss))
 
 
 def _terms(request: CompareRequest) -> Terms:
@@ -139,32 +160,20 @@ def _terms(request: CompareRequest) -> Terms:
     )
 
 
-def _scored(request: CompareRequest, name: str, baseline: Batch | None = None) -> _Scored:
-    """A candidate, in the clusters of the baseline where that is known."""
+def _batch(request: CompareRequest, name: str, baseline: Batch | None = None) -> Batch:
+    """The rows with the prediction of a candidate; all else is checked with that of the baseline."""
     _check_rows(request, name)
-    form, column = request.candidates[name]
-    shared = request.shared
+    shared, (form, column) = request.shared, request.candidates[name]
     columns = {**shared.columns, form: column}
-    with _pointing_into(request.place(name), form):
-        if baseline is None:
-            batch = batch_of(shared.task, columns, shared.options, shared.slices)
-        else:
-            columns.pop("cluster_id", None)
-            batch = replace(batch_of(shared.task, columns, shared.options), clusters=baseline.clusters)
-        plan = plan_of(shared.task, shared.options, tuple(columns))
-        kept = places(batch, *(("cross_entropy", "size", "share") if baseline is None else ("cross_entropy",)))
-        part = Part(form, summarize(batch, plan.needs, kept=kept, inspected=True))
-        return _Scored(batch, kept, answer_of(shared, plan, part))
-
-
-@contextmanager
-def _pointing_into(place: str, form: str) -> Iterator[None]:
-    """Errors of a prediction point to where the candidate holds it."""
     try:
-        yield
+        if baseline is None:
+            return batch_of(shared.task, columns, shared.options, shared.slices)
+        return with_prediction(baseline, columns)
     except InvalidInput as refusal:
         errors = (
-            replace(error, pointer=place + error.pointer) if error.pointer.split("/")[1:2] == [form] else error
+            replace(error, pointer=request.place(name) + error.pointer)
+            if error.pointer.split("/")[1:2] == [form]
+            else error
             for error in refusal.errors
         )
         raise InvalidInput(errors, refusal.n_errors) from None
@@ -173,19 +182,21 @@ def _pointing_into(place: str, form: str) -> Iterator[None]:
 def _check_rows(request: CompareRequest, name: str) -> None:
     """Refuse a candidate whose rows are more, fewer, longer or shorter than those it is compared with."""
     form, column = request.candidates[name]
-    place = f"{request.place(name)}/{form}"
     truth, rows = _reference(request)
     if len(column) != len(rows):
         rule = f"must hold as many samples as {truth}, {len(rows)}, found {len(column)}"
-        raise InvalidInput.at(place, "wrong_length", rule)
-    ours, theirs = _row_lengths(column), _row_lengths(request.candidates[request.baseline][1])
+        raise InvalidInput.at(f"{request.place(name)}/{form}", "wrong_length", rule)
+    other = request.candidates[request.baseline][1]
+    if isinstance(column, np.ndarray) and isinstance(other, np.ndarray) and column.shape == other.shape:
+        return
+    ours, theirs = _row_lengths(column), _row_lengths(other)
     if ours is None or theirs is None:
         return
     uneven = np.flatnonzero((ours != theirs) & _unmasked(request, len(ours)))
     if uneven.size:
         row, word = int(uneven[0]), "document" if request.shared.task == "tokens" else "row"
         rule = f"must hold as many values as {word} {row} of {request.baseline}, {theirs[row]}, found {ours[row]}"
-        raise InvalidInput.at(f"{place}/{row}", "wrong_length", rule)
+        raise InvalidInput.at(f"{request.place(name)}/{form}/{row}", "wrong_length", rule)
 
 
 def _unmasked(request: CompareRequest, n_rows: int) -> BoolArray:
@@ -212,11 +223,11 @@ def _row_lengths(column: Column) -> IntArray | None:
     return np.full(len(column), column.shape[1]) if column.ndim == 2 else None
 
 
-def _warnings(baseline: str, answers: Mapping[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _warnings(baseline: str, scored: Mapping[str, _Scored]) -> Iterator[dict[str, Any]]:
     """Warnings of the truth once, those of predictions with the name of the candidate."""
-    yield from filter(_is_of_the_truth, answers[baseline]["warnings"])
-    for name, answer in answers.items():
-        for entry in answer["warnings"]:
+    yield from filter(_is_of_the_truth, scored[baseline].warnings)
+    for name, candidate in scored.items():
+        for entry in candidate.warnings:
             if not _is_of_the_truth(entry) and entry["code"] != "few_samples":
                 yield {**entry, "candidate": name}
 
@@ -225,9 +236,9 @@ def _is_of_the_truth(entry: Mapping[str, Any]) -> bool:
     return entry["code"] in _OF_THE_TRUTH or entry.get("field") == "targets"
 
 
-def _few_samples(sample: Sample, slices: Slices, terms: Terms) -> Iterator[dict[str, Any]]:
+def _few_samples(sent: PairedLosses, slices: Slices, terms: Terms) -> Iterator[dict[str, Any]]:
     """The warning in place of that of scoring, which asks for two rows only."""
-    shortage = sample.shortage(terms.min_samples)
+    shortage = sent.shortage(terms.min_samples)
     if shortage is not None:
         yield warning("few_samples", f"every verdict is inconclusive: {shortage}")
         return
@@ -244,11 +255,11 @@ def _check_slices(batch: Batch, n_pairs: int) -> None:
         raise InvalidInput.at("/slices", "out_of_range", rule)
 
 
-def _slices(batch: Batch, sample: Sample, terms: Terms) -> Slices:
-    order = row_order(batch)
+def _slices(batch: Batch, order: IntArray | None, paired: PairedLosses, terms: Terms) -> Slices:
+    groupings = batch.slices if order is None else {name: own.take(order) for name, own in batch.slices.items()}
     return {
-        name: {value: _Slice(len(rows), pairs(sample.take(rows), terms)) for value, rows in grouping.take(order).rows()}
-        for name, grouping in batch.slices.items()
+        name: {value: _Slice(len(rows), pairs(paired.take(rows), terms)) for value, rows in grouping.rows()}
+        for name, grouping in groupings.items()
     }
 
 

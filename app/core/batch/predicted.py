@@ -91,7 +91,7 @@ def judged(
     task: TaskName, form: str, prediction: Column | None, labels: Column | None, options: Options
 ) -> Batch | None:
     """The batch of class indices and a prediction, all scored, if one call tells that all is well with both."""
-    if not isinstance(prediction, np.ndarray) or not isinstance(labels, np.ndarray):
+    if not isinstance(prediction, np.ndarray) or not isinstance(labels, np.ndarray) or form == "log_probabilities":
         return None
     if not _are_plain(task, prediction, labels):
         return None

@@ -2,18 +2,19 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from app.core.columns import FloatArray
-from app.core.compare.pairing import Sample
+from app.core.compare.pairing import PairedLosses
 from app.core.compare.significance import Interval, holm, simultaneous_interval, t_test
 from app.core.compare.verdicts import Family, Ruling, Verdict, equal_ruling, infinite_ruling, not_confirmed, verdict
-from app.core.sums.moments import column_moments
+from app.core.sums.moments import Moments, moments_of_rows
+from app.core.sums.observations import Observations
 from app.core.values import Value, undefined
 
 MIN_SAMPLES = 20
@@ -40,8 +41,7 @@ class Terms:
     nats_per_unit: float = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(NamedTuple):
     """One candidate against the baseline.
 
     Attributes:
@@ -61,12 +61,12 @@ class Comparison:
     candidate: str
     baseline: str
     verdict: Verdict
-    reason: str | None = None
+    reason: str | None
     difference: Value
-    simultaneous_interval: Interval | None = None
+    simultaneous_interval: Interval | None
     t_statistic: float | None
     p_value: float | None
-    p_value_adjusted: float | None = None
+    p_value_adjusted: float | None
     correlation: float | None
     wins: int
     losses: int
@@ -74,13 +74,12 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """The entry of `comparisons` in an answer: what is not known is left out."""
-        entry = {field.name: getattr(self, field.name) for field in fields(self)}
+        entry = {name: value for name, value in zip(self._fields, self, strict=True) if value is not None}
         entry["difference"] = self.difference.to_json()
-        return {name: value for name, value in entry.items() if value is not None}
+        return entry
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """The evidence of one comparison, before a verdict is passed on it.
 
     Attributes:
@@ -98,16 +97,25 @@ class Pair:
     varies: bool
 
 
-def comparisons(sample: Sample, terms: Terms) -> list[Comparison]:
-    """Every other candidate against the baseline, in the order of the sample, as one family."""
-    return judged([pairs(sample, terms)], terms)[0]
+Totals: TypeAlias = Callable[[str], FloatArray]
+"""The weighted losses of a candidate, summed within clusters."""
 
 
-def pairs(sample: Sample, terms: Terms) -> list[Pair]:
-    """The evidence of every other candidate against the baseline, in the order of the sample."""
-    residuals = lru_cache(maxsize=2)(sample.residuals)  # of the last candidate, and of the baseline
+def comparisons(paired: PairedLosses, terms: Terms) -> list[Comparison]:
+    """Every other candidate against the baseline, in the order of the losses, as one family."""
+    return judged([pairs(paired, terms)], terms)[0]
+
+
+def pairs(paired: PairedLosses, terms: Terms) -> list[Pair]:
+    """The evidence of every other candidate against the baseline, in the order of the losses."""
+    rows = paired.rows
+
+    @lru_cache(maxsize=2)  # of the last candidate, and of the baseline
+    def totals(name: str) -> FloatArray:
+        return rows.within_clusters(rows.weighted(paired.losses[name]))
+
     with np.errstate(invalid="ignore", over="ignore"):  # rows without weight may be infinite
-        return [_pair(sample, name, terms, residuals) for name in sample.losses if name != terms.baseline]
+        return [_pair(paired, name, terms, totals) for name in paired.losses if name != terms.baseline]
 
 
 def judged(groups: Iterable[list[Pair]], terms: Terms) -> list[list[Comparison]]:
@@ -127,7 +135,7 @@ def confirmed(entries: Sequence[Comparison], normalized: Sequence[Comparison]) -
     A prediction whose rows sum to more than 1 has smaller losses for no merit.
     """
     return [
-        replace(entry, verdict="inconclusive", reason=not_confirmed(entry.verdict, other.verdict))
+        entry._replace(verdict="inconclusive", reason=not_confirmed(entry.verdict, other.verdict))
         if entry.verdict != other.verdict
         else entry
         for entry, other in zip(entries, normalized, strict=True)
@@ -137,7 +145,7 @@ def confirmed(entries: Sequence[Comparison], normalized: Sequence[Comparison]) -
 def _adjusted(entries: Sequence[Comparison]) -> list[Comparison]:
     tested = {place: entry.p_value for place, entry in enumerate(entries) if entry.p_value is not None}
     adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
-    return [replace(entry, p_value_adjusted=adjusted.get(place)) for place, entry in enumerate(entries)]
+    return [entry._replace(p_value_adjusted=adjusted.get(place)) for place, entry in enumerate(entries)]
 
 
 def _ruled(pair: Pair, terms: Terms, n_pairs: int) -> Comparison:
@@ -147,7 +155,7 @@ def _ruled(pair: Pair, terms: Terms, n_pairs: int) -> Comparison:
         widened = simultaneous_interval(difference, pair.n, terms.confidence_level, n_pairs)
     interval = difference.confidence_interval if n_pairs == 1 else widened
     found, reason = _ruling(pair, interval, terms.margin)
-    return replace(pair.comparison, verdict=found, reason=reason, simultaneous_interval=widened)
+    return pair.comparison._replace(verdict=found, reason=reason, simultaneous_interval=widened)
 
 
 def _ruling(pair: Pair, interval: Interval | None, margin: float) -> Ruling:
@@ -162,43 +170,79 @@ def _ruling(pair: Pair, interval: Interval | None, margin: float) -> Ruling:
     return (found, None) if pair.varies else equal_ruling(found, pair.comparison.difference.value)
 
 
-def _pair(sample: Sample, candidate: str, terms: Terms, residuals: Callable[[str], FloatArray | None]) -> Pair:
-    n_infinite, difference, varies = _difference(sample, candidate, terms)
+def _pair(paired: PairedLosses, candidate: str, terms: Terms, totals: Totals) -> Pair:
+    rows, both = paired.rows, (candidate, terms.baseline)
+    columns, rounding = _columns(*map(paired.losses.__getitem__, both))
+    z = rows.weighted(columns)
+    differing, *own = rows.sums_over_rows(z)
+    n_infinite = own[0].n_infinite, own[1].n_infinite
+    difference, varies = _undecided(rows, both, n_infinite), True
+    if difference is None:
+        difference = _difference(rows, rows.sums(z[0], differing), terms.confidence_level)
+        varies = _varies(rows, z[0], difference, rounding)
     difference = difference.scaled(terms.nats_per_unit).finite()
-    t_statistic, p_value = t_test(difference, sample.n) if varies or not difference.value else (None, None)
-    wins, losses, ties = _outcomes(sample, candidate, terms.baseline)
+    t_statistic, p_value = t_test(difference, rows.n) if varies or not difference.value else (None, None)
+    correlation = None
+    if p_value is not None:
+        values = z[1:] if rows.clusters is None else np.array(list(map(totals, both)))
+        correlation = _correlation(_residuals(values, own, rows.cluster_counts))
+    counted = columns[0] if rows.counted is None else columns[0][rows.counted]
+    wins, losses = int(np.count_nonzero(counted < 0.0)), int(np.count_nonzero(counted > 0.0))
     entry = Comparison(
         candidate=candidate,
         baseline=terms.baseline,
         verdict="inconclusive",
+        reason=None,
         difference=difference,
+        simultaneous_interval=None,
         t_statistic=t_statistic,
         p_value=p_value,
-        correlation=None if p_value is None else _correlation(residuals(candidate), residuals(terms.baseline)),
+        p_value_adjusted=None,
+        correlation=correlation,
         wins=wins,
         losses=losses,
-        ties=ties,
+        ties=len(counted) - wins - losses,
     )
-    return Pair(entry, sample.n, sample.shortage(terms.min_samples), n_infinite, varies)
+    return Pair(entry, rows.n, paired.shortage(terms.min_samples), n_infinite, varies)
 
 
-def _difference(sample: Sample, candidate: str, terms: Terms) -> tuple[tuple[int, int], Value, bool]:
-    """Rows of infinite loss of both, the mean difference, and whether the difference of observations varies."""
-    ours, theirs = sample.infinite(candidate), sample.infinite(terms.baseline)
-    counts = int(np.count_nonzero(ours)), int(np.count_nonzero(theirs))
-    if any(counts):
-        return counts, _without_number(candidate, terms.baseline, counts), True
-    if not sample.n:
-        return counts, undefined("no scored row has positive weight"), True
-    losses = sample.losses[candidate], sample.losses[terms.baseline]
-    differences = _differences(*losses)
-    value = sample.mean(differences, terms.confidence_level)
-    if sample.n == 1:
-        unit = "row" if sample.clusters is None else "cluster"
-        value = value._replace(reason=f"no standard error: only one {unit} of positive weight")
-    if value.value is None or value.standard_error is None:
-        return counts, value, True
-    return counts, value, sample.varies(differences, value.value, 2.0 * _rounding(*losses))
+def _columns(ours: FloatArray, theirs: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(3, n) by how much our loss is above theirs, and both losses; (n,) differences that rounding alone can make.
+
+    A difference is 0 where only last bits differ, as of one model in two forms.
+    """
+    columns = np.empty((3, len(ours)))
+    differences, columns[1], columns[2] = columns[0], ours, theirs
+    np.subtract(ours, theirs, out=differences)
+    # a probability near 1 is known to 1e-16, not better
+    rounding = _ULPS * np.maximum(1.0, np.maximum(ours, theirs))
+    differences[(np.abs(differences) <= rounding) & np.isfinite(differences)] = 0.0
+    return columns, rounding
+
+
+def _undecided(rows: Observations, names: tuple[str, str], n_infinite: tuple[int, int]) -> Value | None:
+    """The difference where it is no number; None where it is one."""
+    if any(n_infinite):
+        return _without_number(*names, n_infinite)
+    return None if rows.n else undefined("no scored row has positive weight")
+
+
+def _difference(rows: Observations, sums: Moments, confidence_level: float) -> Value:
+    """The mean difference, and why it has no error where it has none."""
+    value = rows.mean(sums, confidence_level)
+    if rows.n == 1:
+        unit = "row" if rows.clusters is None else "cluster"
+        return value._replace(reason=f"no standard error: only one {unit} of positive weight")
+    return value
+
+
+def _varies(rows: Observations, z: FloatArray, mean: Value, rounding: FloatArray) -> bool:
+    """Tell if a row, or cluster, departs from the mean of weighted differences (n,) by more than rounding can do."""
+    if mean.value is None or mean.standard_error is None:
+        return True
+    departures = np.abs(rows.within_clusters(z - (mean.value if rows.counts is None else mean.value * rows.counts)))
+    bounds = rows.within_clusters(rows.weighted(2.0 * rounding))
+    return not bool(np.all(departures <= bounds))  # NaN varies
 
 
 def _without_number(candidate: str, baseline: str, n_infinite: tuple[int, int]) -> Value:
@@ -211,28 +255,26 @@ def _without_number(candidate: str, baseline: str, n_infinite: tuple[int, int]) 
     return Value(status="infinite", reason=reason)
 
 
-def _differences(ours: FloatArray, theirs: FloatArray) -> FloatArray:
-    """(n,) by how much our loss is above theirs; 0 where only last bits differ, as of one model in two forms."""
-    differences = ours - theirs
-    return np.where((np.abs(differences) <= _rounding(ours, theirs)) & np.isfinite(differences), 0.0, differences)
+def _residuals(values: FloatArray, sums: Sequence[Moments], counts: FloatArray | None) -> FloatArray | None:
+    """(2, n) what each row, or cluster, adds to the errors of both mean losses; None if one is beyond all doubles.
 
-
-def _rounding(ours: FloatArray, theirs: FloatArray) -> FloatArray:
-    """(n,) differences that rounding alone can make."""
-    return _ULPS * np.maximum(1.0, np.maximum(ours, theirs))  # a probability near 1 is known to 1e-16, not better
-
-
-def _outcomes(sample: Sample, candidate: str, baseline: str) -> tuple[int, int, int]:
-    differences = _differences(*(sample.losses[name][sample.counted] for name in (candidate, baseline)))
-    wins, losses = int(np.count_nonzero(differences < 0.0)), int(np.count_nonzero(differences > 0.0))
-    return wins, losses, len(differences) - wins - losses
-
-
-def _correlation(x: FloatArray | None, y: FloatArray | None) -> float | None:
-    """Of the residuals of both; None where one has no spread, or one beyond the range of doubles."""
-    if x is None or y is None:
+    Args:
+        values: (2, n) weighted losses of rows, or of clusters.
+        sums: Of the weighted losses of all rows, for both.
+        counts: (n,) what each row, or cluster, counts for; None for ones.
+    """
+    means = np.array([[own.z / own.v] for own in sums])
+    residuals = values - (means if counts is None else means * counts)
+    if not np.isfinite(residuals).all():
         return None
-    sums = column_moments(x, y)
+    return np.where(np.abs(residuals) > _ULPS * np.abs(values), residuals, 0.0)  # the rounding of values is no spread
+
+
+def _correlation(residuals: FloatArray | None) -> float | None:
+    """Of the residuals of both; None where one has no spread."""
+    if residuals is None:
+        return None
+    (sums,) = moments_of_rows(residuals, ((0, 1),))
     if not sums.zz or not sums.vv:
         return None
     size = min(1.0, math.sqrt(sums.zv * sums.zv / (sums.zz * sums.vv)))

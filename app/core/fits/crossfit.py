@@ -8,13 +8,13 @@ import numpy as np
 from app.core.batch.batches import Batch
 from app.core.calibration.bins import expected_gap, gaps, largest_gap
 from app.core.columns import FloatArray, IntArray
-from app.core.compare.pairing import Sample
 from app.core.fits.platt_isotonic import FITS, Calibrator, Method
 from app.core.fits.temperature import Temperature, parts, weighted_sum
 from app.core.formulas.weights import leveled, times, weighted
 from app.core.lazy import lazy
 from app.core.rows.blocks import rows_of
 from app.core.sums.exact import Exact, exact_sum
+from app.core.sums.observations import Observations
 from app.core.sums.tables import calibration
 from app.core.values import Value, undefined
 from app.errors import InvalidInput
@@ -163,9 +163,8 @@ def cross_fitted_gain(evidence: Evidence, before: FloatArray, after: FloatArray,
     with np.errstate(over="ignore"):
         if not np.isfinite(weighted(evidence.weight, gains)).all():
             return undefined("overflow")
-    weight, counts = (np.ones(len(evidence)) if c is None else c for c in (evidence.weight, evidence.counts))
-    if evidence.clusters is None:
-        return Sample({}, weight, counts).mean(gains, confidence_level)
-    order = np.argsort(evidence.clusters, kind="stable")
-    clustered = Sample({}, weight[order], counts[order], evidence.clusters[order])
-    return clustered.mean(gains[order], confidence_level)
+    rows = Observations(len(evidence), evidence.weight, evidence.counts, evidence.clusters)
+    if evidence.clusters is not None:
+        order = np.argsort(evidence.clusters, kind="stable")
+        rows, gains = rows.take(order), gains[order]
+    return rows.mean_of(gains, confidence_level)

@@ -1,0 +1,127 @@
+"""Rows that means are made of: each independent of the others, or in a cluster of dependent ones."""
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.columns import BoolArray, FloatArray, IntArray
+from app.core.formulas.weights import weighted
+from app.core.lazy import lazy
+from app.core.sums.moments import Moments, column_moments, moments_of_rows, with_products
+from app.core.sums.segments import segment_sums
+from app.core.sums.uncertainty import mean
+from app.core.values import Value
+
+Array = TypeVar("Array", bound=NDArray[Any])
+
+
+@dataclass(frozen=True, eq=False)
+class Observations:
+    """Rows with what they weigh and count for; rows of one cluster stand together.
+
+    Attributes:
+        n_rows: How many rows there are.
+        weight: (n,) sample weights; None for ones.
+        counts: (n,) what each row counts for in the denominator of a mean, weights included; None for ones.
+        clusters: (n,) rising numbers, equal where rows are dependent; None if all are independent.
+    """
+
+    n_rows: int
+    weight: FloatArray | None = None
+    counts: FloatArray | None = None
+    clusters: IntArray | None = None
+
+    def take(self, rows: IntArray) -> "Observations":
+        """Some of the rows by their positions, those of a cluster together."""
+        columns = (None if column is None else column[rows] for column in (self.weight, self.counts, self.clusters))
+        return Observations(len(rows), *columns)  # type: ignore[arg-type]  # the last are integers
+
+    @lazy
+    def counted(self) -> BoolArray | None:
+        """(n,) rows of positive weight that count for something; None for all."""
+        if self.weight is None or self.weight is self.counts:
+            return None if self.counts is None else self.counts > 0.0
+        rows: BoolArray = self.weight > 0.0
+        return rows if self.counts is None else rows & (self.counts > 0.0)
+
+    @lazy
+    def n_counted(self) -> int:
+        """How many rows count."""
+        return self.n_rows if self.counted is None else int(np.count_nonzero(self.counted))
+
+    @lazy
+    def n(self) -> int:
+        """Independent observations: rows that count, or clusters that hold one."""
+        if self.clusters is None:
+            return self.n_counted
+        return len(np.unique(self.clusters if self.counted is None else self.clusters[self.counted]))
+
+    @lazy
+    def n_effective(self) -> float:
+        """Observations of equal size that would say as much (Kish, Survey Sampling, 1965, section 11.7)."""
+        if self.counts is None and self.clusters is None:
+            return float(self.n_rows)
+        sums = self._sums_of_counts
+        return sums.v * sums.v / sums.vv if sums.vv else 0.0
+
+    def weighted(self, values: FloatArray) -> FloatArray:
+        """Values (n,) or (m, n) of the rows times their weights, where 0 times anything is 0."""
+        return weighted(self.weight, values)
+
+    def within_clusters(self, values: FloatArray) -> FloatArray:
+        """Sums of (n,) within clusters, each rounded once; the values themselves where rows are independent."""
+        return values if self.clusters is None else segment_sums(values, self._starts)
+
+    @lazy
+    def cluster_counts(self) -> FloatArray | None:
+        """What each independent observation counts for; None for ones."""
+        if self.clusters is None:
+            return self.counts
+        return self.within_clusters(np.ones(self.n_rows) if self.counts is None else self.counts)
+
+    def sums_over_rows(self, z: FloatArray) -> list[Moments]:
+        """The moments of weighted numerators (m, n), of which each row is taken as independent."""
+        if self.counts is None:
+            return moments_of_rows(z, tuple((row, -1) for row in range(len(z))))
+        return moments_of_rows(np.vstack((z, self.counts)), tuple((row, len(z)) for row in range(len(z))))
+
+    def sums(self, z: FloatArray, over_rows: Moments) -> Moments:
+        """The moments of weighted numerators (n,), all finite, given their sums over rows.
+
+        They are of no observation where the numerators of a cluster add up to more than a double holds.
+        """
+        if self.clusters is None:
+            return over_rows._replace(n=self.n)
+        totals = self.within_clusters(z)
+        if not np.isfinite(totals).all():
+            return over_rows._replace(n=0)
+        return with_products(over_rows, column_moments(totals, self._counts_of_clusters))._replace(n=self.n)
+
+    def mean(self, sums: Moments, confidence_level: float) -> Value:
+        """The mean of `sums`, with its uncertainty where that can be known."""
+        value = mean(sums, confidence_level)
+        if sums.n or not self.n:
+            return value
+        return value._replace(reason="no standard error: the losses of a cluster add up to more than a double holds")
+
+    def mean_of(self, values: FloatArray, confidence_level: float) -> Value:
+        """The mean of values (n,), finite where the weight is positive."""
+        z = self.weighted(values)
+        return self.mean(self.sums(z, self.sums_over_rows(z[None])[0]), confidence_level)
+
+    @lazy
+    def _counts_of_clusters(self) -> FloatArray:
+        counts = self.cluster_counts
+        return np.ones(self.n_rows) if counts is None else counts
+
+    @lazy
+    def _sums_of_counts(self) -> Moments:
+        counts, rows = self._counts_of_clusters, np.ones(self.n_rows) if self.counts is None else self.counts
+        return with_products(column_moments(rows, rows), column_moments(counts, counts))
+
+    @lazy
+    def _starts(self) -> IntArray:
+        """Where the rows of each cluster begin."""
+        return np.flatnonzero(np.diff(self.clusters, prepend=-1))  # type: ignore[arg-type]  # there are some
