@@ -15,7 +15,7 @@ for _task in service.CALIBRATED:
     add_json_route(
         router,
         f"/v1/calibrate/{_task}",
-        Work(_task, calibrate_request, service.calibrate),
+        Work(_task, calibrate_request, service.calibrate, is_quick=lambda _: False),  # a fit of few rows may be long
         CalibrateAnswer,
         operation_id=f"calibrate_{_task}",
         summary=texts.SUMMARIES["calibrate"][_task],

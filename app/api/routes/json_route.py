@@ -1,6 +1,7 @@
-"""A route that reads a JSON body whole and does its work in a thread."""
+"""A route that reads a JSON body whole and does its work: that of a short one on the event loop, else in a thread."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter
@@ -12,18 +13,31 @@ from app.api.exchange import Exchange
 from app.api.intake.bodies import whole_body
 from app.api.intake.while_connected import Check, while_connected
 from app.api.negotiation.accept import Accepted, json_terms
+from app.api.routes import inline
 from app.api.schemas.query import refuse_query
-from app.api.schemas.questions import Schema, asked
+from app.api.schemas.questions import Schema, asked, asked_of
 from app.core.tasks import TaskName
 from app.settings import Settings
+from app.wire.json.reader import walk
 
 
 class Work(NamedTuple):
-    """The work of a route: `schema` makes a request of the fields of a body, `answer` the content of the answer."""
+    """The work of a route.
+
+    Attributes:
+        schema: Makes a request of the fields of a body.
+        answer: Makes the content of the answer.
+        is_quick: Tells whether a request of a short body is answered on the event loop.
+    """
 
     task: TaskName
     schema: Schema[Any]
     answer: Callable[[Any], dict[str, Any]]
+    is_quick: Callable[[Any], bool]
+
+
+N_SCORES = 2
+"""A body that is answered on the event loop may be as long as so many that are scored there."""
 
 
 def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseModel], **texts: str) -> None:
@@ -34,10 +48,17 @@ def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseMod
         refuse_query(exchange)
         with Lease(exchange.capacity.memory) as memory:
             body = await whole_body(exchange, memory, "send fewer rows at once")
-            # Even a small body may hold the work of many: always a thread.
-            response, exchange.n_scored = await while_connected(
-                exchange, exchange.capacity.whole, _answered, work, body, forms, settings
-            )
+            request = _asked_at_once(work, body, settings)
+            ask = partial(asked, work.schema, work.task, body, settings.max_columns)
+            if request is None:
+                answered = await while_connected(exchange, exchange.capacity.whole, _answered, work, ask, forms)
+            elif work.is_quick(request):
+                answered = _answered(inline.unchecked, work, lambda: request, forms)
+            else:
+                answered = await while_connected(
+                    exchange, exchange.capacity.whole, _answered, work, lambda: request, forms
+                )
+            response, exchange.n_scored = answered
         return response
 
     router.add_api_route(
@@ -49,10 +70,18 @@ def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseMod
     )
 
 
-def _answered(
-    check: Check, work: Work, body: bytes | bytearray, accepted: Accepted, settings: Settings
-) -> tuple[Response, int]:
-    request: Any = asked(work.schema, work.task, body, settings.max_columns)
+def _asked_at_once(work: Work, body: bytes | bytearray, settings: Settings) -> Any:
+    """The request of a body that is so short that it is read on the event loop; None of others."""
+    if len(body) > N_SCORES * inline.MAX_BYTES:
+        return None
+    walked = walk(body, work.task)
+    if inline.is_long(body, walked, N_SCORES):
+        return None
+    return asked_of(work.schema, work.task, body, walked, settings.max_columns)
+
+
+def _answered(check: Check, work: Work, ask: Callable[[], Any], forms: Accepted) -> tuple[Response, int]:
+    request = ask()
     check()
     content = work.answer(request)
-    return accepted.answer(content), content["n_scored"]
+    return forms.answer(content), content["n_scored"]

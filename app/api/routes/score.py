@@ -15,25 +15,18 @@ from app.api.intake.bodies import spooled, whole_body
 from app.api.intake.while_connected import Check, while_connected
 from app.api.negotiation.accept import Accepted, json_terms
 from app.api.negotiation.formats import ADVICE, FORMATS, limits_of
+from app.api.routes import inline
 from app.api.schemas.answers import ScoreAnswer
 from app.api.schemas.query import refuse_query
 from app.api.schemas.questions import asked, asked_of
 from app.api.schemas.score import score_request
 from app.api.scoring import decompressed_json
-from app.core.kernels import JsonColumns
-from app.core.options import Options
 from app.core.tasks import TASKS, Task, TaskName
 from app.service import ScoreRequest
 from app.wire.json.reader import walk
 from app.wire.sources import Source
 
-MAX_INLINE_BYTES, MAX_INLINE_NUMBERS = 2**18, 2**14
-"""Plain rows of this size take one or two milliseconds, and more than twice that in a thread: the interpreter and what
-it works on would go back and forth between two processors."""
-
 router = APIRouter(tags=["score"], route_class=BareRoute)
-
-_DEFAULTS = Options()
 
 
 def _add_route(task: Task) -> None:
@@ -65,33 +58,21 @@ async def _at_once(exchange: Exchange, task: TaskName, forms: Accepted) -> tuple
     pool = exchange.capacity.whole
     with Lease(exchange.capacity.memory) as memory:
         whole = await whole_body(exchange, memory, ADVICE["held"])
-        if len(whole) > MAX_INLINE_BYTES:
+        if len(whole) > inline.MAX_BYTES:
             return await while_connected(exchange, pool, _whole, whole, task, forms, exchange)
         walked = walk(whole, task)
-        if len(whole) > MAX_INLINE_NUMBERS and _is_long(walked):
+        if inline.is_long(whole, walked):
             return await while_connected(exchange, pool, _whole, whole, task, forms, exchange)
         request = asked_of(score_request, task, whole, walked, exchange.settings.max_columns)
         if _is_slow(request):
             return await while_connected(exchange, pool, _answered, request, forms)
-        return _answered(unchecked, request, forms)
-
-
-def _is_long(walked: JsonColumns | None) -> bool:
-    """Tell if a body takes so long that it is scored in a thread, even if nothing in it makes it slow."""
-    if walked is None or not walked.is_whole:
-        return True
-    return walked.n_bytes >= 8 * MAX_INLINE_NUMBERS or len(walked.rest) > MAX_INLINE_NUMBERS
+        return _answered(inline.unchecked, request, forms)
 
 
 def _is_slow(request: ScoreRequest) -> bool:
     """Tell if something is asked for that can make the work of a small body large."""
     question = request.question
-    more = question.include or question.metrics or question.bootstrap or request.slices
-    return bool(more) or "cluster_id" in question.columns or question.options.n_bins > _DEFAULTS.n_bins
-
-
-def unchecked() -> None:
-    """What takes no time needs not be left."""
+    return bool(question.include or question.metrics or question.bootstrap) or inline.is_slow(request)
 
 
 def _whole(

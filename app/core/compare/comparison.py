@@ -74,7 +74,8 @@ class Comparison(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """The entry of `comparisons` in an answer: what is not known is left out."""
-        entry = {name: value for name, value in zip(self._fields, self, strict=True) if value is not None}
+        told = zip(self._fields, self, strict=True)
+        entry: dict[str, Any] = {name: value for name, value in told if value is not None}
         entry["difference"] = self.difference.to_json()
         return entry
 

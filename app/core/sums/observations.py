@@ -1,10 +1,8 @@
 """Rows that means are made of: each independent of the others, or in a cluster of dependent ones."""
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.formulas.weights import weighted
@@ -13,8 +11,6 @@ from app.core.sums.moments import Moments, column_moments, moments_of_rows, with
 from app.core.sums.segments import segment_sums
 from app.core.sums.uncertainty import mean
 from app.core.values import Value
-
-Array = TypeVar("Array", bound=NDArray[Any])
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +31,8 @@ class Observations:
 
     def take(self, rows: IntArray) -> "Observations":
         """Some of the rows by their positions, those of a cluster together."""
-        columns = (None if column is None else column[rows] for column in (self.weight, self.counts, self.clusters))
-        return Observations(len(rows), *columns)  # type: ignore[arg-type]  # the last are integers
+        weight, counts = (None if column is None else column[rows] for column in (self.weight, self.counts))
+        return Observations(len(rows), weight, counts, None if self.clusters is None else self.clusters[rows])
 
     @lazy
     def counted(self) -> BoolArray | None:
@@ -124,4 +120,5 @@ class Observations:
     @lazy
     def _starts(self) -> IntArray:
         """Where the rows of each cluster begin."""
-        return np.flatnonzero(np.diff(self.clusters, prepend=-1))  # type: ignore[arg-type]  # there are some
+        clusters = np.arange(self.n_rows) if self.clusters is None else self.clusters
+        return np.flatnonzero(np.diff(clusters, prepend=-1))

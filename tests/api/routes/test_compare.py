@@ -339,7 +339,7 @@ async def test_documents_without_tokens_do_not_count(client: httpx.AsyncClient) 
 
 def test_a_loss_is_worked_out_once_for_scores_and_differences() -> None:
     body = orjson.dumps(gated(24, candidates={f"{i}": {"logits": [0.5] * 24} for i in range(5)}, baseline="3"))
-    assert n_calls("element_losses", lambda: answered("compare", "binary", body)) == 5
+    assert n_calls("element_rows", lambda: answered("compare", "binary", body)) == 5
 
 
 async def test_rows_are_counted(client: httpx.AsyncClient, log_lines: list[EventDict]) -> None:

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from structlog.typing import EventDict
 
-from app.api.routes.score import MAX_INLINE_NUMBERS
+from app.api.routes.inline import MAX_NUMBERS
 from app.api.schemas.answers import ScoreAnswer
 from app.core.options import Options
 from app.core.tasks import TASKS, TaskName
@@ -84,10 +84,10 @@ def large(n_rows: int) -> dict[str, Any]:
 
 async def test_a_large_body_is_scored_as_its_rows_are(client: httpx.AsyncClient) -> None:
     body = large(6000)
-    assert orjson.dumps(body).count(b",") > MAX_INLINE_NUMBERS
+    assert orjson.dumps(body).count(b",") > MAX_NUMBERS
     whole = await scored(client, "multiclass", body)
     small = body | {name: body[name][:80] for name in ("labels", "probabilities")}
-    assert len(orjson.dumps(small)) <= MAX_INLINE_NUMBERS
+    assert len(orjson.dumps(small)) <= MAX_NUMBERS
     part = await scored(client, "multiclass", small)
     assert whole["per_sample"]["cross_entropy"][:80] == part["per_sample"]["cross_entropy"]
 

@@ -10,10 +10,10 @@ from scipy.special import stdtrit
 from scipy.stats import ttest_rel
 
 from app.core.compare.comparison import Comparison, Terms, comparisons
-from app.core.compare.pairing import Sample
+from app.core.compare.pairing import PairedLosses
 from app.core.compare.significance import holm, t_test
 from app.core.compare.verdicts import verdict
-from app.core.sums.uncertainty import mean
+from app.core.sums.observations import Observations
 from app.core.values import Value
 from tests.calls import n_calls
 
@@ -21,12 +21,13 @@ LOSSES = {"a": [0.2, 0.9, 0.5, 0.1], "b": [0.3, 0.8, 0.7, 0.4]}
 N_DATA_SETS = 2000
 
 
-def sample(losses: dict[str, Any], weight: Any = None, size: Any = None, clusters: Any = None) -> Sample:
+def sample(losses: dict[str, Any], weight: Any = None, size: Any = None, clusters: Any = None) -> PairedLosses:
     """Rows in the order of their clusters; of weight and size 1 if nothing else is said."""
     columns = {name: np.asarray(values, float) for name, values in losses.items()}
     weights = np.asarray(weight, float) if weight is not None else np.ones(len(next(iter(columns.values()))))
     counts = weights if size is None else weights * np.asarray(size, float)
-    return Sample(columns, weights, counts, None if clusters is None else np.asarray(clusters))
+    rows = Observations(len(weights), weights, counts, None if clusters is None else np.asarray(clusters))
+    return PairedLosses(columns, rows)
 
 
 def compared(losses: dict[str, Any], weight: Any = None, size: Any = None, clusters: Any = None) -> Comparison:
@@ -44,9 +45,9 @@ def numbers(found: Comparison) -> tuple[float, float, tuple[float, float]]:
     return difference.value, difference.standard_error, difference.confidence_interval
 
 
-def interval(rows: Sample, differences: Any) -> tuple[float, float]:
+def interval(paired: PairedLosses, differences: Any) -> tuple[float, float]:
     """That of the mean difference, without all else that a comparison tells."""
-    found = mean(rows.moments(np.asarray(differences)), 0.95).confidence_interval
+    found = paired.rows.mean_of(np.asarray(differences), 0.95).confidence_interval
     assert found is not None
     return found
 
@@ -268,10 +269,12 @@ def test_clusters_that_no_double_holds_may_differ_by_what_one_does() -> None:
     assert (found.correlation, small.correlation is None) == (None, False)
 
 
-def test_residuals_of_the_baseline_are_worked_out_once() -> None:
+def test_the_baseline_is_summed_within_clusters_once() -> None:
+    """And so is each candidate, beside three columns of each pair and two of all rows."""
     rng = np.random.default_rng(0)
-    rows, terms = sample({name: rng.exponential(size=9) for name in "abcde"}), Terms(baseline="c")
-    assert n_calls("residuals", lambda: comparisons(rows, terms)) == 5
+    losses = {name: rng.exponential(size=9) for name in "abcde"}
+    paired, terms = sample(losses, clusters=np.arange(9) // 3), Terms(baseline="c")
+    assert n_calls("segment_sums", lambda: comparisons(paired, terms)) == 5 + 3 * 4 + 1
 
 
 @pytest.mark.parametrize("clusters", [None, []])

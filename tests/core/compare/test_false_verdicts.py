@@ -11,15 +11,15 @@ from scipy.special import expit
 
 from app.core.columns import FloatArray
 from app.core.compare.comparison import Comparison, Terms, comparisons
-from app.core.compare.pairing import Sample
+from app.core.compare.pairing import PairedLosses
+from app.core.sums.observations import Observations
 from tests.documents import Document
 
 Losses: TypeAlias = tuple[FloatArray, ...]
 
 
 def compared(losses: dict[str, Any], baseline: str) -> list[Comparison]:
-    n = np.ones(len(losses[baseline]))
-    return comparisons(Sample(losses, n, n), Terms(baseline=baseline))
+    return comparisons(PairedLosses(losses, Observations(len(losses[baseline]))), Terms(baseline=baseline))
 
 
 def estimates(rng: np.random.Generator, n: int) -> Losses:

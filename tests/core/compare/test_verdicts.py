@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy.stats import t as student
 
 from app.core.compare.comparison import Comparison, Terms, comparisons, judged, pairs
-from app.core.compare.pairing import Sample
+from app.core.compare.pairing import PairedLosses
 from app.core.compare.verdicts import verdict
+from app.core.sums.observations import Observations
 
 RNG = np.random.default_rng(2026)
 NOISE = RNG.normal(0.0, 0.1, 24)
@@ -19,11 +20,12 @@ B = RNG.exponential(size=24) + 1.0
 BETTER, WORSE, SAME = B - 0.5 + NOISE, B + 0.5 + NOISE, B + 0.001 * NOISE
 
 
-def sample(losses: dict[str, Any], weight: Any = None, clusters: Any = None) -> Sample:
+def sample(losses: dict[str, Any], weight: Any = None, clusters: Any = None) -> PairedLosses:
     """Rows that count as they weigh, 1 if nothing else is said."""
     columns = {name: np.asarray(values, float) for name, values in losses.items()}
     weights = np.ones(len(next(iter(columns.values())))) if weight is None else np.asarray(weight, float)
-    return Sample(columns, weights, weights, None if clusters is None else np.asarray(clusters))
+    rows = Observations(len(weights), weights, weights, None if clusters is None else np.asarray(clusters))
+    return PairedLosses(columns, rows)
 
 
 def against_b(losses: Any, weight: Any = None, clusters: Any = None, b: Any = B, **terms: Any) -> Comparison:
@@ -142,7 +144,7 @@ def test_one_heavy_cluster_decides_nothing() -> None:
 
 def test_weights_as_uneven_as_they_often_are_are_no_shortage() -> None:
     weight = np.tile([1.0, 2.0, 3.0], 8)
-    assert sample({"b": B}, weight).n_effective == pytest.approx(weight.sum() ** 2 / (weight**2).sum(), rel=1e-15)
+    assert sample({"b": B}, weight).rows.n_effective == pytest.approx(weight.sum() ** 2 / (weight**2).sum(), rel=1e-15)
     assert against_b(BETTER, weight).verdict == "better"
 
 
@@ -186,7 +188,7 @@ def test_an_interval_beyond_all_doubles_decides_nothing() -> None:
     assert found.reason == "no standard error: the losses of a cluster add up to more than a double holds"
 
 
-def several(n_pairs: int, shift: float = -0.06, n: int = 24) -> Sample:
+def several(n_pairs: int, shift: float = -0.06, n: int = 24) -> PairedLosses:
     rng = np.random.default_rng(n_pairs)
     b = rng.exponential(size=n)
     return sample({"b": b} | {f"c{i}": b + rng.normal(shift, 0.1, n) for i in range(n_pairs)})
@@ -194,8 +196,8 @@ def several(n_pairs: int, shift: float = -0.06, n: int = 24) -> Sample:
 
 @pytest.mark.parametrize("n_pairs", [2, 5, 49])
 def test_several_pairs_have_simultaneous_intervals(n_pairs: int) -> None:
-    rows = several(n_pairs)
-    together, alone = (comparisons(rows, Terms(baseline="b", family=family)) for family in ("pairs", "none"))
+    paired = several(n_pairs)
+    together, alone = (comparisons(paired, Terms(baseline="b", family=family)) for family in ("pairs", "none"))
     for wide, narrow in zip(together, alone, strict=True):
         assert (narrow.simultaneous_interval, narrow.p_value_adjusted) == (None, None)
         assert wide.difference == narrow.difference
@@ -210,8 +212,8 @@ def test_several_pairs_have_simultaneous_intervals(n_pairs: int) -> None:
 
 
 def test_one_pair_is_its_own_family() -> None:
-    rows = several(1, shift=-0.5)
-    together, alone = (comparisons(rows, Terms(baseline="b", family=family)) for family in ("pairs", "none"))
+    paired = several(1, shift=-0.5)
+    together, alone = (comparisons(paired, Terms(baseline="b", family=family)) for family in ("pairs", "none"))
     assert together == alone
     assert together[0].simultaneous_interval is None
 
@@ -230,9 +232,9 @@ def test_all_pairs_of_all_groups_are_one_family() -> None:
 
 
 def test_an_infinite_loss_among_several_decides_its_own_pair_only() -> None:
-    rows = several(3, shift=-0.5)
-    losses = dict(rows.losses) | {"c1": with_infinite(rows.losses["c1"], 2)}
-    found = comparisons(Sample(losses, rows.weight, rows.counts), Terms(baseline="b"))
+    paired = several(3, shift=-0.5)
+    losses = dict(paired.losses) | {"c1": with_infinite(paired.losses["c1"], 2)}
+    found = comparisons(PairedLosses(losses, paired.rows), Terms(baseline="b"))
     assert [entry.verdict for entry in found] == ["better", "worse", "better"]
     assert [entry.simultaneous_interval is None for entry in found] == [False, True, False]
 
