@@ -82,7 +82,8 @@ INLINE void add_powers(double x, int low, int side, Bin *sums, Bin *squares) {
 }
 
 /* `power_sums` of zeros and numbers of one size, such as hits and misses: they are counted. */
-EVERY_PROCESSOR static void uniform_sums(const double *x, Py_ssize_t n, int low, int64_t size, Total *sum, Total *squares) {
+EVERY_PROCESSOR static void uniform_sums(const double *x, Py_ssize_t n, int low, int64_t size, Total *sum,
+                                         Total *squares) {
     int64_t m = mantissa(size), above = 0, below = 0;
     for (Py_ssize_t i = 0; i < n; i++) {
         above += x[i] > 0.0;

@@ -4,7 +4,8 @@
 #define WINDOW 48 /* how far a sum reaches below the top of its window: 53 + 48 + 20 bits and a sign */
 
 /* Counts rows by group, those of positive weight where there are weights; 0 where a group is out of range. */
-static int count_groups(const int64_t *groups, Py_ssize_t n, const double *weight, int64_t *counts, Py_ssize_t n_groups) {
+static int count_groups(const int64_t *groups, Py_ssize_t n, const double *weight, int64_t *counts,
+                        Py_ssize_t n_groups) {
     memset(counts, 0, sizeof(int64_t) * (size_t)n_groups);
     for (Py_ssize_t i = 0; i < n; i++) {
         if ((uint64_t)groups[i] >= (uint64_t)n_groups) return 0;

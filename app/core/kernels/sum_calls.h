@@ -23,7 +23,8 @@ static int shortened(const Total *total, int down, uint64_t *limb) {
     int word = down / 64, offset = down % 64, n = total->n_limbs;
     uint64_t sign = (int64_t)total->limb[n - 1] < 0 ? UINT64_MAX : 0;
     for (int i = 0; i < n; i++) {
-        uint64_t low = i + word < n ? total->limb[i + word] : sign, high = i + word + 1 < n ? total->limb[i + word + 1] : sign;
+        uint64_t low = i + word < n ? total->limb[i + word] : sign;
+        uint64_t high = i + word + 1 < n ? total->limb[i + word + 1] : sign;
         limb[i] = offset ? low >> offset | high << (64 - offset) : low;
     }
     while (n > 1 && limb[n - 1] == (uint64_t)((int64_t)limb[n - 2] >> 63)) n--;
@@ -135,9 +136,8 @@ FUNCTION(py_moments) {
     Py_ssize_t n_read = 0;
     for (Py_ssize_t i = 0; i < matrix.n_rows && rows; i++)
         begin_row(&rows[i], matrix.x + i * matrix.n);
-    while (rows && pairs && n_read < n_pairs &&
-           read_pair(PyTuple_GetItem(arguments[1], n_read), &matrix, rows, rows + matrix.n_rows + 2 * n_read, &pairs[n_read]))
-        n_read++;
+    for (Terms *spare = rows + matrix.n_rows; rows && pairs && n_read < n_pairs; n_read++, spare += 2)
+        if (!read_pair(PyTuple_GetItem(arguments[1], n_read), &matrix, rows, spare, &pairs[n_read])) break;
     if (!rows || !pairs) PyErr_NoMemory();
     else if (n_read == n_pairs) {
         Outcome outcome;
@@ -263,7 +263,8 @@ FUNCTION(py_group_sums) {
     (void)self;
     if (!take(&a, arguments, n_arguments ? 1 : 0, "i")) return NULL;
     Py_ssize_t n_groups = n_arguments == 5 && PyTuple_Check(arguments[3]) ? PyLong_AsSsize_t(arguments[1]) : -1;
-    if (n_groups < 1 && !refuse(&a, "takes groups, their number above 0, a matrix, rows and a row of weights")) return NULL;
+    if (n_groups < 1 && !refuse(&a, "takes groups, their number above 0, a matrix, rows and a row of weights"))
+        return NULL;
     if (!take(&b, arguments + 2, 1, "d") || !read_matrix(&b, 0, arguments[4], &matrix)) return give_back(&a), NULL;
     Grouping by = {.groups = WHOLES(&a, 0), .n = a.n[0], .n_groups = n_groups};
     PyObject *sums = NULL;

@@ -1,6 +1,5 @@
 """Exact sums by group: by calibration bin or by class."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,11 +31,10 @@ class GroupSums:
 
     def _in_units(self, place: int) -> dict[str, list[int]]:
         up = self.place - place
-        return self.mapped(lambda total: total << up) if up else self.columns
-
-    def mapped(self, function: Callable[[int], int]) -> dict[str, list[int]]:
-        """The columns, with a function of each sum; counts stay as they are."""
-        return {name: sums if is_count(name) else list(map(function, sums)) for name, sums in self.columns.items()}
+        return {
+            name: sums if is_count(name) or not up else [total << up for total in sums]
+            for name, sums in self.columns.items()
+        }
 
     def exact(self, column: str) -> list[Exact]:
         """The sums of a column, or its counts."""
