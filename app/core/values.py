@@ -46,14 +46,18 @@ class Value(NamedTuple):
 
 def entries(values: Mapping[str, Value]) -> dict[str, dict[str, Any]]:
     """Values as an answer shows them, in one go: it is done for each metric of each request."""
-    return {
-        name: {
-            part: known
-            for part, known in zip(Value._fields, value, strict=True)
-            if known is not None or part == "value"
-        }
-        for name, value in values.items()
-    }
+    shown: dict[str, dict[str, Any]] = {}
+    for name, (number, status, reason, standard_error, interval, z) in values.items():
+        shown[name] = entry = {"value": number, "status": status}
+        if reason is not None:
+            entry["reason"] = reason
+        if standard_error is not None:
+            entry["standard_error"] = standard_error
+        if interval is not None:
+            entry["confidence_interval"] = interval
+        if z is not None:
+            entry["z"] = z
+    return shown
 
 
 INFINITE = Value(

@@ -62,7 +62,7 @@ class Batch:
     @property
     def scored_rows(self) -> BoolArray | None:
         """(n,) rows of which anything is scored; None for all."""
-        return rowwise(self.scored)
+        return None if self.scored is None else rowwise(self.scored)
 
     @property
     def n_scored(self) -> int:

@@ -39,7 +39,11 @@ def batch_of(
         InvalidInput: A shape or a value breaks a rule; the pointer names field and index.
     """
     try:
-        batch = _checked(task, columns, options, slices)
+        batch = _plain_batch(task, columns, options) if task in LABELLED else None
+        if batch is None:
+            batch = _checked(task, columns, options)
+        if slices:
+            batch = replace(batch, slices=_slices(slices, len(batch)))
         return batch.further(first_row) if first_row else batch
     except InvalidInput as refusal:
         if not first_row:
@@ -66,7 +70,7 @@ def with_prediction(batch: Batch, columns: Mapping[str, Column]) -> Batch:
         return replace(batch, slices={}, **predicted_tokens(form, column, options))
     prediction = prediction_of(task, form, {**columns, form: column})
     if prediction.shape != batch.prediction.shape:  # type: ignore[union-attr]  # of no scored row
-        return _checked(task, columns, options, None)
+        return _checked(task, columns, options)
     truth = Truth(batch.scored, batch.labels, batch.targets)
     return replace(batch, slices={}, **predicted(task, form, prediction, truth, options))
 
@@ -79,11 +83,7 @@ def _further(error: FieldError, rows: int) -> FieldError:
     return replace(error, pointer=_ROW.sub(lambda at: f"{at[1]}{int(at[2]) + rows}", error.pointer, count=1))
 
 
-def _checked(
-    task: TaskName, columns: Mapping[str, Column], options: Options, slices: Mapping[str, Column] | None
-) -> Batch:
-    if task in LABELLED and (plain := _plain_batch(task, columns, options)):
-        return replace(plain, slices=_slices(slices, len(plain))) if slices else plain
+def _checked(task: TaskName, columns: Mapping[str, Column], options: Options) -> Batch:
     columns = {name: sound(name, column, f"/{name}") for name, column in columns.items()}
     form = next(name for name in TASKS[task].predictions if name in columns)
     for name, column in columns.items():
@@ -92,17 +92,15 @@ def _checked(
             raise InvalidInput.at(f"/{name}", "wrong_length", rule)
     if not len(columns[form]):
         raise InvalidInput.at(f"/{form}", "empty", "must hold at least one sample, found none")
-    batch = (_tokens_batch if task == "tokens" else _classes_batch)(task, form, columns, options)
-    return replace(batch, slices=_slices(slices, len(batch))) if slices else batch
+    return (_tokens_batch if task == "tokens" else _classes_batch)(task, form, columns, options)
 
 
 def _plain_batch(task: TaskName, columns: Mapping[str, Column], options: Options) -> Batch | None:
-    """The batch of labels and of probabilities or logits of which one call tells that all is well; None of others."""
-    form = "probabilities" if "probabilities" in columns else "logits"
-    prediction, labels = columns.get(form), columns.get("labels")
+    """The batch of labels and a prediction of which one call of a kernel tells that all is well; None of others."""
     if len(columns) != 2 or options.ignore_index is not None or options.classes is not None:
         return None
-    return judged(task, form, prediction, labels, options)
+    form = next(name for name in TASKS[task].predictions if name in columns)
+    return judged(task, form, columns[form], columns.get("labels"), options)
 
 
 def _slices(slices: Mapping[str, Column], n_rows: int) -> dict[str, Grouping]:

@@ -91,20 +91,21 @@ def judged(
     task: TaskName, form: str, prediction: Column | None, labels: Column | None, options: Options
 ) -> Batch | None:
     """The batch of class indices and a prediction, all scored, if one call tells that all is well with both."""
-    if not isinstance(prediction, np.ndarray) or not isinstance(labels, np.ndarray) or form == "log_probabilities":
+    if not isinstance(prediction, np.ndarray) or not isinstance(labels, np.ndarray):
         return None
     if not _are_plain(task, prediction, labels):
         return None
     judge = class_verdict if task == "multiclass" else element_verdict
     verdict = judge(prediction, labels, form, options.tolerance)
-    is_logit = form == "logits"
-    if verdict.row < len(labels) or (is_logit and verdict.least <= SMALLEST_SENTINEL):
+    is_bounded = form == "probabilities"
+    if verdict.row < len(labels) or not (is_bounded or verdict.least > SMALLEST_SENTINEL):
         return None
     n_classes = 2 if task == "binary" else prediction.shape[1]
     check_class_counts(task, options, n_classes)
     sentinels, is_lookalike = Sentinels(), False
-    if is_logit:
+    if not is_bounded:
         sentinels = Sentinels({}, {}, max(verdict.largest, -verdict.least), True, verdict.has_fractions)
+    if form == "logits":
         is_lookalike = verdict.is_lookalike and (task == "multiclass" or len(labels) >= MIN_LOOKALIKES)
     return Batch(
         task,

@@ -27,7 +27,7 @@ def largest_gap(of: Iterable[Gap]) -> Value:
 
 def gaps(bins: GroupSums) -> list[Gap]:
     """Those of every bin of positive weight."""
-    weights, confidences, frequencies = (bins[name] for name in ("weight", "confidence", "frequency"))
+    weights, confidences, frequencies = map(bins.columns.__getitem__, ("weight", "confidence", "frequency"))
     total = sum(weights)
     return [
         (weight / total, abs(confidence - frequency) / weight)

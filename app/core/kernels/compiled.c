@@ -115,6 +115,12 @@ ELEMENTWISE(py_log, logs)
 ELEMENTWISE(py_log1p, log1ps)
 ELEMENTWISE(py_exp, exps)
 
+static PyObject *py_log_of(PyObject *self, PyObject *x) {
+    double value = PyFloat_AsDouble(x);
+    (void)self;
+    return value == -1.0 && PyErr_Occurred() ? NULL : PyFloat_FromDouble(log_of(value));
+}
+
 /* Whether `array` holds as many numbers for each of the rows of `rows` (one a row); sets k. */
 static int in_rows(Arrays *a, int array, int rows, Py_ssize_t *k) {
     Py_ssize_t n = a->n[rows];
@@ -235,7 +241,7 @@ FUNCTION(py_json_columns) {
 #define METHOD(name) {#name, (PyCFunction)(void (*)(void))py_##name, METH_FASTCALL, NULL}
 
 static PyMethodDef methods[] = {
-    METHOD(log), METHOD(log1p), METHOD(exp), METHOD(row_sums), METHOD(row_products), METHOD(row_errors),
+    {"log_of", py_log_of, METH_O, NULL}, METHOD(log), METHOD(log1p), METHOD(exp), METHOD(row_sums), METHOD(row_products), METHOD(row_errors),
     METHOD(row_maxima), METHOD(row_others), METHOD(row_exponentials), METHOD(row_picks), METHOD(row_quotients),
     METHOD(row_differences), METHOD(row_negentropies), METHOD(row_relative_entropy), METHOD(row_js), METHOD(bins),
     METHOD(moments), METHOD(group_sums), METHOD(products), METHOD(json_columns), METHOD(class_rows),

@@ -3,10 +3,8 @@
 import math
 from collections.abc import Mapping
 
-import numpy as np
-
-from app.core import kernels
 from app.core.calibration.bins import Gap, gaps
+from app.core.kernels.compiled import log_of
 from app.core.lazy import lazy
 from app.core.sums.moments import Moments
 from app.core.sums.state import State
@@ -28,7 +26,7 @@ class Reading:
         self.nothing: Value | None = None
         if not state.n_scored:
             self.nothing = undefined("no row is scored")
-        elif not state.weight_sum:
+        elif not state.weight_sum.digits:
             self.nothing = undefined("all weights are zero")
         self.means = _means(state.moments, confidence_level)
         self.without_number = [name for name, moments in state.moments.items() if moments.n_undefined]
@@ -41,12 +39,12 @@ class Reading:
     @lazy
     def baseline_cross_entropy(self) -> Value:
         """The entropy of the observed class frequencies: the loss of the best constant prediction."""
-        weights = self.state.groups["class_frequencies"]["weight"]
+        weights = self.state.groups["class_frequencies"].columns["weight"]
         total = sum(weights)
         if not total:
             return undefined("no scored row has positive weight")
-        shares = np.array([share for share in (weight / total for weight in weights) if share])
-        return Value(value=math.fsum((-shares * kernels.log(shares)).tolist()) + 0.0)
+        shares = [share for share in (weight / total for weight in weights) if share]
+        return Value(value=math.fsum([-share * log_of(share) for share in shares]) + 0.0)
 
 
 def _means(moments: Mapping[str, Moments], confidence_level: float) -> dict[str, Value]:

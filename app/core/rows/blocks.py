@@ -41,9 +41,17 @@ def rows_of(batch: Batch, rows: slice | IntArray) -> Rows:
 
 def chunks(batch: Batch) -> Iterable[slice | IntArray]:
     """The scored rows, some thousand or whole clusters at a time, all of weights of one band."""
-    found = _in_order(batch) if batch.clusters is None else _whole_clusters(batch, batch.clusters)
-    weight = batch.sample_weight
-    if weight is None or are_usual(weight if batch.scored is None else weight[batch.scored_rows]):
+    scored, weight, step = batch.scored_rows, batch.sample_weight, chunk_rows(batch)
+    found: Iterable[slice | IntArray]
+    if batch.clusters is not None:
+        found = _whole_clusters(batch, batch.clusters)
+    elif scored is not None:
+        rows = np.flatnonzero(scored)
+        found = (rows[start : start + step] for start in range(0, len(rows), step))
+    else:
+        n_rows = len(batch.prediction)
+        found = (slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step))
+    if weight is None or are_usual(weight if scored is None else weight[scored]):
         return found
     return chain.from_iterable(_in_bands(batch, weight, part) for part in found)
 
@@ -54,15 +62,6 @@ def _in_bands(batch: Batch, weight: FloatArray, chunk: slice | IntArray) -> Iter
         return banded(rows, weight[rows])
     starts = np.flatnonzero(np.diff(batch.clusters.codes[rows], prepend=-1))
     return banded(rows, weight[rows], starts)
-
-
-def _in_order(batch: Batch) -> list[slice | IntArray]:
-    step, scored = chunk_rows(batch), batch.scored_rows
-    if scored is None:
-        n_rows = len(batch.prediction)
-        return [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
-    rows = np.flatnonzero(scored)
-    return [rows[start : start + step] for start in range(0, len(rows), step)]
 
 
 def _whole_clusters(batch: Batch, clusters: Grouping) -> Iterator[IntArray]:

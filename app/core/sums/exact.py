@@ -53,7 +53,7 @@ class Exact:
         Raises:
             OverflowError: It lies beyond the largest double.
         """
-        return self / Exact(1)
+        return float(self.digits << self.place) if self.place > 0 else self.digits / (1 << -self.place)
 
     def __bool__(self) -> bool:
         return bool(self.digits)

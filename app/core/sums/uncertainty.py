@@ -1,6 +1,7 @@
 """Means with their standard errors and intervals, from exact sums."""
 
 import math
+from contextlib import suppress
 from functools import lru_cache
 
 from scipy.special import stdtrit
@@ -56,11 +57,7 @@ def exponential(value: Value) -> Value:
         result = math.exp(value.value)
     except OverflowError:
         return undefined("overflow")
-    return Value(value=result, confidence_interval=_exponential_interval(value.confidence_interval))
-
-
-def _exponential_interval(interval: tuple[float, float] | None) -> tuple[float, float] | None:
-    try:
-        return interval and (math.exp(interval[0]), math.exp(interval[1]))
-    except OverflowError:
-        return None
+    interval = value.confidence_interval
+    with suppress(OverflowError):
+        return Value(value=result, confidence_interval=interval and (math.exp(interval[0]), math.exp(interval[1])))
+    return Value(value=result)

@@ -46,7 +46,7 @@ def _of_sums(summary: Summary, loss: Value) -> list[dict[str, Any]]:
         found.append(_lookalike())
     if loss.value is not None and loss.value > math.log(max(state.n_classes, 1)) and _is_plain(summary):
         found.append(_worse_than_uniform(summary, loss.value))
-    if summary.task in ONE_LABEL and sum(map(bool, state.groups["class_frequencies"]["weight"])) == 1:
+    if summary.task in ONE_LABEL and sum(map(bool, state.groups["class_frequencies"].columns["weight"])) == 1:
         found.append(warning("single_class", "only one class occurs in the truth; d2_log_loss has no value"))
     counted = state.moments["cross_entropy"]
     if counted.n + counted.n_infinite < 2:
