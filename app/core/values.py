@@ -48,7 +48,8 @@ def entries(values: Mapping[str, Value]) -> dict[str, dict[str, Any]]:
     """Values as an answer shows them, in one go: it is done for each metric of each request."""
     shown: dict[str, dict[str, Any]] = {}
     for name, (number, status, reason, standard_error, interval, z) in values.items():
-        shown[name] = entry = {"value": number, "status": status}
+        entry: dict[str, Any] = {"value": number, "status": status}
+        shown[name] = entry
         if reason is not None:
             entry["reason"] = reason
         if standard_error is not None:

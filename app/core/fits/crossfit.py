@@ -10,12 +10,12 @@ from app.core.calibration.bins import expected_gap, gaps, largest_gap
 from app.core.columns import FloatArray, IntArray
 from app.core.fits.platt_isotonic import FITS, Calibrator, Method
 from app.core.fits.temperature import Temperature, parts, weighted_sum
-from app.core.formulas.weights import leveled, times, weighted
+from app.core.formulas.weights import leveled, times
 from app.core.lazy import lazy
 from app.core.rows.blocks import rows_of
 from app.core.sums.exact import Exact, exact_sum
 from app.core.sums.observations import Observations
-from app.core.sums.tables import calibration
+from app.core.sums.tables import calibration_of
 from app.core.values import Value, undefined
 from app.errors import InvalidInput
 
@@ -69,12 +69,7 @@ class Evidence:
     def calibration_errors(self, calibrator: Calibrator) -> tuple[float | None, float | None]:
         """The expected and the maximum calibration error of the calibrated rows."""
         confidence, frequency = self._columns(calibrator, "confidence", "frequency")
-        if self.weight is None:
-            matrix, rows = np.array([confidence, frequency], np.float64), (-1, 0, 1)
-        else:
-            counted = [weighted(self.weight, column) for column in (confidence, frequency)]
-            matrix, rows = np.array([self.weight, *counted]), (0, 1, 2)
-        of = gaps(calibration(confidence, matrix, rows, self.batch.options))
+        of = gaps(calibration_of(confidence, frequency, self.weight, self.batch.options))
         return expected_gap(of).value, largest_gap(of).value
 
     def _columns(self, calibrator: Calibrator, *names: str) -> list[Any]:

@@ -41,7 +41,8 @@ def rows_of(batch: Batch, rows: slice | IntArray) -> Rows:
 
 def chunks(batch: Batch) -> Iterable[slice | IntArray]:
     """The scored rows, some thousand or whole clusters at a time, all of weights of one band."""
-    scored, weight, step = batch.scored_rows, batch.sample_weight, chunk_rows(batch)
+    scored = None if batch.scored is None else batch.scored_rows
+    weight, step = batch.sample_weight, chunk_rows(batch)
     found: Iterable[slice | IntArray]
     if batch.clusters is not None:
         found = _whole_clusters(batch, batch.clusters)

@@ -57,8 +57,9 @@ class ClassRows:
 
     def write(self, into: kernels.Into) -> None:
         """Write the quantities of the kernel into a matrix."""
-        scores, labels = np.ascontiguousarray(self._sent, np.float64), np.ascontiguousarray(self.labels)
-        kernels.class_rows(scores, labels, self._form, into)
+        labels = self.labels if self._labels is None else self._labels
+        scores = np.ascontiguousarray(self._sent, np.float64)
+        kernels.class_rows(scores, np.ascontiguousarray(labels), self._form, into)
 
     @property
     def has_labels(self) -> bool:

@@ -41,6 +41,8 @@ class Chunk:
         self._rows, self._layout = rows, layout
         n_rows = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
         self.matrix = matrix = np.empty((layout.n_rows, n_rows))
+        for row in layout.zeros:
+            matrix[row] = 0.0
         self.columns: dict[str, Any] = {name: matrix[row] for name, row in layout.rows.items()}
         self.tables: dict[str, GroupSums] = {}
         self.weight: FloatArray | None = None

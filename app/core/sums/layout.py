@@ -89,6 +89,7 @@ class Layout:
     Attributes:
         rows: By name of a quantity, its row before sample weights.
         quantities: By row, the function of a block of rows that gives it, where no kernel writes it.
+        zeros: The rows that are 0 throughout.
         kernel: The rows that a kernel writes, in its order, -1 for none; empty where none does.
         weight: The row of the sample weights, or `ONES`.
         products: By row, the rows whose product it is, in the order in which they are made.
@@ -104,6 +105,7 @@ class Layout:
 
     rows: dict[str, int] = field(default_factory=dict)
     quantities: dict[int, Quantity] = field(default_factory=dict)
+    zeros: list[int] = field(default_factory=list)
     kernel: tuple[int, ...] = ()
     weight: int = ONES
     products: dict[int, tuple[int, ...]] = field(default_factory=dict)
@@ -188,7 +190,10 @@ class _Rows:
             layout.rows[name] = self(known)
         elif name not in layout.rows:
             layout.rows[name] = row = layout.added_row()
-            layout.quantities[row] = (lambda _: known) if known == 0.0 else quantity or attrgetter(name)
+            if known == 0.0:
+                layout.zeros.append(row)
+            else:
+                layout.quantities[row] = quantity or attrgetter(name)
         return layout.rows[name]
 
     def give_to_kernel(self) -> None:

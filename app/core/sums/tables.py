@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.core.batch.batches import Batch
 from app.core.columns import FloatArray, IntArray
@@ -40,6 +41,16 @@ def calibration(
     n, sums, place = group_sums(bins, options.n_bins, matrix, rows, rows[0])
     columns = dict(zip(("weight", "confidence", "frequency"), sums, strict=True))
     return _with_small(GroupSums({"n": n, **columns}, place), bins, zip(columns, map(small.get, rows), strict=True))
+
+
+def calibration_of(
+    confidence: FloatArray, frequency: NDArray[Any], weight: FloatArray | None, options: Options
+) -> GroupSums:
+    """`calibration` of columns (n,) that stand in no matrix."""
+    if weight is None:
+        return calibration(confidence, np.array([confidence, frequency], np.float64), (-1, 0, 1), options)
+    matrix = np.array([weight, weighted(weight, confidence), weighted(weight, frequency)])
+    return calibration(confidence, matrix, (0, 1, 2), options)
 
 
 def class_frequencies(labels: IntArray, n_classes: int, matrix: FloatArray, rows: tuple[int, ...]) -> GroupSums:

@@ -17,7 +17,7 @@ from app.core.calibration.levels import levels_of
 from app.core.columns import FloatArray
 from app.core.formulas.bins import bin_index
 from app.core.options import Options
-from app.core.sums.tables import calibration
+from app.core.sums.tables import calibration_of
 from app.core.values import Value
 
 # What uncertainty-calibration 0.1.4, whose bins are these where rows divide evenly, says of `forecasts`:
@@ -129,7 +129,7 @@ def test_classes_by_hand() -> None:
 def test_two_classes_are_the_binary_error_twice(edge: Literal["left", "right"]) -> None:
     p, y = forecasts(500, 3)
     weight, options = np.random.default_rng(3).exponential(size=500), Options(bin_edges=edge)
-    binary = expected_gap(gaps(calibration({"confidence": p, "frequency": y}, weight, options)))
+    binary = expected_gap(gaps(calibration_of(p, y, weight, options)))
     twice = classwise(np.stack([p, p], axis=1), np.stack([y, y], axis=1), weight, options)
     assert twice == pytest.approx(number(binary), rel=1e-13)
 

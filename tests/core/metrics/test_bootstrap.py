@@ -25,7 +25,7 @@ from app.core.metrics.bootstrap import (
     with_interval,
 )
 from app.core.options import Options
-from app.core.sums.tables import calibration
+from app.core.sums.tables import calibration_of
 from app.core.values import INFINITE, Value, undefined
 from app.errors import InvalidInput
 from tests.core.calibration.test_equal_mass import forecasts
@@ -102,8 +102,7 @@ def test_sums_over_bins_are_the_errors_of_the_resampled_rows(edge: str) -> None:
     options = Options(bin_edges=edge)  # type: ignore[arg-type]
     statistics = expected_gap_statistic(rows, bins), largest_gap_statistic(rows, bins)
     for counts in resamples(len(rows), FEW):
-        columns = {"confidence": rows.confidence, "frequency": rows.frequency}
-        table = calibration(columns, rows.weight * counts, options)
+        table = calibration_of(rows.confidence, rows.frequency, rows.weight * counts, options)
         wanted = expected_gap(gaps(table)).value, largest_gap(gaps(table)).value
         assert tuple(statistic.of(counts) for statistic in statistics) == pytest.approx(wanted, rel=1e-12)
 
