@@ -6,6 +6,7 @@ import doctest
 import importlib
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from app.api.contract.texts import TAGS
 from app.api.schemas import answers
 from app.core.formulas import divergences
 from app.core.metrics import registry
+from app.core.metrics.plan import plan_of
 from app.core.metrics.registry import METRICS
 from app.core.tasks import TASKS
 from app.service import score
@@ -44,8 +46,8 @@ def value_of(code: str, names: dict[str, Any]) -> Any:
 
 
 @pytest.fixture
-def added(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The metric of the page, in the registry and in the reference."""
+def added(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The metric of the page, in the registry and in the reference; plans that do not know it are forgotten."""
     for name, function in run(FUNCTION, vars(divergences)).items():
         monkeypatch.setattr(divergences, name, function, raising=False)
     mean = run(MEAN, vars(registry) | {"divergences": divergences})
@@ -58,6 +60,9 @@ def added(monkeypatch: pytest.MonkeyPatch) -> None:
         return {**plain(samples, body), **new}
 
     monkeypatch.setattr(reference, "_divergences", with_the_new_one)
+    plan_of.cache_clear()
+    yield
+    plan_of.cache_clear()
 
 
 def test_the_function_shows_a_true_example() -> None:

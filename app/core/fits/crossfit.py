@@ -10,7 +10,7 @@ from app.core.calibration.bins import expected_gap, gaps, largest_gap
 from app.core.columns import FloatArray, IntArray
 from app.core.fits.platt_isotonic import FITS, Calibrator, Method
 from app.core.fits.temperature import Temperature, parts, weighted_sum
-from app.core.formulas.weights import leveled, times
+from app.core.formulas.weights import leveled, times, weighted
 from app.core.lazy import lazy
 from app.core.rows.blocks import rows_of
 from app.core.sums.exact import Exact, exact_sum
