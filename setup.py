@@ -15,6 +15,7 @@ setup(
                 "app/core/kernels/group_sums.h",
                 "app/core/kernels/moments.h",
                 "app/core/kernels/sum_calls.h",
+                "app/core/kernels/distinct.h",
                 "app/core/kernels/divergences.h",
                 "app/core/kernels/json_columns.h",
                 "app/core/kernels/json_numbers.h",

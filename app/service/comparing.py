@@ -132,7 +132,7 @@ def _all_scored(
         is_baseline = name == request.baseline
         batch = baseline if is_baseline else _batch(request, name, baseline)
         kept = places(batch, "cross_entropy") | (counted if is_baseline else {})
-        summary = summarize(batch, plan.needs, kept=kept, inspected=True)
+        summary = summarize(replace(batch, slices={}), plan.needs, kept=kept, inspected=True)
         scored[name] = _scored(plan, summary)
         losses[name] = kept["cross_entropy"] if order is None else kept["cross_entropy"][order]
         if batch.not_normalized.count and batch.options.normalization == "warn":

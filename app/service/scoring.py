@@ -9,7 +9,7 @@ import numpy as np
 
 from app.core.batch.batches import Batch
 from app.core.batch.checked import batch_of
-from app.core.columns import Column
+from app.core.columns import Column, IntArray
 from app.core.metrics.bootstrap import Bootstrap, with_interval
 from app.core.metrics.gradients import gradient
 from app.core.metrics.observed import Observed
@@ -18,7 +18,7 @@ from app.core.metrics.reading import Reading
 from app.core.metrics.registry import CROSS_ENTROPY
 from app.core.options import Options
 from app.core.sums.state import State
-from app.core.sums.summary import places, summarize
+from app.core.sums.summary import Summary, places, summarize
 from app.core.tasks import TaskName
 from app.core.values import Value, entries
 from app.core.warnings.notices import warnings_of
@@ -131,10 +131,6 @@ def part_of(batch: Batch, plan: Plan, include: frozenset[Include], n_threads: in
         summary,
         worst_rows(batch, losses) if "worst" in include else [],
         [losses] if "per_sample" in include else [],
-        {
-            name: {value: summarize(batch.take(rows), plan.needs) for value, rows in grouping.rows()}
-            for name, grouping in batch.slices.items()
-        },
     )
 
 
@@ -150,8 +146,8 @@ def answer_of(request: ScoreRequest, plan: Plan, part: Part, batch: Batch | None
     }
     if question.include:
         answer |= {name: SECTIONS[name](part) for name in SECTIONS if name in question.include}
-    if part.slices:
-        answer["slices"] = _slices(part, plan, batch)
+    if summary.slices:
+        answer["slices"] = _slices(summary, plan, batch)
     return answer
 
 
@@ -187,22 +183,21 @@ def _values(reading: Reading, plan: Plan, batch: Batch | None, bootstrap: Bootst
     return values
 
 
-def _slices(part: Part, plan: Plan, batch: Batch | None) -> dict[str, Any]:
+def _slices(summary: Summary, plan: Plan, batch: Batch | None) -> dict[str, Any]:
     """By name and value of each slice, the metrics of its rows: of a state of its own."""
-    rows = {} if batch is None else {name: dict(grouping.rows()) for name, grouping in batch.slices.items()}
+    rows: dict[str, dict[str, IntArray]] = {}
+    if batch and plan.needs_rows:
+        rows = {name: dict(grouping.rows()) for name, grouping in batch.slices.items()}
+    level = plan.options.confidence_level
     return {
         name: {
             value: {
-                "n_scored": summary.state.n_scored,
+                "n_scored": state.n_scored,
                 "metrics": entries(
-                    _values(
-                        Reading(summary.state, plan.options.confidence_level),
-                        plan,
-                        batch and batch.take(rows[name][value]),
-                    )
+                    _values(Reading(state, level), plan, batch.take(rows[name][value]) if batch and rows else None)
                 ),
             }
-            for value, summary in values.items()
+            for value, state in values.items()
         }
-        for name, values in part.slices.items()
+        for name, values in summary.slices.items()
     }

@@ -52,25 +52,17 @@ class Part:
         form: The field of the prediction.
         worst: Its rows of largest loss, largest first, at most as many as asked for.
         losses: Part by part (n,) the loss of every row in nats, NaN where it is not scored; empty where nobody asked.
-        slices: By name and value, the rows of each slice summed up.
     """
 
     form: str
     summary: Summary
     worst: list[Worst] = field(default_factory=list)
     losses: list[FloatArray] = field(default_factory=list)
-    slices: dict[str, dict[str, Summary]] = field(default_factory=dict)
 
     def __add__(self, other: "Part") -> "Part":
         worst = sorted(self.worst + other.worst, key=lambda row: (-row.loss, row.index))
-        slices = {name: _added(values, other.slices[name]) for name, values in self.slices.items()}
         n_worst = self.summary.options.n_worst
-        return Part(self.form, self.summary + other.summary, worst[:n_worst], self.losses + other.losses, slices)
-
-
-def _added(ours: dict[str, Summary], theirs: dict[str, Summary]) -> dict[str, Summary]:
-    both = {value: ours[value] + theirs[value] for value in ours.keys() & theirs.keys()}
-    return ours | theirs | both
+        return Part(self.form, self.summary + other.summary, worst[:n_worst], self.losses + other.losses)
 
 
 def check_sections(batch: Batch, include: frozenset[Include]) -> None:

@@ -12,7 +12,7 @@ from app.service.left_out import completed
 from app.service.scoring import ScoreRequest, answer_of, part_of, score
 from app.service.sections import Part
 
-MIN_PART_BYTES = 1 << 20
+MIN_PART_BYTES = 1 << 18
 """Of columns: smaller parts are joined before they are scored, for each costs what some thousand rows do."""
 
 _BYTES_PER_LOSS = 8
@@ -108,7 +108,7 @@ def _check_held(total: Part, max_held_bytes: int) -> None:
     if n_losses * _BYTES_PER_LOSS > max_held_bytes:
         most = max_held_bytes // _BYTES_PER_LOSS
         raise TooLarge(f"a body that comes in parts must have at most {most} rows for per_sample")
-    n_slices = sum(map(len, total.slices.values()))
+    n_slices = sum(map(len, total.summary.slices.values()))
     if n_slices > MAX_SLICES:
         rule = f"must have at most {MAX_SLICES} different values in all, found {n_slices}"
         raise InvalidInput.at("/slices", "out_of_range", rule)

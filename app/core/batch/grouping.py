@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core import kernels
 from app.core.columns import IntArray
 
 
@@ -22,19 +23,43 @@ class Grouping:
     codes: IntArray
     names: list[str]
 
+    @property
+    def counts(self) -> list[int]:
+        """How many rows each group has."""
+        counts: list[int] = np.bincount(self.codes, minlength=len(self.names)).tolist()
+        return counts
+
     def rows(self) -> Iterator[tuple[str, IntArray]]:
         """The rows of each group, rising, by name."""
-        counts = np.bincount(self.codes, minlength=len(self.names))
-        order = np.argsort(self.codes, kind="stable")
-        return zip(self.names, np.split(order, np.cumsum(counts)[:-1]), strict=True)
+        return zip(self.names, _places(self.codes, len(self.names)), strict=True)
+
+    def places(self, rows: IntArray) -> Iterator[tuple[int, IntArray]]:
+        """The places among some rows of those of each group that has any, rising, by code."""
+        found = _places(self.codes[rows], len(self.names))
+        return ((code, places) for code, places in enumerate(found) if len(places))
 
     def take(self, rows: IntArray | slice) -> "Grouping":
         """The grouping of some rows; groups that lose all rows keep their name."""
         return Grouping(self.codes[rows], self.names)
 
 
+def _places(codes: IntArray, n_groups: int) -> list[IntArray]:
+    """The places of each code, rising; NumPy sorts short numbers by their digits, in a third of the time."""
+    order = np.argsort(codes.astype(np.uint16) if n_groups <= 1 << 16 else codes, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(codes, minlength=n_groups))[:-1])
+
+
 def grouping_of(values: NDArray[Any]) -> Grouping:
     """Group the rows of (n,) integers, booleans or strings by value."""
+    found = kernels.distinct(values.astype(np.int64) if values.dtype.kind == "b" else values)
+    if found is None:
+        return _grouped(values)
+    codes, first = found
+    few = _grouped(values[first])
+    return Grouping(few.codes[codes], few.names)
+
+
+def _grouped(values: NDArray[Any]) -> Grouping:
     if values.dtype == object:  # not np.unique, which gives every string the room of the longest
         index = {name: code for code, name in enumerate(sorted(set(values.tolist())))}
         return Grouping(np.array([index[name] for name in values.tolist()], dtype=np.int64), list(index))

@@ -39,15 +39,22 @@ class Sample:
         if self.rows is None or other.rows is None:
             return replace(NO_ROWS, end=end, n_scored=n_scored)
         numbers = np.concatenate([self.numbers, other.numbers])
+        both, constant = joined(self.rows, other.rows), self._is_constant_with(other)
+        if self._goes_on_with(other):
+            return Sample(end, n_scored, numbers, both, constant)
         kept = np.argsort(numbers, kind="stable")
         kept = kept[_is_chosen(numbers[kept], end)]
-        both = joined(self.rows, other.rows)
-        return Sample(end, n_scored, numbers[kept], both.take(kept), self._is_constant_with(other))
+        return Sample(end, n_scored, numbers[kept], both.take(kept), constant)
 
     @property
     def first_prediction(self) -> Any:
         """That of the first row of the sample."""
         return self.rows and self.rows.prediction[0]  # type: ignore[index]
+
+    def _goes_on_with(self, other: "Sample") -> bool:
+        """Tell the next part of a body, with which no row leaves the sample: nearly all are such."""
+        follows = not self.numbers.size or not other.numbers.size or self.numbers[-1] < other.numbers[0]
+        return bool(follows) and self.end <= other.end and _step(self.end) == _step(other.end)
 
     def _is_constant_with(self, other: "Sample") -> bool:
         if not self.n_scored or not other.n_scored:

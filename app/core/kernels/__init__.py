@@ -131,6 +131,23 @@ def bin_numbers(x: FloatArray, lower: FloatArray, *, holds_lower: bool) -> IntAr
     return out
 
 
+MOST_DISTINCT = 1024
+"""Values that `distinct` tells apart, as in distinct.h."""
+
+
+def distinct(values: NDArray[Any]) -> tuple[IntArray, IntArray] | None:
+    """Which of the different values each of (n,) is, in the order in which they come first, and where they do.
+
+    Of objects two are different that are not one and the same, though they be equal. None beyond `MOST_DISTINCT`.
+
+    >>> distinct(np.array([7, 7, 5, 7]))
+    (array([0, 0, 1, 0]), array([0, 2]))
+    """
+    codes, first = np.empty(len(values), np.int64), np.empty(MOST_DISTINCT, np.int64)
+    found = compiled.distinct(np.ascontiguousarray(values), codes, first)
+    return None if found < 0 else (codes, first[:found])
+
+
 class JsonColumns(NamedTuple):
     """A body of JSON that was walked over.
 

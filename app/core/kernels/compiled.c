@@ -35,6 +35,7 @@
 #include "element_rows.h"
 #include "token_rows.h"
 #include "verdicts.h"
+#include "distinct.h"
 #include "json_numbers.h"
 #include "json_columns.h"
 
@@ -57,10 +58,12 @@ static void give_back(Arrays *arrays) {
 
 static int is_of(const Py_buffer *view, char kind) {
     Py_ssize_t size = kind == 'b' ? 1 : 8;
-    return view->itemsize == size && strchr(kind == 'd' ? "d" : kind == 'i' ? "lq" : "?B", view->format[0]) != NULL;
+    const char *formats = kind == 'd' ? "d" : kind == 'i' ? "lq" : kind == 'n' ? "lqO" : "?B";
+    return view->itemsize == size && strchr(formats, view->format[0]) != NULL;
 }
 
-/* Takes an array for each letter: d doubles, i integers of 64 bits, b flags of a byte; capitals are written to. */
+/* Takes an array for each letter: d doubles, i integers of 64 bits, b flags of a byte, n names, which are integers or
+   objects; capitals are written to. */
 static int take(Arrays *arrays, PyObject *const *arguments, Py_ssize_t n, const char *kinds) {
     arrays->n_taken = 0;
     if (n != (Py_ssize_t)strlen(kinds)) {
@@ -191,6 +194,18 @@ FUNCTION(py_bins) {
     Py_RETURN_NONE;
 }
 
+/* (numbers or objects, room for codes, room for MOST_DISTINCT rows) */
+FUNCTION(py_distinct) {
+    Arrays a;
+    Py_ssize_t found;
+    (void)self;
+    if (!take(&a, arguments, n_arguments, "nII")) return NULL;
+    if ((a.n[1] != a.n[0] || a.n[2] < MOST_DISTINCT) && !refuse(&a, "arrays must fit each other")) return NULL;
+    RUN(a.n[0], found = distinct(a.view[0].buf, a.n[0], WHOLES(&a, 1), WHOLES(&a, 2)));
+    give_back(&a);
+    return PyLong_FromSsize_t(found);
+}
+
 #include "row_calls.h"
 #include "sum_calls.h"
 
@@ -245,7 +260,8 @@ static PyMethodDef methods[] = {
     METHOD(row_maxima), METHOD(row_others), METHOD(row_exponentials), METHOD(row_picks), METHOD(row_quotients),
     METHOD(row_differences), METHOD(row_negentropies), METHOD(row_relative_entropy), METHOD(row_js), METHOD(bins),
     METHOD(moments), METHOD(group_sums), METHOD(products), METHOD(json_columns), METHOD(class_rows),
-    METHOD(element_rows), METHOD(token_rows), METHOD(class_verdict), METHOD(element_verdict), {NULL, NULL, 0, NULL},
+    METHOD(element_rows), METHOD(token_rows), METHOD(class_verdict), METHOD(element_verdict), METHOD(distinct),
+    {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {

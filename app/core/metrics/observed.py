@@ -116,7 +116,7 @@ class Observed:
     def log_loss(self) -> float:
         """The mean loss in nats of hard or soft truth as sent: from logits without the rounding of confidences."""
         plain = replace(self.options, epsilon=0.0, pos_weight=None, label_smoothing=0.0)
-        moments = summarize(replace(self._batch, options=plain), _LOSS).state.moments["cross_entropy"]
+        moments = summarize(replace(self._batch, options=plain, slices={}), _LOSS).state.moments["cross_entropy"]
         return math.inf if moments.n_infinite else moments.z / moments.v
 
     @property

@@ -1,6 +1,7 @@
 """The sums of a chunk of scored rows: their quantities fill a matrix, whose rows are weighted and added up."""
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -10,6 +11,7 @@ from app.core.batch.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray, Ragged
 from app.core.formulas.weights import places_of
 from app.core.kernels import Into
+from app.core.rows.blocks import Rows as Block
 from app.core.rows.blocks import blocks, rows_of
 from app.core.sums.exact import Exact, exact_sum
 from app.core.sums.groups import GroupSums
@@ -55,11 +57,27 @@ class Chunk:
             self._fill(batch, needs)
             if batch.options.class_weight is not None or batch.options.pos_weight is not None:
                 self._check_class_products(batch)
-            codes = None if batch.clusters is None else batch.clusters.codes[rows]
-            small = self._multiply(codes)
-            self._add_tables(batch, needs, small)
-            self.moments = self._moments(codes, small)
-        self.weight_sum = Exact(n_rows) if self.weight is None else exact_sum(self.weight).shifted(self._places)
+            self._add_up(batch, needs)
+
+    def take(self, places: IntArray, batch: Batch, needs: Needs) -> "Chunk":
+        """Some of the rows, by their places in the chunk, rising: their quantities are copied, their sums made anew."""
+        part = copy(self)
+        part.reduce_to(places, batch, needs)
+        return part
+
+    def reduce_to(self, places: IntArray, batch: Batch, needs: Needs) -> None:
+        """Drop all rows but some, and add these up."""
+        layout, self._rows = self._layout, self.numbers[places]
+        self.matrix = matrix = self.matrix.take(places, axis=1)
+        columns = {name: values[places] for name, values in self.columns.items() if name not in layout.rows}
+        self.columns = columns | {name: matrix[row] for name, row in layout.rows.items()}
+        self.weight = None if self.weight is None else matrix[layout.weight]
+        self.tables, start = {}, 0
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
+            for block in blocks(batch, self._rows) if layout.has_block_tables else ():
+                self._add_block_tables(block, start, needs)
+                start += len(block)
+            self._add_up(batch, needs)
 
     def __len__(self) -> int:
         return int(self.matrix.shape[1])
@@ -91,9 +109,7 @@ class Chunk:
             for name in layout.marks:
                 self._mark(name, getattr(block, name), start)
             if layout.has_block_tables:
-                weight = None if self.weight is None else self.weight[start:end]
-                for name, sums in block_tables(block, weight, needs.tables).items():
-                    self.tables[name] = self.tables[name] + sums if name in self.tables else sums
+                self._add_block_tables(block, start, needs)
             start = end
         if batch.labels is not None and batch.labels.ndim == 1:
             self.columns["labels"] = batch.labels[self._rows]
@@ -103,6 +119,20 @@ class Chunk:
             self.columns[name] = values if len(values) == len(self) else np.empty(len(self), values.dtype)
         if len(values) < len(self):
             self.columns[name][start : start + len(values)] = values
+
+    def _add_block_tables(self, block: Block, start: int, needs: Needs) -> None:
+        """Add the tables that need all elements of a row, of the rows of a block, the first of which is given."""
+        weight = None if self.weight is None else self.weight[start : start + len(block)]
+        for name, sums in block_tables(block, weight, needs.tables).items():
+            self.tables[name] = self.tables[name] + sums if name in self.tables else sums
+
+    def _add_up(self, batch: Batch, needs: Needs) -> None:
+        """Add up the rows, whose quantities before sample weights are all there."""
+        codes = None if batch.clusters is None else batch.clusters.codes[self._rows]
+        small = self._multiply(codes)
+        self._add_tables(batch, needs, small)
+        self.moments = self._moments(codes, small)
+        self.weight_sum = Exact(len(self)) if self.weight is None else exact_sum(self.weight).shifted(self._places)
 
     def _multiply(self, codes: IntArray | None) -> dict[int, Small]:
         """Write the rows of products, but for products that are too small for doubles."""

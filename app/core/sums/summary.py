@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
 from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 
@@ -26,6 +27,9 @@ from app.core.sums.tables import empty_table
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
 
+Key = TypeVar("Key")
+Sum = TypeVar("Sum", State, "_Sums")
+
 
 @dataclass(slots=True)
 class Summary:
@@ -39,6 +43,7 @@ class Summary:
         zero_probability: Rows of positive weight whose loss is infinite.
         clipped: Rows in which epsilon moved a probability.
         looks_like_probabilities: Whether all scored logits could be rows of probabilities.
+        slices: By name and value of each slice, the state of its rows.
     """
 
     task: TaskName
@@ -51,6 +56,7 @@ class Summary:
     clipped: Finding = field(default_factory=Finding)
     rounded: Mapping[str, Finding] = field(default_factory=dict)
     sentinels: Sentinels = field(default_factory=Sentinels)
+    slices: Mapping[str, Mapping[str, State]] = field(default_factory=dict)
 
     def __add__(self, other: "Summary") -> "Summary":
         like = [part.looks_like_probabilities for part in (self, other) if part.state.n_scored]
@@ -65,6 +71,7 @@ class Summary:
             self.clipped + other.clipped,
             added(self.rounded, other.rounded),
             self.sentinels + other.sentinels,
+            {name: _merged(values, other.slices[name]) for name, values in self.slices.items()},
         )
 
 
@@ -88,7 +95,7 @@ def summarize(
     n_threads: int = 1,
     inspected: bool = False,
 ) -> Summary:
-    """Add up everything that is needed.
+    """Add up everything that is needed, of all rows and of those of each slice.
 
     Args:
         needs: Among the means the cross-entropy, from which the findings come.
@@ -101,7 +108,7 @@ def summarize(
     def summed(rows: Iterable[slice | IntArray]) -> _Sums | None:
         total = None
         for some in rows:
-            part = _sums_of(Chunk(batch, some, needs, layout), batch.first_row, kept)
+            part = _sums_of(Chunk(batch, some, needs, layout), batch, needs, kept)
             total = part if total is None else total + part
         return total
 
@@ -127,27 +134,61 @@ def summarize(
         sums.clipped,
         batch.rounded,
         batch.sentinels,
+        _states(batch, needs, sums, state) if batch.slices else {},
     )
+
+
+def _states(batch: Batch, needs: Needs, sums: "_Sums", whole: State) -> dict[str, dict[str, State]]:
+    """The states of slices, also of those of which no row is scored, which differ from that of all rows in sums."""
+    states: dict[str, dict[str, State]] = {}
+    nothing = _nothing(batch, needs)
+    for name, grouping in batch.slices.items():
+        states[name] = {}
+        for code, (value, n_samples) in enumerate(zip(grouping.names, grouping.counts, strict=True)):
+            own = sums.slices.get((name, code), nothing)
+            states[name][value] = replace(
+                whole,
+                n_samples=n_samples,
+                n_scored=own.n_scored,
+                weight_sum=own.weight_sum,
+                moments=own.moments,
+                groups=own.groups,
+            )
+    return states
 
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """What chunks of one batch add to its state, and what was noticed in them."""
+    """What chunks of one batch add to its state, and what was noticed in them.
 
+    Attributes:
+        slices: By name of a slice and code of its value, the sums of its rows, in which nothing is noticed.
+    """
+
+    n_scored: int
     weight_sum: Exact
     moments: dict[str, Moments]
     groups: dict[str, GroupSums]
     zero_probability: Finding = field(default_factory=Finding)
     clipped: Finding = field(default_factory=Finding)
+    slices: Mapping[tuple[str, int], "_Sums"] = field(default_factory=dict)
 
     def __add__(self, other: "_Sums") -> "_Sums":
         return _Sums(
+            self.n_scored + other.n_scored,
             self.weight_sum + other.weight_sum,
             {name: sums + other.moments[name] for name, sums in self.moments.items()},
             {name: sums + other.groups[name] for name, sums in self.groups.items()},
             self.zero_probability + other.zero_probability,
             self.clipped + other.clipped,
+            _merged(self.slices, other.slices),
         )
+
+
+def _merged(ours: Mapping[Key, Sum], theirs: Mapping[Key, Sum]) -> dict[Key, Sum]:
+    """The entries of both, those of one key added up."""
+    both = {key: ours[key] + theirs[key] for key in ours.keys() & theirs.keys()}
+    return {**ours, **theirs, **both}
 
 
 def _shared_out(
@@ -169,17 +210,28 @@ def _shared_out(
 def _nothing(batch: Batch, needs: Needs) -> _Sums:
     """The sums of a batch of which no row is scored."""
     tables = {name: empty_table(name, batch) for name in needs.tables}
-    return _Sums(NOTHING, {mean.name: Moments() for mean in needs.means}, tables)
+    return _Sums(0, NOTHING, {mean.name: Moments() for mean in needs.means}, tables)
 
 
-def _sums_of(chunk: Chunk, first_row: int, kept: Mapping[str, FloatArray]) -> _Sums:
+def _sums_of(chunk: Chunk, batch: Batch, needs: Needs, kept: Mapping[str, FloatArray]) -> _Sums:
     """The sums of a chunk and its findings; what is kept of its rows is left in its place."""
-    sums = _Sums(chunk.weight_sum, chunk.moments, chunk.tables)
+    slices = _slices(chunk, batch, needs) if batch.slices else {}
+    sums = _Sums(len(chunk), chunk.weight_sum, chunk.moments, chunk.tables, slices=slices)
     loss = chunk.columns["cross_entropy"]
     if chunk.moments["cross_entropy"].n_infinite:
-        sums.zero_probability.add(chunk.numbers[np.isinf(loss) & chunk.weighs] + first_row)
+        sums.zero_probability.add(chunk.numbers[np.isinf(loss) & chunk.weighs] + batch.first_row)
     if "clipped" in chunk.columns:
-        sums.clipped.add(chunk.numbers[chunk.columns["clipped"]] + first_row)
+        sums.clipped.add(chunk.numbers[chunk.columns["clipped"]] + batch.first_row)
     for name, values in kept.items():
         values[chunk.numbers] = chunk.columns.get(name, 1.0)
     return sums
+
+
+def _slices(chunk: Chunk, batch: Batch, needs: Needs) -> dict[tuple[str, int], _Sums]:
+    """The sums of the slices that have rows in a chunk."""
+    slices = {}
+    for name, grouping in batch.slices.items():
+        for code, places in grouping.places(chunk.numbers):
+            part = chunk if len(places) == len(chunk) else chunk.take(places, batch, needs)
+            slices[name, code] = _Sums(len(part), part.weight_sum, part.moments, part.tables)
+    return slices

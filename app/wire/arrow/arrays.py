@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import compute, types
 
+from app.core import kernels
 from app.core.columns import BoolArray, Column, IntArray, Ragged
 from app.errors import InvalidInput, MalformedBody, TooLarge, clip
 from app.wire.arrow.schema import is_slices
@@ -196,6 +197,8 @@ def _values(field: Field, array: pa.Array, place: Place, scored: BoolArray | Non
     if kind.dtype.kind != "O":
         array = array.dictionary_decode() if types.is_dictionary(array.type) else array
         return field.cast(array.to_numpy(zero_copy_only=False), kind, place)
+    if field.name != "cluster_id" and (types.is_string(array.type) or types.is_large_string(array.type)):
+        array = array.dictionary_encode()  # few strings, each many times: clusters are many
     return _named(field, array, place, scored) if types.is_dictionary(array.type) else _strings(array)
 
 
@@ -226,7 +229,7 @@ def _check_views(array: pa.Array) -> None:
 
 def _named(field: Field, array: pa.DictionaryArray, place: Place, scored: BoolArray | None) -> NDArray[Any]:
     """Strings by their places in a dictionary, each made once, and only those that occur."""
-    used, codes = np.unique(array.indices.to_numpy(), return_inverse=True)
+    used, codes = _used(array.indices.to_numpy().astype(np.int64, copy=False))
     names = array.dictionary
     if types.is_string_view(names.type):  # of views, pyarrow cannot take some
         _check_views(names)
@@ -235,6 +238,15 @@ def _named(field: Field, array: pa.DictionaryArray, place: Place, scored: BoolAr
     if names.null_count:
         return _strings(_without_nulls(field, names.take(pa.array(codes)), place, scored, "a value"))
     return _strings(names)[codes]
+
+
+def _used(indices: IntArray) -> tuple[IntArray, IntArray]:
+    """The different ones among indices, and which of these each is."""
+    found = kernels.distinct(indices)
+    if found is None:
+        return np.unique(indices, return_inverse=True)
+    codes, first = found
+    return indices[first], codes
 
 
 def _without_nulls(field: Field, array: pa.Array, place: Place, scored: BoolArray | None, what: str) -> pa.Array:
