@@ -132,7 +132,8 @@ def _all_scored(
         is_baseline = name == request.baseline
         batch = baseline if is_baseline else _batch(request, name, baseline)
         kept = places(batch, "cross_entropy") | (counted if is_baseline else {})
-        summary = summarize(replace(batch, slices={}), plan.needs, kept=kept, inspected=True)
+        unsliced = replace(batch, slices={}) if batch.slices else batch  # of slices only pairs are summed up
+        summary = summarize(unsliced, plan.needs, kept=kept, inspected=True)
         scored[name] = _scored(plan, summary)
         losses[name] = kept["cross_entropy"] if order is None else kept["cross_entropy"][order]
         if batch.not_normalized.count and batch.options.normalization == "warn":
