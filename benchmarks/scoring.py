@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from app.core.batch.checked import batch_of
-from app.core.metrics.registry import CROSS_ENTROPY
+from app.core.metrics.entropies import CROSS_ENTROPY
 from app.core.options import Options
 from app.core.sums.summary import summarize
 from app.core.sums.uncertainty import mean

@@ -357,6 +357,8 @@ def mean(parts: Sequence[Part], level: float, nats: float = 1.0) -> Metric:
     total = math.fsum(part.denominator for part in parts)
     if total == 0.0:
         return _undefined("nothing scored")
+    if any(math.isnan(part.numerator) for part in parts):
+        return _undefined("no number in a row")
     if any(math.isinf(part.numerator) for part in parts):
         return {"value": None, "status": "infinite"}
     value = math.fsum(part.numerator for part in parts) / total
@@ -446,7 +448,7 @@ def _plain_mean(samples: Sequence[Sample], of_element: Callable[[Element], float
     parts = [
         _part(
             sample,
-            sample.weight * math.fsum(map(of_element, sample.elements)),
+            _times(sample.weight, math.fsum(map(of_element, sample.elements))),
             sample.weight * len(sample.elements),
         )
         for sample in samples

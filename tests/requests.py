@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from app.core.columns import Column, Ragged
+from app.core.metrics import registry
 from app.core.metrics.bootstrap import Bootstrap
 from app.core.options import Options
 from app.core.tasks import TaskName
@@ -34,10 +35,18 @@ def request_of(task: TaskName, body: Mapping[str, Any]) -> ScoreRequest:
     options: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in body.items()
-        if name not in (*COLUMNS, "include", "slices")
+        if name not in (*COLUMNS, "include", "metrics", "slices")
     }
     slices = {name: column(values) for name, values in body.get("slices", {}).items()}
-    return scoring(task, columns, Options(**options), frozenset(body.get("include", ())), slices)
+    include, metrics = frozenset(body.get("include", ())), tuple(body.get("metrics", ()))
+    return scoring(task, columns, Options(**options), include, slices, metrics)
+
+
+def mergeable_on_request(task: str) -> tuple[str, ...]:
+    """Names of the metrics of a task that are computed on request, and add."""
+    return tuple(
+        metric.name for metric in registry.METRICS if metric.on_request and metric.mergeable and task in metric.tasks
+    )
 
 
 def scoring(  # noqa: PLR0913 what a request is made of

@@ -26,7 +26,7 @@ from sklearn.metrics import (
 from app.service import INCLUDES, score
 from tests import reference
 from tests.bodies import TASKS, random_body
-from tests.requests import request_of
+from tests.requests import mergeable_on_request, request_of
 from tests.test_reference import HAND
 
 Body = Mapping[str, Any]
@@ -55,8 +55,13 @@ def ask(task: Any, body: Body) -> dict[str, Any]:
     return score(request_of(task, body))
 
 
+def asking_for(task: str) -> dict[str, Any]:
+    """The field that asks for the metrics that the reference has beside those of every answer."""
+    return {"metrics": mergeable_on_request(task)}
+
+
 def value(task: str, body: Body, name: str) -> float:
-    metric = ask(task, body)["metrics"][name]
+    metric = ask(task, {**body, **asking_for(task)})["metrics"][name]
     assert metric["status"] == "ok"
     return float(metric["value"])
 
@@ -77,7 +82,7 @@ def test_five_hundred_random_bodies_of_a_task_agree_with_the_reference(task: str
 
 
 def _differences(task: str, seed: int) -> Iterator[str]:
-    body = random_body(task, np.random.default_rng(seed)) | {"include": SECTIONS[task]}
+    body = random_body(task, np.random.default_rng(seed)) | {"include": SECTIONS[task]} | asking_for(task)
     if seed % 3 == 0:
         body |= _clusters(seed, body)
     expected, found = reference.score(task, body), ask(task, body)

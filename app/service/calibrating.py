@@ -21,7 +21,7 @@ from app.core.fits.crossfit import (
 )
 from app.core.fits.platt_isotonic import Calibrator, Method
 from app.core.fits.temperature import FLOOR, Temperature, floored, parts
-from app.core.metrics.registry import CROSS_ENTROPY
+from app.core.metrics.entropies import CROSS_ENTROPY
 from app.core.options import Options
 from app.core.rows.blocks import rows_of
 from app.core.sums.layout import Needs

@@ -13,9 +13,9 @@ from app.core.columns import BoolArray, Column, IntArray, Ragged
 from app.core.compare.comparison import MIN_SAMPLES, Pair, Terms, comparisons, confirmed, judged, pairs
 from app.core.compare.pairing import PairedLosses, normalized_losses, observations_of, row_order
 from app.core.compare.verdicts import Family
+from app.core.metrics.entropies import CROSS_ENTROPY
 from app.core.metrics.plan import Plan
 from app.core.metrics.reading import Reading
-from app.core.metrics.registry import CROSS_ENTROPY
 from app.core.sums.layout import layout_of
 from app.core.sums.summary import Summary, places, summarize
 from app.core.tasks import TASKS, TaskName

@@ -11,11 +11,11 @@ from app.core.batch.batches import Batch
 from app.core.batch.checked import batch_of
 from app.core.columns import Column, IntArray
 from app.core.metrics.bootstrap import Bootstrap, with_interval
+from app.core.metrics.entropies import CROSS_ENTROPY
 from app.core.metrics.gradients import gradient
 from app.core.metrics.observed import Observed
 from app.core.metrics.plan import Plan, plan_of
 from app.core.metrics.reading import Reading
-from app.core.metrics.registry import CROSS_ENTROPY
 from app.core.options import Options
 from app.core.sums.state import State
 from app.core.sums.summary import Summary, places, summarize

@@ -24,7 +24,7 @@ def score_parts(parts: Iterable[ScoreRequest], max_held_bytes: int, n_threads: i
     Args:
         parts: Requests that differ in their rows only.
         max_held_bytes: What may be kept of rows where the answer needs them: columns for clusters, gradients, the
-            bootstrap and metrics on request, a loss a row for `per_sample`.
+            bootstrap and metrics that do not merge, a loss a row for `per_sample`.
         n_threads: How many threads share the rows of a large part.
 
     Raises:
@@ -42,8 +42,8 @@ def score_parts(parts: Iterable[ScoreRequest], max_held_bytes: int, n_threads: i
 
 
 def _needs_all_rows(request: ScoreRequest) -> bool:
-    on_request = request.metrics or request.bootstrap or "gradient" in request.include
-    return bool(on_request) or "cluster_id" in request.columns
+    by_rows = request.question.plan.needs_rows or request.bootstrap or "gradient" in request.include
+    return bool(by_rows) or "cluster_id" in request.columns
 
 
 def _alike(first: ScoreRequest, parts: Iterable[ScoreRequest]) -> Iterator[ScoreRequest]:
@@ -122,8 +122,8 @@ def _together(parts: Iterator[ScoreRequest], max_held_bytes: int) -> ScoreReques
         n_bytes += _n_bytes(part)
         if n_bytes > max_held_bytes:
             raise TooLarge(
-                "cluster_id, gradient, bootstrap and metrics on request need all rows at once: the columns must fit in "
-                f"{max_held_bytes} bytes"
+                "cluster_id, gradient, bootstrap and metrics that do not merge need all rows at once: the columns must "
+                f"fit in {max_held_bytes} bytes"
             )
     return _joined(kept)
 

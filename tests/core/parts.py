@@ -11,7 +11,7 @@ from app.core.sums.state import State
 from app.core.sums.summary import summarize
 from app.core.tasks import TaskName
 from app.core.values import Value
-from tests.requests import COLUMNS, request_of
+from tests.requests import COLUMNS, mergeable_on_request, request_of
 
 Body = dict[str, Any]
 
@@ -28,13 +28,13 @@ def state(task: TaskName, body: Body) -> State:
 
 def state_of(whole: Batch) -> State:
     tables = frozenset({"per_class"} if whole.task in ("binary", "multiclass", "multilabel") else ())
-    plan = plan_of(whole.task, whole.options, tuple(whole.sizes), tables=tables)
+    plan = plan_of(whole.task, whole.options, tuple(whole.sizes), mergeable_on_request(whole.task), tables)
     return summarize(whole, plan.needs).state
 
 
 def values(task: TaskName, body: Body) -> dict[str, Value]:
     whole = batch(task, body)
-    plan = plan_of(whole.task, replace(whole.options, unit="nats"), tuple(whole.sizes))
+    plan = plan_of(whole.task, replace(whole.options, unit="nats"), tuple(whole.sizes), mergeable_on_request(task))
     return plan.values(Reading(state_of(whole), 0.95))
 
 

@@ -6,9 +6,10 @@ import numpy as np
 
 from app.core.batch.checked import batch_of
 from app.core.columns import FloatArray
+from app.core.metrics.entropies import CROSS_ENTROPY
 from app.core.metrics.metric import Average
 from app.core.metrics.reading import Reading
-from app.core.metrics.registry import CROSS_ENTROPY, METRICS
+from app.core.metrics.registry import METRICS
 from app.core.options import Options
 from app.core.rows.classes import ClassRows
 from app.core.sums.layout import Mean, Needs

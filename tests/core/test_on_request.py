@@ -1,7 +1,8 @@
-"""Metrics that need all rows at once, and intervals by the bootstrap, as the service gives them."""
+"""Metrics on request, and intervals by the bootstrap, as the service gives them."""
 
 import re
 import tracemalloc
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from app.core.metrics.bootstrap import Bootstrap, resamples
 from app.core.metrics.observed import Observed
 from app.core.metrics.registry import METRICS, on_request
 from app.core.options import Options
-from app.core.tasks import TaskName
+from app.core.tasks import TASKS, TaskName
 from app.errors import InvalidInput
 from app.service import score
 from tests.core.parts import batch, rows
@@ -39,10 +40,7 @@ def test_all_of_them_have_a_value_and_are_echoed(task: TaskName) -> None:
 
 def test_nobody_gets_them_unasked() -> None:
     assert not set(on_request("binary")) & set(score(request_of("binary", BINARY))["metrics"])
-    assert {metric.name for metric in METRICS if not metric.mergeable} == {
-        *on_request("binary"),
-        *on_request("multiclass"),
-    }
+    assert {metric.name for metric in METRICS if metric.on_request} == {*chain.from_iterable(map(on_request, TASKS))}
 
 
 def test_the_decompositions_add_up_to_the_scores() -> None:

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import confusion_matrix, multilabel_confusion_matrix
 
 from app.core.columns import Column
-from app.core.metrics.registry import CROSS_ENTROPY
+from app.core.metrics.entropies import CROSS_ENTROPY
 from app.core.options import Options
 from app.core.sums.layout import Needs
 from app.core.sums.summary import summarize

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from app.api.contract.texts import TAGS
 from app.api.schemas import answers
 from app.core.formulas import divergences
+from app.core.metrics import divergences as group
 from app.core.metrics import registry
 from app.core.metrics.plan import plan_of
 from app.core.metrics.registry import METRICS
@@ -50,8 +51,7 @@ def added(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The metric of the page, in the registry and in the reference; plans that do not know it are forgotten."""
     for name, function in run(FUNCTION, vars(divergences)).items():
         monkeypatch.setattr(divergences, name, function, raising=False)
-    mean = run(MEAN, vars(registry) | {"divergences": divergences})
-    metric = value_of(ENTRY, vars(registry) | mean)
+    metric = value_of(ENTRY, vars(group) | run(MEAN, vars(group)))
     monkeypatch.setattr(registry, "METRICS", (*METRICS, metric))
     plain = reference._divergences
 

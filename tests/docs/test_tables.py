@@ -14,6 +14,7 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen
 
 from app.api.problems import CATALOGUE
 from app.api.schemas.calibrate import OWN as CALIBRATE_OPTIONS
+from app.core.metrics.metric import LOSS_OPTIONS
 from app.core.metrics.registry import METRICS
 from app.core.options import Options, option_types
 from app.core.tasks import TASKS, TaskName
@@ -25,6 +26,7 @@ from tests.docs.test_examples import requests_and_answers
 from tests.documents import ROOT, Document, markdown, shown
 
 REFERENCE = Document("docs/reference.md")
+CONVENTIONS = Document("docs/conventions.md")
 OPERATING = Document("docs/operating.md")
 
 
@@ -87,13 +89,22 @@ def metrics_table() -> str:
     return markdown(f"| metric | unit | direction | {' | '.join(TASKS)} | asked for with |", rows)
 
 
+def moved_table() -> str:
+    rows = [
+        [f"`{metric.name}`", *("x" if option in metric.moved_by else "" for option in LOSS_OPTIONS)]
+        for metric in METRICS
+        if metric.moved_by
+    ]
+    return markdown(f"| metric | {' | '.join(f'`{option}`' for option in LOSS_OPTIONS)} |", rows)
+
+
 def askings() -> dict[str, list[str]]:
     """The fields that make a metric appear, for those that are not there in any case."""
     tried: dict[TaskName, tuple[Body, Body]] = {
         "multiclass": (WORKED, {"focal_gamma": 2.0, "focal_alpha": 0.5, "top_k": [1]}),
         "tokens": ({"log_probabilities": [[-1.0]]}, {"n_bytes": [3], "n_words": [1]}),
     }
-    found: dict[str, list[str]] = {}
+    found = {metric.name: ["metrics"] for metric in METRICS if metric.on_request}
     for task, (body, fields_to_try) in tried.items():
         for name, value in fields_to_try.items():
             for metric in values(task, body | {name: value}).keys() - values(task, body):
@@ -134,6 +145,7 @@ TABLES = {
     "Tasks": (REFERENCE, tasks_table),
     "Options": (REFERENCE, options_table),
     "Metrics": (REFERENCE, metrics_table),
+    "Options of the loss": (CONVENTIONS, moved_table),
     "Calibrating": (REFERENCE, calibrate_table),
     "Errors": (REFERENCE, problems_table),
     "Settings": (OPERATING, settings_table),

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from app.core.metrics.metric import Direction, MetricUnit
+from app.core.metrics.metric import Direction, LossOption, MetricUnit
 from app.core.options import Unit
 from app.core.tasks import TaskName
 from app.core.values import Status
@@ -154,6 +154,8 @@ class MetricEntry(Answer):
         " task. Its variables are the fields of a request as arrays (tokens: as lists). Tasks "
         "without such a call are left out."
     )
+    on_request: bool = Field(description="True if it is computed only where `metrics` names it.")
+    moved_by: list[LossOption] = Field(description="Options of the loss that change its value.")
     mergeable: bool = Field(description="True if the sums of two batches add up to the sums of both together.")
 
 
@@ -184,7 +186,7 @@ class LimitsAnswer(Answer):
     max_line_bytes: int = Field(description="Most bytes of one row of NDJSON or CSV, with its line end.")
     max_held_bytes: int = Field(
         description="Most bytes of columns where a body comes in parts and its answer needs all rows at once:"
-        " `cluster_id`, `gradient`, `bootstrap`, metrics on request; for `per_sample` 8 bytes a "
+        " `cluster_id`, `gradient`, `bootstrap`, metrics that do not merge; for `per_sample` 8 bytes a "
         "row."
     )
     body_timeout_seconds: float = Field(

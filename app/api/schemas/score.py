@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSche
 from app.api.schemas.validation import field_errors
 from app.core.columns import Column
 from app.core.metrics.bootstrap import Bootstrap
-from app.core.metrics.registry import on_request
+from app.core.metrics.registry import is_resampled, on_request
 from app.core.options import Options, Weight, option_names, option_types
 from app.core.synonyms import meant
 from app.core.tasks import TASKS, Task, TaskName, shape_of
@@ -104,8 +104,9 @@ def request_model(task: Task) -> type[BaseModel]:
     sections = Annotated[sections, MaxLen(len(INCLUDES[task.name]))]
     if names := on_request(task.name):
         extra: Any = GenericAlias(tuple, (Literal.__getitem__(names), ...))
-        text = "Metrics computed on request: they need all rows at once."
+        text = "Further metrics. The catalogue tells which of them do not merge: these need all rows at once."
         definitions["metrics"] = (Annotated[extra, MaxLen(len(names))], Field((), description=text))
+    if is_resampled(task.name):
         text = (
             "Resamples rows for the intervals of calibration errors, which have no formula. It does "
             "so for the whole batch, not for `slices`. More than some seconds of work is refused, and"

@@ -1,20 +1,27 @@
 """What a metric is: what it needs from a state, and how its value follows from it."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, get_args
 
 from app.core.metrics.bootstrap import Statistic
 from app.core.metrics.observed import Observed
-from app.core.metrics.peers import CALLS
 from app.core.metrics.reading import Reading
 from app.core.options import Options
 from app.core.sums.layout import Mean
+from app.core.sums.uncertainty import exponential
 from app.core.tasks import TaskName
 from app.core.values import Value, undefined
 
 MetricUnit: TypeAlias = Literal["information", "square root of information", "bits", "1"]
 Direction: TypeAlias = Literal["lower is better", "higher is better", "nearer to 0 is better", "descriptive"]
+
+LossOption: TypeAlias = Literal["epsilon", "class_weight", "pos_weight", "label_smoothing", "denominator"]
+LOSS_OPTIONS: tuple[LossOption, ...] = get_args(LossOption)
+"""Options that are about losses, and leave most other metrics alone."""
+
+EVERY_CLASS = "labels=numpy.arange(probabilities.shape[1])"
+"""The argument that tells scikit-learn of classes that no label shows."""
 
 When: TypeAlias = Callable[[Options, Collection[str]], bool]
 """Tells from the options and the names of the columns whether a metric is in an answer."""
@@ -36,6 +43,16 @@ class Average:
         return reading.means[self.name]
 
 
+def average(of: Mean) -> Compute:
+    """The mean itself, with its uncertainty."""
+    return Average(of.name)
+
+
+def exponential_average(of: Mean) -> Compute:
+    """exp of a mean in nats."""
+    return lambda reading: exponential(reading.means[of.name])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Metric:
     """One metric: its contract for the catalogue, its needs, and its formula on a state.
@@ -44,10 +61,15 @@ class Metric:
         means: What must be averaged over rows.
         tables: Sums by group it needs: `calibration`, `class_frequencies`.
         compute: From a state in which something is scored; in nats.
-        measure: In its place where all rows are needed at once; such a metric is computed only when asked for.
+        measure: In its place where all rows are needed at once.
         resampled: The metric as a statistic of resampled rows, where no formula for its error is known.
-        when: Whether a question asks for it; default metrics always.
+        on_request: Whether it is computed only where `metrics` names it.
+        when: Whether the options and columns of a question ask for it; default metrics always.
+        variants: In place of one metric, those that the options ask for.
+        moved_by: The options of the loss that change its value.
         undefined: The reason given where its formula has no number in a row.
+        library: By task, a call of scikit-learn, SciPy or NumPy that gives the same number for options left alone. The
+            fields of a request stand in it as arrays, `log_probabilities` of tokens as a list of lists.
     """
 
     name: str
@@ -61,13 +83,12 @@ class Metric:
     resampled: Callable[[Observed], Statistic] | None = None
     means: tuple[Mean, ...] = ()
     tables: tuple[str, ...] = ()
+    on_request: bool = False
     when: When = lambda _, __: True
+    variants: Callable[[Options], tuple["Metric", ...]] | None = None
+    moved_by: tuple[LossOption, ...] = ()
     undefined: str = "the formula gives no number, such as 0/0, in a row"
-
-    @property
-    def library(self) -> Mapping[TaskName, str]:
-        """By task, a call of a known library that gives the same number, where there is one."""
-        return CALLS.get(self.name, {})
+    library: Mapping[TaskName, str] = field(default_factory=dict)
 
     @property
     def mergeable(self) -> bool:

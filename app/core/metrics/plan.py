@@ -67,7 +67,7 @@ def plan_of(
 
     Args:
         columns: Names of the columns that were sent.
-        extra: Names of metrics that are computed on request only.
+        extra: Names of metrics that are computed only on request.
         tables: Sums by group that sections of the answer need.
     """
     metrics = metrics_for(task, options, columns, extra)

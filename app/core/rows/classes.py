@@ -7,7 +7,7 @@ from app.core.batch.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.formulas import divergences, losses
 from app.core.lazy import lazy
-from app.core.rows.kind import Kind
+from app.core.rows.kind import Kind, Score
 
 
 class ClassRows:
@@ -172,16 +172,19 @@ class ClassRows:
         return self.targets if self._class_weight is None else self.targets * self._class_weight
 
     @lazy
-    def _smoothed(self) -> FloatArray:
+    def smoothed(self) -> FloatArray:
+        """The truth as distributions, smoothed."""
         return losses.smoothed(self.targets, self.options.label_smoothing, self.n_classes)
 
     @lazy
-    def _log_smoothed(self) -> FloatArray:
-        return kernels.log(self._smoothed)
+    def log_smoothed(self) -> FloatArray:
+        """Logarithms of the smoothed truth."""
+        return kernels.log(self.smoothed)
 
     @lazy
-    def _weighted(self) -> FloatArray:
-        return self._smoothed if self._class_weight is None else self._smoothed * self._class_weight
+    def loss_weights(self) -> FloatArray:
+        """What the logarithm of each class weighs in the loss: the smoothed truth times the class weights."""
+        return self.smoothed if self._class_weight is None else self.smoothed * self._class_weight
 
     @lazy
     def share(self) -> FloatArray | None:
@@ -199,7 +202,7 @@ class ClassRows:
     def cross_entropy(self) -> FloatArray:
         if self.hard:
             return self._shared(0.0 - self._logarithms(self._own))
-        return losses.cross_entropy(self._weighted, self.log_probabilities)
+        return losses.cross_entropy(self.loss_weights, self.log_probabilities)
 
     @lazy
     def plain_cross_entropy(self) -> FloatArray:
@@ -213,7 +216,7 @@ class ClassRows:
     @property
     def slope(self) -> FloatArray:
         """(n, k) derivative of the loss of each row by its prediction."""
-        weight, p = self._weighted, self.probabilities
+        weight, p = self.loss_weights, self.probabilities
         if self.options.epsilon:
             weight = np.where(self._inside, weight, 0.0)
         total = losses.class_sum(weight)
@@ -242,16 +245,16 @@ class ClassRows:
     def target_entropy(self) -> FloatArray | None:
         if self.hard:
             return None
-        return losses.cross_entropy(self._weighted, self._log_smoothed)
+        return losses.cross_entropy(self.loss_weights, self.log_smoothed)
 
     @lazy
     def kl_divergence(self) -> FloatArray:
         if self.hard:
             return self.cross_entropy
-        log_t, log_p = self._log_smoothed, self.log_probabilities
+        log_t, log_p = self.log_smoothed, self.log_probabilities
         if self._class_weight is not None:
-            return divergences.kl_divergence(self._weighted, log_t, log_p)
-        return divergences.relative_entropy(self._smoothed, log_t, self.clipped_probabilities, log_p)
+            return divergences.kl_divergence(self.loss_weights, log_t, log_p)
+        return divergences.relative_entropy(self.smoothed, log_t, self.clipped_probabilities, log_p)
 
     @lazy
     def predictive_entropy(self) -> FloatArray:
@@ -268,12 +271,6 @@ class ClassRows:
         if self._targets is None:
             return losses.label_brier_score(self.labels, self.probabilities)
         return losses.brier_score(self._targets, self.probabilities)
-
-    @lazy
-    def focal_loss(self) -> FloatArray:
-        alpha = 1.0 if self.options.focal_alpha is None else self.options.focal_alpha
-        weight = alpha * losses.focal_weight(self.clipped_probabilities, self.options.focal_gamma or 0.0)
-        return losses.cross_entropy(self._weighted * weight, self.log_probabilities)
 
     @lazy
     def confidence(self) -> FloatArray:
@@ -304,18 +301,13 @@ class ClassRows:
             return self.accuracy
         return losses.at_labels(self.predicted, self._targets)
 
+    def scored(self, score: Score) -> FloatArray:
+        """(n,) score of each row's distributions: of targets and probabilities, (k, n)."""
+        return score(self.targets, self.probabilities)
+
     def top_k_accuracy(self, k: int) -> BoolArray:
         """Whether the label is among the k largest, ties going to the lower class."""
         before = np.arange(self.n_classes)[:, None] < self.labels
         ahead = (self._scores > self._own) | ((self._scores == self._own) & before)
         rows: BoolArray = np.add.reduce(ahead, axis=0) < k
         return rows
-
-    @lazy
-    def reverse_kl_divergence(self) -> FloatArray:
-        p, log_p = self.clipped_probabilities, self.log_probabilities
-        return divergences.relative_entropy(p, log_p, self.targets, self._log_smoothed)  # of which none is smoothed
-
-    @lazy
-    def js_divergence(self) -> FloatArray:
-        return divergences.js_divergence(self.targets, self.clipped_probabilities)

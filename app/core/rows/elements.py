@@ -10,7 +10,7 @@ from app.core.batch.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.formulas import divergences, losses
 from app.core.lazy import lazy
-from app.core.rows.kind import Kind
+from app.core.rows.kind import Kind, Score
 
 
 class ElementRows:
@@ -59,7 +59,8 @@ class ElementRows:
         rows = losses.class_major(values if values.ndim == 2 else values[:, None])
         return rows if self._mask is None else np.where(self._mask, rows, masked)
 
-    def _row_sum(self, elements: FloatArray) -> FloatArray:
+    def row_sum(self, elements: FloatArray) -> FloatArray:
+        """The sum of numbers (l, n) over the scored elements of each row, (n,)."""
         return losses.class_sum(elements if self._mask is None else np.where(self._mask, elements, 0.0))
 
     def __len__(self) -> int:
@@ -146,7 +147,8 @@ class ElementRows:
         return kernels.log(self._scores), kernels.log1p(-self._scores)
 
     @lazy
-    def _logs(self) -> tuple[FloatArray, FloatArray]:
+    def logs(self) -> tuple[FloatArray, FloatArray]:
+        """Logarithms of p and of 1 - p, clipped."""
         epsilon = self.options.epsilon
         log_p, log_not_p = self._exact_logs
         if not epsilon:
@@ -158,14 +160,16 @@ class ElementRows:
     @property
     def class_log_probabilities(self) -> FloatArray:
         """(2, n) log-probability of the negative and the positive class, for binary."""
-        return np.concatenate(self._logs[::-1])
+        return np.concatenate(self.logs[::-1])
 
     @lazy
-    def _smoothed(self) -> FloatArray:
+    def smoothed(self) -> FloatArray:
+        """The truth as probabilities of yes, smoothed."""
         return losses.smoothed(self.targets, self.options.label_smoothing, 2)
 
     @lazy
-    def _pos_weight(self) -> FloatArray | float:
+    def pos_weight(self) -> FloatArray | float:
+        """The weight of the positive class: one number, or (l, 1)."""
         weight = self.options.pos_weight
         if isinstance(weight, tuple):
             return np.array(weight, np.float64)[:, None]
@@ -174,17 +178,17 @@ class ElementRows:
     @lazy
     def element_losses(self) -> FloatArray:
         """The loss of every element, (l, n)."""
-        return losses.binary_cross_entropy(self._smoothed, *self._logs, self._pos_weight)
+        return losses.binary_cross_entropy(self.smoothed, *self.logs, self.pos_weight)
 
     @property
     def slope(self) -> FloatArray:
         """(n,) or (n, l) derivative of the loss of each row by its prediction."""
-        p, not_p, t = self.probabilities, self._complements, self._smoothed
-        positive, negative = self._pos_weight * t, 1.0 - t
+        p, not_p, t = self.probabilities, self._complements, self.smoothed
+        positive, negative = self.pos_weight * t, 1.0 - t
         if self.options.epsilon:
             log_p, log_not_p = self._exact_logs
-            positive = np.where(log_p == self._logs[0], positive, 0.0)
-            negative = np.where(log_not_p == self._logs[1], negative, 0.0)
+            positive = np.where(log_p == self.logs[0], positive, 0.0)
+            negative = np.where(log_not_p == self.logs[1], negative, 0.0)
         if self._logits:
             slopes = negative * p - positive * not_p
         else:
@@ -212,41 +216,41 @@ class ElementRows:
 
     @lazy
     def cross_entropy(self) -> FloatArray:
-        return self._row_sum(self.element_losses)
+        return self.row_sum(self.element_losses)
 
     @lazy
     def plain_cross_entropy(self) -> FloatArray:
         """The loss without `pos_weight` and label smoothing, as it is held against entropies."""
         if self.options.pos_weight is None and not self.options.label_smoothing:
             return self.cross_entropy
-        return self._row_sum(losses.binary_cross_entropy(self.targets, *self._logs))
+        return self.row_sum(losses.binary_cross_entropy(self.targets, *self.logs))
 
     @lazy
     def target_entropy(self) -> FloatArray | None:
         if self.hard:
             return None
-        t = self._smoothed
-        return self._row_sum(losses.binary_cross_entropy(t, kernels.log(t), kernels.log1p(-t), self._pos_weight))
+        t = self.smoothed
+        return self.row_sum(losses.binary_cross_entropy(t, kernels.log(t), kernels.log1p(-t), self.pos_weight))
 
     @lazy
     def kl_divergence(self) -> FloatArray:
         if self.hard:
             return self.cross_entropy
-        t, (log_p, log_not_p) = self._smoothed, self._logs
+        t, (log_p, log_not_p) = self.smoothed, self.logs
         if self.options.pos_weight is None:
             q = self.clipped_probabilities, self._clipped_complements
             logs = kernels.log(t), kernels.log1p(-t)
-            return self._row_sum(divergences.binary_relative_entropy(t, logs, q, self._logs))
-        positive = losses.product(self._pos_weight * t, np.where(t > 0.0, kernels.log(t) - log_p, 0.0))
+            return self.row_sum(divergences.binary_relative_entropy(t, logs, q, self.logs))
+        positive = losses.product(self.pos_weight * t, np.where(t > 0.0, kernels.log(t) - log_p, 0.0))
         negative = losses.product(1.0 - t, np.where(t < 1.0, kernels.log1p(-t) - log_not_p, 0.0))
-        return self._row_sum(positive + negative)
+        return self.row_sum(positive + negative)
 
     @lazy
     def predictive_entropy(self) -> FloatArray:
-        log_p, log_not_p = self._logs
+        log_p, log_not_p = self.logs
         positive = losses.product(self.clipped_probabilities, log_p)
         negative = losses.product(self._clipped_complements, log_not_p)
-        return self._row_sum(0.0 - (positive + negative))
+        return self.row_sum(0.0 - (positive + negative))
 
     @lazy
     def entropy_gap(self) -> FloatArray:
@@ -259,15 +263,14 @@ class ElementRows:
 
     @lazy
     def brier_score(self) -> FloatArray:
-        return self._row_sum(self.element_brier_scores)
+        return self.row_sum(self.element_brier_scores)
 
-    @lazy
-    def focal_loss(self) -> FloatArray:
-        gamma, alpha = self.options.focal_gamma or 0.0, self.options.focal_alpha
-        p, t, (log_p, log_not_p) = self.clipped_probabilities, self._smoothed, self._logs
-        positive = self._pos_weight * t * losses.focal_weight(p, gamma) * (1.0 if alpha is None else alpha)
-        negative = (1.0 - t) * p**gamma * (1.0 if alpha is None else 1.0 - alpha)
-        return self._row_sum(0.0 - (losses.product(positive, log_p) + losses.product(negative, log_not_p)))
+    def scored(self, score: Score) -> FloatArray:
+        """(n,) sum over scored elements of a score of distributions; an element is one over the classes no and yes."""
+        targets = np.stack([1.0 - self.targets, self.targets])
+        probabilities = np.stack([self._complements, self.probabilities])
+        scores = score(targets.reshape(2, -1), probabilities.reshape(2, -1))
+        return self.row_sum(scores.reshape(self.targets.shape))
 
     @lazy
     def confidence(self) -> FloatArray:
@@ -290,10 +293,4 @@ class ElementRows:
 
     @lazy
     def accuracy(self) -> FloatArray:
-        return self._row_sum(self.correct.astype(np.float64))
-
-    @lazy
-    def subset_accuracy(self) -> BoolArray:
-        """Whether all scored elements of a row are predicted right."""
-        rows: BoolArray = np.logical_and.reduce(self.correct | ~self.scored_elements, axis=0)
-        return rows
+        return self.row_sum(self.correct.astype(np.float64))

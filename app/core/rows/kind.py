@@ -1,9 +1,14 @@
 """What decides which quantities rows have, and which of them are equal."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
+from app.core.columns import FloatArray
 from app.core.options import Options
 from app.core.tasks import TaskName
+
+Score: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
+"""A score (n,) of targets and probabilities, (k, n)."""
 
 
 class Kind(NamedTuple):

@@ -3,7 +3,7 @@
 A layout follows from the question and not from the numbers, so it is made once and kept.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from app.core.batch.batches import Batch
 from app.core.options import Options
-from app.core.rows.blocks import ROWS
+from app.core.rows.blocks import ROWS, Rows
 from app.core.rows.kind import Kind
 
 Family: TypeAlias = Literal["loss", "share", "score", "row", "n_bytes", "n_words"]
@@ -53,14 +53,15 @@ class Mean:
 
     Attributes:
         name: Its key in a state.
-        numerator: The attribute of rows, or the function of them, that gives (n,) numbers before sample weights.
+        numerator: The attribute of rows, or the function of them, or one by the kind of rows, that gives (n,) numbers
+            before sample weights.
         family: What a row counts for, before sample weights: `share` is its elements times its class weight, `loss`
             the same (under denominator `count` its elements, without any weight), `score` its elements, `row` is 1,
             `n_bytes` and `n_words` its size in those.
     """
 
     name: str
-    numerator: str | Quantity
+    numerator: str | Quantity | Mapping[type[Rows], Quantity]
     family: Family
 
     @property
@@ -68,10 +69,11 @@ class Mean:
         """The name of the numerator."""
         return self.numerator if isinstance(self.numerator, str) else self.name
 
-    @property
-    def quantity(self) -> Quantity | None:
-        """The numerator where it is a function."""
-        return None if isinstance(self.numerator, str) else self.numerator
+    def quantity(self, rows: type[Rows]) -> Quantity:
+        """The numerator as a function of rows of one kind."""
+        if isinstance(self.numerator, str):
+            return attrgetter(self.numerator)
+        return self.numerator[rows] if isinstance(self.numerator, Mapping) else self.numerator
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,7 +154,7 @@ def _layout(kind: Kind, needs: Needs) -> Layout:
     row_of = _Rows(kind, layout)
     # the tables of multilabel are those of elements, made block by block
     tables = () if kind.task == "multilabel" else needs.tables
-    numerators = [row_of(mean.key, mean.quantity) for mean in needs.means]
+    numerators = [row_of(mean.key, mean.quantity(ROWS[kind.task])) for mean in needs.means]
     sizes = [tuple(map(row_of, _sizes(mean.family, kind.options))) for mean in needs.means]
     for name in chain.from_iterable(_OF_TABLES[table] for table in tables):
         row_of(name)

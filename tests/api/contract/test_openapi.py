@@ -11,7 +11,7 @@ from app.api.contract import openapi
 from app.api.contract.components import Names
 from app.api.contract.examples import REFUSED
 from app.api.problems import CATALOGUE, MEDIA_TYPE
-from app.core.metrics.registry import on_request
+from app.core.metrics.registry import is_resampled, on_request
 from app.core.options import option_names
 from app.core.tasks import TASKS
 
@@ -118,7 +118,8 @@ def test_errors_are_one_problem_everywhere() -> None:
 def test_a_body_is_described_field_by_field(task: Any) -> None:
     schema = DOCUMENT["components"]["schemas"][f"{task.name.capitalize()}Request"]
     columns = {*task.truths, *task.predictions, *task.columns}
-    requested = {"metrics", "bootstrap"} if on_request(task.name) else set()
+    requested = {"metrics"} if on_request(task.name) else set()
+    requested |= {"bootstrap"} if is_resampled(task.name) else set()
     assert schema["properties"].keys() == {*columns, *option_names(task.name), "include", *requested}
     assert schema["additionalProperties"] is False
     for name, field in schema["properties"].items():

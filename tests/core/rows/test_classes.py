@@ -8,7 +8,7 @@ import pytest
 from app.core.batch.checked import batch_of
 from app.core.columns import Column
 from app.core.formulas.bins import bin_index
-from app.core.metrics.registry import CROSS_ENTROPY, KL_DIVERGENCE
+from app.core.metrics.entropies import CROSS_ENTROPY, KL_DIVERGENCE
 from app.core.options import Options
 from app.core.sums.layout import Needs
 from app.core.sums.state import State

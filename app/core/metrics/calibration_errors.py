@@ -1,0 +1,108 @@
+"""Calibration errors: of equal-width bins, which add, and others that need all rows at once."""
+
+from collections.abc import Callable
+from operator import attrgetter
+
+from app.core.calibration.bins import expected_gap, largest_gap
+from app.core.calibration.equal_mass import (
+    adaptive_calibration_error,
+    classwise_calibration_error,
+    classwise_gap,
+    debiased_calibration_error,
+)
+from app.core.calibration.levels import Levels
+from app.core.calibration.smooth import smooth_calibration_error
+from app.core.columns import IntArray
+from app.core.metrics.bootstrap import Statistic, expected_gap_statistic, largest_gap_statistic, level_statistic
+from app.core.metrics.metric import Metric
+from app.core.metrics.observed import Observed
+from app.core.options import ONE_LABEL
+from app.core.values import Value
+
+
+def _over_equal_mass(measure: Callable[[Levels, int], Value]) -> Callable[[Observed], Statistic]:
+    def resampled(observed: Observed) -> Statistic:
+        n_bins = observed.options.n_bins
+        return level_statistic(observed.rows, lambda levels: measure(levels, n_bins), steps=8_000 + 5 * n_bins)
+
+    return resampled
+
+
+def _classwise(observed: Observed) -> Statistic:
+    weight, n_classes, n_bins = observed.rows.weight, observed.n_classes, observed.options.n_bins
+
+    def number(counts: IntArray) -> float:
+        return classwise_gap(*observed.class_gaps, counts) / float(counts @ weight) / n_classes
+
+    return Statistic(number, steps_per_row=0.5 * n_classes, steps=n_classes * (1_000 + n_bins // 2))
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        name="expected_calibration_error",
+        tasks=ONE_LABEL,
+        unit="1",
+        direction="lower is better",
+        formula="sum over bins of weight share times |mean confidence - frequency|",
+        reference="Naeini, Cooper, Hauskrecht, Obtaining Well Calibrated Probabilities, AAAI (2015)",
+        compute=lambda reading: expected_gap(reading.gaps),
+        resampled=lambda observed: expected_gap_statistic(observed.rows, observed.bins),
+        tables=("calibration",),
+    ),
+    Metric(
+        name="maximum_calibration_error",
+        tasks=ONE_LABEL,
+        unit="1",
+        direction="lower is better",
+        formula="largest |mean confidence - frequency| of a bin that is not empty",
+        reference="Naeini, Cooper, Hauskrecht, Obtaining Well Calibrated Probabilities, AAAI (2015)",
+        compute=lambda reading: largest_gap(reading.gaps),
+        resampled=lambda observed: largest_gap_statistic(observed.rows, observed.bins),
+        tables=("calibration",),
+    ),
+    Metric(
+        name="adaptive_calibration_error",
+        tasks=ONE_LABEL,
+        unit="1",
+        direction="lower is better",
+        formula="expected calibration error over n_bins bins of equal weight; equal confidences are never split",
+        reference="Nguyen, O'Connor, Posterior Calibration and Exploratory Analysis, EMNLP (2015)",
+        measure=lambda observed: adaptive_calibration_error(observed.levels, observed.options.n_bins),
+        resampled=_over_equal_mass(adaptive_calibration_error),
+        on_request=True,
+    ),
+    Metric(
+        name="classwise_calibration_error",
+        tasks=("multiclass",),
+        unit="1",
+        direction="lower is better",
+        formula="mean over classes of the expected calibration error of that class against the rest",
+        reference="Kull et al., Beyond Temperature Scaling, NeurIPS (2019), eq. 2",
+        measure=lambda observed: classwise_calibration_error(*observed.class_gaps, observed.rows.weight),
+        resampled=_classwise,
+        on_request=True,
+    ),
+    Metric(
+        name="smooth_calibration_error",
+        tasks=ONE_LABEL,
+        unit="1",
+        direction="lower is better",
+        formula="smECE: mean gap, smoothed by a reflected Gaussian that is as wide as this mean gap",
+        reference="Blasiok, Nakkiran, Smooth ECE, ICLR (2024)",
+        measure=lambda observed: smooth_calibration_error(observed.levels),
+        resampled=lambda observed: level_statistic(observed.rows, smooth_calibration_error, steps=100_000),
+        on_request=True,
+    ),
+    Metric(
+        name="debiased_calibration_error",
+        tasks=ONE_LABEL,
+        unit="1",
+        direction="lower is better",
+        formula="root of the squared gaps over n_bins bins of equal weight, less the share that chance explains; "
+        "a weight counts as that many rows, so the scale of the weights matters: it is undefined where they sum to 1",
+        reference="Kumar, Liang, Ma, Verified Uncertainty Calibration, NeurIPS (2019), definition 5.1",
+        measure=attrgetter("debiased_calibration_error"),
+        resampled=_over_equal_mass(debiased_calibration_error),
+        on_request=True,
+    ),
+)
