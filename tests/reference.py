@@ -333,6 +333,12 @@ def _brier_score(element: Element, task: str) -> float:
     return math.fsum((p - t) ** 2 for p, t in pairs)
 
 
+def _spherical_score(element: Element) -> float:
+    top = max(element.probability)
+    row = [p / top for p in element.probability] if top else []
+    return _dot(element.target, row) / math.hypot(*row) if top else math.nan
+
+
 def _is_right(element: Element, task: str, threshold: float) -> bool:
     if task in ("binary", "multilabel"):
         return (element.probability[1] >= threshold) == (element.target[1] >= 0.5)
@@ -494,6 +500,7 @@ def _prediction_metrics(task: str, samples: Sequence[Sample], body: Body) -> dic
         "predictive_entropy": _loss_mean(samples, _predictive_entropy, body),
         "entropy_gap": gap,
         "brier_score": _plain_mean(samples, lambda element: _brier_score(element, task), body),
+        "spherical_score": _plain_mean(samples, _spherical_score, body),
         "accuracy": _plain_mean(samples, lambda element: _is_right(element, task, body["threshold"]), body),
     }
 

@@ -187,6 +187,13 @@ HAND: list[tuple[str, str, dict[str, Any], str, float]] = [
         -0.95 * math.log(0.8) - 0.05 * math.log(0.2),
     ),
     ("(.1^2 + .2^2 + .4^2) / 3", "binary", BINARY, "brier_score", 0.07),
+    (
+        "3/4 and 1 on a row of length 5/4",
+        "multiclass",
+        {"labels": [0], "probabilities": [[0.6, 0.8]]},
+        "spherical_score",
+        0.6,
+    ),
     ("p >= threshold is positive", "binary", BINARY | {"threshold": 0.6}, "accuracy", 1.0),
     ("two of three positive", "binary", BINARY, "baseline_cross_entropy", math.log(3) - 2 / 3 * LN2),
     (

@@ -154,6 +154,19 @@ def label_brier_score(labels: IntArray, probabilities: FloatArray) -> FloatArray
     return kernels.row_errors(probabilities.T, labels)
 
 
+def spherical_score(targets: FloatArray, probabilities: FloatArray) -> FloatArray:
+    """sum_c t_c p_c / |p| over (k, n), (n,), |p| the Euclidean length, in [0, 1]; no number for a row of zeros.
+
+    Gneiting, Raftery, "Strictly proper scoring rules, prediction, and estimation", JASA 102 (2007), example 2. The
+    largest probability divides the row first, so that no square underflows.
+
+    >>> spherical_score(np.array([[1.0], [0.0]]), np.array([[0.75], [1.0]]))
+    array([0.6])
+    """
+    scaled = quotients(probabilities, largest(probabilities)[0])
+    return kernels.row_products(targets.T, scaled.T) / np.sqrt(class_sum(scaled * scaled))
+
+
 def focal_weight(probabilities: FloatArray, gamma: float) -> FloatArray:
     """(1 - p)**gamma, element by element (Lin et al., "Focal loss", ICCV 2017, eq. 4)."""
     return (1.0 - probabilities) ** gamma

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from app.core.columns import BoolArray
+from app.core.formulas import losses
 from app.core.metrics.metric import EVERY_CLASS, Metric, average
 from app.core.options import LABELLED, Options
 from app.core.rows.classes import ClassRows
@@ -19,6 +20,7 @@ def _all_right(rows: ElementRows) -> BoolArray:
 
 
 BRIER_SCORE = Mean("brier_score", "brier_score", "score")
+SPHERICAL_SCORE = Mean("spherical_score", lambda rows: rows.scored(losses.spherical_score), "score")
 ACCURACY = Mean("accuracy", "accuracy", "score")
 SUBSET_ACCURACY = Mean("subset_accuracy", _all_right, "row")
 
@@ -49,6 +51,7 @@ TOP_K_ACCURACY = Metric(
 )
 
 _SQUARES = "sklearn.metrics.brier_score_loss"
+_COSINE = "(targets * probabilities).sum(axis=1) / numpy.linalg.norm(probabilities, axis=1)"
 _RIGHT = "sklearn.metrics.accuracy_score(labels, probabilities >= 0.5)"
 
 METRICS: tuple[Metric, ...] = (
@@ -66,6 +69,19 @@ METRICS: tuple[Metric, ...] = (
             "multiclass": f"{_SQUARES}(labels, probabilities, {EVERY_CLASS}, scale_by_half=False)",
             "multilabel": "sklearn.metrics.mean_squared_error(labels, probabilities)",
         },
+    ),
+    Metric(
+        name="spherical_score",
+        tasks=LABELLED,
+        unit="1",
+        direction="higher is better",
+        formula="weighted mean of sum_c t_ic p_ic / sqrt(sum_c p_ic^2); multilabel mean over elements",
+        reference="Gneiting, Raftery, Strictly Proper Scoring Rules, Prediction, and Estimation, JASA 102 (2007)",
+        compute=average(SPHERICAL_SCORE),
+        means=(SPHERICAL_SCORE,),
+        on_request=True,
+        undefined="all probabilities of a row are 0",
+        library={"multiclass": f"({_COSINE}).mean()"},
     ),
     Metric(
         name="accuracy",
