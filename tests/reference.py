@@ -339,6 +339,11 @@ def _spherical_score(element: Element) -> float:
     return _dot(element.target, row) / math.hypot(*row) if top else math.nan
 
 
+def _ranked_probability_score(element: Element) -> float:
+    pairs = [p - t for p, t in zip(element.probability, element.target, strict=True)]
+    return math.fsum(math.fsum(pairs[: c + 1]) ** 2 for c in range(len(pairs) - 1))
+
+
 def _is_right(element: Element, task: str, threshold: float) -> bool:
     if task in ("binary", "multilabel"):
         return (element.probability[1] >= threshold) == (element.target[1] >= 0.5)
@@ -516,6 +521,8 @@ def _subset_accuracy(samples: Sequence[Sample], body: Body) -> Metric:
 def _class_metrics(task: str, samples: Sequence[Sample], body: Body) -> dict[str, Metric]:
     """What only binary and multiclass have: the baseline, calibration, top-k, focal loss."""
     metrics = _baseline(samples, body) | _calibration_errors(_bins(task, samples, body))
+    if task == "multiclass":
+        metrics["ranked_probability_score"] = _plain_mean(samples, _ranked_probability_score, body)
     for k in body["top_k"]:
         metrics[f"top_{k}_accuracy"] = _top_k_accuracy(samples, k, body)
     gamma, alpha = body.get("focal_gamma"), body.get("focal_alpha")

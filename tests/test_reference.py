@@ -194,6 +194,13 @@ HAND: list[tuple[str, str, dict[str, Any], str, float]] = [
         "spherical_score",
         0.6,
     ),
+    (
+        "1/2 short of the first class, 1/4 of the first two",
+        "multiclass",
+        {"labels": [0], "probabilities": [[0.5, 0.25, 0.25]]},
+        "ranked_probability_score",
+        0.3125,
+    ),
     ("p >= threshold is positive", "binary", BINARY | {"threshold": 0.6}, "accuracy", 1.0),
     ("two of three positive", "binary", BINARY, "baseline_cross_entropy", math.log(3) - 2 / 3 * LN2),
     (

@@ -167,6 +167,19 @@ def spherical_score(targets: FloatArray, probabilities: FloatArray) -> FloatArra
     return kernels.row_products(targets.T, scaled.T) / np.sqrt(class_sum(scaled * scaled))
 
 
+def ranked_probability_score(targets: FloatArray, probabilities: FloatArray) -> FloatArray:
+    """sum_{c < k} (sum_{j <= c} p_j - t_j)**2 over (k, n), (n,), in [0, k - 1]: classes are in order.
+
+    Epstein, "A scoring system for probability forecasts of ranked categories", J. Appl. Meteorol. 8 (1969), in the form
+    without a divisor, which for two classes is the Brier score of the second.
+
+    >>> ranked_probability_score(np.array([[1.0], [0.0], [0.0]]), np.array([[0.5], [0.25], [0.25]]))
+    array([0.3125])
+    """
+    gaps = np.add.accumulate(probabilities - targets)[:-1]
+    return class_sum(gaps * gaps)
+
+
 def focal_weight(probabilities: FloatArray, gamma: float) -> FloatArray:
     """(1 - p)**gamma, element by element (Lin et al., "Focal loss", ICCV 2017, eq. 4)."""
     return (1.0 - probabilities) ** gamma

@@ -21,6 +21,9 @@ def _all_right(rows: ElementRows) -> BoolArray:
 
 BRIER_SCORE = Mean("brier_score", "brier_score", "score")
 SPHERICAL_SCORE = Mean("spherical_score", lambda rows: rows.scored(losses.spherical_score), "score")
+RANKED_PROBABILITY_SCORE = Mean(
+    "ranked_probability_score", lambda rows: rows.scored(losses.ranked_probability_score), "score"
+)
 ACCURACY = Mean("accuracy", "accuracy", "score")
 SUBSET_ACCURACY = Mean("subset_accuracy", _all_right, "row")
 
@@ -82,6 +85,18 @@ METRICS: tuple[Metric, ...] = (
         on_request=True,
         undefined="all probabilities of a row are 0",
         library={"multiclass": f"({_COSINE}).mean()"},
+    ),
+    Metric(
+        name="ranked_probability_score",
+        tasks=("multiclass",),
+        unit="1",
+        direction="lower is better",
+        formula="weighted mean of sum_{c < k} (sum_{j <= c} p_ij - t_ij)^2, in [0, k - 1]: the columns are in order",
+        reference="Epstein, A Scoring System for Probability Forecasts of Ranked Categories, J. Appl. Met. 8 (1969)",
+        compute=average(RANKED_PROBABILITY_SCORE),
+        means=(RANKED_PROBABILITY_SCORE,),
+        on_request=True,
+        library={"multiclass": "(numpy.cumsum(probabilities - targets, axis=1)[:, :-1] ** 2).sum(axis=1).mean()"},
     ),
     Metric(
         name="accuracy",
