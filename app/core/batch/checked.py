@@ -39,7 +39,10 @@ def batch_of(
         InvalidInput: A shape or a value breaks a rule; the pointer names field and index.
     """
     try:
-        batch = _plain_batch(task, columns, options) if task in LABELLED else None
+        batch = None
+        if task in LABELLED and len(columns) == 2 and options.ignore_index is None and options.classes is None:
+            form = next(name for name in TASKS[task].predictions if name in columns)
+            batch = judged(task, form, columns[form], columns.get("labels"), options)
         if batch is None:
             batch = _checked(task, columns, options)
         if slices:
@@ -93,14 +96,6 @@ def _checked(task: TaskName, columns: Mapping[str, Column], options: Options) ->
     if not len(columns[form]):
         raise InvalidInput.at(f"/{form}", "empty", "must hold at least one sample, found none")
     return (_tokens_batch if task == "tokens" else _classes_batch)(task, form, columns, options)
-
-
-def _plain_batch(task: TaskName, columns: Mapping[str, Column], options: Options) -> Batch | None:
-    """The batch of labels and a prediction of which one call of a kernel tells that all is well; None of others."""
-    if len(columns) != 2 or options.ignore_index is not None or options.classes is not None:
-        return None
-    form = next(name for name in TASKS[task].predictions if name in columns)
-    return judged(task, form, columns[form], columns.get("labels"), options)
 
 
 def _slices(slices: Mapping[str, Column], n_rows: int) -> dict[str, Grouping]:

@@ -71,24 +71,22 @@ class Sample:
 NO_ROWS = Sample(0, 0, np.empty(0, np.int64), None, constant=False)
 
 
-def sample_of(batch: Batch) -> Sample:
+def sample_of(batch: Batch, n_scored: int) -> Sample:
     """The sample of a batch; rows of documents, of many columns and with single masked elements are not compared."""
     elementwise = batch.scored is not None and batch.scored.ndim == 2
     n_rows = len(batch.prediction)
     end = batch.first_row + n_rows
     if elementwise or batch.n_classes > MAX_COMPARED_COLUMNS or isinstance(batch.prediction, Ragged):
-        return replace(NO_ROWS, end=end, n_scored=batch.n_scored)
-    numbers = _chosen_numbers(batch.first_row, end)
+        return replace(NO_ROWS, end=end, n_scored=n_scored)
+    numbers = np.arange(batch.first_row, end) if end <= MAX_SAMPLE_ROWS else _chosen_numbers(batch.first_row, end)
     if batch.scored is not None:
         numbers = numbers[batch.scored[numbers - batch.first_row]]
     plain = batch.scored is None and len(numbers) == n_rows
     rows = batch if plain else replace(batch.take(numbers - batch.first_row), scored=None)
-    return Sample(end, batch.n_scored, numbers, rows, _is_constant(batch, rows.prediction))
+    return Sample(end, n_scored, numbers, rows, _is_constant(batch, rows.prediction))
 
 
 def _chosen_numbers(start: int, end: int) -> IntArray:
-    if end <= MAX_SAMPLE_ROWS:
-        return np.arange(start, end)
     step = _step(end)
     first = max(start, MAX_SAMPLE_ROWS)
     return np.concatenate([np.arange(start, MAX_SAMPLE_ROWS), np.arange(-(-first // step) * step, end, step)])

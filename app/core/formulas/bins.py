@@ -4,8 +4,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from app.core import kernels
 from app.core.columns import FloatArray, IntArray
+from app.core.kernels import compiled
 
 
 def bin_edges(n_bins: int) -> FloatArray:
@@ -27,4 +27,6 @@ def bin_index(confidence: FloatArray, n_bins: int, edge: str) -> IntArray:
     Args:
         edge: `left` for bins [a, b), the last one closed; `right` for (a, b], the first one closed.
     """
-    return kernels.bin_numbers(confidence, _lower_edges(n_bins), holds_lower=edge == "left")
+    bins = np.empty(confidence.shape, np.int64)
+    compiled.bins(np.ascontiguousarray(confidence), _lower_edges(n_bins), edge == "left", bins)
+    return bins

@@ -1,14 +1,12 @@
 """A state as metrics read it: what several of them share is worked out once."""
 
 import math
-from collections.abc import Mapping
 
 from app.core.calibration.bins import Gap, gaps
 from app.core.kernels.compiled import log_of
 from app.core.lazy import lazy
-from app.core.sums.moments import Moments
 from app.core.sums.state import State
-from app.core.sums.uncertainty import mean
+from app.core.sums.uncertainty import means
 from app.core.values import Value, undefined
 
 
@@ -28,7 +26,9 @@ class Reading:
             self.nothing = undefined("no row is scored")
         elif not state.weight_sum.digits:
             self.nothing = undefined("all weights are zero")
-        self.means = _means(state.moments, confidence_level)
+        distinct = {sums[:]: sums for sums in state.moments.values()}  # names share sums; tuples mind no unit
+        known = dict(zip(distinct, means(distinct.values(), confidence_level), strict=True))
+        self.means = {name: known[sums[:]] for name, sums in state.moments.items()}
         self.without_number = [name for name, moments in state.moments.items() if moments.n_undefined]
 
     @lazy
@@ -45,10 +45,3 @@ class Reading:
             return undefined("no scored row has positive weight")
         shares = [share for share in (weight / total for weight in weights) if share]
         return Value(value=math.fsum([-share * log_of(share) for share in shares]) + 0.0)
-
-
-def _means(moments: Mapping[str, Moments], confidence_level: float) -> dict[str, Value]:
-    """The means by name; several names often share their sums."""
-    distinct = {sums[:]: sums for sums in moments.values()}  # by plain tuples, whose comparison minds no unit
-    known = {key: mean(sums, confidence_level) for key, sums in distinct.items()}
-    return {name: known[sums[:]] for name, sums in moments.items()}

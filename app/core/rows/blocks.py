@@ -42,7 +42,8 @@ def rows_of(batch: Batch, rows: slice | IntArray) -> Rows:
 def chunks(batch: Batch) -> Iterable[slice | IntArray]:
     """The scored rows, some thousand or whole clusters at a time, all of weights of one band."""
     scored = None if batch.scored is None else batch.scored_rows
-    weight, step = batch.sample_weight, chunk_rows(batch)
+    weight, n_rows = batch.sample_weight, len(batch.prediction)
+    step = _chunk_rows(n_rows)
     found: Iterable[slice | IntArray]
     if batch.clusters is not None:
         found = _whole_clusters(batch, batch.clusters)
@@ -50,7 +51,6 @@ def chunks(batch: Batch) -> Iterable[slice | IntArray]:
         rows = np.flatnonzero(scored)
         found = (rows[start : start + step] for start in range(0, len(rows), step))
     else:
-        n_rows = len(batch.prediction)
         found = (slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step))
     if weight is None or are_usual(weight if scored is None else weight[scored]):
         return found
@@ -72,7 +72,7 @@ def _whole_clusters(batch: Batch, clusters: Grouping) -> Iterator[IntArray]:
     ends = np.flatnonzero(np.diff(clusters.codes[order], append=-1)) + 1
     start = 0
     while start < len(order):
-        stop = int(ends[np.searchsorted(ends, min(start + chunk_rows(batch), len(order)))])
+        stop = int(ends[np.searchsorted(ends, min(start + _chunk_rows(len(batch.prediction)), len(order)))])
         yield order[start:stop]
         start = stop
 
@@ -97,9 +97,9 @@ def block_rows(batch: Batch) -> int:
     n_classes = max(1, batch.n_classes)
     parts = _PARTS if batch.form == "probabilities" else 3 * _PARTS
     elements = min(max(len(batch.prediction) * n_classes // parts, _BLOCK[0]), _BLOCK[1])
-    return max(1, min(chunk_rows(batch), elements // n_classes))
+    return max(1, min(_chunk_rows(len(batch.prediction)), elements // n_classes))
 
 
-def chunk_rows(batch: Batch) -> int:
+def _chunk_rows(n_rows: int) -> int:
     """Rows that are summed at once."""
-    return min(max(len(batch.prediction) // _PARTS, _CHUNK_ROWS[0]), _CHUNK_ROWS[1])
+    return min(max(n_rows // _PARTS, _CHUNK_ROWS[0]), _CHUNK_ROWS[1])

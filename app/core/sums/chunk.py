@@ -11,8 +11,8 @@ from app.core.batch.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray, Ragged
 from app.core.formulas.weights import places_of
 from app.core.kernels import Into
+from app.core.rows.blocks import ROWS, blocks
 from app.core.rows.blocks import Rows as Block
-from app.core.rows.blocks import blocks, rows_of
 from app.core.sums.exact import Exact, exact_sum
 from app.core.sums.groups import GroupSums
 from app.core.sums.layout import ONES, Layout, Needs
@@ -100,8 +100,8 @@ class Chunk:
         is_lean = (
             layout.kernel and not layout.quantities and isinstance(self._rows, slice) and values.dtype == np.float64
         )
-        for block in (rows_of(batch, self._rows),) if is_lean else blocks(batch, self._rows):
-            end = start + len(block)
+        for block in (ROWS[batch.task](batch, self._rows),) if is_lean else blocks(batch, self._rows):
+            end = len(self.matrix[0]) if is_lean else start + len(block)
             if layout.kernel:
                 block.write(Into(self.matrix, start, layout.kernel))
             for row, quantity in layout.quantities.items():
@@ -129,7 +129,7 @@ class Chunk:
     def _add_up(self, batch: Batch, needs: Needs) -> None:
         """Add up the rows, whose quantities before sample weights are all there."""
         codes = None if batch.clusters is None else batch.clusters.codes[self._rows]
-        small = self._multiply(codes)
+        small = self._multiply(codes) if self._layout.products else {}
         self._add_tables(batch, needs, small)
         self.moments = self._moments(codes, small)
         self.weight_sum = Exact(len(self)) if self.weight is None else exact_sum(self.weight).shifted(self._places)

@@ -112,12 +112,15 @@ def summarize(
             total = part if total is None else total + part
         return total
 
-    sums = _shared_out(summed, list(chunks(batch)), n_threads) or _nothing(batch, needs)
+    rows = list(chunks(batch))
+    is_shared = n_threads > 1 and len(rows) >= MIN_SHARED_CHUNKS
+    sums = (_shared_out(summed, rows, n_threads) if is_shared else summed(rows)) or _nothing(batch, needs)
+    n_scored = batch.n_scored
     state = State(
         fingerprint=batch.options.fingerprint(batch.task, batch.n_classes),
         n_classes=batch.n_classes,
         n_samples=len(batch.prediction),
-        n_scored=batch.n_scored,
+        n_scored=n_scored,
         weight_sum=sums.weight_sum,
         moments=sums.moments,
         groups=sums.groups,
@@ -129,7 +132,7 @@ def summarize(
         state,
         batch.not_normalized,
         batch.looks_like_probabilities,
-        sample_of(batch) if inspected else NO_ROWS,
+        sample_of(batch, n_scored) if inspected else NO_ROWS,
         sums.zero_probability,
         sums.clipped,
         batch.rounded,
@@ -194,9 +197,7 @@ def _merged(ours: Mapping[Key, Sum], theirs: Mapping[Key, Sum]) -> dict[Key, Sum
 def _shared_out(
     summed: Callable[[Iterable[slice | IntArray]], _Sums | None], rows: Sequence[slice | IntArray], n_threads: int
 ) -> _Sums | None:
-    """The sums of chunks; of many by several threads, each of which takes the next one when it is free."""
-    if n_threads == 1 or len(rows) < MIN_SHARED_CHUNKS:
-        return summed(rows)
+    """The sums of chunks by several threads, each of which takes the next chunk when it is free."""
     left = iter(rows)
     with ThreadPoolExecutor(n_threads - 1) as others:
         running = [others.submit(summed, left) for _ in range(n_threads - 1)]

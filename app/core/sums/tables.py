@@ -40,7 +40,8 @@ def calibration(
     bins = bin_index(confidence, options.n_bins, options.bin_edges)
     n, sums, place = group_sums(bins, options.n_bins, matrix, rows, rows[0])
     columns = dict(zip(("weight", "confidence", "frequency"), sums, strict=True))
-    return _with_small(GroupSums({"n": n, **columns}, place), bins, zip(columns, map(small.get, rows), strict=True))
+    table = GroupSums({"n": n, **columns}, place)
+    return _with_small(table, bins, zip(columns, map(small.get, rows), strict=True)) if small else table
 
 
 def calibration_of(

@@ -1,6 +1,7 @@
 """Means with their standard errors and intervals, from exact sums."""
 
 import math
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
 
@@ -10,37 +11,45 @@ from app.core.sums.moments import Moments
 from app.core.values import INFINITE, Value, undefined
 
 
-def mean(moments: Moments, confidence_level: float) -> Value:
+def mean(sums: Moments, confidence_level: float) -> Value:
     """sum z / sum v with the standard error of the linearised ratio estimator.
 
     SE = sqrt(n / (n - 1) * sum (z_i - m v_i)**2) / sum v, and a Student t interval with n - 1 degrees of freedom
     (Cochran, Sampling Techniques, 3rd ed., section 6.4). Rows count as independent.
     """
-    n, n_infinite, n_undefined, z, v, zz, zv, vv, _ = moments  # the unit cancels wherever sums are divided
-    if n_undefined or n_infinite or not v:
-        return _no_mean(moments)
-    try:
-        value = z / v
-    except OverflowError:
-        return undefined("overflow")
-    if n < 2:
-        return Value(value)
-    # v**2 sum (z_i - m v_i)**2 = v (v zz - z zv) + z (z vv - v zv), in integers: nothing cancels before it is rounded
-    squares, rest, power = v * zz - z * zv, z * vv - v * zv, v * v * v
-    if rest:  # else the denominators are equal, and all is divided by v
-        squares, power = v * squares + z * rest, power * v
-    try:
-        error = math.sqrt(n * squares / ((n - 1) * power))
-    except OverflowError:
-        return Value(value)
-    spread = t_quantile(n - 1, confidence_level) * error
-    return Value(value, "ok", None, error, (value - spread, value + spread))
+    return means([sums], confidence_level)[0]
 
 
-def _no_mean(moments: Moments) -> Value:
-    if moments.n_undefined:
+def means(moments: Iterable[Moments], confidence_level: float) -> list[Value]:
+    """`mean` of several moments, in one go: each request asks for half a dozen of them."""
+    found: list[Value] = []
+    for n, n_infinite, n_undefined, z, v, zz, zv, vv, _ in moments:  # the unit cancels wherever sums are divided
+        if n_undefined or n_infinite or not v:
+            found.append(_no_mean(n_infinite, n_undefined))
+            continue
+        try:
+            value, error = z / v, None
+        except OverflowError:
+            found.append(undefined("overflow"))
+            continue
+        with suppress(OverflowError, ZeroDivisionError):  # of an error beyond all doubles, and of one row
+            # v**2 sum (z_i - m v_i)**2 = v (v zz - z zv) + z (z vv - v zv), in integers: nothing cancels unseen
+            squares, rest, power = v * zz - z * zv, z * vv - v * zv, v * v * v
+            if rest:  # else the denominators are equal, and all is divided by v
+                squares, power = v * squares + z * rest, power * v
+            error = math.sqrt(n * squares / ((n - 1) * power))
+        if error is None or n < 2:
+            found.append(Value(value))
+        else:
+            spread = t_quantile(n - 1, confidence_level) * error
+            found.append(Value(value, "ok", None, error, (value - spread, value + spread)))
+    return found
+
+
+def _no_mean(n_infinite: int, n_undefined: int) -> Value:
+    if n_undefined:
         return undefined("the formula gives no number in a row")
-    return INFINITE if moments.n_infinite else undefined("no scored row has positive weight")
+    return INFINITE if n_infinite else undefined("no scored row has positive weight")
 
 
 @lru_cache(maxsize=1024)
