@@ -1,4 +1,4 @@
-"""What a request is made of before it becomes a batch: named columns of values."""
+"""Columns: named values, as a request holds them before it becomes a batch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ class Ragged:
         return len(self.offsets) - 1
 
     def take(self, rows: IntArray | slice) -> "Ragged":
-        """Some of the rows, in the order given; of a slice without a step a view."""
+        """Some of the rows, in the order given; a slice without a step gives a view."""
         if isinstance(rows, slice):
             offsets = self.offsets[rows.start : rows.stop + 1]
             return Ragged(self.values[offsets[0] : offsets[-1]], offsets - offsets[0])
@@ -49,17 +49,17 @@ Column: TypeAlias = NDArray[Any] | Ragged
 
 
 def n_bytes_of(column: Column) -> int:
-    """What a column takes in memory, strings counted as the places they stand in."""
+    """The bytes that a column takes in memory; a string counts as the pointer to it."""
     return column.values.nbytes + column.offsets.nbytes if isinstance(column, Ragged) else column.nbytes
 
 
 def joined_columns(parts: Sequence[Mapping[str, Column]]) -> dict[str, Column]:
-    """The rows of parts of the same columns, one after the other."""
+    """The columns of several parts, joined by rows."""
     return {name: _joined([part[name] for part in parts]) for name in parts[0]}
 
 
 def _joined(parts: list[Column]) -> Column:
-    """One column; rows of another length in each part make it ragged."""
+    """Join the parts of a column; parts whose rows differ in length make it ragged."""
     arrays = [part for part in parts if isinstance(part, np.ndarray)]
     if len(arrays) == len(parts) and len({array.shape[1:] for array in arrays}) == 1:
         return np.concatenate(arrays)
@@ -90,16 +90,16 @@ _DTYPES: dict[str, DTypeLike] = {"b": np.bool_, "i": np.int64, "f": np.float64, 
 
 
 def kind_of(column: Column) -> str:
-    """The letter of what a column holds: b booleans, i integers, f numbers, U strings, V anything else."""
+    """The letter for the kind of a column's values: b booleans, i integers, f numbers, U strings, V anything else."""
     kind = (column.values if isinstance(column, Ragged) else column).dtype.kind
     return {"u": "i", "O": "U"}.get(kind, kind if kind in _WORDS else "V")
 
 
 def sound(field: str, column: Column, pointer: str) -> Column:
-    """A column of a field in the one type that its values have here; doubles and single floats stay as they are.
+    """Check the kind of a field's values and cast them to the core's type for it; float32 and float64 are kept.
 
     Raises:
-        InvalidInput: It holds what the field never does, such as numbers with a fraction for labels.
+        InvalidInput: The values are of a kind that the field never holds, such as numbers with a fraction for labels.
     """
     kind, allowed = kind_of(column), _KINDS.get(field, _NUMBERS)
     if kind not in allowed:

@@ -1,4 +1,4 @@
-"""Attributes worked out when first asked for."""
+"""Attributes that are computed when first asked for."""
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -7,9 +7,9 @@ Value = TypeVar("Value")
 
 
 class lazy(Generic[Value]):  # noqa: N801 used as a decorator, like property
-    """`functools.cached_property` as it is from Python 3.12 on.
+    """A `functools.cached_property` as Python 3.12 has it.
 
-    That of 3.11 takes a lock at each first use, which made up a twentieth of the time of scoring.
+    The one of Python 3.11 takes a lock at each first use, which made up a twentieth of the time of scoring.
     """
 
     def __init__(self, function: Callable[[Any], Value]) -> None:

@@ -17,10 +17,10 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from app.core.tasks import TASKS, TaskName
 
 MAX_WEIGHT = 1e100
-"""Of rows and classes: so products of weights stay far from the largest double."""
+"""The largest weight of a row or class. Products of weights then stay far below the largest double."""
 
 MIN_WEIGHT = 1e-100
-"""The least weight of a class but for 0: so products with losses stay far from the smallest double."""
+"""The least weight of a class, 0 aside. Products with losses then stay far above the smallest double."""
 
 Unit: TypeAlias = Literal["nats", "bits", "hartleys"]
 _NATS_PER_UNIT: dict[Unit, float] = {"nats": 1.0, "bits": math.log(2.0), "hartleys": math.log(10.0)}
@@ -43,7 +43,7 @@ ALL = tuple(TASKS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to score; the request schemas hold values to the annotated types and bounds."""
+    """The choices of how to score; the request schemas hold values to the annotated types and bounds."""
 
     unit: Unit = _option("nats", ALL, "Unit of every loss, divergence and entropy.", shapes_sums=False)
     epsilon: Annotated[float, Ge(0), Lt(0.5)] = _option(
@@ -92,20 +92,20 @@ class Options:
         return _NATS_PER_UNIT[self.unit]
 
     def for_task(self, task: TaskName) -> dict[str, object]:
-        """The options in force for a task, by name, unset ones left out: the echo in every answer."""
+        """The options in force for a task, by name and without unset ones, as every answer echoes them."""
         values = zip(option_names(task), _values_for(task)(self), strict=True)
         return {name: value for name, value in values if value is not None}
 
     @lru_cache(maxsize=32)  # noqa: B019 bounded; services score with few different options
     def fingerprint(self, task: TaskName, n_classes: int) -> str:
-        """16 hex digits that are equal only for options under which sums mean the same."""
+        """A fingerprint of 16 hexadecimal digits, equal only for options under which sums mean the same."""
         shaping = {f.name: getattr(self, f.name) for f in fields(self) if f.metadata["shapes_sums"]}
         text = repr((task, n_classes, [(name, _canonical(shaping[name])) for name in sorted(shaping)]))
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _canonical(value: object) -> object:
-    """Numbers that compare equal look equal: 0, 0.0 and -0.0."""
+    """Write numbers that compare equal in one form: 0, 0.0 and -0.0."""
     if isinstance(value, tuple):
         return tuple(map(_canonical, value))
     return float(value) + 0.0 if isinstance(value, int | float) else value
@@ -113,7 +113,7 @@ def _canonical(value: object) -> object:
 
 @cache
 def option_names(task: TaskName) -> list[str]:
-    """Names of the options a task knows, in the order of the contract."""
+    """The names of the options a task knows, in the order of the contract."""
     return [f.name for f in fields(Options) if task in f.metadata["tasks"]]
 
 

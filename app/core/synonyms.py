@@ -27,11 +27,11 @@ SYNONYMS = {
 FIELDS = {other: name for name, others in reversed(SYNONYMS.items()) for other in others.split()}
 
 NO_FIELDS = frozenset(["n_tokens", "num_tokens", "token_count"])
-"""Names of what is counted here and not sent, which look like fields."""
+"""Names that look like fields, but of numbers that the service counts itself."""
 
 
 def meant(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The known name that another is a word for, or a slip of; None if it is neither.
+    """The known name that another one means, as a synonym or with a slip; None if it means none.
 
     >>> meant("y_true", ["labels", "logits"]), meant("Labels", ["labels"]), meant("zzz", ["labels"])
     ('labels', 'labels', None)

@@ -8,7 +8,7 @@ TaskName: TypeAlias = Literal["binary", "multiclass", "multilabel", "distributio
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One kind of question: of `truths` and of `predictions` a request names exactly one each."""
+    """A kind of question. A request names exactly one of `truths` and one of `predictions`."""
 
     name: TaskName
     truths: tuple[str, ...]
@@ -61,7 +61,7 @@ TASKS: dict[TaskName, Task] = {
 COLUMN_NAMES = sorted(
     {name for task in TASKS.values() for name in (*task.truths, *task.predictions, *task.columns)} - {"slices"}
 )
-"""Every field that holds one value, or one list, a row."""
+"""The fields that hold one value, or one list, a row."""
 
 ROW_COLUMNS = frozenset({"sample_weight", "mask", "n_bytes", "n_words", "cluster_id", "slices"})
 """Fields that hold one value a row in every task."""

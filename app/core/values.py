@@ -1,4 +1,4 @@
-"""A metric's value: a number, or why there is none, with its uncertainty."""
+"""The value of a metric: a number with its uncertainty, or the reason why there is none."""
 
 import math
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ class Value(NamedTuple):
     z: float | None = None
 
     def scaled(self, divisor: float) -> "Value":
-        """The same value in a unit `divisor` times as large."""
+        """Convert the value to a unit `divisor` times as large."""
         if self.value is None or divisor == 1.0:
             return self
         interval = self.confidence_interval
@@ -29,7 +29,7 @@ class Value(NamedTuple):
         )
 
     def finite(self) -> "Value":
-        """The same value, or undefined, and without the parts that no double can hold."""
+        """Leave out an interval that no double can hold; a number that none can hold becomes undefined."""
         if self.value is None:
             return self
         if not math.isfinite(self.value):
@@ -40,12 +40,12 @@ class Value(NamedTuple):
         return self._replace(confidence_interval=None)
 
     def to_json(self) -> dict[str, Any]:
-        """The entry of `metrics` in an answer: what is not known is left out, but for `value`."""
+        """The entry of `metrics` in an answer; unknown parts are left out, but for `value`."""
         return entries({"": self})[""]
 
 
 def entries(values: Mapping[str, Value]) -> dict[str, dict[str, Any]]:
-    """Values as an answer shows them, in one go: it is done for each metric of each request."""
+    """Values as an answer shows them, made in one call, since every request has some ten of them."""
     shown: dict[str, dict[str, Any]] = {}
     for name, (number, status, reason, standard_error, interval, z) in values.items():
         entry: dict[str, Any] = {"value": number, "status": status}
@@ -67,5 +67,5 @@ INFINITE = Value(
 
 
 def undefined(reason: str) -> Value:
-    """No value, and why."""
+    """A value without a number, and the reason."""
     return Value(status="undefined", reason=reason)

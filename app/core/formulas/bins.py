@@ -15,7 +15,7 @@ def bin_edges(n_bins: int) -> FloatArray:
 
 @lru_cache(maxsize=16)
 def _lower_edges(n_bins: int) -> FloatArray:
-    """Where bins begin."""
+    """The lower ends of bins."""
     edges = bin_edges(n_bins)[:-1]
     edges.flags.writeable = False
     return edges

@@ -15,12 +15,12 @@ from app.core.columns import BoolArray, FloatArray, IntArray
 
 
 def class_sum(values: FloatArray) -> FloatArray:
-    """Sum over the classes of (k, n), (n,): in four lanes, class c in lane c mod 4."""
+    """The sum over the classes of (k, n), (n,), made in four lanes: class c is added in lane c mod 4."""
     return kernels.row_sums(values.T)
 
 
 def class_major(values: NDArray[Any]) -> FloatArray:
-    """Rows (n, k) of any number type as doubles (k, n), a view where they are doubles already."""
+    """Rows (n, k) of any number type as doubles (k, n); rows of doubles become a view, not a copy."""
     return np.ascontiguousarray(values, dtype=np.float64).T
 
 
@@ -37,9 +37,9 @@ def one_hot(labels: IntArray, n_classes: int) -> FloatArray:
 
 
 def log_sum_exp(values: FloatArray) -> FloatArray:
-    """log of the sum over classes of e**x, of (k, n), (n,): max + log(1 + the other exponentials over the largest)."""
+    """The log of the sum over classes of e**x, (k, n), (n,): max + log(1 + the sum of e**(x - max) of the others)."""
     top, _ = largest(values)
-    floor = np.where(np.isneginf(top), 0.0, top)  # of nothing but minus infinity no exponential is 1: the sum is 0
+    floor = np.where(np.isneginf(top), 0.0, top)  # where all are -inf, -inf - -inf would be NaN
     return top + kernels.log1p(other_exponentials(exponentials(values, floor)))
 
 
@@ -49,12 +49,12 @@ def largest(values: FloatArray) -> tuple[FloatArray, IntArray]:
 
 
 def exponentials(values: FloatArray, top: FloatArray) -> FloatArray:
-    """e**(x - top) over (k, n), of numbers (n,) that are the largest of their sample."""
+    """The exponentials e**(x - top) over (k, n), given the largest number of each sample, `top` (n,)."""
     return kernels.row_exponentials(values.T, top).T
 
 
 def other_exponentials(exponentials: FloatArray) -> FloatArray:
-    """Sum over the classes of (k, n) less the largest of them, which is 1, (n,).
+    """Sums (n,) of the exponentials (k, n) of each sample, leaving out the largest, which is exactly 1.
 
     The largest term is kept out of the sum, so that a result near the maximum keeps its digits (Blanchard, Higham,
     Higham, "Accurately computing the log-sum-exp and softmax functions", IMA J. Numer. Anal. 41, 2021).
@@ -63,12 +63,12 @@ def other_exponentials(exponentials: FloatArray) -> FloatArray:
 
 
 def softplus(x: FloatArray) -> FloatArray:
-    """log(1 + e**x), element by element, without overflow: max(x, 0) + log1p(e**-|x|)."""
+    """The softplus log(1 + e**x) of each element, without overflow: max(x, 0) + log1p(e**-|x|)."""
     return np.maximum(x, 0.0) + kernels.log1p(kernels.exp(-np.abs(x)))
 
 
 def expit(x: FloatArray) -> FloatArray:
-    """1 / (1 + e**-x), element by element, with full relative accuracy on both sides."""
+    """The logistic function 1 / (1 + e**-x) of each element, with full relative accuracy on both sides of 0."""
     small = kernels.exp(-np.abs(x))
     return np.where(x >= 0.0, 1.0, small) / (1.0 + small)
 
@@ -79,22 +79,22 @@ def smoothed(targets: FloatArray, amount: float, n_classes: int) -> FloatArray:
 
 
 def quotients(values: FloatArray, divisor: FloatArray) -> FloatArray:
-    """Values (n,) or (k, n), those of each sample divided by a number of its own (n,)."""
+    """Values (n,) or (k, n) divided by a number for each sample, `divisor` (n,)."""
     return values / divisor if values.ndim == 1 else kernels.row_quotients(values.T, divisor).T
 
 
 def differences(values: FloatArray, subtrahend: FloatArray) -> FloatArray:
-    """Values (n,) or (k, n), those of each sample less a number of its own (n,)."""
+    """Values (n,) or (k, n) less a number for each sample, `subtrahend` (n,)."""
     return values - subtrahend if values.ndim == 1 else kernels.row_differences(values.T, subtrahend).T
 
 
 def log_bounds(epsilon: float) -> tuple[float, float]:
-    """What logarithms are clipped to: those of epsilon and of 1 - epsilon."""
+    """The bounds that logarithms are clipped to: log(epsilon) and log(1 - epsilon)."""
     return float(kernels.log(epsilon)), float(kernels.log1p(-epsilon))
 
 
 def clipped(probabilities: FloatArray, epsilon: float) -> FloatArray:
-    """Probabilities as they enter expectations of logarithms: none nearer than epsilon to 0 and to 1."""
+    """Probabilities clipped to [epsilon, 1 - epsilon]."""
     return np.clip(probabilities, epsilon, 1.0 - epsilon) if epsilon else probabilities
 
 
@@ -106,13 +106,13 @@ def clipped_columns(probabilities: FloatArray, epsilon: float) -> BoolArray:
 
 
 def product(weights: FloatArray, values: FloatArray) -> FloatArray:
-    """weights * values where 0 times anything is 0: the convention 0 log 0 = 0."""
+    """The product weights * values, where a weight of 0 gives 0 even times infinity: the convention 0 log 0 = 0."""
     products = weights * values
     return np.where(weights == 0.0, 0.0, products) if not np.isfinite(products).all() else products
 
 
 def cross_entropy(targets: FloatArray, log_probabilities: FloatArray) -> FloatArray:
-    """-sum_c t_c log q_c over (k, n), (n,); in nats, infinite where q_c = 0 < t_c.
+    """The cross-entropy -sum_c t_c log q_c over (k, n), (n,); in nats, infinite where q_c = 0 < t_c.
 
     >>> cross_entropy(np.array([[0.5], [0.5], [0.0]]), np.log([[0.25], [0.25], [0.5]]))
     array([1.38629436])
@@ -121,10 +121,10 @@ def cross_entropy(targets: FloatArray, log_probabilities: FloatArray) -> FloatAr
 
 
 def entropy(probabilities: FloatArray, log_probabilities: FloatArray | None = None) -> FloatArray:
-    """-sum_c p_c log p_c over (k, n), (n,); in nats, with 0 log 0 = 0.
+    """The entropy -sum_c p_c log p_c over (k, n), (n,); in nats, with 0 log 0 = 0.
 
     Args:
-        log_probabilities: Where they are known better than as the logarithms of the probabilities.
+        log_probabilities: The logarithms, where they are known better than the probabilities tell, as from logits.
     """
     if log_probabilities is None:
         return 0.0 - kernels.row_negentropies(probabilities.T)
@@ -134,7 +134,7 @@ def entropy(probabilities: FloatArray, log_probabilities: FloatArray | None = No
 def binary_cross_entropy(
     targets: FloatArray, log_p: FloatArray, log_not_p: FloatArray, pos_weight: Any = 1.0
 ) -> FloatArray:
-    """-(q y log p + (1 - y) log(1 - p)), element by element; q is `pos_weight`.
+    """The loss -(q y log p + (1 - y) log(1 - p)) of each element in nats; q is `pos_weight`.
 
     >>> binary_cross_entropy(np.array([1.0]), np.log([0.25]), np.log([0.75]))
     array([1.38629436])
@@ -143,14 +143,14 @@ def binary_cross_entropy(
 
 
 def brier_score(targets: FloatArray, probabilities: FloatArray) -> FloatArray:
-    """sum_c (p_c - t_c)**2 over (k, n), (n,): Brier, Monthly Weather Review 78 (1950), in [0, 2]."""
+    """The Brier score sum_c (p_c - t_c)**2 over (k, n), (n,), in [0, 2]: Brier, Monthly Weather Review 78 (1950)."""
     difference = probabilities - targets
     difference *= difference
     return class_sum(difference)
 
 
 def label_brier_score(labels: IntArray, probabilities: FloatArray) -> FloatArray:
-    """`brier_score` of one-hot targets, to the same bits, without making them."""
+    """The `brier_score` of one-hot targets, to the same bits, without making the targets."""
     return kernels.row_errors(probabilities.T, labels)
 
 
@@ -181,5 +181,5 @@ def ranked_probability_score(targets: FloatArray, probabilities: FloatArray) -> 
 
 
 def focal_weight(probabilities: FloatArray, gamma: float) -> FloatArray:
-    """(1 - p)**gamma, element by element (Lin et al., "Focal loss", ICCV 2017, eq. 4)."""
+    """The factor (1 - p)**gamma of each element (Lin et al., "Focal loss", ICCV 2017, eq. 4)."""
     return (1.0 - probabilities) ** gamma

@@ -13,8 +13,8 @@ from app.core.columns import FloatArray, IntArray
 from app.core.formulas.losses import product
 
 _WIDTH = 128
-"""Powers of two in a band. Weights of band 0 are at least 2**-65 and below 2**63, so that their products with losses
-above 1e-288 are normal numbers; smaller products are summed apart (`app.core.sums.small`)."""
+"""The width of a band, in powers of two. Weights of band 0 are at least 2**-65 and below 2**63, so that their products
+with losses above 1e-288 are normal numbers; smaller products are summed apart (`app.core.sums.small`)."""
 
 LEAST_USUAL, _MOST = 2.0 ** (-_WIDTH // 2), 2.0 ** (_WIDTH // 2 - 1)
 
@@ -28,7 +28,7 @@ def are_usual(weight: FloatArray) -> bool:
 
 
 def bands(weight: FloatArray) -> IntArray:
-    """The band of each weight (n,): weights of band b are 2**(128 b) times as large as those of band 0, where 0 lies.
+    """The band of each weight (n,): weights of band b are 2**(128 b) times those of band 0; the weight 0 is in band 0.
 
     >>> bands(np.array([0.0, 1.0, 5e-324, 1e100]))
     array([ 0,  0, -8,  3])
@@ -51,8 +51,8 @@ def banded(rows: IntArray, weight: FloatArray, starts: IntArray | None = None) -
     Args:
         rows: (m,) row numbers.
         weight: (m,) their weights.
-        starts: Rising positions in `rows`, the first 0, at which rows begin that stay together: they go where the
-            largest weight of them belongs. None where each row goes its own way.
+        starts: Rising positions in `rows`, the first 0, at which groups of rows begin. A group goes into the band of
+            its largest weight. None where each row goes into its own band.
     """
     if starts is None:
         band = bands(weight)
@@ -62,9 +62,9 @@ def banded(rows: IntArray, weight: FloatArray, starts: IntArray | None = None) -
 
 
 def leveled(weight: FloatArray) -> FloatArray:
-    """Weights (n,) times a power of two, for what depends on their ratios only: the largest is near 1.
+    """Weights (n,) times a power of two, so that the largest is near 1; only their ratios keep their meaning.
 
-    Usual ones stay as they are. A weight of less than 2**-1022 of the largest may lose digits.
+    Usual weights stay as they are. A weight of less than 2**-1022 of the largest may lose digits.
     """
     if are_usual(weight) or not weight.any():
         return weight
@@ -79,7 +79,7 @@ def times(weight: FloatArray | None, values: FloatArray | None) -> FloatArray | 
 
 
 def weighted(weight: FloatArray | None, values: FloatArray) -> FloatArray:
-    """`times` of values that are there; booleans count as 0 and 1."""
+    """The product of values and weights (None for ones), as `times` makes it; booleans count as 0 and 1."""
     if weight is None:
         return values
     return np.where(values, weight, 0.0) if values.dtype.kind == "b" else product(weight, values)

@@ -11,7 +11,7 @@ from app.core.rows.kind import Kind, Score
 
 
 class ClassRows:
-    """Some rows of a batch with what several quantities share, each worked out once and only when asked for."""
+    """The quantities of some rows of a batch; each is computed when first asked for, and kept."""
 
     def __init__(self, batch: Batch, rows: slice | IntArray) -> None:
         self.options = batch.options
@@ -30,12 +30,12 @@ class ClassRows:
 
     @lazy
     def _own(self) -> FloatArray:
-        """(n,) what was sent of the label."""
+        """The score sent for the true class, (n,)."""
         return losses.at_labels(self.labels, self._scores)
 
     @staticmethod
     def equalities(kind: Kind) -> dict[str, str | float]:
-        """By name of a quantity, another one that it equals in all rows, or the number that it is."""
+        """The quantities that equal another quantity, or a number, in all rows of a kind."""
         equal: dict[str, str | float] = {"size": 1.0}
         if kind.options.class_weight is None:
             equal["share"] = 1.0
@@ -49,7 +49,7 @@ class ClassRows:
 
     @staticmethod
     def kernel_quantities(kind: Kind) -> tuple[str, ...]:
-        """What `write` gives; nothing where options change probabilities or truth."""
+        """The quantities that `write` gives; none where options change probabilities or truth."""
         options = kind.options
         reshaped = options.epsilon or options.label_smoothing or options.class_weight is not None
         is_plain = not kind.is_soft and not reshaped and options.normalization != "renormalize"
@@ -63,17 +63,17 @@ class ClassRows:
 
     @property
     def has_labels(self) -> bool:
-        """Whether the truth came as labels."""
+        """Tell whether the truth came as labels."""
         return self._targets is None
 
     @property
     def hard(self) -> bool:
-        """Whether the truth is a label, so that its entropy is 0."""
+        """Tell whether the truth is a label, so that its entropy is 0."""
         return self._targets is None and not self.options.label_smoothing
 
     @lazy
     def probabilities(self) -> FloatArray:
-        """As sent, or as the options ask, renormalised; not clipped."""
+        """The probabilities (k, n), renormalised if the options ask for it, and not clipped."""
         if self._form == "probabilities":
             return self._unclipped(self._scores)
         if self._is_softmax:
@@ -86,7 +86,7 @@ class ClassRows:
 
     @lazy
     def _exponentials(self) -> FloatArray:
-        """(k, n) e**x over that of the largest x."""
+        """The exponentials e**(x - largest x), (k, n)."""
         return losses.exponentials(self._scores, self._best)
 
     @lazy
@@ -102,13 +102,13 @@ class ClassRows:
         return losses.class_sum(self._scores)
 
     def _unclipped(self, scores: FloatArray) -> FloatArray:
-        """What the loss takes the logarithm of, or that, of scores (k, n) or of those of the labels, (n,)."""
+        """The probabilities or log-probabilities before clipping, from scores (k, n) or from those of labels (n,)."""
         if self._is_softmax:
             return losses.differences(losses.differences(scores, self._best), self._log_others)
         return losses.quotients(scores, self._total) if self._renormalizes else scores
 
     def _logarithms(self, scores: FloatArray) -> FloatArray:
-        """Logarithms of the clipped probabilities, of scores (k, n) or of those of the labels, (n,)."""
+        """Logarithms of the clipped probabilities, from scores (k, n) or from those of labels (n,)."""
         epsilon, unclipped = self.options.epsilon, self._unclipped(scores)
         if self._form == "probabilities":
             return kernels.log(losses.clipped(unclipped, epsilon))
@@ -116,27 +116,27 @@ class ClassRows:
 
     @lazy
     def log_probabilities(self) -> FloatArray:
-        """Logarithms of the clipped probabilities."""
+        """Logarithms of the clipped probabilities, (k, n)."""
         return self._logarithms(self._scores)
 
     @property
     def class_log_probabilities(self) -> FloatArray:
-        """(k, n) log-probability of each class."""
+        """The log-probability of each class, (k, n)."""
         return self.log_probabilities
 
     @lazy
     def clipped_probabilities(self) -> FloatArray:
-        """Probabilities as they enter expectations of logarithms."""
+        """The probabilities clipped to [epsilon, 1 - epsilon], as expectations of logarithms take them."""
         return losses.clipped(self.probabilities, self.options.epsilon)
 
     @property
     def predicted(self) -> IntArray:
-        """The top class, the first of equals."""
+        """The class of the largest score, the first of equals."""
         return self._top[1]
 
     @property
     def label_columns(self) -> IntArray:
-        """(n,) the true class."""
+        """The true class, (n,)."""
         return self.labels
 
     @property
@@ -153,7 +153,7 @@ class ClassRows:
 
     @lazy
     def labels(self) -> IntArray:
-        """The true class; of soft targets the largest, the first of equals."""
+        """The true class; for soft targets the class of the largest, the first of equals."""
         return self._targets.argmax(axis=0) if self._labels is None else self._labels  # type: ignore[union-attr]
 
     @lazy
@@ -188,7 +188,7 @@ class ClassRows:
 
     @lazy
     def share(self) -> FloatArray | None:
-        """sum_c w_c t_c with class weights w, what a row counts for in a loss; None for 1."""
+        """The weight of each row in a loss, sum_c w_c t_c with class weights w; None for 1."""
         if self._class_weight is None:
             return None
         if self._targets is None:
@@ -206,7 +206,7 @@ class ClassRows:
 
     @lazy
     def plain_cross_entropy(self) -> FloatArray:
-        """The loss without label smoothing, as it is held against entropies."""
+        """The loss without label smoothing, which `entropy_gap` and the baseline are compared with."""
         if not self.options.label_smoothing:
             return self.cross_entropy
         if self._targets is None:
@@ -231,7 +231,7 @@ class ClassRows:
 
     @property
     def _inside(self) -> BoolArray:
-        """(k, n) where epsilon did not move a probability."""
+        """The probabilities (k, n) that epsilon did not move."""
         sent_as_such = self._form == "probabilities"
         clipped = self.clipped_probabilities if sent_as_such else self.log_probabilities
         inside: BoolArray = clipped == self._unclipped(self._scores)
@@ -291,12 +291,12 @@ class ClassRows:
 
     @lazy
     def accuracy(self) -> BoolArray:
-        """Whether the top class is the label; the first of equal classes is on top."""
+        """Tell whether the top class is the label; the first of equal classes is on top."""
         return np.equal(self.predicted, self.labels)
 
     @lazy
     def frequency(self) -> FloatArray | BoolArray:
-        """How much of the truth lies on the top class."""
+        """The part of the truth that lies on the top class."""
         if self._targets is None:
             return self.accuracy
         return losses.at_labels(self.predicted, self._targets)
@@ -306,7 +306,7 @@ class ClassRows:
         return score(self.targets, self.probabilities)
 
     def top_k_accuracy(self, k: int) -> BoolArray:
-        """Whether the label is among the k largest, ties going to the lower class."""
+        """Tell whether the label is among the k largest scores; ties go to the lower class."""
         before = np.arange(self.n_classes)[:, None] < self.labels
         ahead = (self._scores > self._own) | ((self._scores == self._own) & before)
         rows: BoolArray = np.add.reduce(ahead, axis=0) < k

@@ -14,9 +14,9 @@ from app.core.rows.kind import Kind, Score
 
 
 class ElementRows:
-    """Some rows of a batch with what several quantities share, each worked out once and only when asked for.
+    """The quantities of some rows of a batch; each is computed when first asked for, and kept.
 
-    Elements that are masked stand as probability 0.5 and truth 0 and are left out of every sum over a row.
+    Masked elements get the probability 0.5 and the truth 0, and are left out of every sum over a row.
     """
 
     def __init__(self, batch: Batch, rows: slice | IntArray) -> None:
@@ -33,7 +33,7 @@ class ElementRows:
 
     @staticmethod
     def equalities(kind: Kind) -> dict[str, str | float]:
-        """By name of a quantity, another one that it equals in all rows, or the number that it is."""
+        """The quantities that equal another quantity, or a number, in all rows of a kind."""
         equal: dict[str, str | float] = {"share": 1.0}
         if kind.task == "binary":
             equal["size"] = 1.0
@@ -45,7 +45,7 @@ class ElementRows:
 
     @staticmethod
     def kernel_quantities(kind: Kind) -> tuple[str, ...]:
-        """What `write` gives; nothing where options change probabilities or truth."""
+        """The quantities that `write` gives; none where options change probabilities or truth."""
         is_plain = kind.is_hard and not kind.options.epsilon and kind.options.pos_weight is None
         return kernels.ELEMENT_QUANTITIES if is_plain else ()
 
@@ -81,54 +81,54 @@ class ElementRows:
 
     @property
     def has_labels(self) -> bool:
-        """Whether the truth came as labels."""
+        """Tell whether the truth came as labels."""
         return not self._soft
 
     @property
     def hard(self) -> bool:
-        """Whether the truth is 0 or 1 throughout, so that its entropy is 0."""
+        """Tell whether the truth is 0 or 1 throughout, so that its entropy is 0."""
         return not self._soft and not self.options.label_smoothing
 
     @property
     def n_elements(self) -> int:
-        """Elements a row: 1 for binary."""
+        """The number of elements of a row: 1 for binary."""
         return len(self._scores)
 
     @lazy
     def scored_elements(self) -> BoolArray:
-        """Which elements are scored, (l, n)."""
+        """The elements that are scored, (l, n)."""
         return np.ones(self._scores.shape, dtype=bool) if self._mask is None else self._mask
 
     @lazy
     def size(self) -> FloatArray:
-        """Scored elements of each row."""
+        """The number of scored elements of each row."""
         if self._mask is None:
             return np.full(len(self), float(self.n_elements))
         counts: FloatArray = np.add.reduce(self._mask, axis=0, dtype=np.float64)
         return counts
 
     share = None
-    """No class weights here."""
+    """The factor beside `size` in what a row counts for; None is 1, for `pos_weight` is no part of it."""
 
     @lazy
     def labels(self) -> IntArray:
-        """(n,) true class of the first element, for tables by class."""
+        """The true class of the first element, (n,), for tables by class."""
         labels: IntArray = (self.targets[0] >= 0.5).astype(np.int64)
         return labels
 
     @lazy
     def probabilities(self) -> FloatArray:
-        """As sent, not clipped."""
+        """The probabilities of yes, (l, n), not clipped."""
         return losses.expit(self._scores) if self._logits else self._scores
 
     @lazy
     def clipped_probabilities(self) -> FloatArray:
-        """Probabilities as they enter expectations of logarithms."""
+        """The probabilities clipped to [epsilon, 1 - epsilon], as expectations of logarithms take them."""
         return losses.clipped(self.probabilities, self.options.epsilon)
 
     @lazy
     def _clipped_complements(self) -> FloatArray:
-        """1 - p as it enters expectations of logarithms, from logits without the rounding of p."""
+        """The clipped 1 - p, made from logits where they were sent, and so without the rounding of p."""
         return losses.clipped(self._complements, self.options.epsilon)
 
     @lazy
@@ -198,19 +198,19 @@ class ElementRows:
 
     @property
     def predicted(self) -> IntArray:
-        """(n,) 1 where the first element is predicted positive, for binary."""
+        """The predicted class of the first element, (n,), for binary: 1 is positive."""
         predicted: IntArray = (self.probabilities[0] >= self.options.threshold).astype(np.int64)
         return predicted
 
     @property
     def label_columns(self) -> IntArray:
-        """(n,) the true class, for multilabel (n, l)."""
+        """The true class, (n,) for binary and (n, l) for multilabel."""
         labels: IntArray = (self.targets >= 0.5).astype(np.int64).T
         return labels if self.is_multilabel else labels[:, 0]
 
     @property
     def label_probabilities(self) -> FloatArray:
-        """(n,) or (n, l) probability of what was observed."""
+        """The probability of the observed label, (n,) or (n, l)."""
         own = np.where(self.targets >= 0.5, self.probabilities, self._complements)
         return own.T if self.is_multilabel else own[0]
 
@@ -220,7 +220,7 @@ class ElementRows:
 
     @lazy
     def plain_cross_entropy(self) -> FloatArray:
-        """The loss without `pos_weight` and label smoothing, as it is held against entropies."""
+        """The loss without `pos_weight` and smoothing, which `entropy_gap` and the baseline are compared with."""
         if self.options.pos_weight is None and not self.options.label_smoothing:
             return self.cross_entropy
         return self.row_sum(losses.binary_cross_entropy(self.targets, *self.logs))
@@ -280,13 +280,13 @@ class ElementRows:
 
     @lazy
     def frequency(self) -> FloatArray:
-        """How much of the truth lies on the positive class, for binary."""
+        """The part of the truth that lies on the positive class, for binary."""
         first: FloatArray = self.targets[0]
         return first
 
     @lazy
     def correct(self) -> BoolArray:
-        """Where an element is predicted right, (l, n)."""
+        """The elements that are predicted right, (l, n)."""
         predicted = self.probabilities >= self.options.threshold
         right: BoolArray = predicted == (self.targets >= 0.5)
         return right

@@ -1,4 +1,4 @@
-"""What decides which quantities rows have, and which of them are equal."""
+"""The kind of rows: the facts that decide which quantities rows have, and which of them are equal."""
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
@@ -22,5 +22,5 @@ class Kind(NamedTuple):
 
     @property
     def is_hard(self) -> bool:
-        """Whether the truth is a label throughout, so that its entropy is 0."""
+        """Tell whether the truth is a label throughout, so that its entropy is 0."""
         return not self.is_soft and not self.options.label_smoothing

@@ -20,7 +20,7 @@ class TokenRows:
     """The observed tokens are the truth."""
 
     share = None
-    """No class weights here."""
+    """The factor beside `size` in what a row counts for; None is 1, for tokens have no class weights."""
 
     def __init__(self, batch: Batch, rows: slice | IntArray) -> None:
         documents = batch.prediction
@@ -36,12 +36,12 @@ class TokenRows:
 
     @staticmethod
     def equalities(kind: Kind) -> dict[str, str | float]:  # noqa: ARG004 as of other rows
-        """By name of a quantity, another one that it equals in all rows, or the number that it is."""
+        """The quantities that equal another quantity, or a number, in all rows of a kind."""
         return {"share": 1.0}
 
     @staticmethod
     def kernel_quantities(kind: Kind) -> tuple[str, ...]:
-        """What `write` gives; nothing where probabilities are clipped."""
+        """The quantities that `write` gives; none where probabilities are clipped."""
         return () if kind.options.epsilon else kernels.TOKEN_QUANTITIES
 
     def write(self, into: kernels.Into) -> None:
@@ -54,7 +54,7 @@ class TokenRows:
 
     @lazy
     def _starts(self) -> IntArray:
-        """Where documents begin in `_tokens`."""
+        """The positions in `_tokens` at which documents begin."""
         starts: IntArray = self._offsets[:-1] - self._offsets[0]
         return starts
 
@@ -64,12 +64,12 @@ class TokenRows:
 
     @lazy
     def size(self) -> FloatArray:
-        """Tokens of each document."""
+        """The number of tokens of each document."""
         return np.diff(self._offsets).astype(np.float64)
 
     @lazy
     def cross_entropy(self) -> FloatArray:
-        """Summed over the tokens of each document."""
+        """The loss of each document: the sum over its tokens."""
         tokens = self._tokens.astype(np.float64, copy=False)
         if self.options.epsilon:
             tokens = np.clip(tokens, *log_bounds(self.options.epsilon))
@@ -84,15 +84,15 @@ class TokenRows:
 
     @lazy
     def macro_perplexity(self) -> FloatArray:
-        """exp of the mean loss of each document."""
+        """The exponential of the mean loss of each document."""
         return kernels.exp(self.cross_entropy / self.size)
 
     @property
     def n_bytes(self) -> FloatArray:
-        """UTF-8 bytes of each document."""
+        """The number of UTF-8 bytes of each document."""
         return self._batch.sizes["n_bytes"][self._rows].astype(np.float64)
 
     @property
     def n_words(self) -> FloatArray:
-        """Words of each document."""
+        """The number of words of each document."""
         return self._batch.sizes["n_words"][self._rows].astype(np.float64)
