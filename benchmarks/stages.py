@@ -20,7 +20,6 @@ from app.api.negotiation.accept import dumps
 from app.api.schemas.questions import asked_of
 from app.api.schemas.score import score_request
 from app.core.batch.checked import batch_of
-from app.core.metrics.registry import metrics_for
 from app.main import create_app
 from app.service.scoring import answer_of, part_of
 from app.settings import DEFAULTS, Settings
@@ -80,12 +79,12 @@ def _stages(body: bytes) -> list[float]:
     done()
     request = asked_of(score_request, "multiclass", body, walked, DEFAULTS.max_columns)
     done()
-    batch = batch_of(request.task, request.columns, request.options)
-    metrics = metrics_for(batch)
+    question = request.question
+    batch = batch_of(question.task, request.columns, question.options)
     done()
-    part = part_of(batch, metrics, request.include)
+    part = part_of(batch, question.plan, question.include)
     done()
-    answer = answer_of(request, metrics, part, batch)
+    answer = answer_of(question, part, batch)
     done()
     dumps(answer)
     done()

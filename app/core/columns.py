@@ -53,6 +53,17 @@ def n_bytes_of(column: Column) -> int:
     return column.values.nbytes + column.offsets.nbytes if isinstance(column, Ragged) else column.nbytes
 
 
+def owned(column: Column) -> Column:
+    """The column, as a copy where it is a view of memory that holds more."""
+    if isinstance(column, Ragged):
+        return Ragged(_owned(column.values), _owned(column.offsets))
+    return _owned(column)
+
+
+def _owned(values: NDArray[Any]) -> NDArray[Any]:
+    return values if values.base is None else values.copy()
+
+
 def joined_columns(parts: Sequence[Mapping[str, Column]]) -> dict[str, Column]:
     """The columns of several parts, joined by rows."""
     return {name: _joined([part[name] for part in parts]) for name in parts[0]}

@@ -37,7 +37,7 @@ def completed(parts: Iterable[ScoreRequest]) -> Iterator[ScoreRequest]:
         row = _scored_row(part)
         if row is None and model is None:
             if first is None:
-                first = part
+                first = part.owned()
             else:
                 _note(part.slices, names)
             n_waiting += _n_rows(part)

@@ -9,7 +9,7 @@ import numpy as np
 
 from app.core.batch.batches import Batch
 from app.core.batch.checked import batch_of
-from app.core.columns import Column, IntArray
+from app.core.columns import Column, IntArray, owned
 from app.core.metrics.bootstrap import Bootstrap, with_interval
 from app.core.metrics.entropies import CROSS_ENTROPY
 from app.core.metrics.gradients import gradient
@@ -96,6 +96,13 @@ class ScoreRequest:
         own = {name: columns[name] for name in self.question.columns}
         return ScoreRequest(self.question, own, columns.get("slices", {}))
 
+    def owned(self) -> "ScoreRequest":
+        """The same without what its columns may be views of, such as a record batch of which they are a part."""
+        columns, slices = (
+            {name: owned(column) for name, column in held.items()} for held in (self.columns, self.slices)
+        )
+        return ScoreRequest(self.question, columns, slices)
+
 
 def score(request: ScoreRequest, n_threads: int = 1) -> dict[str, Any]:
     """Score one batch.
@@ -111,9 +118,8 @@ def score(request: ScoreRequest, n_threads: int = 1) -> dict[str, Any]:
     """
     question = request.question
     batch = batch_of(question.task, request.columns, question.options, request.slices)
-    plan = question.plan
-    part = part_of(batch, plan, question.include, n_threads)
-    answer = answer_of(request, plan, part, batch)
+    part = part_of(batch, question.plan, question.include, n_threads)
+    answer = answer_of(question, part, batch)
     if "gradient" in question.include:
         answer["gradient"] = {batch.form: gradient(batch, part.summary.state)}
     return answer
@@ -134,9 +140,9 @@ def part_of(batch: Batch, plan: Plan, include: frozenset[Include], n_threads: in
     )
 
 
-def answer_of(request: ScoreRequest, plan: Plan, part: Part, batch: Batch | None = None) -> dict[str, Any]:
+def answer_of(question: Question, part: Part, batch: Batch | None = None) -> dict[str, Any]:
     """The answer that parts added up give; `batch` is all of them, for metrics that need all rows at once."""
-    summary, question = part.summary, request.question
+    summary, plan = part.summary, question.plan
     reading = Reading(summary.state, plan.options.confidence_level)
     answer = {
         **_head(plan, summary.state),

@@ -35,8 +35,9 @@ def score_parts(parts: Iterable[ScoreRequest], max_held_bytes: int, n_threads: i
     first = next(parts, None)
     if first is None:
         raise InvalidInput.at("", "empty", "must hold at least one sample, found none")
-    alike = chain([first], _alike(first, parts))
-    if _needs_all_rows(first):
+    alike, in_parts = _alike(chain(iter([first]), parts)), not _needs_all_rows(first)
+    del first  # or its columns, and a record batch whose views they are, would be held to the end
+    if not in_parts:
         return score(_together(alike, max_held_bytes), n_threads)
     return _added_up(_gathered(alike), max_held_bytes, n_threads)
 
@@ -46,22 +47,33 @@ def _needs_all_rows(request: ScoreRequest) -> bool:
     return bool(by_rows) or "cluster_id" in request.columns
 
 
-def _alike(first: ScoreRequest, parts: Iterable[ScoreRequest]) -> Iterator[ScoreRequest]:
-    """The further parts, as long as their columns are those of the first part and hold the like."""
-    n_rows = _n_rows(first)
+def _alike(parts: Iterable[ScoreRequest]) -> Iterator[ScoreRequest]:
+    """The parts, as long as their columns are those of the first part and hold the like."""
+    columns: dict[str, str] = {}
+    slices: dict[str, str] = {}
+    n_rows = 0
     for part in parts:
-        _check_columns(first.columns, part.columns, "", n_rows)
-        _check_columns(first.slices, part.slices, "/slices", n_rows)
-        yield part
+        own, own_slices = _kinds(part.columns), _kinds(part.slices)
+        if n_rows:
+            _check_columns(columns, own, "", n_rows)
+            _check_columns(slices, own_slices, "/slices", n_rows)
+        columns, slices = own, own_slices
         n_rows += _n_rows(part)
+        yield part
 
 
-def _check_columns(first: Mapping[str, Column], further: Mapping[str, Column], place: str, n_rows: int) -> None:
+def _kinds(columns: Mapping[str, Column]) -> dict[str, str]:
+    return {name: kind_of(column) for name, column in columns.items()}
+
+
+def _check_columns(first: Mapping[str, str], further: Mapping[str, str], place: str, n_rows: int) -> None:
+    if first == further:
+        return
     for name in sorted(first.keys() | further.keys()):
         if name not in first or name not in further:
             rule = f"must be in all rows or in none, found a change before row {n_rows}"
             raise InvalidInput.at(f"{place}/{name}", "missing", rule)
-        if kind_of(first[name]) != kind_of(further[name]):
+        if first[name] != further[name]:
             rule = f"must hold values of one type, found another from row {n_rows} on"
             raise InvalidInput.at(f"{place}/{name}/{n_rows}", "wrong_type", rule)
 
@@ -82,13 +94,14 @@ def _gathered(parts: Iterator[ScoreRequest]) -> Iterator[ScoreRequest]:
 
 def _added_up(parts: Iterator[ScoreRequest], max_held_bytes: int, n_threads: int) -> dict[str, Any]:
     first = next(parts)
-    plan, total = first.question.plan, _scored(first, 0, n_threads)
+    question, total = first.question, _scored(first, 0, n_threads)
+    del first
     for request in parts:
         part = _scored(request, total.summary.state.n_samples, n_threads)
         _check_width(total, part)
         total += part
         _check_held(total, max_held_bytes)
-    return answer_of(first, plan, total)
+    return answer_of(question, total)
 
 
 def _scored(request: ScoreRequest, first_row: int, n_threads: int) -> Part:
@@ -118,13 +131,13 @@ def _together(parts: Iterator[ScoreRequest], max_held_bytes: int) -> ScoreReques
     kept: list[ScoreRequest] = []
     n_bytes = 0
     for part in parts:
-        kept.append(part)
         n_bytes += _n_bytes(part)
         if n_bytes > max_held_bytes:
             raise TooLarge(
                 "cluster_id, gradient, bootstrap and metrics that do not merge need all rows at once: the columns must "
                 f"fit in {max_held_bytes} bytes"
             )
+        kept.append(part.owned() if kept else part)
     return _joined(kept)
 
 

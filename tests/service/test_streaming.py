@@ -1,16 +1,21 @@
 """Rows in parts: the answer is that of all rows at once, to the last bit."""
 
+import io
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from app.core.columns import Ragged
 from app.core.tasks import TASKS, TaskName
 from app.errors import InvalidInput, TooLarge
 from app.service import INCLUDES, ScoreRequest, score, score_parts, streaming
+from app.wire.arrow import stream as arrow
+from app.wire.limits import Limits
 from tests.bodies import random_body
 from tests.requests import asking, request_of, scoring
 
@@ -190,3 +195,31 @@ def test_no_part_is_taken_after_a_bad_one() -> None:
     with pytest.raises(InvalidInput):
         score_parts(many(), HELD)
     assert taken == 20
+
+
+@pytest.mark.parametrize("include", [[], ["gradient"]])
+def test_record_batches_go_once_they_are_scored(include: list[str]) -> None:
+    """Parts are views of their batch: neither the first part, nor rows that are kept, hold batches, of which most is
+    an index that nobody asked for."""
+    n = 1_000
+    columns = {"labels": np.zeros(n, np.int64), "probabilities": np.full((n, 2), 0.5)}
+    index = pa.array([f"{row:012000}" for row in range(n)])
+    batch = pa.record_batch(
+        {"labels": columns["labels"], "probabilities": list(columns["probabilities"]), "__index_level_0__": index}
+    )
+    with io.BytesIO() as file, pa.ipc.new_stream(file, batch.schema) as writer:
+        for _ in range(5):
+            writer.write_batch(batch)
+        writer.close()
+        body = io.BytesIO(file.getvalue())
+    request = request_of(
+        "multiclass", {name: column.tolist() for name, column in columns.items()} | {"include": include}
+    )
+    limits = Limits(max_decoded_bytes=1 << 30, max_ratio=1000, max_part_bytes=1 << 25, max_columns=40)
+    parts = arrow.parts(body, limits, "multiclass")
+    tracemalloc.start()
+    answer = score_parts(map(request.with_columns, parts), HELD)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert answer["n_scored"] == 5 * n
+    assert batch.nbytes < peak < 2.5 * batch.nbytes

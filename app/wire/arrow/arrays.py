@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pyarrow import compute, types
 
 from app.core import kernels
-from app.core.columns import BoolArray, Column, IntArray, Ragged
+from app.core.columns import BoolArray, Column, IntArray, Ragged, owned
 from app.errors import InvalidInput, MalformedBody, TooLarge, clip
 from app.wire.arrow.schema import is_slices
 from app.wire.columns import STRING, rows_of
@@ -50,7 +50,7 @@ def readable(field: Field) -> Iterator[None]:
 def parts_of(batch: pa.RecordBatch, groups: list[Group], first_row: int) -> Iterator[dict[str, Any]]:
     """Columns of a valid record batch, of at most `PART_ROWS` rows and about `PART_BYTES` at a time.
 
-    Of a batch that makes several they are copies: the batch can go while its parts stay.
+    They are views of the batch, but for the last of several, a copy: the batch can go while that one waits for more.
     """
     n_bytes = max(batch.get_total_buffer_size(), 8 * sum(map(_n_values, batch.columns)))
     step = max(1, min(PART_ROWS, PART_BYTES * len(batch) // max(1, n_bytes)))
@@ -58,8 +58,8 @@ def parts_of(batch: pa.RecordBatch, groups: list[Group], first_row: int) -> Iter
         row = first_row + start
         arrays = list(_arrays(batch.slice(start, step)))
         columns = list(_columns(groups, arrays, row))
-        if step < len(batch):
-            columns = list(map(_copied, columns))
+        if 0 < start >= len(batch) - step:
+            columns = list(map(owned, columns))
         yield gathered([group.field for group in groups], columns)
 
 
@@ -69,10 +69,6 @@ def _n_values(array: pa.Array) -> int:
     if types.is_list(array.type) or types.is_large_list(array.type):
         return len(array.values)
     return len(array)
-
-
-def _copied(column: Column) -> Column:
-    return Ragged(column.values.copy(), column.offsets) if isinstance(column, Ragged) else column.copy()
 
 
 def _arrays(batch: pa.RecordBatch) -> Iterable[pa.Array]:
