@@ -20,7 +20,7 @@ from itertools import chain, islice
 
 MAX_LISTED_ERRORS = 20
 MAX_ECHO = 80
-"""Characters of a client's text that an error repeats, of each name in a pointer too."""
+"""The most characters of a client's text that an error repeats, and of each name in a pointer."""
 
 
 def pointer(*parts: int | str) -> str:
@@ -78,7 +78,7 @@ class SurprisalError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong at one place of a request.
+    """A fault at one place of a request.
 
     Attributes:
         pointer: JSON pointer (RFC 6901) into the body, such as `/probabilities/3/1`.
@@ -104,7 +104,7 @@ class InvalidInput(SurprisalError):
         super().__init__(f"{first.pointer or 'body'}: {first.detail}")
 
     def __reduce__(self) -> tuple[type["InvalidInput"], tuple[tuple[FieldError, ...], int]]:
-        """What copying and pickling need."""
+        """Rebuild the error from its own arguments, for copying and pickling."""
         return type(self), (self.errors, self.n_errors)
 
     @classmethod
@@ -132,7 +132,7 @@ class UnsupportedMediaType(SurprisalError):
 
 
 class TooLarge(SurprisalError):
-    """More bytes, rows or columns than a limit allows."""
+    """A body with more bytes, rows or columns than a limit allows."""
 
     code = "too_large"
 

@@ -1,4 +1,4 @@
-"""uvicorn with what it lacks: deadlines, sizes of heads, answers that are problems, and offers to upgrade let be."""
+"""A server on uvicorn that adds deadlines, bounds on heads, problems as answers, and indifference to upgrade offers."""
 
 import asyncio
 import gc
@@ -22,16 +22,16 @@ from app.settings import Settings
 MAX_HEAD_BYTES = 64 * 2**10
 
 SWITCH_SECONDS = 0.000_5
-"""The time for which a thread that waits for the interpreter lets another go on, a tenth of Python's own: a small
-request waits that long, now and then, for one that scores."""
+"""The interval after which a waiting thread takes the interpreter from another, a tenth of Python's default: now and
+then a small request waits that long for a thread that scores."""
 
 KEEP_ALIVE_SECONDS = 75
-"""Longer than clients and proxies keep an idle connection (httpx 5 seconds, load balancers 60): the server must not be
-the first to close it, or it closes on a request that is already under way."""
+"""The time for which an idle connection stays open. It is longer than that of clients and proxies (httpx 5 seconds,
+load balancers 60): a server that closes first may do so on a request that is already under way."""
 
 
 EXTENSIONS: dict[str, dict[object, object]] = {WHOLE_ANSWER: {}}
-"""The messages that this server takes beside those of ASGI."""
+"""The extension of ASGI by which an application learns that this server takes whole answers."""
 
 
 def server(app: Application, settings: Settings, host: str, port: int) -> uvicorn.Server:
@@ -41,7 +41,7 @@ def server(app: Application, settings: Settings, host: str, port: int) -> uvicor
 
 
 def tune() -> None:
-    """Tune the interpreter for a server, once all is imported."""
+    """Tune the interpreter for a server, after all imports."""
     # What is imported by now stays: the collector need not look at it while a body is read.
     gc.collect()
     gc.freeze()
@@ -68,7 +68,7 @@ def configuration(app: Application, settings: Settings, host: str, port: int) ->
 
 
 class Cycle(RequestResponseCycle):
-    """One request and its answer, which may come in one message; of any other uvicorn searches each header twice."""
+    """The state of a request in uvicorn, which also takes a whole answer in one message and sends it faster."""
 
     async def send(self, message: Any) -> None:
         """Send a message of ASGI, or a whole answer; the scope says by `WHOLE_ANSWER` that it may be one."""

@@ -26,7 +26,7 @@ KUBERNETES = re.compile(
 
 ROOT_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
 OWN_SEGMENTS = ["v1"], ["docs"], ["problems"]
-"""First segments of paths of the service that have more than one."""
+"""The first segments of the service's own longer paths; a path prefix must not begin with one of them."""
 
 
 ARGUMENTS = {"host": "the address is an argument: --host", "port": "the port is an argument: --port"}

@@ -1,4 +1,4 @@
-"""FastAPI with a way of our own from the server to a route: every layer costs each small request some of its time."""
+"""An application of FastAPI with a short way of our own from the server to a route: layers cost small requests time."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -24,9 +24,10 @@ Answer = Callable[[Exchange], Coroutine[Any, Any, Response]]
 
 
 class Application(FastAPI):
-    """Names, times and counts a request, hands it to its route, and turns a failure into a problem.
+    """An application that names, times and counts a request, hands it to its route, and turns a failure into a problem.
 
-    FastAPI's own layers catch errors, trace and keep open what dependencies opened; nothing here is left for them.
+    The layers that FastAPI would put before the routes catch errors, trace, and close what dependencies opened. Nothing
+    here needs them, so a request goes around them.
     """
 
     def __init__(self, settings: Settings, capacity: Capacity, telemetry: Telemetry, **arguments: Any) -> None:
@@ -36,7 +37,7 @@ class Application(FastAPI):
         super().__init__(**arguments)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; the path prefix is no part of what is asked for, and may be there or not."""
+        """Callback of ASGI: answer a request, whose path may begin with the path prefix or not."""
         scope["app"] = self
         if scope["type"] != "http":
             await self.router(scope, receive, send)
@@ -52,7 +53,7 @@ class Application(FastAPI):
             await self._answer(exchange, receive, send)
         finally:
             self.telemetry.end(exchange)
-            del scope["state"]["exchange"]  # which holds the scope: the collector need not find that out
+            del scope["state"]["exchange"]  # each holds the other, which only the collector would find
 
     async def _answer(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         scope = exchange.scope
@@ -78,7 +79,7 @@ class Application(FastAPI):
 
     @cached_property
     def _fixed_routes(self) -> dict[tuple[str, str], "BareRoute"]:
-        """Routes whose paths have no parameters, by method and path: those that the router would find by trying all."""
+        """The routes whose paths have no parameters, by method and path; the router would try all in turn."""
         routes: dict[tuple[str, str], BareRoute] = {}
         for route in self.routes:
             if isinstance(route, BareRoute) and not route.param_convertors:
@@ -88,7 +89,7 @@ class Application(FastAPI):
 
 
 class BareRoute(APIRoute):
-    """A route whose endpoint takes the exchange and nothing else; FastAPI finds it, documents it, and adds no step.
+    """A route that calls `endpoint(exchange)` directly; FastAPI matches its path and documents it, and no more.
 
     The endpoint returns the response, or, of a GET, a model that becomes its JSON. A GET has no query parameters.
     """

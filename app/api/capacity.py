@@ -1,4 +1,4 @@
-"""What the process does and holds at once, each with a bound; beyond it `Unavailable` is raised."""
+"""The bounds on what the process does and holds at once; beyond one of them `Unavailable` is raised."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,10 +14,10 @@ Arguments = TypeVarTuple("Arguments")
 
 
 class Pool:
-    """Threads of one kind of work, and how much of it may be under way or waiting, and for how long.
+    """A pool of threads for one kind of work, with bounds on the work under way, on the queue, and on the wait in it.
 
-    Everything but the work itself runs on the event loop, so the counts need no lock. What waits does so here and not
-    in the executor, whose queue keeps what was cancelled, body and all, until a thread comes to it.
+    Everything but the work itself runs on the event loop, so the counts need no lock. Work waits here and not in the
+    executor, whose queue would keep cancelled work and its body until a thread came to it.
     """
 
     def __init__(self, name: str, n_threads: int, settings: Settings) -> None:
@@ -29,11 +29,11 @@ class Pool:
 
     @property
     def has_room(self) -> bool:
-        """Whether more work would be taken."""
+        """Tell if more work would be taken."""
         return self._pending < self._max_pending
 
     async def run(self, work: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
-        """Do the work in a thread, which counts as taken until the work is done, awaited or not.
+        """Do the work in a thread, which counts as taken until the work is done, even if nobody awaits it any more.
 
         Raises:
             Unavailable: All threads are busy, and the queue is full or does not move.
@@ -51,7 +51,7 @@ class Pool:
             return await asyncio.wrap_future(job)
         finally:
             self._leave_after(job)
-            del job  # its error would hold this frame, and so itself and all that was worked on
+            del job  # a failed job holds its error, that this frame, and the frame the job and its body
 
     async def _turn(self) -> None:
         if not self._free.locked():
@@ -76,7 +76,7 @@ class Pool:
 
 
 class Budget:
-    """Bytes that the bodies of all requests may take together in one kind of place.
+    """The bytes that the bodies of all requests may take together, in memory or in files.
 
     Attributes:
         n_left: Bytes that are not taken.
@@ -88,7 +88,7 @@ class Budget:
 
     @property
     def has_room(self) -> bool:
-        """Whether anything is left."""
+        """Tell if any byte is left."""
         return self.n_left > 0
 
 
@@ -110,7 +110,7 @@ class Lease:
     """Give back all that was taken; more may be taken after it."""
 
     def take(self, n_bytes: int) -> None:
-        """Take more.
+        """Take so many bytes more.
 
         Raises:
             Unavailable: Fewer are left.
@@ -122,17 +122,17 @@ class Lease:
 
 
 class Capacity:
-    """Threads with bounded queues, and budgets of bytes that request bodies may take.
+    """The pools of threads, and the budgets of bytes for request bodies.
 
-    As a context manager it ends when its last thread has.
+    The context manager ends when the last thread has ended.
 
     Attributes:
-        whole: For bodies that have arrived.
-        arriving: For bodies that are still arriving: a thread each, which mostly waits for the client.
-        json_lock: Held by the thread that scores plain rows of JSON: several would only keep the interpreter from each
-            other and from the event loop.
-        memory: For bodies that are held in memory.
-        files: For those that are too large for that.
+        whole: The pool for bodies that have arrived.
+        arriving: The pool for bodies that are still arriving: a thread each, which mostly waits for the client.
+        json_lock: The lock of the thread that scores plain rows of JSON: several would only keep the interpreter from
+            each other and from the event loop.
+        memory: The budget for bodies that are held in memory.
+        files: The budget for bodies that are held in files because they are large.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -151,5 +151,5 @@ class Capacity:
 
     @property
     def has_room(self) -> bool:
-        """Whether one more request would be taken, of any kind."""
+        """Tell if one more request of any kind would be taken."""
         return all(part.has_room for part in (self.whole, self.arriving, self.memory, self.files))

@@ -1,4 +1,4 @@
-"""Numbers that several workers count together: each in files of its own, which a scrape of any of them adds up.
+"""Metrics of several workers: each counts in files of its own, and a scrape of any worker adds the files up.
 
 A worker that takes the place of a dead one goes on in its files, so that counters never fall and no file is left over.
 """
@@ -15,12 +15,12 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 OLDEST = "process_start_time_seconds"
-"""The one number of a process of which that of the service is the least, and not the sum."""
+"""The metric of which the service shows the least value of its processes; of all others it shows the sum."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The place in which the workers of a service count, and the number of one of them.
+    """The place in which the workers of a service count, and the number of this worker.
 
     Attributes:
         folder: The folder of the files of all workers.
@@ -32,7 +32,7 @@ class Counts:
     in_flight: MutableSequence[int]
 
     def begin(self, registry: CollectorRegistry) -> None:
-        """Show the numbers of all workers, and count in files what is made from now on, in this whole process."""
+        """Show the metrics of all workers; metrics that this process makes from now on are counted in files."""
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = self.folder
         values.ValueClass = values.MultiProcessValue(lambda: self.worker)  # type: ignore[no-untyped-call]
         MultiProcessCollector(registry, self.folder)  # type: ignore[no-untyped-call]
@@ -46,7 +46,7 @@ class Processes(Collector):
         self._parent = parent
 
     def collect(self) -> Iterator[Metric]:
-        """Add up, so that what a dead worker has taken of the processor stays counted."""
+        """Callback of a scrape: add up the processes; the processor time of dead workers stays counted."""
         totals: dict[str, Metric] = {}
         for pid in self._pids():
             for metric in ProcessCollector(pid=partial(int, pid), registry=None).collect():

@@ -1,4 +1,4 @@
-"""One request and its answer: what a route is given, and what is counted and logged of both."""
+"""A request and its answer: what a route is given, and what is counted and logged of both."""
 
 import asyncio
 import re
@@ -22,10 +22,10 @@ Head: TypeAlias = Mapping[str, str]
 """Headers by their names in lower case."""
 
 NOT_BEGUN = 499
-"""The status of an answer that is not begun, and for good if the client leaves before."""
+"""The status that is logged while no answer has begun; it stays if the client leaves before one does."""
 
 WHOLE_ANSWER = "surprisal.whole"
-"""The message of an answer in one piece, where the server takes it: `status`, `head` (lines of headers) and `body`."""
+"""The type of a message of ASGI that our own server takes: a whole answer, with `status`, `head` (lines) and `body`."""
 
 VISIBLE_ASCII = re.compile(r"[!-~]{1,128}")
 SECURITY_HEADERS = {
@@ -33,11 +33,11 @@ SECURITY_HEADERS = {
     b"referrer-policy": b"no-referrer",
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
 }
-"""Headers of every answer, but for those that it has itself."""
+"""Headers of every answer, unless a route has set its own."""
 
 
 class Exchange(Request):
-    """One request and its answer, as far as they have come.
+    """A request and its answer, as far as they have come.
 
     Attributes:
         settings: The settings of the application.
@@ -48,9 +48,9 @@ class Exchange(Request):
         has_arrived: Whether the server has the whole body, which then is the next piece; not every server tells.
         began: The time at which the head had come, by `perf_counter`.
         status: The status of the answer; `NOT_BEGUN` before there is one.
-        code: The code of the problem that the answer is, or empty.
+        code: The code of the problem; empty if the answer is none.
         n_scored: The number of rows that were scored.
-        error: The error that nobody meant to happen.
+        error: The unexpected exception behind a 500, for the log.
     """
 
     method = ""
@@ -90,7 +90,7 @@ class Exchange(Request):
         return piece, self._is_unread
 
     async def respond(self, response: Response) -> None:
-        """Send the answer, and take in what is left of the body.
+        """Send the answer, then read and drop what is left of the body.
 
         A server that closes a connection on which the client still sends resets it, and most clients then report a
         broken pipe in place of the answer they were given.
@@ -113,7 +113,7 @@ class Exchange(Request):
         if self._is_unread:
             headers.append((b"connection", b"close"))
         await self._send({"type": "http.response.start", "status": self.status, "headers": headers})
-        if self._is_unread and self.status != 408:  # who was too slow gets no more time
+        if self._is_unread and self.status != 408:  # after a 408 a slow client would hold it again
             await self._send({"type": "http.response.body", "body": body, "more_body": True})
             await self._drain()
             body = b""
@@ -126,7 +126,7 @@ class Exchange(Request):
                     pass
 
 
-@lru_cache(maxsize=64)  # but for its length, one answer is headed like another
+@lru_cache(maxsize=64)  # but for the length, most answers have the same headers
 def _head(headers: tuple[Header, ...]) -> bytes:
     lines = [b"%b: %b\r\n" % header for header in (SECURITY_HEADERS | dict(headers)).items()]
     if any(line.splitlines() != [line[:-2]] for line in lines):

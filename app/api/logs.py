@@ -1,4 +1,4 @@
-"""One JSON object a line on standard output, for this service's own words and for those of its libraries."""
+"""The log: one JSON object a line on standard output, for this service and for its libraries."""
 
 import asyncio
 import logging
@@ -12,11 +12,11 @@ import structlog
 from app.settings import LogLevel
 
 LEVELS = get_args(LogLevel)
-"""From the least severe to the most."""
+"""The levels of the log, the least severe first."""
 
 
 class AccessLog:
-    """Lines of requests, in the form of structlog's and by the same level, each one call of orjson.
+    """The log of requests: lines like those of structlog, each made by one call of orjson.
 
     structlog passes a line through a dozen functions, which costs a small request more than reading its body does. All
     lines of one turn of the event loop leave in one write, before the loop waits for anything.

@@ -23,7 +23,7 @@ TASKS_OF = {"score": tuple(TASKS), "compare": COMPARED, "calibrate": tuple(CALIB
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a code means: `text` is the page at `/problems/{code}`, blank lines between paragraphs."""
+    """The meaning of a code: `text` is the page at `/problems/{code}`, with blank lines between paragraphs."""
 
     status: int
     title: str

@@ -25,7 +25,7 @@ class Rows:
     """A body of rows as its head announces it, before it is read.
 
     Attributes:
-        encoding: How it is compressed; empty if it is not.
+        encoding: The compression; empty if there is none.
         query: The query of the URL, as it came.
         options: The options in it.
     """
@@ -55,8 +55,8 @@ def scored_rows(rows: Rows, source: Source, settings: Settings, check: Check) ->
     """Read and score rows.
 
     Args:
-        source: Of formats that are not streamed, and are not compressed, a file.
-        check: Called between parts; what it raises ends the work.
+        source: The body; a file if its format is not streamed and it is not compressed.
+        check: A function that is called between parts; an error that it raises ends the work.
 
     Raises:
         SurprisalError: What is wrong with the body, or what the source raises.
@@ -83,7 +83,7 @@ def decompressed_json(encoding: str, source: Source, settings: Settings, check: 
 
 
 def _requests(rows: Rows, parts: Parts, settings: Settings, check: Check) -> Iterator[ScoreRequest]:
-    """Make a request of each part, with the options of the query."""
+    """Make a request of each part of the rows, with the options of the query."""
     n_rows = 0
     for part in parts:
         check()

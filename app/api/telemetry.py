@@ -1,4 +1,4 @@
-"""What one request was, as a log line and in Prometheus metrics; never a value of its body."""
+"""The record of each request, as a log line and in Prometheus metrics; it never holds a value of a body."""
 
 from functools import lru_cache
 from time import perf_counter
@@ -19,7 +19,7 @@ PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 MAX_KEPT_SERIES = 512
-"""Labelled series of one metric that are at hand; for any other `labels` is asked, which takes some microseconds."""
+"""Labelled series of one metric that are cached; for any other, `labels` takes some microseconds."""
 
 LOGGER = "surprisal.access"
 log = structlog.get_logger()
@@ -42,7 +42,7 @@ class Telemetry:
             ProcessCollector(registry=registry)
         else:
             counts.begin(registry)
-            registry = CollectorRegistry()  # the files of all workers are shown, and not what this one makes
+            registry = CollectorRegistry()  # shown are the files of all workers, not the series of this one
         by_route = ("route",)
         requests = Counter("surprisal_requests", "Requests answered.", ("route", "status", "code"), registry=registry)
         seconds = Histogram(

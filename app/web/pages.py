@@ -1,4 +1,4 @@
-"""What a person sees: the documentation page, the page of an error code, the icon.
+"""Pages for people: the documentation page, the page of an error code, the icon.
 
 Pure functions from text to HTML. Every value is escaped, there is no inline script, and nothing is loaded
 from another origin, so the pages work on a closed network and under the strict policies beside them.

@@ -1,4 +1,4 @@
-"""Requests to the routes in this process, for examples: the way of every request, but for the log and the counters."""
+"""Requests to the routes in this process, for examples: they go the way of every request, but for log and counters."""
 
 import asyncio
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Schemas as generators of clients like them: everything that is used twice, and every enum and object, has a name.
+"""Schemas in the form that suits generators of clients: every enum, object, and schema that is used twice has a name.
 
 Pydantic writes enums, ranges and inner objects out wherever they occur, and a generator of clients numbers such copies
 (`Unit8`). It also writes a default beside each option, which makes the option required for some generators, and a null

@@ -210,7 +210,7 @@ def _examples_of(found: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the document or compare it with the code; the exit status."""
+    """Write the document, or compare it with the code; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m app.api.contract.openapi", description="The OpenAPI document.")
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     options = parser.parse_args(arguments)
@@ -228,7 +228,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def dump(content: dict[str, Any]) -> str:
-    """As it is committed: sorted, indented, with a newline at the end."""
+    """The text of the document as it is committed: sorted, indented, with a newline at the end."""
     options = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
     return orjson.dumps(content, option=options).decode()
 
@@ -250,7 +250,7 @@ def _comparable(value: Any, *, is_exact: bool = True) -> Any:
 
 
 def _is_fit(key: str) -> bool:
-    """Tell answers of calibrating: an optimizer's steps, and sums in floating point."""
+    """Tell if an object is an answer of calibrating, which an optimizer's steps and sums in floating point make."""
     return key.startswith("Calibrate") and key.removeprefix("Calibrate") not in {"Answer", "Section"}
 
 

@@ -1,4 +1,4 @@
-"""Bodies of requests, as they come: read whole, into memory or a file, or handed to a thread while they arrive."""
+"""Three ways to take in a body: whole into memory, whole into memory or a file, or to a thread while it arrives."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -22,19 +22,19 @@ from app.wire.sources import Pieces, Source
 Result = TypeVar("Result")
 
 START_BYTES = 2**20
-"""What must have come of a body that has not ended before it gets a thread: who sends nothing takes none."""
+"""Bytes of an arriving body that must be here before it gets a thread, so that idle senders hold none."""
 
 
 FILE_BYTES = 2**20
-"""What is written to a file at once: each time takes a thread for a moment."""
+"""Bytes that are gathered for one write to a file, since each write takes a thread."""
 
 
 async def whole_body(exchange: Exchange, memory: Lease, advice: str) -> bytes | bytearray:
     """The body in memory.
 
     Args:
-        memory: Pays for the body, and is given back once that is no longer used.
-        advice: What the sender of a body that is too large can do.
+        memory: The lease that pays for the body; the caller gives it back when the body is no longer used.
+        advice: The way out for the sender of a body that is too large.
 
     Raises:
         TooLarge: It holds more than `max_body_bytes`.
@@ -97,7 +97,7 @@ async def _store(pieces: AsyncIterator[bytes], spool: Spool, memory: Lease, file
 
 
 async def _flush(late: bytearray, spool: Spool, memory: Lease) -> None:
-    """Write to the file, waiting for the thread that does so even when nobody waits for this: it cannot be stopped."""
+    """Write to the file in a thread; even if cancelled, wait for the thread to end, for it cannot be stopped."""
     writing = asyncio.ensure_future(asyncio.to_thread(spool.write, late))
     try:
         await asyncio.shield(writing)

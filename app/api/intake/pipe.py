@@ -6,14 +6,13 @@ from collections.abc import Callable, Collection
 from threading import Condition
 
 MAX_WAITING_BYTES = 4 * 2**20
-"""What may wait for the thread; beyond it nothing more is read from the socket until half of it is taken."""
+"""Bytes that may wait for the thread; beyond them the socket is not read until half of them are taken."""
 
 
 class Pipe:
-    """Bytes that the event loop writes and one thread reads; it holds little more than `MAX_WAITING_BYTES`.
+    """A pipe that the event loop writes and one thread reads; it holds little more than `MAX_WAITING_BYTES`.
 
-    It has the start of the body in it and takes no more until some of that is read: a body that waits for its thread
-    does not grow.
+    It begins full, with the start of the body: a body that waits for its thread does not grow.
     """
 
     def __init__(self, start: Collection[bytes]) -> None:
@@ -38,10 +37,11 @@ class Pipe:
             self._changed.notify()
 
     def end(self, error: Callable[[], Exception] | None = None) -> None:
-        """Nothing more will come; with an error, what has come is dropped and the reader gets the error instead.
+        """End the pipe; with an error, what waits is dropped and the reader gets the error in its place.
 
         Args:
-            error: Makes the error. One that is kept here would keep, by its traceback, all that the reader holds.
+            error: A function that makes the error. A kept error would keep, by its traceback, all that the reader
+                holds.
         """
         with self._changed:
             if self._error is not None:
@@ -57,7 +57,7 @@ class Pipe:
             raise self._error()
 
     def read(self, n: int) -> bytes:
-        """At least one and at most `n` bytes, waiting for them; none at the end."""
+        """Wait for bytes and take from one to `n` of them; none at the end."""
         with self._changed:
             while not self._pieces and not self._ended:
                 self._changed.wait()

@@ -9,11 +9,11 @@ from typing import BinaryIO, Self
 from app.errors import Unavailable
 
 IN_MEMORY_BYTES = 16 * 2**20
-"""Up to here a body is not written to a file."""
+"""The most bytes of a body that are kept in memory; a longer one is written to a file."""
 
 
 class Spool:
-    """Bytes to write one after another and then to move about in: in memory while they are few, else in a file.
+    """A file to write once and then to seek in: in memory up to `IN_MEMORY_BYTES`, else on disk.
 
     The file has no name and ends with the context.
     """
@@ -31,11 +31,11 @@ class Spool:
 
     @property
     def is_in_memory(self) -> bool:
-        """Whether there is no file yet."""
+        """Tell if no file on disk was needed so far."""
         return isinstance(self._file, io.BytesIO)
 
     def fits(self, piece: bytes | bytearray) -> bool:
-        """Whether a piece can be written without a file."""
+        """Tell if a piece can be written without a file on disk."""
         return self.is_in_memory and self.n_bytes + len(piece) <= IN_MEMORY_BYTES
 
     def write(self, piece: bytes | bytearray) -> None:
@@ -53,7 +53,7 @@ class Spool:
         self.n_bytes += len(piece)
 
     def rewound(self) -> BinaryIO:
-        """All that was written, from its start; a file of the system or `BytesIO`.
+        """The file at its start: one of the system, or `BytesIO`.
 
         Raises:
             Unavailable: There is no room for what was written last.

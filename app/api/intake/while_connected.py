@@ -1,4 +1,4 @@
-"""Work in a thread, for as long as somebody waits for its answer."""
+"""Work in a thread for as long as the client waits for its answer."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from app.api.exchange import Exchange
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
 Check: TypeAlias = Callable[[], None]
-"""Raises `ClientDisconnect` once nobody waits for the answer; threads call it where they can stop."""
+"""A function that threads call where they can stop: it raises `ClientDisconnect` once the client has left."""
 
 
 async def while_connected(

@@ -27,7 +27,7 @@ class Accepted:
             raise HTTPException(406, f"the header Accept must not exclude {JSON}")
 
     def check(self, include: Collection[str]) -> None:
-        """Refuse before any work what `answer` would refuse.
+        """Raise 406 before the body is read, rather than after scoring.
 
         Raises:
             HTTPException: 406, the client takes Arrow only, and asks for no losses of rows.
@@ -59,10 +59,10 @@ def accepted(head: Head) -> Accepted:
 
 
 class Terms(NamedTuple):
-    """What the head of a request with a JSON body says of the body and of the answer.
+    """The terms that the head of a request with a JSON body sets for the body and for the answer.
 
     Attributes:
-        encoding: How the body is compressed; empty if it is not.
+        encoding: The compression of the body; empty if there is none.
     """
 
     encoding: str
@@ -74,7 +74,7 @@ def json_terms(head: Head, rows_path: str = "") -> Terms:
 
     Args:
         head: The headers of the request.
-        rows_path: Where rows in other formats go; of paths beside which there is none, no body may be compressed.
+        rows_path: The path for rows in other formats; without one, no body may be compressed.
 
     Raises:
         Unsupported: 415, the body is no JSON, or compressed in a way that is not read at this path.
@@ -97,5 +97,5 @@ def _json_terms(content_type: str, encoding: str, accept: str, rows_path: str) -
 
 
 def dumps(content: object) -> bytes:
-    """JSON of an answer with NumPy arrays in it, in which NaN is null: in per-sample losses, on purpose."""
+    """Write an answer as JSON, NumPy arrays included; NaN becomes null, which per-sample losses mean to have."""
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -1,4 +1,4 @@
-"""What a body may be: one table of formats, and how each is read."""
+"""The table of formats that a body may have, and how each is read."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,11 +23,11 @@ Options: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way to write a body.
+    """A format of bodies.
 
     Attributes:
-        media_type: The one to tell of.
-        arrival: Whether a body is held in memory until it is complete, or in a file, or scored while it arrives.
+        media_type: The canonical media type.
+        arrival: Whether a body is held in memory until it is complete, held in memory or a file, or scored on arrival.
         aliases: Other media types that mean the same.
     """
 
@@ -38,7 +38,7 @@ class Format:
 
     @property
     def is_json(self) -> bool:
-        """Whether a body is one object, with the options in it."""
+        """Tell if a body is one JSON object, with the options in it."""
         return self.name not in PARTS
 
 
@@ -69,7 +69,7 @@ def limits_of(format_: Format, settings: Settings) -> Limits:
 
 @contextmanager
 def _seekable(source: Source, limits: Limits) -> Iterator[BinaryIO]:
-    """A source as a file to move about in, if it is none.
+    """The source as a file to seek in; a source that is none is copied into one.
 
     Raises:
         Unavailable: There is no room for a file.
@@ -112,7 +112,7 @@ PARTS: dict[str, Callable[[Source, Limits, TaskName, Options], Parts]] = {
     "ndjson": _ndjson_parts,
     "csv": _csv_parts,
 }
-"""By name, how the columns of a format are read, some rows at a time, with the options of the query known."""
+"""The readers by name of the format: each yields columns of some rows at a time, and knows the options of the query."""
 
 FORMATS = {
     format_.name: format_
@@ -130,4 +130,4 @@ FORMATS = {
         Format("csv", "text/csv", "streamed"),
     )
 }
-"""By name, in the order in which they are told of."""
+"""The formats by name, in the order in which documents and errors list them."""

@@ -1,4 +1,4 @@
-"""What the headers `Content-Type`, `Content-Encoding` and `Accept` say."""
+"""The headers `Content-Type`, `Content-Encoding` and `Accept`, read and checked."""
 
 from email.message import Message
 from functools import lru_cache
@@ -27,7 +27,7 @@ def check_json(sent: str, rows_path: str = "") -> None:
 
     Args:
         sent: The header `Content-Type`.
-        rows_path: Where rows in other formats go, if anywhere.
+        rows_path: The path for rows in other formats; empty if there is none.
 
     Raises:
         Unsupported: Another format, or an encoding of characters that nobody reads here.
@@ -43,7 +43,7 @@ def rows_format(sent: str, json_path: str) -> Format:
 
     Args:
         sent: The header `Content-Type`.
-        json_path: Where JSON goes.
+        json_path: The path for JSON.
 
     Raises:
         Unsupported: JSON, no format at all, or an encoding of characters that nobody reads here.
@@ -60,7 +60,7 @@ def _found(sent: str) -> str:
     return f'found "{sent[:80]}"' if sent else "found none"
 
 
-@lru_cache(maxsize=64)  # clients send few different ones
+@lru_cache(maxsize=64)  # clients send few different headers
 def _format(sent: str) -> Format | None:
     """The format that a `Content-Type` names; None where nobody reads it here."""
     message = Message()
@@ -102,7 +102,7 @@ def _encoding(sent: str) -> str:
 
 
 def quality(accept: str, media_type: str) -> float:
-    """How much a client wants a media type, 0 for not at all; the most specific range that matches decides.
+    """The weight from 0 (refused) to 1 that `Accept` gives a media type; the most specific range that matches decides.
 
     >>> quality("text/html, */*;q=0.1", "application/json"), quality("*/*, application/json;q=0", "application/json")
     (0.1, 0.0)

@@ -1,4 +1,4 @@
-"""`POST /v1/calibrate/{task}`: one route a task, as for scoring."""
+"""The routes `POST /v1/calibrate/{task}`: one a task, as for scoring."""
 
 from fastapi import APIRouter
 

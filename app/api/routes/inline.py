@@ -1,22 +1,22 @@
-"""Requests that are answered on the event loop, where others wait for them: a thread would take even longer."""
+"""The choice of requests that are answered on the event loop, where all others wait; a thread would take longer."""
 
 from app.core.kernels import JsonColumns
 from app.core.options import Options
 from app.service import ScoreRequest
 
 MAX_BYTES, MAX_NUMBERS = 2**18, 2**14
-"""Plain rows of this size take one or two milliseconds, and more than twice that in a thread: the interpreter and what
-it works on would go back and forth between two processors."""
+"""The sizes up to which plain rows are scored on the event loop. They take 1 to 2 ms there, and more than twice that in
+a thread, since the interpreter and its data would go back and forth between two processors."""
 
 _DEFAULTS = Options()
 
 
 def is_long(body: bytes | bytearray, walked: JsonColumns | None, n_scores: int = 1) -> bool:
-    """Tell if a body takes so long that it is answered in a thread, even if nothing in it makes it slow.
+    """Tell if the length of a body alone calls for a thread.
 
     Args:
-        walked: The body as it was walked over.
-        n_scores: How many bodies to score it may be as long as.
+        walked: The columns that the walk in C has read of it.
+        n_scores: The factor on the sizes that hold for scoring.
     """
     if len(body) <= MAX_NUMBERS:
         return False
@@ -26,10 +26,10 @@ def is_long(body: bytes | bytearray, walked: JsonColumns | None, n_scores: int =
 
 
 def is_slow(request: ScoreRequest) -> bool:
-    """Tell if a column or an option can make the work of a small body large."""
+    """Tell if a column or an option makes even a small body expensive, so that it gets a thread."""
     question = request.question
     return bool(request.slices) or "cluster_id" in question.columns or question.options.n_bins > _DEFAULTS.n_bins
 
 
-def unchecked() -> None:
-    """Let work go on even if the client has left: it is as short as that."""
+def never_stop() -> None:
+    """A check that never stops: work on the event loop is finished even if the client leaves, for it is short."""

@@ -1,4 +1,4 @@
-"""A route that reads a JSON body whole and does its work: that of a short one on the event loop, else in a thread."""
+"""A route for JSON: it reads the body whole and answers a short one on the event loop, others in a thread."""
 
 from collections.abc import Callable
 from functools import partial
@@ -22,11 +22,11 @@ from app.wire.json.reader import walk
 
 
 class Work(NamedTuple):
-    """The work of a route.
+    """The functions of a route, step by step.
 
     Attributes:
-        schema: Makes a request of the fields of a body.
-        answer: Makes the content of the answer.
+        schema: From the fields of a body to a request.
+        answer: From a request to the content of the answer.
         is_quick: Tells whether a request of a short body is answered on the event loop.
     """
 
@@ -37,11 +37,11 @@ class Work(NamedTuple):
 
 
 N_SCORES = 2
-"""A body that is answered on the event loop may be as long as so many that are scored there."""
+"""The factor on the sizes of `inline`: a body is answered on the event loop if it is up to so many times as long."""
 
 
 def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseModel], **texts: str) -> None:
-    """Add `POST path`, which does its work on a body."""
+    """Add the route `POST path` to a router."""
 
     async def answer(exchange: Exchange) -> Response:
         forms, settings = json_terms(exchange.head).forms, exchange.settings
@@ -53,7 +53,7 @@ def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseMod
             if request is None:
                 answered = await while_connected(exchange, exchange.capacity.whole, _answered, work, ask, forms)
             elif work.is_quick(request):
-                answered = _answered(inline.unchecked, work, lambda: request, forms)
+                answered = _answered(inline.never_stop, work, lambda: request, forms)
             else:
                 answered = await while_connected(
                     exchange, exchange.capacity.whole, _answered, work, lambda: request, forms

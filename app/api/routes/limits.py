@@ -1,4 +1,4 @@
-"""`GET /v1/limits`: what a request may hold."""
+"""The route `GET /v1/limits`: what a request may hold."""
 
 from fastapi import APIRouter
 

@@ -1,4 +1,4 @@
-"""`GET /v1/metrics`: the catalogue."""
+"""The route `GET /v1/metrics`: the catalogue."""
 
 from collections.abc import Sequence
 

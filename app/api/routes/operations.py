@@ -1,4 +1,4 @@
-"""For those who run the service: is it alive, has it room, what did it do."""
+"""Routes for operators: is the service alive, has it room, what did it do."""
 
 from typing import Any
 

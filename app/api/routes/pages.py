@@ -1,4 +1,4 @@
-"""For people with a browser: documentation, error codes, the icon. Nothing loads from another host."""
+"""Pages for people with a browser: documentation, error codes, the icon. Nothing loads from another host."""
 
 import asyncio
 from functools import cache
@@ -24,14 +24,14 @@ router = APIRouter(include_in_schema=False, route_class=BareRoute)
 
 @router.get("/")
 async def front(exchange: Exchange) -> Response:
-    """The documentation is the front page."""
+    """Redirect the front page to the documentation."""
     prefix = exchange.scope["root_path"]
     return RedirectResponse(f"{prefix}/docs" if prefix else "docs")
 
 
 @router.get("/docs")
 async def docs(_: Exchange) -> Response:
-    """Swagger UI."""
+    """The page of Swagger UI."""
     page = web.docs_page("Surprisal", "openapi.json", "docs/assets")
     return HTMLResponse(page, headers={"content-security-policy": web.DOCS_POLICY})
 
@@ -60,7 +60,7 @@ async def sample(exchange: Exchange) -> Response:
 @router.get("/openapi.json")
 async def openapi(exchange: Exchange) -> Response:
     """The contract, for machines; paths are relative to where it is served, or to the path prefix if there is one."""
-    document = await asyncio.to_thread(exchange.app.openapi)  # the first time, all examples are asked
+    document = await asyncio.to_thread(exchange.app.openapi)  # the first call scores all examples
     if prefix := exchange.scope["root_path"]:
         document = {**document, "servers": [{"url": prefix}]}
     return Response(orjson.dumps(document), media_type="application/json")
@@ -68,7 +68,7 @@ async def openapi(exchange: Exchange) -> Response:
 
 @router.get("/problems/{code}")
 async def problem(exchange: Exchange) -> Response:
-    """What an error code means."""
+    """The page that explains an error code."""
     code = exchange.path_params["code"]
     if code not in CATALOGUE:
         raise HTTPException(404)

@@ -1,4 +1,4 @@
-"""`POST /v1/score/{task}/rows`: rows in a file or a stream, with the options in the query."""
+"""The routes `POST /v1/score/{task}/rows`: rows in a file or a stream, with the options in the query."""
 
 from fastapi import APIRouter
 from starlette.responses import Response

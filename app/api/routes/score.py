@@ -1,4 +1,4 @@
-"""`POST /v1/score/{task}`: one route a task, for each has a body and examples of its own.
+"""The routes `POST /v1/score/{task}`: one a task, for each has a body and examples of its own.
 
 Bodies are JSON; rows in other formats go to `app.api.routes.rows`.
 """
@@ -66,11 +66,11 @@ async def _at_once(exchange: Exchange, task: TaskName, forms: Accepted) -> tuple
         request = asked_of(score_request, task, whole, walked, exchange.settings.max_columns)
         if _is_slow(request):
             return await while_connected(exchange, pool, _answered, request, forms)
-        return _answered(inline.unchecked, request, forms)
+        return _answered(inline.never_stop, request, forms)
 
 
 def _is_slow(request: ScoreRequest) -> bool:
-    """Tell if something is asked for that can make the work of a small body large."""
+    """Tell if a body asks for something that makes even few rows expensive, so that it gets a thread."""
     question = request.question
     return bool(question.include or question.metrics or question.bootstrap) or inline.is_slow(request)
 

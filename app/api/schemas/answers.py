@@ -1,4 +1,4 @@
-"""What answers say: models that document them in OpenAPI, and that the tests hold real answers against."""
+"""Models of answers: they document them in OpenAPI, and the tests hold real answers against them."""
 
 from typing import Annotated, Any, Literal
 
@@ -87,7 +87,7 @@ PROBABILITY: dict[str, Any] = {"type": ["number", "array", "null"], "items": {"t
 
 
 class WorstRow(Answer):
-    """One of the rows of largest loss."""
+    """A row among those of largest loss."""
 
     index: int = Field(description="0-based row of the request.")
     label: Annotated[int | str | list[int | None] | None, WithJsonSchema(LABEL)] = Field(

@@ -1,4 +1,4 @@
-"""What may be asked of a calibration, and what it answers: models made from those of scoring."""
+"""The requests and answers of calibrating: models made from those of scoring."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What may be asked of a comparison, and what it answers: models made from those of scoring."""
+"""The requests and answers of comparing: models made from those of scoring."""
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches

@@ -45,7 +45,7 @@ def query_options(task: TaskName, query: QueryParams) -> dict[str, Any]:
 
 
 def refuse_query(request: Request) -> None:
-    """A JSON body has a place for options, so what stands beside it was sent by mistake.
+    """Refuse a query beside a JSON body: the body holds the options, so a parameter is a mistake.
 
     Raises:
         InvalidInput: There is a query parameter.
@@ -76,7 +76,7 @@ def _unknown(name: str, known: Collection[str]) -> FieldError:
 
 
 def _columns_to_come(task: TaskName) -> dict[str, Any]:
-    """One truth and one prediction, which the schema wants to see and does not look into."""
+    """Empty columns for a truth and a prediction: the schema demands both, and does not look into them."""
     return {names[0]: () for names in (TASKS[task].truths, TASKS[task].predictions) if names}
 
 
@@ -107,7 +107,7 @@ def _plain(text: str) -> Any:
 
 
 def _as_json(text: str) -> str:
-    """A number as JSON writes it, where others also write `.5`, `1.` and `+1`; whatever is no number stays.
+    """A number as JSON writes it, from `.5`, `1.`, `+1` and the like; any other text stays as it is.
 
     In a query a bare `+` is a space, and no number has one.
 

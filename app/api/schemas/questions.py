@@ -1,4 +1,4 @@
-"""Questions: all that a body asks for but its numbers, checked once for all bodies that are alike in it, and kept."""
+"""A cache of questions: bodies that differ in their numbers alone ask the same, which is checked once and kept."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -17,12 +17,12 @@ from app.wire.json import reader as json
 
 Asked = TypeVar("Asked", ScoreRequest, CompareRequest, CalibrateRequest)
 Schema: TypeAlias = Callable[[TaskName, Mapping[str, Any]], Asked]
-"""Makes a request of the fields of a body, and looks at nothing but the names of columns."""
+"""A function that makes a request of the fields of a body; of columns it looks at the names only."""
 
 MAX_KEPT = 256
-"""The most requests without their columns that are kept, of each kind."""
+"""The most questions that are kept of each kind."""
 MAX_KEPT_BYTES = 2**14
-"""The longest text that is kept with what it asks for; longer ones hold thousands of class names or weights."""
+"""The longest text, in bytes, whose question is kept; longer ones hold thousands of class names or weights."""
 
 
 def asked(schema: Schema[Asked], task: TaskName, body: bytes | bytearray, max_columns: int) -> Asked:
@@ -39,13 +39,13 @@ def asked(schema: Schema[Asked], task: TaskName, body: bytes | bytearray, max_co
 def asked_of(
     schema: Schema[Asked], task: TaskName, body: bytes | bytearray, walked: JsonColumns | None, max_columns: int
 ) -> Asked:
-    """The same of a body that was walked over."""
+    """The request of a body whose columns the walk in C has read already, as far as it could."""
     if walked is not None and walked.is_whole:
         text = walked.rest
         try:
             alike = (_asked_with if len(text) <= MAX_KEPT_BYTES else _asked_with.__wrapped__)(schema, task, text)
         except (MalformedBody, InvalidInput):
-            pass  # what is wrong is told below, with its place in the body
+            pass  # the whole body is read below, which names the place of the error
         else:
             check_width(walked.columns, max_columns)
             return alike.with_columns(walked.columns)  # type: ignore[no-any-return]

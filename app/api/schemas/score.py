@@ -1,4 +1,4 @@
-"""What a request may say: a pydantic model a task, made from the tasks and the options.
+"""The requests of scoring: a pydantic model a task, made from the tasks and the options.
 
 Columns arrive as the arrays that `app.wire` made, so pydantic looks at their names only; their shapes stand
 in OpenAPI, and the batch checks their numbers.

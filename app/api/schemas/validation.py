@@ -1,4 +1,4 @@
-"""Pydantic's findings in this service's words: where, a stable code, what must hold and what was found."""
+"""The errors of pydantic in this service's words: a place, a stable code, what must hold and what was found."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -31,7 +31,7 @@ BOUND_WORDS = {
 
 
 def check_width(fields: Mapping[str, Any], max_columns: int) -> None:
-    """Refuse tables of too many columns, also those of candidates.
+    """Refuse tables of too many columns, those of candidates too.
 
     Raises:
         TooLarge: There are more than `max_columns`.
@@ -45,10 +45,10 @@ def check_width(fields: Mapping[str, Any], max_columns: int) -> None:
 
 
 def field_errors(details: Iterable[ErrorDetails]) -> list[FieldError]:
-    """What pydantic found, one error a place.
+    """The errors that pydantic found, one a place.
 
-    Where a field may be one thing or another, pydantic reports every attempt; only the one that fits the type
-    of the value is told, and all of them together if none does.
+    For a field that may be one thing or another pydantic reports every attempt. Here the one that fits the type of the
+    value is told; if none fits, one error names all types.
     """
     fields: dict[int | str, list[ErrorDetails]] = defaultdict(list)
     for detail in details:
