@@ -14,6 +14,8 @@ setup(
                 "app/core/kernels/exact.h",
                 "app/core/kernels/group_sums.h",
                 "app/core/kernels/moments.h",
+                "app/core/kernels/pair_calls.h",
+                "app/core/kernels/pairs.h",
                 "app/core/kernels/sum_calls.h",
                 "app/core/kernels/distinct.h",
                 "app/core/kernels/divergences.h",

@@ -19,6 +19,12 @@ def columns(n: int, k: int, seed: int = 0) -> dict[str, Any]:
     return {"labels": labels, "probabilities": probabilities}
 
 
+def less_sure(predictions: Mapping[str, Any]) -> dict[str, Any]:
+    """Another model of the same rows, whose probabilities are nearer to each other: it does better than chance, too."""
+    probabilities = predictions["probabilities"]
+    return dict(predictions) | {"probabilities": (probabilities + 1.0 / probabilities.shape[1]) / 2.0}
+
+
 def of_task(task: str, *shape: int) -> dict[str, Any]:
     """The columns of any task, as `columns` makes those of multiclass."""
     if task == "multiclass":

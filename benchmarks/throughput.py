@@ -114,8 +114,8 @@ class _Course:
 
     def comparing(self, shape: tuple[int, int]) -> Figure:
         """A comparison of two candidates beside two requests that score one each."""
-        first, second = (predictions.columns(*shape, seed) for seed in (0, 1))
-        expected = predictions.log_loss(first)
+        first = predictions.columns(*shape)
+        second, expected = predictions.less_sure(first), predictions.log_loss(first)
         works = {}
         for path, body in (
             ("/v1/compare/multiclass", formats.compared(first, second)),

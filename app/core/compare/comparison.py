@@ -1,24 +1,21 @@
 """Paired comparison: how the mean losses of candidates differ on the same rows, and how sure that is."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
-from typing import Any, NamedTuple, TypeAlias
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from app.core.columns import FloatArray
 from app.core.compare.pairing import PairedLosses
 from app.core.compare.significance import Interval, holm, simultaneous_interval, t_test
 from app.core.compare.verdicts import Family, Ruling, Verdict, equal_ruling, infinite_ruling, not_confirmed, verdict
+from app.core.kernels import paired_residuals, paired_rows
 from app.core.sums.moments import Moments, moments_of_rows
 from app.core.sums.observations import Observations
 from app.core.values import Value, undefined
 
 MIN_SAMPLES = 20
-_ULPS = 4 * np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +95,6 @@ class Pair(NamedTuple):
     varies: bool
 
 
-Totals: TypeAlias = Callable[[str], FloatArray]
-"""The weighted losses of a candidate, summed within clusters."""
-
-
 def comparisons(paired: PairedLosses, terms: Terms) -> list[Comparison]:
     """Every other candidate against the baseline, in the order of the losses, as one family."""
     return judged([pairs(paired, terms)], terms)[0]
@@ -109,14 +102,7 @@ def comparisons(paired: PairedLosses, terms: Terms) -> list[Comparison]:
 
 def pairs(paired: PairedLosses, terms: Terms) -> list[Pair]:
     """The evidence of every other candidate against the baseline, in the order of the losses."""
-    rows = paired.rows
-
-    @lru_cache(maxsize=2)  # of the last candidate, and of the baseline
-    def totals(name: str) -> FloatArray:
-        return rows.within_clusters(rows.weighted(paired.losses[name]))
-
-    with np.errstate(invalid="ignore", over="ignore"):  # rows without weight may be infinite
-        return [_pair(paired, name, terms, totals) for name in paired.losses if name != terms.baseline]
+    return [_pair(paired, name, terms) for name in paired.losses if name != terms.baseline]
 
 
 def judged(groups: Iterable[list[Pair]], terms: Terms) -> list[list[Comparison]]:
@@ -171,24 +157,22 @@ def _ruling(pair: Pair, interval: Interval | None, margin: float) -> Ruling:
     return (found, None) if pair.varies else equal_ruling(found, pair.comparison.difference.value)
 
 
-def _pair(paired: PairedLosses, candidate: str, terms: Terms, totals: Totals) -> Pair:
+def _pair(paired: PairedLosses, candidate: str, terms: Terms) -> Pair:
     rows, both = paired.rows, (candidate, terms.baseline)
-    columns, rounding = _columns(*map(paired.losses.__getitem__, both))
-    z = rows.weighted(columns)
-    differing, *own = rows.sums_over_rows(z)
-    n_infinite = own[0].n_infinite, own[1].n_infinite
-    difference, varies = _undecided(rows, both, n_infinite), True
+    ours, theirs = map(paired.losses.__getitem__, both)
+    columns, wins, losses = paired_rows(ours, theirs, rows.weight, rows.counts)
+    counts = -1 if rows.counts is None else len(columns) - 1
+    differing, *own = moments_of_rows(columns, ((0, counts), (1, counts), (2, counts)))
+    n_infinite, varies, residuals = (own[0].n_infinite, own[1].n_infinite), True, None
+    difference = _undecided(rows, both, n_infinite)
     if difference is None:
-        difference = _difference(rows, rows.sums(z[0], differing), terms.confidence_level)
-        varies = _varies(rows, z[0], difference, rounding)
+        within = rows.within_clusters(columns)
+        difference = _difference(rows, rows.sums(differing, within[0]), terms.confidence_level)
+        if difference.value is not None and difference.standard_error is not None:
+            means = difference.value, own[0].z / own[0].v, own[1].z / own[1].v
+            residuals, varies = paired_residuals(within, rows.cluster_counts, means)
     difference = difference.scaled(terms.nats_per_unit).finite()
     t_statistic, p_value = t_test(difference, rows.n) if varies or not difference.value else (None, None)
-    correlation = None
-    if p_value is not None:
-        values = z[1:] if rows.clusters is None else np.array(list(map(totals, both)))
-        correlation = _correlation(_residuals(values, own, rows.cluster_counts))
-    counted = columns[0] if rows.counted is None else columns[0][rows.counted]
-    wins, losses = int(np.count_nonzero(counted < 0.0)), int(np.count_nonzero(counted > 0.0))
     entry = Comparison(
         candidate=candidate,
         baseline=terms.baseline,
@@ -199,26 +183,12 @@ def _pair(paired: PairedLosses, candidate: str, terms: Terms, totals: Totals) ->
         t_statistic=t_statistic,
         p_value=p_value,
         p_value_adjusted=None,
-        correlation=correlation,
+        correlation=None if p_value is None else _correlation(residuals),
         wins=wins,
         losses=losses,
-        ties=len(counted) - wins - losses,
+        ties=rows.n_counted - wins - losses,
     )
     return Pair(entry, rows.n, paired.shortage(terms.min_samples), n_infinite, varies)
-
-
-def _columns(ours: FloatArray, theirs: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(3, n) by how much our loss is above theirs, and both losses; (n,) differences that rounding alone can make.
-
-    A difference is 0 where only last bits differ, as of one model in two forms.
-    """
-    columns = np.empty((3, len(ours)))
-    differences, columns[1], columns[2] = columns[0], ours, theirs
-    np.subtract(ours, theirs, out=differences)
-    # a probability near 1 is known to 1e-16, not better
-    rounding = _ULPS * np.maximum(1.0, np.maximum(ours, theirs))
-    differences[(np.abs(differences) <= rounding) & np.isfinite(differences)] = 0.0
-    return columns, rounding
 
 
 def _undecided(rows: Observations, names: tuple[str, str], n_infinite: tuple[int, int]) -> Value | None:
@@ -237,15 +207,6 @@ def _difference(rows: Observations, sums: Moments, confidence_level: float) -> V
     return value
 
 
-def _varies(rows: Observations, z: FloatArray, mean: Value, rounding: FloatArray) -> bool:
-    """Tell if a row, or cluster, departs from the mean of weighted differences (n,) by more than rounding can do."""
-    if mean.value is None or mean.standard_error is None:
-        return True
-    departures = np.abs(rows.within_clusters(z - (mean.value if rows.counts is None else mean.value * rows.counts)))
-    bounds = rows.within_clusters(rows.weighted(2.0 * rounding))
-    return not bool(np.all(departures <= bounds))  # NaN varies
-
-
 def _without_number(candidate: str, baseline: str, n_infinite: tuple[int, int]) -> Value:
     """Why the difference is no number."""
     ours, theirs = n_infinite
@@ -254,21 +215,6 @@ def _without_number(candidate: str, baseline: str, n_infinite: tuple[int, int]) 
     name, sign = (candidate, "plus") if ours else (baseline, "minus")
     reason = f"rows in which only the loss of {name} is infinite: {ours + theirs}; the difference is {sign} infinity"
     return Value(status="infinite", reason=reason)
-
-
-def _residuals(values: FloatArray, sums: Sequence[Moments], counts: FloatArray | None) -> FloatArray | None:
-    """(2, n) what each row, or cluster, adds to the errors of both mean losses; None if one is beyond all doubles.
-
-    Args:
-        values: (2, n) weighted losses of rows, or of clusters.
-        sums: Of the weighted losses of all rows, for both.
-        counts: (n,) what each row, or cluster, counts for; None for ones.
-    """
-    means = np.array([[own.z / own.v] for own in sums])
-    residuals = values - (means if counts is None else means * counts)
-    if not np.isfinite(residuals).all():
-        return None
-    return np.where(np.abs(residuals) > _ULPS * np.abs(values), residuals, 0.0)  # the rounding of values is no spread
 
 
 def _correlation(residuals: FloatArray | None) -> float | None:

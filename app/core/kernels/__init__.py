@@ -355,3 +355,52 @@ def is_bounded(x: NDArray[Any]) -> bool:
 
 def _are_doubles(x: NDArray[Any]) -> bool:
     return x.dtype == np.float64 and x.flags.c_contiguous and x.flags.aligned and x.size > 0
+
+
+class PairedRows(NamedTuple):
+    """The losses of two candidates on the same rows, as they go into exact sums.
+
+    Attributes:
+        columns: (4, n) weighted differences, our and their weighted losses, and the weighted differences that rounding
+            alone can make; below them, where rows do not count for 1, what they count for.
+        wins: Rows that count in which our loss is smaller.
+        losses: Rows that count in which our loss is larger.
+    """
+
+    columns: FloatArray
+    wins: int
+    losses: int
+
+
+def paired_rows(
+    ours: FloatArray, theirs: FloatArray, weight: FloatArray | None, counts: FloatArray | None
+) -> PairedRows:
+    """Subtract losses (n,) of one candidate from those of another, row by row.
+
+    A difference is 0 where only last bits differ, as of one model in two forms; 0 times anything is 0.
+
+    Args:
+        weight: (n,) sample weights; None for ones.
+        counts: (n,) what each row counts for; None for ones. A row counts where both are positive.
+    """
+    columns = np.empty((4 if counts is None else 5, len(ours)))
+    own, others = map(np.ascontiguousarray, (ours, theirs))
+    return PairedRows(columns, *compiled.pair_rows(own, others, weight, counts, columns))
+
+
+def paired_residuals(
+    columns: FloatArray, counts: FloatArray | None, means: tuple[float, float, float]
+) -> tuple[FloatArray | None, bool]:
+    """What each row, or cluster, adds to the errors of both mean losses, (2, n), and whether their difference varies.
+
+    Residuals are 0 where rounding of the losses alone makes them, and None if one is beyond all doubles. The difference
+    varies where it departs from its mean by more than rounding can do.
+
+    Args:
+        columns: (4, n) or more, as in `PairedRows`.
+        counts: (n,) what each row, or cluster, counts for; None for ones.
+        means: The mean difference, and both mean losses.
+    """
+    residuals = np.empty((2, columns.shape[1]))
+    are_finite, varies = compiled.pair_residuals(columns, counts, residuals, *means)
+    return residuals if are_finite else None, varies

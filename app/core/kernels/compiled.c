@@ -36,6 +36,7 @@
 #include "token_rows.h"
 #include "verdicts.h"
 #include "distinct.h"
+#include "pairs.h"
 #include "json_numbers.h"
 #include "json_columns.h"
 
@@ -208,6 +209,7 @@ FUNCTION(py_distinct) {
 
 #include "row_calls.h"
 #include "sum_calls.h"
+#include "pair_calls.h"
 
 static int braces(Walk *walk, const char *start, const char *end) {
     if (end - start > 3 && !memcmp(start, "\xef\xbb\xbf", 3)) start += 3;
@@ -261,7 +263,7 @@ static PyMethodDef methods[] = {
     METHOD(row_differences), METHOD(row_negentropies), METHOD(row_relative_entropy), METHOD(row_js), METHOD(bins),
     METHOD(moments), METHOD(group_sums), METHOD(products), METHOD(json_columns), METHOD(class_rows),
     METHOD(element_rows), METHOD(token_rows), METHOD(class_verdict), METHOD(element_verdict), METHOD(distinct),
-    {NULL, NULL, 0, NULL},
+    METHOD(pair_rows), METHOD(pair_residuals), {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {

@@ -56,3 +56,9 @@ def moments(matrix: Doubles, pairs: tuple[tuple[int, int], ...], weight_row: int
 def group_sums(
     groups: Wholes, n_groups: int, matrix: Doubles, rows: tuple[int, ...], weight_row: int, /
 ) -> tuple[list[int], list[list[int]], int] | None: ...
+def pair_rows(
+    ours: Doubles, theirs: Doubles, weight: Doubles | None, counts: Doubles | None, out: Doubles, /
+) -> tuple[int, int]: ...
+def pair_residuals(
+    rows: Doubles, counts: Doubles | None, out: Doubles, difference: float, ours: float, theirs: float, /
+) -> tuple[bool, bool]: ...

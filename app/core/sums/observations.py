@@ -7,7 +7,7 @@ import numpy as np
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.formulas.weights import weighted
 from app.core.lazy import lazy
-from app.core.sums.moments import Moments, column_moments, moments_of_rows, with_products
+from app.core.sums.moments import Moments, column_moments, with_products
 from app.core.sums.segments import segment_sums
 from app.core.sums.uncertainty import mean
 from app.core.values import Value
@@ -62,13 +62,13 @@ class Observations:
         sums = self._sums_of_counts
         return sums.v * sums.v / sums.vv if sums.vv else 0.0
 
-    def weighted(self, values: FloatArray) -> FloatArray:
-        """Values (n,) or (m, n) of the rows times their weights, where 0 times anything is 0."""
-        return weighted(self.weight, values)
-
     def within_clusters(self, values: FloatArray) -> FloatArray:
-        """Sums of (n,) within clusters, each rounded once; the values themselves where rows are independent."""
-        return values if self.clusters is None else segment_sums(values, self._starts)
+        """Sums of (n,) or (m, n) within clusters, each rounded once; the values themselves of independent rows."""
+        if self.clusters is None:
+            return values
+        if values.ndim == 1:
+            return segment_sums(values, self._starts)
+        return np.array([segment_sums(row, self._starts) for row in values])
 
     @lazy
     def cluster_counts(self) -> FloatArray | None:
@@ -77,20 +77,16 @@ class Observations:
             return self.counts
         return self.within_clusters(np.ones(self.n_rows) if self.counts is None else self.counts)
 
-    def sums_over_rows(self, z: FloatArray) -> list[Moments]:
-        """The moments of weighted numerators (m, n), of which each row is taken as independent."""
-        if self.counts is None:
-            return moments_of_rows(z, tuple((row, -1) for row in range(len(z))))
-        return moments_of_rows(np.vstack((z, self.counts)), tuple((row, len(z)) for row in range(len(z))))
-
-    def sums(self, z: FloatArray, over_rows: Moments) -> Moments:
-        """The moments of weighted numerators (n,), all finite, given their sums over rows.
+    def sums(self, over_rows: Moments, totals: FloatArray) -> Moments:
+        """The moments of observations, given those of rows taken as independent.
 
         They are of no observation where the numerators of a cluster add up to more than a double holds.
+
+        Args:
+            totals: The weighted numerators within clusters.
         """
         if self.clusters is None:
             return over_rows._replace(n=self.n)
-        totals = self.within_clusters(z)
         if not np.isfinite(totals).all():
             return over_rows._replace(n=0)
         return with_products(over_rows, column_moments(totals, self._counts_of_clusters))._replace(n=self.n)
@@ -104,8 +100,9 @@ class Observations:
 
     def mean_of(self, values: FloatArray, confidence_level: float) -> Value:
         """The mean of values (n,), finite where the weight is positive."""
-        z = self.weighted(values)
-        return self.mean(self.sums(z, self.sums_over_rows(z[None])[0]), confidence_level)
+        z = weighted(self.weight, values)
+        counts = np.ones(self.n_rows) if self.counts is None else self.counts
+        return self.mean(self.sums(column_moments(z, counts), self.within_clusters(z)), confidence_level)
 
     @lazy
     def _counts_of_clusters(self) -> FloatArray:

@@ -342,6 +342,15 @@ def test_a_loss_is_worked_out_once_for_scores_and_differences() -> None:
     assert n_calls("element_rows", lambda: answered("compare", "binary", body)) == 5
 
 
+@pytest.mark.parametrize("n", [24, 3_000, 20_000])
+async def test_answers_are_alike_wherever_the_work_is_done(n: int, client: httpx.AsyncClient) -> None:
+    """Without slices that of few rows on the event loop, with slices in a thread."""
+    plain = await compared(client, "binary", gated(n))
+    sliced = await compared(client, "binary", gated(n, slices={"all": ["x"] * n}))
+    assert sliced.pop("slices")["all"]["x"]["comparisons"] == plain["comparisons"]
+    assert sliced == plain
+
+
 async def test_rows_are_counted(client: httpx.AsyncClient, log_lines: list[EventDict]) -> None:
     await compared(client, "multiclass", BODIES["multiclass"])
     assert log_lines[-1]["n_scored"] == 4

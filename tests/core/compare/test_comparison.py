@@ -15,7 +15,6 @@ from app.core.compare.significance import holm, t_test
 from app.core.compare.verdicts import verdict
 from app.core.sums.observations import Observations
 from app.core.values import Value
-from tests.calls import n_calls
 
 LOSSES = {"a": [0.2, 0.9, 0.5, 0.1], "b": [0.3, 0.8, 0.7, 0.4]}
 N_DATA_SETS = 2000
@@ -267,14 +266,6 @@ def test_clusters_that_no_double_holds_may_differ_by_what_one_does() -> None:
     assert (found.difference, found.p_value) == (small.difference, small.p_value)
     assert found.p_value is not None
     assert (found.correlation, small.correlation is None) == (None, False)
-
-
-def test_the_baseline_is_summed_within_clusters_once() -> None:
-    """And so is each candidate, beside three columns of each pair and two of all rows."""
-    rng = np.random.default_rng(0)
-    losses = {name: rng.exponential(size=9) for name in "abcde"}
-    paired, terms = sample(losses, clusters=np.arange(9) // 3), Terms(baseline="c")
-    assert n_calls("segment_sums", lambda: comparisons(paired, terms)) == 5 + 3 * 4 + 1
 
 
 @pytest.mark.parametrize("clusters", [None, []])
