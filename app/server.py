@@ -226,8 +226,15 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Callback of the parser: a piece of a body."""
         self._trailer_bytes = None
-        if not self._refused:
-            super().on_body(body)
+        if self._refused:
+            return
+        cycle: Any = self.cycle
+        if not cycle.body and not cycle.response_complete:
+            # uvicorn adds every piece to an array of bytes, and copies that for the application
+            cycle.body, body = body, b""
+        elif type(cycle.body) is bytes:  # of many small pieces each would copy all before it
+            cycle.body = bytearray(cycle.body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Callback of the parser: the end of a request; what follows in the same piece is the next, and not counted."""
