@@ -1,4 +1,4 @@
-"""The sums of a chunk of scored rows: their quantities fill a matrix, whose rows are weighted and added up."""
+"""The sums of a chunk of scored rows: quantities fill a matrix, and its rows are weighted and added up."""
 
 from collections.abc import Mapping
 from copy import copy
@@ -21,19 +21,19 @@ from app.core.sums.small import Small, moments_of_small, multiplied
 from app.core.sums.tables import block_tables, calibration, class_frequencies, confusion, per_class
 from app.errors import InvalidInput
 
-# Once freed, glibc serves arrays of this size and less from memory it keeps: fresh pages for every temporary of every
-# block cost up to a third of the time of scoring.
+# Freeing one block of 8 MiB raises glibc's threshold for mmap, so that later temporaries come from memory that the
+# process keeps. Fresh pages for every temporary cost up to a third of the time of scoring.
 np.empty(1 << 20)
 
 Rows: TypeAlias = slice | IntArray
-"""Numbers of scored rows of a batch."""
+"""The numbers of scored rows of a batch, as a slice where they follow each other."""
 
 
 class Chunk:
-    """Some scored rows of a batch, of weights of one band.
+    """The quantities and sums of some scored rows of a batch, whose weights lie in one band.
 
     Attributes:
-        matrix: (m, n) quantities of the rows, as the layout says; weights in it are scaled to band 0.
+        matrix: (m, n) quantities of the rows in the order of the layout; weights in it are scaled to band 0.
         columns: (n,) quantities by name, before sample weights, and numbers of classes.
         tables: Sums by group, by name of the table.
         moments: The sums of each mean, by name.
@@ -84,19 +84,19 @@ class Chunk:
 
     @property
     def numbers(self) -> IntArray:
-        """(n,) row numbers in the batch."""
+        """The numbers of the rows in the batch, (n,)."""
         return np.arange(self._rows.start, self._rows.stop) if isinstance(self._rows, slice) else self._rows
 
     @property
     def weighs(self) -> BoolArray | np.bool_:
-        """(n,) rows of positive sample weight."""
+        """The rows of positive sample weight, (n,); True for all."""
         return np.True_ if self.weight is None else self.weight > 0.0
 
     def _fill(self, batch: Batch, needs: Needs) -> None:
-        """Write the quantities block by block, those of the kernel and those of NumPy."""
+        """Write the quantities block by block: first those that a kernel computes, then those that NumPy does."""
         layout, start = self._layout, 0
         values = batch.prediction.values if isinstance(batch.prediction, Ragged) else batch.prediction
-        # where a kernel does all of the work, on numbers as they lie in memory, nothing grows with the classes
+        # one block will do where a kernel reads the numbers as they lie in memory: it makes no arrays over the classes
         is_lean = (
             layout.kernel and not layout.quantities and isinstance(self._rows, slice) and values.dtype == np.float64
         )
@@ -135,7 +135,7 @@ class Chunk:
         self.weight_sum = Exact(len(self)) if self.weight is None else exact_sum(self.weight).shifted(self._places)
 
     def _multiply(self, codes: IntArray | None) -> dict[int, Small]:
-        """Write the rows of products, but for products that are too small for doubles."""
+        """Write the rows of products; return, by row, the products that are too small for doubles."""
         found = {}
         for row, (first, second, *others) in self._layout.products.items():
             small = multiplied(self.matrix[first], self.matrix[second], self.matrix[row], codes)
@@ -146,7 +146,7 @@ class Chunk:
         return found
 
     def _add_tables(self, batch: Batch, needs: Needs, small: Mapping[int, Small]) -> None:
-        """Add the tables that need one number a row."""
+        """Add the tables whose columns have one number a row."""
         layout, columns = self._layout, self.columns
         if layout.calibration:
             confidence = columns["confidence"]
@@ -180,7 +180,7 @@ class Chunk:
         return {name: sums[number] for name, number in layout.means.items()}
 
     def _check_products(self, sums: list[Moments]) -> None:
-        """Refuse weights whose products with finite losses are beyond all doubles."""
+        """Refuse weights whose products with finite losses overflow."""
         for (z, v), moments in zip(self._layout.distinct, sums, strict=True):
             scaled_back = self._places > 0 and not self._layout.is_weighted(v)
             if not (moments.n_infinite or moments.n_undefined or scaled_back):
@@ -193,7 +193,7 @@ class Chunk:
                 raise InvalidInput.at(f"/sample_weight/{overflown[0]}", "out_of_range", rule)
 
     def _check_class_products(self, batch: Batch) -> None:
-        """Refuse weights of classes whose products with losses are beyond all doubles, but would be taken as infinite.
+        """Refuse class weights whose products with finite losses overflow; they would be taken for infinite losses.
 
         Only logits have losses of such a size.
         """

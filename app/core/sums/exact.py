@@ -1,4 +1,4 @@
-"""Exact sums of doubles: integers, and the power of two that they count.
+"""Exact sums of doubles, each an integer times a power of two.
 
 Such sums are not rounded and depend on no order; a quotient, or `float`, rounds once, at the end.
 """
@@ -14,11 +14,11 @@ from app.core.columns import FloatArray
 from app.core.kernels import compiled
 
 MOST = 1 << 20
-"""Numbers of a column that one call of the kernels adds up."""
+"""The numbers of a column that one call of a kernel adds up: 8 MiB of doubles."""
 
 
 class NotFinite(ValueError):
-    """A number that is infinite, or none, among those to add up."""
+    """The error of adding up a number that is infinite or NaN."""
 
     def __init__(self) -> None:
         super().__init__("exact sums take finite numbers")
@@ -26,7 +26,7 @@ class NotFinite(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exact:
-    """The number digits * 2**place; equal numbers are equal, however they are written.
+    """The number digits * 2**place. Numbers of one value are equal, whatever their digits and place.
 
     >>> float(Exact(3, -1) + Exact(1, 2)), Exact(3, -1) / Exact(3, 1), Exact(2, 0) == Exact(1, 1)
     (5.5, 0.25, True)
@@ -66,11 +66,11 @@ class Exact:
 
     @property
     def fraction(self) -> Fraction:
-        """The same number, for arithmetic that goes beyond sums."""
+        """The number as a fraction, for arithmetic that goes beyond sums."""
         return self.digits * Fraction(2) ** self.place
 
     def in_units(self, place: int) -> int:
-        """How many units of 2**place there are, a place that is not larger."""
+        """The number counted in units of 2**place; `place` is at most that of the number."""
         return self.digits << self.place - place
 
     def shifted(self, places: int) -> "Exact":
@@ -82,7 +82,7 @@ NOTHING = Exact()
 
 
 def _aligned(a: Exact, b: Exact) -> tuple[int, int, int]:
-    """The digits of both in units of the smaller place, and that place."""
+    """The digits of both numbers in units of the smaller place, and that place."""
     place = min(a.place, b.place)
     return a.digits << a.place - place, b.digits << b.place - place, place
 

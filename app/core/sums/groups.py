@@ -1,4 +1,4 @@
-"""Exact sums by group: by calibration bin or by class."""
+"""Exact sums by group, such as a calibration bin or a class."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,8 @@ class GroupSums:
     """Sums by group (bin or class), a list for each column.
 
     Attributes:
-        columns: Those whose names begin with n hold counts, all others exact sums in units of 2**place.
+        columns: The sums of each column, by name. Columns whose names begin with n hold counts; all others hold exact
+            sums in units of 2**place.
     """
 
     columns: dict[str, list[int]]
@@ -41,30 +42,30 @@ class GroupSums:
         return [Exact(total, 0 if is_count(column) else self.place) for total in self.columns[column]]
 
     def scaled(self, places: int) -> "GroupSums":
-        """The same of weights 2**places times as large; rows are still counted as rows."""
+        """The sums for weights 2**places times as large; counts stay as they are."""
         return GroupSums(self.columns, self.place + places)
 
 
 def is_count(column: str) -> bool:
-    """Tell columns that count rows from sums."""
+    """Tell whether a column counts rows."""
     return column.startswith("n")
 
 
 def group_sums(
     groups: IntArray, n_groups: int, matrix: FloatArray, rows: tuple[int, ...], weight_row: int = -1
 ) -> tuple[list[int], list[list[int]], int]:
-    """Counts, and exact sums of rows of a matrix (m, n), by group.
+    """Counts by group, and exact sums by group of rows of a matrix (m, n).
 
     Args:
         groups: (n,) the group of each column of the matrix.
-        rows: Of the matrix; -1 or less for 1 or more of every counted row.
-        weight_row: The row of weights, of which none but positive ones are counted; -1 where there are none.
+        rows: Rows of the matrix; -1 stands for a row of ones, -2 for one of twos, and so on.
+        weight_row: The row of weights; only positive ones are counted. -1 where there are none.
 
     Returns:
         Rows of positive weight in each group; a list of sums for each of `rows`; the place whose units these count.
 
     Raises:
-        NotFinite: A number is infinite, or none.
+        NotFinite: A number is infinite or NaN.
         ValueError: A group is out of range.
 
     >>> group_sums(np.array([0, 2, 0]), 3, np.array([[0.5, 1.0, 2.0]]), (0, -1))

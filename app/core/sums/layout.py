@@ -1,6 +1,6 @@
-"""Layouts: which row of a matrix holds which quantity of a batch's rows, and which of its rows are summed.
+"""Layouts: maps from the quantities of a batch's rows to the rows of a matrix, and lists of the rows that are summed.
 
-A layout follows from the question and not from the numbers, so it is made once and kept.
+A layout depends on the question and not on the numbers, so it is made once and kept.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ Family: TypeAlias = Literal["loss", "share", "score", "row", "n_bytes", "n_words
 Quantity: TypeAlias = Callable[[Any], Any]
 
 ONES = -1
-"""Stands for a row of ones, which no matrix holds."""
+"""The number that stands for a row of ones; no matrix holds one."""
 
 _SIZES: dict[Family, tuple[str, ...]] = {
     "share": ("size", "share"),
@@ -28,7 +28,7 @@ _SIZES: dict[Family, tuple[str, ...]] = {
     "n_bytes": ("n_bytes",),
     "n_words": ("n_words",),
 }
-"""By family, the quantities whose product a row counts for before sample weights."""
+"""The quantities, by family, whose product a row counts for before sample weights."""
 
 _OF_TABLES: dict[str, tuple[str, ...]] = {
     "calibration": ("confidence", "frequency"),
@@ -36,7 +36,7 @@ _OF_TABLES: dict[str, tuple[str, ...]] = {
     "per_class": ("share", "cross_entropy", "brier_score", "accuracy"),
     "confusion": (),
 }
-"""By table, the quantities that are summed by group."""
+"""The quantities, by table, that are summed by group."""
 
 _MARKS: dict[str, tuple[str, ...]] = {
     "calibration": (),
@@ -44,7 +44,7 @@ _MARKS: dict[str, tuple[str, ...]] = {
     "per_class": ("labels",),
     "confusion": ("labels", "predicted"),
 }
-"""By table, the numbers of classes that make the groups."""
+"""The columns of class numbers, by table, that make the groups."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,9 +55,9 @@ class Mean:
         name: Its key in a state.
         numerator: The attribute of rows, or the function of them, or one by the kind of rows, that gives (n,) numbers
             before sample weights.
-        family: What a row counts for, before sample weights: `share` is its elements times its class weight, `loss`
-            the same (under denominator `count` its elements, without any weight), `score` its elements, `row` is 1,
-            `n_bytes` and `n_words` its size in those.
+        family: The kind of what a row counts for before sample weights. `share` is its elements times its class
+            weight. `loss` is the same, but its elements alone under the denominator `count`. `score` is its elements,
+            `row` is 1, and `n_bytes` and `n_words` are its size in bytes and words.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Mean:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Needs:
-    """The sums that metrics and sections are made of: means, and sums by group by the names of their tables."""
+    """The sums that metrics and sections are made of: means, and tables of sums by group, by their names."""
 
     means: tuple[Mean, ...]
     tables: tuple[str, ...] = ()
@@ -89,20 +89,20 @@ class Layout:
     """The rows of a matrix, and what is made of them.
 
     Attributes:
-        rows: By name of a quantity, its row before sample weights.
-        quantities: By row, the function of a block of rows that gives it, where no kernel writes it.
+        rows: The row of each quantity before sample weights, by name.
+        quantities: The function of a block of rows that fills a row, by row, where no kernel writes it.
         zeros: The rows that are 0 throughout.
         kernel: The rows that a kernel writes, in its order, -1 for none; empty where none does.
         weight: The row of the sample weights, or `ONES`.
-        products: By row, the rows whose product it is, in the order in which they are made.
+        products: The rows whose product a row is, by row, in the order in which they are made.
         pairs: Rows of numerators and of denominators that are summed together, each with its number.
-        distinct: These pairs in order.
-        means: By name of a mean, the number of its pair.
+        distinct: The pairs in order.
+        means: The number of the pair of each mean, by name.
         calibration: The rows of weights, weighted confidences and weighted frequencies, summed by bin; empty for none.
         frequencies: The row that is summed by label, in a tuple; empty for none.
-        marks: Attributes of rows that are no doubles.
+        marks: The attributes of rows that hold integers or booleans.
         has_block_tables: Whether a table needs all elements of a row at once.
-        n_rows: How many rows the matrix has.
+        n_rows: The number of rows of the matrix.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
@@ -121,12 +121,12 @@ class Layout:
     n_rows: int = 0
 
     def added_row(self) -> int:
-        """The number of a further row."""
+        """Add a row and return its number."""
         self.n_rows += 1
         return self.n_rows - 1
 
     def product(self, *factors: int) -> int:
-        """The row that holds the product of others, made where it is not there yet."""
+        """The row that holds the product of others; add it if the matrix has none yet."""
         kept = tuple(factor for factor in factors if factor != ONES)
         if len(kept) < 2:
             return kept[0] if kept else ONES
@@ -138,7 +138,7 @@ class Layout:
         return row
 
     def is_weighted(self, row: int) -> bool:
-        """Tell whether the sample weights are in a row."""
+        """Tell whether a row is a product of which the sample weights are a factor."""
         return self.weight != ONES and self.weight in (row, *self.products.get(row, ()))
 
 
@@ -152,7 +152,7 @@ def layout_of(batch: Batch, needs: Needs) -> Layout:
 def _layout(kind: Kind, needs: Needs) -> Layout:
     layout = Layout()
     row_of = _Rows(kind, layout)
-    # the tables of multilabel are those of elements, made block by block
+    # the tables of multilabel need all elements of a row, so they are made block by block
     tables = () if kind.task == "multilabel" else needs.tables
     numerators = [row_of(mean.key, mean.quantity(ROWS[kind.task])) for mean in needs.means]
     sizes = [tuple(map(row_of, _sizes(mean.family, kind.options))) for mean in needs.means]
@@ -178,7 +178,7 @@ def _layout(kind: Kind, needs: Needs) -> Layout:
 
 
 class _Rows:
-    """Finds the row of a quantity before sample weights, and adds it to a layout where it is not there yet."""
+    """Finds the row of a quantity before sample weights, and adds one to the layout if it has none yet."""
 
     def __init__(self, kind: Kind, layout: Layout) -> None:
         self._kind, self._layout = kind, layout
@@ -199,7 +199,7 @@ class _Rows:
         return layout.rows[name]
 
     def give_to_kernel(self) -> None:
-        """Leave to the kernel what it writes."""
+        """Leave the quantities to the kernel that it writes."""
         written = ROWS[self._kind.task].kernel_quantities(self._kind)
         self._layout.kernel = tuple(self._layout.rows.get(name, ONES) for name in written)
         for row in self._layout.kernel:
@@ -207,7 +207,7 @@ class _Rows:
 
 
 def _is_counted(family: Family, options: Options) -> bool:
-    """Tell whether rows count without any weight."""
+    """Tell whether each row counts for its elements, without any weight."""
     return family == "loss" and options.denominator == "count"
 
 

@@ -13,14 +13,14 @@ from app.core.sums.segments import segment_sums
 
 
 class Moments(NamedTuple):
-    """The sums behind a weighted mean and its standard error, of rows with numerator z_i and denominator v_i.
+    """The sums behind a weighted mean and its standard error, over rows with numerator z_i and denominator v_i.
 
-    Equal sums are equal whatever the unit they are counted in.
+    Moments of equal sums are equal, whatever unit they are counted in.
 
     Attributes:
         n: Rows of positive weight with a finite numerator.
-        n_infinite: Rows of positive weight with an infinite one, which are in no sum.
-        n_undefined: Rows of positive weight with one that is no number, such as 0/0; they are in no sum either.
+        n_infinite: Rows of positive weight with an infinite numerator, which are in no sum.
+        n_undefined: Rows of positive weight with a numerator that is NaN, as of 0/0; they are in no sum either.
         z, v: Exact sums of z_i and v_i, in units of 2**place.
         zz, zv, vv: Exact sums of their products, in units of 2**(2 * place).
     """
@@ -49,19 +49,19 @@ class Moments(NamedTuple):
         return hash(self[:3])
 
     def aligned(self, other: "Moments") -> tuple["Moments", "Moments"]:
-        """Both in units of the smaller place."""
+        """Moments counted in units of the smaller of their places."""
         up = self.place - other.place
         if up > 0:
             return self.raised(up, up, other.place), other
         return self, other.raised(-up, -up, self.place) if up else other
 
     def scaled(self, z_places: int, v_places: int) -> "Moments":
-        """The same of numerators 2**z_places and denominators 2**v_places times as large."""
+        """The moments for numerators 2**z_places times and denominators 2**v_places times as large."""
         least = min(z_places, v_places)
         return self.raised(z_places - least, v_places - least, self.place + least)
 
     def raised(self, z_up: int, v_up: int, place: int) -> "Moments":
-        """Digits of z and v with so many zeros more, and those of products with as many as their factors."""
+        """The moments with z and v shifted by so many bits, and each product by those of both its factors."""
         n, n_infinite, n_undefined, z, v, zz, zv, vv, _ = self
         products = zz << 2 * z_up, zv << z_up + v_up, vv << 2 * v_up
         return Moments(n, n_infinite, n_undefined, z << z_up, v << v_up, *products, place)
@@ -71,12 +71,12 @@ def moments_of_rows(matrix: FloatArray, pairs: tuple[tuple[int, int], ...], weig
     """The moments of pairs of rows of a matrix (m, n), each row a quantity.
 
     Args:
-        pairs: The row of the numerators and that of the denominators; -1 or less for a denominator of 1 or more in
+        pairs: Row of the numerators and row of the denominators; -1 or less for a denominator of 1 or more in
             every row. Where a numerator is infinite or no number, the pair leaves the row of the batch out.
-        weight_row: The row of weights, of which none but positive ones are counted in `n`; -1 where there are none.
+        weight_row: The row of weights; only positive ones are counted in `n`. -1 where there are none.
 
     Raises:
-        NotFinite: A denominator is infinite, or no number.
+        NotFinite: A denominator is infinite or NaN.
 
     >>> moments_of_rows(np.array([[1.0, 2.0, np.inf]]), ((0, -1),))
     [Moments(n=2, n_infinite=1, n_undefined=0, z=3, v=2, zz=5, zv=3, vv=2, place=0)]
@@ -101,11 +101,11 @@ def column_moments(z: FloatArray, v: FloatArray) -> Moments:
 
 
 def clustered_moments(matrix: FloatArray, pair: tuple[int, int], weight_row: int, codes: IntArray) -> Moments:
-    """The moments in which n counts clusters; products are those of sums within clusters, each rounded once.
+    """The moments of clusters: n counts them, and products are those of sums within clusters, each rounded once.
 
     Args:
         pair, weight_row: Rows of the matrix, as `moments_of_rows` takes them.
-        codes: (n,) cluster of each row, those of a cluster side by side.
+        codes: (n,) the cluster of each row; the rows of a cluster stand side by side.
     """
     z, v = matrix[pair[0]], matrix[pair[1]] if pair[1] >= 0 else np.ones(matrix.shape[1])
     of_rows, finite = column_moments(z, v), np.isfinite(z)
@@ -115,12 +115,12 @@ def clustered_moments(matrix: FloatArray, pair: tuple[int, int], weight_row: int
     z, v = np.where(finite, z, 0.0), np.where(finite, v, 0.0)
     sums = segment_sums(z, starts)
     if not np.isfinite(sums).all():
-        sums, places = segment_sums(np.ldexp(z, -64), starts), 64  # in units in which doubles hold the sums
+        sums, places = segment_sums(np.ldexp(z, -64), starts), 64  # in units of 2**64, so that no sum overflows
     of_clusters = column_moments(sums, segment_sums(v, starts)).scaled(places, 0)
     return with_products(of_rows, of_clusters)._replace(n=n)
 
 
 def with_products(of_rows: Moments, of_clusters: Moments) -> Moments:
-    """The sums over rows, with the sums of products over clusters."""
+    """The moments of rows with n and the sums of products replaced by those of clusters."""
     rows, clusters = of_rows.aligned(of_clusters)
     return rows._replace(zz=clusters.zz, zv=clusters.zv, vv=clusters.vv)

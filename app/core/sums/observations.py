@@ -1,4 +1,4 @@
-"""Rows that means are made of: each independent of the others, or in a cluster of dependent ones."""
+"""Rows that means are made of, either independent of each other or in clusters of dependent rows."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,10 @@ from app.core.values import Value
 
 @dataclass(frozen=True, eq=False)
 class Observations:
-    """Rows with what they weigh and count for; rows of one cluster stand together.
+    """Rows with their weights and denominators; the rows of one cluster stand together.
 
     Attributes:
-        n_rows: How many rows there are.
+        n_rows: The number of rows.
         weight: (n,) sample weights; None for ones.
         counts: (n,) what each row counts for in the denominator of a mean, weights included; None for ones.
         clusters: (n,) rising numbers, equal where rows are dependent; None if all are independent.
@@ -30,13 +30,13 @@ class Observations:
     clusters: IntArray | None = None
 
     def take(self, rows: IntArray) -> "Observations":
-        """Some of the rows by their positions, those of a cluster together."""
+        """Some of the rows, by positions that keep the rows of a cluster together."""
         weight, counts = (None if column is None else column[rows] for column in (self.weight, self.counts))
         return Observations(len(rows), weight, counts, None if self.clusters is None else self.clusters[rows])
 
     @lazy
     def counted(self) -> BoolArray | None:
-        """(n,) rows of positive weight that count for something; None for all."""
+        """The rows of positive weight and positive count, (n,); None for all."""
         if self.weight is None or self.weight is self.counts:
             return None if self.counts is None else self.counts > 0.0
         rows: BoolArray = self.weight > 0.0
@@ -44,19 +44,19 @@ class Observations:
 
     @lazy
     def n_counted(self) -> int:
-        """How many rows count."""
+        """The number of rows of positive weight and positive count."""
         return self.n_rows if self.counted is None else int(np.count_nonzero(self.counted))
 
     @lazy
     def n(self) -> int:
-        """Independent observations: rows that count, or clusters that hold one."""
+        """The number of independent observations: rows that count, or clusters that hold such a row."""
         if self.clusters is None:
             return self.n_counted
         return len(np.unique(self.clusters if self.counted is None else self.clusters[self.counted]))
 
     @lazy
     def n_effective(self) -> float:
-        """Observations of equal size that would say as much (Kish, Survey Sampling, 1965, section 11.7)."""
+        """The number of equal observations that would say as much (Kish, Survey Sampling, 1965, section 11.7)."""
         if self.counts is None and self.clusters is None:
             return float(self.n_rows)
         sums = self._sums_of_counts
@@ -72,7 +72,7 @@ class Observations:
 
     @lazy
     def cluster_counts(self) -> FloatArray | None:
-        """What each independent observation counts for; None for ones."""
+        """The denominator of each independent observation; None for ones."""
         if self.clusters is None:
             return self.counts
         return self.within_clusters(np.ones(self.n_rows) if self.counts is None else self.counts)
@@ -80,7 +80,7 @@ class Observations:
     def sums(self, over_rows: Moments, totals: FloatArray) -> Moments:
         """The moments of observations, given those of rows taken as independent.
 
-        They are of no observation where the numerators of a cluster add up to more than a double holds.
+        Moments of no observation are the answer where the numerators of a cluster overflow.
 
         Args:
             totals: The weighted numerators within clusters.
@@ -92,14 +92,14 @@ class Observations:
         return with_products(over_rows, column_moments(totals, self._counts_of_clusters))._replace(n=self.n)
 
     def mean(self, sums: Moments, confidence_level: float) -> Value:
-        """The mean of `sums`, with its uncertainty where that can be known."""
+        """The mean of `sums`, with its uncertainty where two observations or more tell it."""
         value = mean(sums, confidence_level)
         if sums.n or not self.n:
             return value
         return value._replace(reason="no standard error: the losses of a cluster add up to more than a double holds")
 
     def mean_of(self, values: FloatArray, confidence_level: float) -> Value:
-        """The mean of values (n,), finite where the weight is positive."""
+        """The mean of values (n,), which are finite where the weight is positive."""
         z = weighted(self.weight, values)
         counts = np.ones(self.n_rows) if self.counts is None else self.counts
         return self.mean(self.sums(column_moments(z, counts), self.within_clusters(z)), confidence_level)
@@ -116,6 +116,6 @@ class Observations:
 
     @lazy
     def _starts(self) -> IntArray:
-        """Where the rows of each cluster begin."""
+        """The positions at which clusters begin."""
         clusters = np.arange(self.n_rows) if self.clusters is None else self.clusters
         return np.flatnonzero(np.diff(clusters, prepend=-1))

@@ -1,4 +1,4 @@
-"""Sums of segments of a column, each rounded once: of clusters, and of equal confidences."""
+"""Sums of segments of a column, each rounded once. Segments are clusters, or rows of equal confidence."""
 
 import math
 from contextlib import suppress
@@ -10,11 +10,11 @@ from app.core.sums.exact import Exact
 from app.core.sums.groups import group_sums
 
 _LONG = 64
-"""Segments of so many numbers are summed faster all at once than one by one."""
+"""The mean length, in numbers, from which one call of a kernel for all segments beats one of `math.fsum` for each."""
 
 
 def segment_sums(values: FloatArray, starts: IntArray) -> FloatArray:
-    """Sums (m,) of finite doubles (n,) from each start to the next, each rounded once; infinite beyond all doubles.
+    """The sums (m,) of finite doubles (n,) from each start to the next, each rounded once; overflows are infinite.
 
     Args:
         starts: (m,) rising, the first 0.
@@ -26,13 +26,13 @@ def segment_sums(values: FloatArray, starts: IntArray) -> FloatArray:
     long = np.flatnonzero(np.diff(bounds) > 2)
     with np.errstate(over="ignore", invalid="ignore"):
         sums: FloatArray = np.add.reduceat(values, starts) if len(starts) else np.empty(0)
-        if long.size and not _add_up_exactly(values):  # one addition rounds once in any case
+        if long.size and not _add_up_exactly(values):  # a sum of two numbers is rounded once in any case
             sums[long] = _rounded_sums(values, bounds, long)
     return sums
 
 
 def _add_up_exactly(values: FloatArray) -> bool:
-    """Whether all sums of some of the doubles (n,) are whole numbers that a double holds."""
+    """Tell whether the sums of any of the doubles (n,) are whole numbers that a double holds."""
     return bool(np.abs(values).sum() < 2.0**53) and np.array_equal(values, np.rint(values))
 
 
@@ -41,7 +41,7 @@ def _rounded_sums(values: FloatArray, bounds: IntArray, segments: IntArray) -> l
     if len(values) < _LONG * len(segments):
         numbers = values.data
         ends = zip(bounds[segments].tolist(), bounds[segments + 1].tolist(), strict=True)
-        with suppress(OverflowError):  # of a sum, or on the way to one
+        with suppress(OverflowError):  # fsum overflows on its way, or `float` at the end
             return [math.fsum(numbers[start:end]) for start, end in ends]
     codes = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
     matrix = np.ascontiguousarray(values)[None]
@@ -50,7 +50,7 @@ def _rounded_sums(values: FloatArray, bounds: IntArray, segments: IntArray) -> l
 
 
 def _nearest(total: Exact) -> float:
-    """The double nearest to a sum, infinite beyond all of them."""
+    """The double nearest to a sum; infinite where the sum overflows."""
     try:
         return float(total)
     except OverflowError:

@@ -1,7 +1,7 @@
 """Products of weights and numbers that are too small for a double to keep all their digits.
 
-They are taken out of the columns that are summed, summed apart 2**RAISED times as large, and moved back: a place can
-be as low as it likes. So a weight of 2 is the row sent twice, however small its numbers are.
+Such products are taken out of the columns, summed apart 2**RAISED times as large, and shifted back exactly, since an
+`Exact` has no least place. So a weight of 2 gives the same bits as the row sent twice, however small its numbers are.
 """
 
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ from app.core.kernels import compiled
 from app.core.sums.moments import Moments, clustered_moments, moments_of_rows
 
 RAISED = 256
-"""Powers of two by which small products are raised: enough for the least double times the least weight of band 0."""
+"""The powers of two by which small products are raised: enough for the least double times the least usual weight."""
 
 _LARGE = 2.0**700
-"""Beside numbers of this size small ones leave no trace in a sum that is rounded; raised, these would overflow."""
+"""The size of numbers beside which small ones leave no trace in a rounded sum. Raised, they would overflow."""
 
 
 class Small(NamedTuple):
-    """Positions (m,) of small products among those of a column, and the products (m,), 2**RAISED times as large."""
+    """The small products of a column: their positions (m,), and 2**RAISED times each of them (m,)."""
 
     rows: IntArray
     raised: FloatArray
@@ -32,10 +32,10 @@ NOTHING_SMALL: Mapping[int, Small] = MappingProxyType({})
 
 
 def multiplied(weight: FloatArray, values: FloatArray, out: FloatArray, codes: IntArray | None = None) -> Small | None:
-    """Write weight * values (n,), where 0 times anything is 0; those that are too small are left to be summed apart.
+    """Write weight * values (n,), where 0 times anything is 0; return those too small to be summed with the others.
 
     Args:
-        codes: (n,) cluster of each row, those of a cluster side by side: with a small product goes its whole cluster.
+        codes: (n,) the cluster of each row, side by side. The whole cluster of a small product is summed apart.
     """
     if not compiled.products(weight, values, out):
         return None
@@ -45,18 +45,18 @@ def multiplied(weight: FloatArray, values: FloatArray, out: FloatArray, codes: I
         whole = np.logical_or.reduceat(small, starts) & (np.maximum.reduceat(np.abs(out), starts) < _LARGE)
         small = np.repeat(whole, np.diff(starts, append=len(codes)))
     rows = np.flatnonzero(small)
-    lesser = np.abs(values[rows]) < 1.0  # either factor has room above it
+    lesser = np.abs(values[rows]) < 1.0  # raise the factor that is below 1: it cannot overflow
     raised = np.ldexp(values[rows], RAISED * lesser) * np.ldexp(weight[rows], RAISED * ~lesser)
     out[rows] = 0.0
     return Small(rows, raised)
 
 
 def moments_of_small(small: Small, v: FloatArray | None, codes: IntArray | None = None) -> Moments:
-    """The moments that small products add to those of the other rows, which hold all denominators.
+    """The moments of small products, to be added to those of the other rows, which hold all denominators.
 
     Args:
         v: (n,) denominators of all rows; None for ones.
-        codes: As `multiplied` takes them.
+        codes: The clusters, as `multiplied` takes them.
     """
     matrix = np.array((small.raised, np.ones(len(small.rows)) if v is None else v[small.rows]))
     if codes is None:

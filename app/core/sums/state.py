@@ -1,4 +1,4 @@
-"""States: the exact sums from which every metric is computed, and which add."""
+"""States: exact sums from which every metric is computed. States of parts add up to that of the whole."""
 
 import json
 import re
@@ -12,20 +12,20 @@ from app.errors import InvalidState, StateMismatch
 
 VERSION = 3
 _SUM = re.compile(r"(-?[0-9a-f]{1,2200})p(-?[0-9]{1,4})")
-_FARTHEST = 5_000  # powers of two: no sum of products of doubles reaches so far up or down
+_FARTHEST = 5_000  # powers of two, more than any sum of products of doubles takes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
-    """All sums of a batch, or of many: states of the same options and task add, in any order.
+    """All sums of one batch or of several. States of the same task and options add, in any order.
 
     Attributes:
-        fingerprint: Equal only for tasks and options under which sums mean the same.
-        n_classes: Columns of the prediction; 0 for tokens.
-        weight_sum: Exact sum of the weights of the scored rows.
-        moments: By the name of what is averaged.
-        groups: By the name of the table.
-        clustered: Whether products are those of sums within clusters; such states do not add.
+        fingerprint: A text that is equal only for tasks and options under which sums mean the same.
+        n_classes: The columns of the prediction; 0 for tokens.
+        weight_sum: The exact sum of the weights of the scored rows.
+        moments: The sums of each mean, by its name.
+        groups: The sums by group of each table, by its name.
+        clustered: Whether products are those of sums within clusters. Such states do not add, for parts may share one.
     """
 
     fingerprint: str
@@ -61,7 +61,7 @@ class State:
     __hash__ = None  # type: ignore[assignment]
 
     def to_bytes(self) -> bytes:
-        """The versioned serial form: JSON, each sum as hexadecimal digits times a power of two."""
+        """The state as versioned JSON, each sum in hexadecimal digits times a power of two."""
         return json.dumps(
             {
                 "version": VERSION,
@@ -81,7 +81,7 @@ class State:
         """Read what `to_bytes` wrote.
 
         Raises:
-            InvalidState: Another version, or not a serialised state.
+            InvalidState: The bytes are of another version, or no serialised state.
         """
         try:
             state = cls._from_form(json.loads(serial))

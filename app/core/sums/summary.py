@@ -1,4 +1,4 @@
-"""From a batch to its state: one pass over the scored rows, a chunk at a time. Summaries of parts add up."""
+"""Summaries of batches, made in one pass over the scored rows, chunk by chunk. Summaries of parts add up."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,12 +33,12 @@ Sum = TypeVar("Sum", State, "_Sums")
 
 @dataclass(slots=True)
 class Summary:
-    """A state, and what was noticed on the way: of a batch, or of the parts of a longer body added up.
+    """A state with what was noticed about its rows. It stands for a batch, or for parts of a longer body added up.
 
     Attributes:
         sample: The rows in which mistakes of a sender are looked for; none where nobody looks.
         not_normalized: Rows whose probabilities do not sum to 1.
-        rounded: By field, the rows in which a number outside [0, 1] by rounding was taken as the bound.
+        rounded: The rows, by field, in which a number outside [0, 1] by rounding was taken as the bound.
         sentinels: Numbers of the prediction that may stand for none.
         zero_probability: Rows of positive weight whose loss is infinite.
         clipped: Rows in which epsilon moved a probability.
@@ -79,12 +79,12 @@ NOTHING_KEPT: Mapping[str, FloatArray] = MappingProxyType({})
 
 
 def places(batch: Batch, *names: str) -> dict[str, FloatArray]:
-    """(n,) places by name, for `summarize` to keep columns in; NaN stays where a row is not scored."""
+    """Arrays (n,) of NaN by name, for `summarize` to keep columns in; rows that are not scored stay NaN."""
     return {name: np.full(len(batch), np.nan) for name in names}
 
 
 MIN_SHARED_CHUNKS = 12
-"""Of fewer, threads cost more than they save."""
+"""The least number of chunks that threads share. With fewer, the second thread costs more than it saves, by trying."""
 
 
 def summarize(
@@ -95,13 +95,13 @@ def summarize(
     n_threads: int = 1,
     inspected: bool = False,
 ) -> Summary:
-    """Add up everything that is needed, of all rows and of those of each slice.
+    """Add up the sums that are needed, over all scored rows and over those of each slice.
 
     Args:
         needs: Among the means the cross-entropy, from which the findings come.
-        kept: By name of a column of chunks, (n,) places for what it holds of each scored row.
-        n_threads: How many threads share the rows of a large batch, for an answer of the same bits.
-        inspected: Whether mistakes of the sender are looked for, in a sample of the rows.
+        kept: Arrays (n,), by name of a quantity, to be filled with its number for each scored row.
+        n_threads: The threads that share the rows of a large batch; the answer has the same bits with any number.
+        inspected: Whether to take a sample of the rows, in which mistakes of the sender are looked for.
     """
     layout = layout_of(batch, needs)
 
@@ -204,7 +204,7 @@ def _shared_out(
         try:
             sums = [summed(left), *(thread.result() for thread in running)]
         except InvalidInput:
-            return summed(rows)  # for the error of the first row at fault
+            return summed(rows)  # one thread meets the first row at fault first, and its error is the one to raise
     return reduce(add, filter(None, sums))
 
 
@@ -215,7 +215,7 @@ def _nothing(batch: Batch, needs: Needs) -> _Sums:
 
 
 def _sums_of(chunk: Chunk, batch: Batch, needs: Needs, kept: Mapping[str, FloatArray]) -> _Sums:
-    """The sums of a chunk and its findings; what is kept of its rows is left in its place."""
+    """The sums and findings of a chunk; copy the quantities of its rows that are to be kept."""
     slices = _slices(chunk, batch, needs) if batch.slices else {}
     sums = _Sums(len(chunk), chunk.weight_sum, chunk.moments, chunk.tables, slices=slices)
     loss = chunk.columns["cross_entropy"]

@@ -1,4 +1,4 @@
-"""Sums by group: by calibration bin and by class."""
+"""Tables of sums by group, for calibration bins and for classes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -34,8 +34,8 @@ def calibration(
 
     Args:
         confidence: (n,) confidences before sample weights.
-        rows: Of the matrix (m, n): the weights, -1 for ones, the weighted confidences and the weighted frequencies.
-        small: By row of the matrix, the products that are too small to stand in it.
+        rows: The rows of the matrix (m, n) with weights (-1 for ones), weighted confidences and weighted frequencies.
+        small: The products that are too small to stand in the matrix, by row.
     """
     bins = bin_index(confidence, options.n_bins, options.bin_edges)
     n, sums, place = group_sums(bins, options.n_bins, matrix, rows, rows[0])
@@ -47,7 +47,7 @@ def calibration(
 def calibration_of(
     confidence: FloatArray, frequency: NDArray[Any], weight: FloatArray | None, options: Options
 ) -> GroupSums:
-    """`calibration` of columns (n,) that stand in no matrix."""
+    """The table of `calibration`, for columns (n,) that stand in no matrix."""
     if weight is None:
         return calibration(confidence, np.array([confidence, frequency], np.float64), (-1, 0, 1), options)
     matrix = np.array([weight, weighted(weight, confidence), weighted(weight, frequency)])
@@ -55,13 +55,13 @@ def calibration_of(
 
 
 def class_frequencies(labels: IntArray, n_classes: int, matrix: FloatArray, rows: tuple[int, ...]) -> GroupSums:
-    """The weight of the labels of each class, class weights included; `rows` is the row of what each label counts."""
+    """The weight of the labels of each class, class weights included; `rows` holds the row of their weights."""
     _, sums, place = group_sums(labels, n_classes, matrix, rows)
     return GroupSums({"weight": sums[0]}, place)
 
 
 def block_tables(rows: Rows, weight: FloatArray | None, names: Sequence[str]) -> dict[str, GroupSums]:
-    """The tables that need all elements of a row at once, by name."""
+    """The tables, by name, that need all elements of a row at once."""
     tables: dict[str, GroupSums] = {}
     if isinstance(rows, TokenRows):
         return tables
@@ -76,7 +76,7 @@ def block_tables(rows: Rows, weight: FloatArray | None, names: Sequence[str]) ->
 
 
 def target_frequencies(rows: ClassedRows, weight: FloatArray | None) -> GroupSums:
-    """The weight that soft targets put on each class, class weights included."""
+    """The weight that soft targets give each class, class weights included."""
     if isinstance(rows, ElementRows):
         targets = np.concatenate([1.0 - rows.targets, rows.targets])
     else:
@@ -88,24 +88,24 @@ def target_frequencies(rows: ClassedRows, weight: FloatArray | None) -> GroupSum
 
 
 def per_class(columns: Mapping[str, Any], weight: FloatArray | None, n_classes: int) -> GroupSums:
-    """Loss, Brier score and accuracy of the rows of each true class."""
+    """Sums of loss, Brier score and accuracy over the rows of each true class."""
     return _scores_by_group(columns["labels"], n_classes, columns, weight)
 
 
 def confusion(columns: Mapping[str, Any], n_classes: int) -> GroupSums:
-    """Rows by true and predicted class, (k, k) flattened."""
+    """Counts of rows by true and predicted class, (k, k) flattened."""
     return GroupSums({"n": _counts(columns["labels"] * n_classes + columns["predicted"], n_classes**2)})
 
 
 def label_confusion(rows: ElementRows) -> GroupSums:
-    """Scored elements of each label by truth and prediction, (l, 2, 2) flattened."""
+    """Counts of scored elements by label, truth and prediction, (l, 2, 2) flattened."""
     truth, predicted = rows.targets >= 0.5, (rows.targets >= 0.5) == rows.correct
     cells = 4 * np.arange(rows.n_elements)[:, None] + 2 * truth + predicted
     return GroupSums({"n": _counts(cells[rows.scored_elements], 4 * rows.n_elements)})
 
 
 def per_label(rows: ElementRows, weight: FloatArray | None) -> GroupSums:
-    """Loss, Brier score and accuracy of the scored elements of each label."""
+    """Sums of loss, Brier score and accuracy over the scored elements of each label."""
     scored = rows.scored_elements.ravel()
     groups = np.repeat(np.arange(rows.n_elements), rows.scored_elements.shape[1])[scored]
     spread = None if weight is None else np.tile(weight, rows.n_elements)[scored]
@@ -120,7 +120,7 @@ def per_label(rows: ElementRows, weight: FloatArray | None) -> GroupSums:
 def _scores_by_group(
     groups: IntArray, n_groups: int, values: Mapping[str, Any], weight: FloatArray | None
 ) -> GroupSums:
-    """Sums of scores, and of what rows count for in the loss, whose numerators carry class weights already."""
+    """Sums of scores and of what rows count for in the loss. Losses carry their class weights already."""
     loss = values["cross_entropy"]
     infinite = np.isinf(weighted(weight, loss))
     columns = {
@@ -135,7 +135,7 @@ def _scores_by_group(
 
 
 def class_scores(table: GroupSums, options: Options) -> list[dict[str, Any]]:
-    """The section `per_class`: means by class, without those that do not exist."""
+    """The section `per_class`: means by class; means that do not exist are left out."""
     columns = {column: table.exact(column) for column in TABLE_COLUMNS["per_class"]}
     names: Sequence[str | int] = options.classes or range(len(table["n"]))
     return [
@@ -159,7 +159,7 @@ def _class_entry(sums: dict[str, Exact], options: Options) -> dict[str, Any]:
 
 
 def _table(groups: IntArray, n_groups: int, columns: Mapping[str, Any], weight: FloatArray | None) -> GroupSums:
-    """Rows and weighted sums of columns (n,) by group; None stands for ones."""
+    """Counts and weighted sums of columns (n,) by group; None stands for a column of ones."""
     given = {name: values for name, values in columns.items() if values is not None}
     matrix = np.empty((len(given) + 1, len(groups)))
     small = {}
@@ -175,7 +175,7 @@ def _table(groups: IntArray, n_groups: int, columns: Mapping[str, Any], weight: 
 
 
 def _with_small(table: GroupSums, groups: IntArray, small: Iterable[tuple[str, Small | None]]) -> GroupSums:
-    """A table, with the small products that stood in no column that was summed."""
+    """Add to a table the small products that were left out of its columns."""
     nothing = [0] * len(table["n"])
     for column, own in small:
         if own is not None:
@@ -190,7 +190,7 @@ def _counts(groups: IntArray, n_groups: int) -> list[int]:
 
 
 def empty_table(name: str, batch: Batch) -> GroupSums:
-    """A table of no rows, to which others add."""
+    """A table of no rows, as a start to which other tables are added."""
     n_groups = batch.options.n_bins if name == "calibration" else batch.n_classes
     if name == "confusion":
         n_groups = 4 * batch.n_classes if batch.task == "multilabel" else batch.n_classes**2

@@ -12,7 +12,7 @@ from app.core.values import INFINITE, Value, undefined
 
 
 def mean(sums: Moments, confidence_level: float) -> Value:
-    """sum z / sum v with the standard error of the linearised ratio estimator.
+    """The mean sum z / sum v, with the standard error of the linearised ratio estimator.
 
     SE = sqrt(n / (n - 1) * sum (z_i - m v_i)**2) / sum v, and a Student t interval with n - 1 degrees of freedom
     (Cochran, Sampling Techniques, 3rd ed., section 6.4). Rows count as independent.
@@ -23,7 +23,7 @@ def mean(sums: Moments, confidence_level: float) -> Value:
 def means(moments: Iterable[Moments], confidence_level: float) -> list[Value]:
     """`mean` of several moments, in one go: each request asks for half a dozen of them."""
     found: list[Value] = []
-    for n, n_infinite, n_undefined, z, v, zz, zv, vv, _ in moments:  # the unit cancels wherever sums are divided
+    for n, n_infinite, n_undefined, z, v, zz, zv, vv, _ in moments:  # no unit: it cancels wherever sums are divided
         if n_undefined or n_infinite or not v:
             found.append(_no_mean(n_infinite, n_undefined))
             continue
@@ -35,7 +35,7 @@ def means(moments: Iterable[Moments], confidence_level: float) -> list[Value]:
         with suppress(OverflowError, ZeroDivisionError):  # of an error beyond all doubles, and of one row
             # v**2 sum (z_i - m v_i)**2 = v (v zz - z zv) + z (z vv - v zv), in integers: nothing cancels unseen
             squares, rest, power = v * zz - z * zv, z * vv - v * zv, v * v * v
-            if rest:  # else the denominators are equal, and all is divided by v
+            if rest:  # 0 where all denominators are equal: then v cancels
                 squares, power = v * squares + z * rest, power * v
             error = math.sqrt(n * squares / ((n - 1) * power))
         if error is None or n < 2:
@@ -54,12 +54,12 @@ def _no_mean(n_infinite: int, n_undefined: int) -> Value:
 
 @lru_cache(maxsize=1024)
 def t_quantile(degrees_of_freedom: int, confidence_level: float) -> float:
-    """Half the width, in standard errors, of a two-sided Student t interval."""
+    """The half-width of a two-sided Student t interval, in standard errors."""
     return float(stdtrit(degrees_of_freedom, 0.5 + confidence_level / 2))
 
 
 def exponential(value: Value) -> Value:
-    """exp of a mean in nats, with exp of its interval where that is a number."""
+    """The exponential of a mean in nats and of its interval, where that does not overflow."""
     if value.value is None:
         return value
     try:

@@ -1,4 +1,4 @@
-"""The warnings of an answer: what a reader should know of the rows behind the numbers."""
+"""The warnings of an answer: facts about the rows that a reader of its numbers should know."""
 
 import math
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ Warnings = Iterator[dict[str, Any]]
 
 
 def warnings_of(summary: Summary, loss: Value) -> list[dict[str, Any]]:
-    """Everything noticed about the rows summed up; `loss` is their cross-entropy in nats."""
+    """The warnings about summed rows; `loss` is their cross-entropy in nats."""
     state = summary.state
     if not state.n_scored:
         return [warning("all_ignored", f"none of {state.n_samples} rows is scored")]
@@ -24,7 +24,7 @@ def warnings_of(summary: Summary, loss: Value) -> list[dict[str, Any]]:
 
 
 def _of_rows(summary: Summary) -> list[dict[str, Any]]:
-    """What single rows gave rise to."""
+    """The warnings that single rows give rise to."""
     found: list[dict[str, Any]] = []
     if summary.not_normalized.count:
         found.append(_not_normalized(summary))
@@ -40,7 +40,7 @@ def _of_rows(summary: Summary) -> list[dict[str, Any]]:
 
 
 def _of_sums(summary: Summary, loss: Value) -> list[dict[str, Any]]:
-    """What all rows together gave rise to."""
+    """The warnings that all rows together give rise to."""
     state, found = summary.state, []
     if summary.looks_like_probabilities:
         found.append(_lookalike())
@@ -148,7 +148,7 @@ def _worse_than_uniform(summary: Summary, loss: float) -> dict[str, Any]:
 
 
 def _is_plain(summary: Summary) -> bool:
-    """Whether the loss can be held against that of equal probabilities."""
+    """Tell whether the loss can be compared with that of equal probabilities."""
     options, unweighted = summary.options, summary.state.weight_sum == Exact(summary.state.n_scored)
     reshaped = options.class_weight or options.pos_weight is not None or options.label_smoothing
     return summary.task in ONE_LABEL and not reshaped and (options.denominator == "weights" or unweighted)

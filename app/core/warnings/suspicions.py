@@ -1,4 +1,4 @@
-"""Mistakes in a payload that its numbers betray; nothing here changes a number."""
+"""Heuristics for likely mistakes of a sender, such as shuffled columns or repeated rows. They change no number."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ MIN_ROWS = 10
 
 
 def n_duplicates(sample: Sample) -> tuple[int, int]:
-    """How many of the first `MAX_SAMPLE_ROWS` rows repeat an earlier one, truth included, and of how many."""
+    """The number of repeated rows, truth included, among the first `MAX_SAMPLE_ROWS`, and of the rows looked at."""
     n = int(sample.numbers.searchsorted(MAX_SAMPLE_ROWS))
     if sample.rows is None or n < MIN_ROWS or sample.rows.prediction.ndim == 1:  # type: ignore[union-attr]
         return 0, 0  # single numbers, often rounded, repeat by chance
@@ -31,7 +31,7 @@ def n_duplicates(sample: Sample) -> tuple[int, int]:
 
 
 def _row_bytes(values: NDArray[Any]) -> list[Any]:
-    """Each row (n,) or (n, k) as the bytes it takes in memory."""
+    """The rows (n,) or (n, k), each as its bytes in memory."""
     rows = np.ascontiguousarray(values).reshape(len(values), -1)
     return rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel().tolist()
 
@@ -40,8 +40,8 @@ def _row_bytes(values: NDArray[Any]) -> list[Any]:
 def repairing_order(sample: Sample, limit: float) -> list[int] | None:
     """The order of columns with the least loss, if that loss is at most `limit` nats.
 
-    Entry c is the column that predicts class c: the assignment of columns to classes that maximises the mean
-    log-probability of the truth over the rows spread over all. Told for at most `MAX_REORDERED_CLASSES` classes.
+    Entry c is the column that predicts class c. The order is the assignment of columns to classes that maximises the
+    mean log-probability of the truth over a spread of the rows. None with more than `MAX_REORDERED_CLASSES` classes.
     """
     batch = sample.spread()
     if batch is None or not len(batch) or batch.n_classes > MAX_REORDERED_CLASSES:
@@ -59,7 +59,7 @@ def repairing_order(sample: Sample, limit: float) -> list[int] | None:
 
 
 def _log_probability_by_class(batch: Batch) -> tuple[FloatArray, float]:
-    """(k, k) summed log-probability that column j gave to rows of class c, and the summed weight."""
+    """The summed log-probability that column j gave to rows of class c, (k, k), and the summed weight."""
     rows = rows_of(batch, slice(0, len(batch)))
     if isinstance(rows, TokenRows):
         raise TypeError("tokens have no classes")
