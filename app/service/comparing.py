@@ -116,9 +116,8 @@ def compare(request: CompareRequest) -> dict[str, Any]:
 
 def _echo(request: CompareRequest) -> dict[str, Any]:
     """The options in force; `n_worst` is of a section, and a comparison has none."""
-    options = request.shared.options.for_task(request.shared.task)
-    del options["n_worst"]
-    return options | {name: getattr(request, name) for name in OWN_OPTIONS}
+    own = {name: getattr(request, name) for name in OWN_OPTIONS}
+    return {name: value for name, value in request.shared.question.echo.items() if name != "n_worst"} | own
 
 
 def _all_scored(

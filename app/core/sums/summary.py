@@ -12,7 +12,7 @@ import numpy as np
 
 from app.core.batch.batches import Batch
 from app.core.batch.findings import Finding, added
-from app.core.batch.sample import NO_ROWS, Sample, sample_of
+from app.core.batch.inspected import NO_ROWS, InspectedRows, inspected_rows
 from app.core.batch.sentinels import Sentinels
 from app.core.columns import FloatArray, IntArray
 from app.core.options import Options
@@ -36,7 +36,7 @@ class Summary:
     """A state with what was noticed about its rows. It stands for a batch, or for parts of a longer body added up.
 
     Attributes:
-        sample: The rows in which mistakes of a sender are looked for; none where nobody looks.
+        inspected: The rows in which mistakes of a sender are looked for; none where nobody looks.
         not_normalized: Rows whose probabilities do not sum to 1.
         rounded: The rows, by field, in which a number outside [0, 1] by rounding was taken as the bound.
         sentinels: Numbers of the prediction that may stand for none.
@@ -51,7 +51,7 @@ class Summary:
     state: State
     not_normalized: Finding
     looks_like_probabilities: bool
-    sample: Sample = NO_ROWS
+    inspected: InspectedRows = NO_ROWS
     zero_probability: Finding = field(default_factory=Finding)
     clipped: Finding = field(default_factory=Finding)
     rounded: Mapping[str, Finding] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Summary:
             self.state + other.state,
             self.not_normalized + other.not_normalized,
             bool(like) and all(like),
-            self.sample + other.sample,
+            self.inspected + other.inspected,
             self.zero_probability + other.zero_probability,
             self.clipped + other.clipped,
             added(self.rounded, other.rounded),
@@ -132,7 +132,7 @@ def summarize(
         state,
         batch.not_normalized,
         batch.looks_like_probabilities,
-        sample_of(batch, n_scored) if inspected else NO_ROWS,
+        inspected_rows(batch, n_scored) if inspected else NO_ROWS,
         sums.zero_probability,
         sums.clipped,
         batch.rounded,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.core.batch.findings import Finding, warning
-from app.core.batch.sample import Sample
+from app.core.batch.inspected import InspectedRows
 from app.core.options import ONE_LABEL
 from app.core.sums.exact import Exact
 from app.core.sums.summary import Summary
@@ -51,8 +51,8 @@ def _of_sums(summary: Summary, loss: Value) -> list[dict[str, Any]]:
     counted = state.moments["cross_entropy"]
     if counted.n + counted.n_infinite < 2:
         found.append(_few_samples(summary))
-    if summary.sample.n_scored >= MIN_ROWS:
-        found += _repetitions(summary.sample)
+    if summary.inspected.n_scored >= MIN_ROWS:
+        found += _repetitions(summary.inspected)
     return found
 
 
@@ -133,7 +133,7 @@ def _lookalike() -> dict[str, Any]:
 def _worse_than_uniform(summary: Summary, loss: float) -> dict[str, Any]:
     n_classes, options = summary.state.n_classes, summary.options
     uniform, scale = math.log(n_classes), options.nats_per_unit
-    order = repairing_order(summary.sample, uniform)
+    order = repairing_order(summary.inspected, uniform)
     is_binary = summary.task == "binary"
     advice = (
         "these may be probabilities of the other class" if is_binary else "another order of the columns would mend it"
@@ -154,11 +154,11 @@ def _is_plain(summary: Summary) -> bool:
     return summary.task in ONE_LABEL and not reshaped and (options.denominator == "weights" or unweighted)
 
 
-def _repetitions(sample: Sample) -> Warnings:
-    if sample.constant:
-        yield warning("constant_predictions", f"all {sample.n_scored} rows carry the same prediction")
+def _repetitions(inspected: InspectedRows) -> Warnings:
+    if inspected.constant:
+        yield warning("constant_predictions", f"all {inspected.n_scored} rows carry the same prediction")
         return
-    repeated, looked_at = n_duplicates(sample)
+    repeated, looked_at = n_duplicates(inspected)
     if repeated > looked_at / 2:
         detail = f"{repeated} of the first {looked_at} rows repeat an earlier one, truth included"
         yield warning("duplicated_rows", detail, count=repeated)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.batch.batches import Batch
-from app.core.batch.sample import MAX_SAMPLE_ROWS, Sample
+from app.core.batch.inspected import MAX_INSPECTED_ROWS, InspectedRows
 from app.core.columns import FloatArray
 from app.core.formulas import losses
 from app.core.formulas.weights import leveled
@@ -17,15 +17,15 @@ MAX_REORDERED_CLASSES = 10
 MIN_ROWS = 10
 
 
-def n_duplicates(sample: Sample) -> tuple[int, int]:
-    """The number of repeated rows, truth included, among the first `MAX_SAMPLE_ROWS`, and of the rows looked at."""
-    n = int(sample.numbers.searchsorted(MAX_SAMPLE_ROWS))
-    if sample.rows is None or n < MIN_ROWS or sample.rows.prediction.ndim == 1:  # type: ignore[union-attr]
+def n_duplicates(inspected: InspectedRows) -> tuple[int, int]:
+    """The number of repeated rows, truth included, among the first `MAX_INSPECTED_ROWS`, and of rows looked at."""
+    n = int(inspected.numbers.searchsorted(MAX_INSPECTED_ROWS))
+    if inspected.rows is None or n < MIN_ROWS or inspected.rows.prediction.ndim == 1:  # type: ignore[union-attr]
         return 0, 0  # single numbers, often rounded, repeat by chance
-    rows = _row_bytes(sample.rows.prediction[:n])  # type: ignore[index]
+    rows = _row_bytes(inspected.rows.prediction[:n])  # type: ignore[index]
     if len(set(rows)) == n:
         return 0, n
-    truth = sample.rows.labels if sample.rows.targets is None else sample.rows.targets
+    truth = inspected.rows.labels if inspected.rows.targets is None else inspected.rows.targets
     truths = [] if truth is None else _row_bytes(truth[:n])
     return n - len(set(zip(rows, truths, strict=True))), n
 
@@ -37,13 +37,13 @@ def _row_bytes(values: NDArray[Any]) -> list[Any]:
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
-def repairing_order(sample: Sample, limit: float) -> list[int] | None:
+def repairing_order(inspected: InspectedRows, limit: float) -> list[int] | None:
     """The order of columns with the least loss, if that loss is at most `limit` nats.
 
     Entry c is the column that predicts class c. The order is the assignment of columns to classes that maximises the
     mean log-probability of the truth over a spread of the rows. None with more than `MAX_REORDERED_CLASSES` classes.
     """
-    batch = sample.spread()
+    batch = inspected.spread()
     if batch is None or not len(batch) or batch.n_classes > MAX_REORDERED_CLASSES:
         return None
     evidence, weight = _log_probability_by_class(batch)

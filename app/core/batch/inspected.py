@@ -1,4 +1,4 @@
-"""Rows of a batch that are looked at for mistakes: the same ones whatever the parts they came in."""
+"""Rows that are looked at for mistakes of their sender: the same ones whatever the parts they came in."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,23 +8,23 @@ import numpy as np
 from app.core.batch.batches import Batch, joined
 from app.core.columns import BoolArray, IntArray, Ragged
 
-MAX_SAMPLE_ROWS = 500
+MAX_INSPECTED_ROWS = 500
 MAX_COMPARED_COLUMNS = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+class InspectedRows:
     """Some of the rows of one batch or of several: the same ones whatever the parts they came in.
 
-    Rows are in it by their number: the first `MAX_SAMPLE_ROWS`, and every `step`-th of all, the step the least power
+    Rows are in it by their number: the first `MAX_INSPECTED_ROWS`, and every `step`-th of all, the step the least power
     of two that leaves no more than that many.
 
     Attributes:
         end: One more than the largest row number.
-        n_scored: Of all rows, not only of the sample.
+        n_scored: Of all rows, not only of these.
         numbers: (m,) row numbers, rising.
         rows: The m rows, scored in full; None where rows of the task are not compared.
-        constant: Whether all scored rows, not only those of the sample, carry the same prediction.
+        constant: Whether all scored rows, not only these, carry the same prediction.
     """
 
     end: int
@@ -33,7 +33,7 @@ class Sample:
     rows: Batch | None
     constant: bool
 
-    def __add__(self, other: "Sample") -> "Sample":
+    def __add__(self, other: "InspectedRows") -> "InspectedRows":
         end = max(self.end, other.end)
         n_scored = self.n_scored + other.n_scored
         if self.rows is None or other.rows is None:
@@ -41,22 +41,22 @@ class Sample:
         numbers = np.concatenate([self.numbers, other.numbers])
         both, constant = joined(self.rows, other.rows), self._is_constant_with(other)
         if self._goes_on_with(other):
-            return Sample(end, n_scored, numbers, both, constant)
+            return InspectedRows(end, n_scored, numbers, both, constant)
         kept = np.argsort(numbers, kind="stable")
         kept = kept[_is_chosen(numbers[kept], end)]
-        return Sample(end, n_scored, numbers[kept], both.take(kept), constant)
+        return InspectedRows(end, n_scored, numbers[kept], both.take(kept), constant)
 
     @property
     def first_prediction(self) -> Any:
-        """That of the first row of the sample."""
+        """The prediction of the first of these rows."""
         return self.rows and self.rows.prediction[0]  # type: ignore[index]
 
-    def _goes_on_with(self, other: "Sample") -> bool:
+    def _goes_on_with(self, other: "InspectedRows") -> bool:
         """Tell the next part of a body, with which no row leaves the sample: nearly all are such."""
         follows = not self.numbers.size or not other.numbers.size or self.numbers[-1] < other.numbers[0]
         return bool(follows) and self.end <= other.end and _step(self.end) == _step(other.end)
 
-    def _is_constant_with(self, other: "Sample") -> bool:
+    def _is_constant_with(self, other: "InspectedRows") -> bool:
         if not self.n_scored or not other.n_scored:
             return self.constant or other.constant
         return self.constant and other.constant and bool((self.first_prediction == other.first_prediction).all())
@@ -68,38 +68,38 @@ class Sample:
         return self.rows.take(np.flatnonzero(self.numbers % _step(self.end) == 0))
 
 
-NO_ROWS = Sample(0, 0, np.empty(0, np.int64), None, constant=False)
+NO_ROWS = InspectedRows(0, 0, np.empty(0, np.int64), None, constant=False)
 
 
-def sample_of(batch: Batch, n_scored: int) -> Sample:
-    """The sample of a batch; rows of documents, of many columns and with single masked elements are not compared."""
+def inspected_rows(batch: Batch, n_scored: int) -> InspectedRows:
+    """The rows of a batch that are looked at; documents, many columns and single masked elements are not compared."""
     elementwise = batch.scored is not None and batch.scored.ndim == 2
     n_rows = len(batch.prediction)
     end = batch.first_row + n_rows
     if elementwise or batch.n_classes > MAX_COMPARED_COLUMNS or isinstance(batch.prediction, Ragged):
         return replace(NO_ROWS, end=end, n_scored=n_scored)
-    numbers = np.arange(batch.first_row, end) if end <= MAX_SAMPLE_ROWS else _chosen_numbers(batch.first_row, end)
+    numbers = np.arange(batch.first_row, end) if end <= MAX_INSPECTED_ROWS else _chosen_numbers(batch.first_row, end)
     if batch.scored is not None:
         numbers = numbers[batch.scored[numbers - batch.first_row]]
     plain = batch.scored is None and len(numbers) == n_rows
     rows = batch if plain else replace(batch.take(numbers - batch.first_row), scored=None)
-    return Sample(end, n_scored, numbers, rows, _is_constant(batch, rows.prediction))
+    return InspectedRows(end, n_scored, numbers, rows, _is_constant(batch, rows.prediction))
 
 
 def _chosen_numbers(start: int, end: int) -> IntArray:
     step = _step(end)
-    first = max(start, MAX_SAMPLE_ROWS)
-    return np.concatenate([np.arange(start, MAX_SAMPLE_ROWS), np.arange(-(-first // step) * step, end, step)])
+    first = max(start, MAX_INSPECTED_ROWS)
+    return np.concatenate([np.arange(start, MAX_INSPECTED_ROWS), np.arange(-(-first // step) * step, end, step)])
 
 
 def _is_chosen(numbers: IntArray, end: int) -> BoolArray:
-    chosen: BoolArray = (numbers < MAX_SAMPLE_ROWS) | (numbers % _step(end) == 0)
+    chosen: BoolArray = (numbers < MAX_INSPECTED_ROWS) | (numbers % _step(end) == 0)
     return chosen
 
 
 def _step(end: int) -> int:
-    """The least power of two with at most `MAX_SAMPLE_ROWS` multiples below `end`."""
-    return 1 << ((end - 1) // MAX_SAMPLE_ROWS).bit_length()
+    """The least power of two with at most `MAX_INSPECTED_ROWS` multiples below `end`."""
+    return 1 << ((end - 1) // MAX_INSPECTED_ROWS).bit_length()
 
 
 def _is_constant(batch: Batch, sample: Any) -> bool:
