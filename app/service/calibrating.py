@@ -1,4 +1,4 @@
-"""Calibrating one batch: a fit, what it changes, and what it would gain on other rows."""
+"""The use case of calibrating a batch: a fit, the scores before and after it, and its gain on other rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -112,7 +112,7 @@ def calibrate(request: CalibrateRequest) -> dict[str, Any]:
 
 
 def _normalization(request: CalibrateRequest) -> Literal["error", "renormalize"]:
-    """Softmax divides by the sum of a row whatever the options say, so that is what they say."""
+    """The normalization in force: softmax always divides by the sum of a row, whatever the options say."""
     return "error" if request.options.normalization == "error" else "renormalize"
 
 
@@ -140,7 +140,7 @@ def _calibration_errors(evidence: Evidence, fit: Calibrator) -> dict[str, float 
 
 
 def _warnings(batch: Batch, evidence: Evidence) -> list[dict[str, Any]]:
-    """Those that scoring the batch gives, but for infinite losses, which a fit does not know."""
+    """The warnings of scoring the batch, but for that of infinite losses, which a fit does not know."""
     summary = summarize(batch, _NEEDS, inspected=True)
     loss = mean(summary.state.moments[CROSS_ENTROPY.name], 0.95)
     known = [entry for entry in warnings_of(summary, loss) if entry["code"] != "zero_probability"]

@@ -1,4 +1,4 @@
-"""Comparing candidates on the same rows: the scores of each, and its paired difference from a baseline."""
+"""The use case of comparing candidates on the same rows: their scores, and their paired differences from a baseline."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -200,7 +200,7 @@ def _check_rows(request: CompareRequest, name: str) -> None:
 
 
 def _unmasked(request: CompareRequest, n_rows: int) -> BoolArray:
-    """(n,) rows that are looked at, as far as the mask, which is not checked yet, can tell."""
+    """The mask (n,), which is not checked yet, if it can be one; else all rows."""
     mask = request.shared.columns.get("mask")
     if isinstance(mask, np.ndarray) and mask.shape == (n_rows,) and mask.dtype.kind == "b":
         return mask
@@ -208,7 +208,7 @@ def _unmasked(request: CompareRequest, n_rows: int) -> BoolArray:
 
 
 def _reference(request: CompareRequest) -> tuple[str, Column]:
-    """What has the number of rows that every candidate must have: the truth, or else the baseline."""
+    """The column whose rows every candidate must have, with its name: the truth, or else the baseline."""
     columns = request.shared.columns
     for name in TASKS[request.shared.task].truths:
         if name in columns:
@@ -217,7 +217,7 @@ def _reference(request: CompareRequest) -> tuple[str, Column]:
 
 
 def _row_lengths(column: Column) -> IntArray | None:
-    """(n,) values in each row; None of single values."""
+    """The lengths (n,) of the rows; None if each is a single value."""
     if isinstance(column, Ragged):
         return np.diff(column.offsets)
     return np.full(len(column), column.shape[1]) if column.ndim == 2 else None

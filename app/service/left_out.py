@@ -1,4 +1,4 @@
-"""Parts of a body in which no row is scored: whatever stands there, they are made like the other parts."""
+"""A remedy for parts in which no row is scored: their values may be anything, so valid rows take their place."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -13,18 +13,18 @@ from app.errors import InvalidInput
 from app.service.scoring import ScoreRequest
 
 MAX_ROWS = 1 << 16
-"""The most rows of a part that is made here."""
+"""The most rows of a part that is made here in place of others."""
 
 Names: TypeAlias = dict[tuple[str, str], dict[Any, None]]
-"""By name and type of a slice, its values in the order in which they came."""
+"""The values of each slice, by its name and type, in the order in which they came."""
 
 
 def completed(parts: Iterable[ScoreRequest]) -> Iterator[ScoreRequest]:
-    """The parts, with a scored row again and again in place of the rows of parts in which `mask` leaves out all.
+    """Yield the parts; in one where `mask` leaves out all rows, copies of a scored row take their place.
 
-    Such rows may have any length or none, and be of any type, which the rows of the other parts decide. Those before
-    the first scored row wait for it; only their number and the values of their slices are kept. Without any scored row
-    the first row of the body stands for all but those of the first part.
+    Rows that are left out may have any length and any type, so the rows of other parts decide both. Rows before the
+    first scored one wait for it; only their number and the values of their slices are kept. Without any scored row,
+    copies of the first row of the body stand for all rows after the first part.
 
     Raises:
         InvalidInput: The mask ends before the first row that is scored.
@@ -79,12 +79,12 @@ def _note(slices: Mapping[str, Column], names: Names) -> None:
 
 
 def _says(values: Column) -> bool:
-    """Whether a slice has values in a part: where all names are null, those who read it put empty strings."""
+    """Tell if a slice has values in a part; where all are null, the readers put empty strings."""
     return isinstance(values, np.ndarray) and (kind_of(values) != "U" or any(values.tolist()))
 
 
 def _waiting(model: ScoreRequest, n_rows: int, names: Names) -> Iterator[ScoreRequest]:
-    """Rows like a model, in the first of which the names of slices stand that are of its types."""
+    """Yield unscored copies of the model for rows that waited; the first ones hold the values of slices so far."""
     _check_mask(model, n_rows)
     slices = {}
     for name, values in model.slices.items():
@@ -103,7 +103,7 @@ def _filled(known: NDArray[Any], model: Column, n_rows: int) -> NDArray[Any]:
 
 
 def _like(model: ScoreRequest, n_rows: int, slices: Mapping[str, Column]) -> ScoreRequest:
-    """A number of rows like a model of one, which are not scored, with slices of their own where these fit."""
+    """Copies of the model's row that are not scored, with slices of their own where the types fit."""
     part = _taken(model, np.zeros(n_rows, np.int64))
     fitting = {name: values for name, values in slices.items() if kind_of(values) == kind_of(model.slices[name])}
     mask = np.zeros_like(part.columns["mask"])
@@ -120,7 +120,7 @@ def _rows(values: Column, rows: IntArray) -> Column:
 
 
 def _is_even(part: ScoreRequest) -> bool:
-    """Whether all columns are of one length, above 0, as those of a whole file need not be."""
+    """Tell if all columns are of one length above 0, as those of a whole file need not be."""
     lengths = set(map(len, [*part.columns.values(), *part.slices.values()]))
     return len(lengths) == 1 and 0 not in lengths
 

@@ -1,4 +1,4 @@
-"""Scoring: from checked columns, at once or part by part, to the answer of the contract."""
+"""The use case of scoring: from columns, at once or part by part, to the answer of the contract."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -27,11 +27,11 @@ from app.service.sections import SECTIONS, TABLES, Include, Part, check_sections
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What is asked of rows, whatever their numbers: one object for many requests, so what follows from it is kept.
+    """A question about rows, without their numbers; many requests share one, so what follows from it is kept.
 
     Attributes:
         columns: Names of known columns, among them one truth and one prediction.
-        metrics: Names of those that are computed on request only.
+        metrics: Names of metrics that are computed on request only.
     """
 
     task: TaskName
@@ -60,7 +60,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRequest:
-    """A question and the columns that it is asked of, of which the names are checked and the values are not."""
+    """A question with the columns that it is asked of; their names are checked, their values not yet."""
 
     question: Question
     columns: Mapping[str, Column]
@@ -97,7 +97,7 @@ class ScoreRequest:
         return ScoreRequest(self.question, own, columns.get("slices", {}))
 
     def owned(self) -> "ScoreRequest":
-        """The same without what its columns may be views of, such as a record batch of which they are a part."""
+        """The same request with columns of its own, which keep no larger object alive, such as a record batch."""
         columns, slices = (
             {name: owned(column) for name, column in held.items()} for held in (self.columns, self.slices)
         )
@@ -108,7 +108,7 @@ def score(request: ScoreRequest, n_threads: int = 1) -> dict[str, Any]:
     """Score one batch.
 
     Args:
-        n_threads: How many threads share the rows of a large one.
+        n_threads: The number of threads that share the rows of a large one.
 
     Returns:
         The answer of the contract, ready for JSON but for NumPy arrays in it, whose NaN stands for null.
@@ -190,7 +190,7 @@ def _values(reading: Reading, plan: Plan, batch: Batch | None, bootstrap: Bootst
 
 
 def _slices(summary: Summary, plan: Plan, batch: Batch | None) -> dict[str, Any]:
-    """By name and value of each slice, the metrics of its rows: of a state of its own."""
+    """The metrics of each slice, by its name and value; each has a state of its own."""
     rows: dict[str, dict[str, IntArray]] = {}
     if batch and plan.needs_rows:
         rows = {name: dict(grouping.rows()) for name, grouping in batch.slices.items()}

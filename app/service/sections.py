@@ -1,4 +1,4 @@
-"""The sections that `include` adds to an answer, and what each needs of every part of a body."""
+"""The sections that `include` adds to an answer, and the sums that each needs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ INCLUDES: dict[TaskName, tuple[Include, ...]] = {
 """The sections each task can add to an answer."""
 
 TABLES: dict[Include, str] = {"per_class": "per_class", "confusion": "confusion"}
-"""Sections that need sums of their own."""
+"""The sections that need a table of sums, and the name of that table."""
 
 MAX_LISTED_CLASSES = 10_000
 MAX_CONFUSED_CLASSES = 1_000
@@ -37,7 +37,7 @@ MAX_SLICED_BINS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """One of the rows of largest loss; `loss` is in nats, `facts` what was observed and how probable it was said."""
+    """A row among those of largest loss; `loss` is in nats, `facts` are its label and the probability of that."""
 
     loss: float
     index: int
@@ -46,12 +46,13 @@ class Worst:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one part of a body adds to the answer; parts add, whatever their order.
+    """A part of a body, summed up; parts are added in any order.
 
     Attributes:
         form: The field of the prediction.
-        worst: Its rows of largest loss, largest first, at most as many as asked for.
-        losses: Part by part (n,) the loss of every row in nats, NaN where it is not scored; empty where nobody asked.
+        worst: The rows of largest loss, largest first, at most as many as asked for.
+        losses: An array (n,) for each part with the loss of every row in nats, NaN where it is not scored; empty where
+            nobody asked.
     """
 
     form: str
@@ -66,7 +67,7 @@ class Part:
 
 
 def check_sections(batch: Batch, include: frozenset[Include]) -> None:
-    """Refuse sections that would grow without a bound, or that nothing was sent for."""
+    """Refuse sections that would be too large, or whose columns were not sent."""
     for section, most in (("per_class", MAX_LISTED_CLASSES), ("confusion", MAX_CONFUSED_CLASSES)):
         if section in include and batch.n_classes > most:
             rule = f"must have at most {most} classes for {section}, found {batch.n_classes}"
@@ -92,7 +93,7 @@ def worst_rows(batch: Batch, losses: FloatArray) -> list[Worst]:
 
 
 def _facts(batch: Batch, order: IntArray) -> list[dict[str, Any]]:
-    """What was observed in some rows, and how probable it was said to be."""
+    """The labels of some rows and their probabilities, for tasks that have them."""
     rows = rows_of(batch, order) if len(order) else None
     if rows is None or isinstance(rows, TokenRows) or batch.task == "distributions":
         return [{}] * len(order)
@@ -108,7 +109,7 @@ def _facts(batch: Batch, order: IntArray) -> list[dict[str, Any]]:
 
 
 def _masked(rows: list[Any], shown: list[list[bool]]) -> list[Any]:
-    """Lists with None in place of what is not scored."""
+    """The rows with None in place of values that are not scored."""
     return [
         [value if is_shown else None for value, is_shown in zip(*row, strict=True)]
         for row in zip(rows, shown, strict=True)
@@ -154,4 +155,4 @@ SECTIONS: dict[Include, Callable[[Part], Any]] = {
     "confusion": _confusion,
     "worst": _worst,
 }
-"""The sections that follow from parts added up."""
+"""The sections that follow from the sum of all parts."""

@@ -1,4 +1,4 @@
-"""Scoring rows that come in parts: the sums of parts add up, so no more than one part is kept."""
+"""The scoring of rows that come in parts: the sums of parts add up, so no more than one part is kept."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -13,7 +13,8 @@ from app.service.scoring import ScoreRequest, answer_of, part_of, score
 from app.service.sections import Part
 
 MIN_PART_BYTES = 1 << 18
-"""Of columns: smaller parts are joined before they are scored, for each costs what some thousand rows do."""
+"""The bytes of columns below which parts are joined before they are scored: each part costs what some thousand rows
+do."""
 
 _BYTES_PER_LOSS = 8
 
@@ -23,9 +24,9 @@ def score_parts(parts: Iterable[ScoreRequest], max_held_bytes: int, n_threads: i
 
     Args:
         parts: Requests that differ in their rows only.
-        max_held_bytes: What may be kept of rows where the answer needs them: columns for clusters, gradients, the
-            bootstrap and metrics that do not merge, a loss a row for `per_sample`.
-        n_threads: How many threads share the rows of a large part.
+        max_held_bytes: The bytes of rows that may be kept where the answer needs them: columns for clusters, gradients,
+            the bootstrap and metrics that do not merge, a loss a row for `per_sample`.
+        n_threads: The number of threads that share the rows of a large part.
 
     Raises:
         InvalidInput: As for `score`; pointers count rows from the first part. Or the parts hold no row at all.

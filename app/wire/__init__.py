@@ -1,1 +1,1 @@
-"""From bytes to columns: one room a format, and no HTTP."""
+"""Readers that make columns of bytes: one folder a format, and no HTTP."""

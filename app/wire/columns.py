@@ -1,4 +1,4 @@
-"""Columns, in whatever format they come: what each may hold, and how its rows become one."""
+"""The rules of columns in every format: what each may hold, and how its rows become one array."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +14,12 @@ LARGEST_INT = int(np.iinfo(np.int64).max)
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One thing the values of a column may be.
+    """A type of values, in the words and types of requests.
 
     Attributes:
-        word: What a value is called.
-        types: Its types in JSON.
-        dtype: The type of its array.
+        word: The name of a value, in errors.
+        types: The Python types that its values have when they come out of JSON.
+        dtype: The type of an array of them.
         texts: Strings that stand for values which JSON cannot write otherwise.
     """
 
@@ -34,14 +34,14 @@ class Kind:
         return " or ".join((self.word, *(f'"{text}"' for text in self.texts)))
 
     def holds(self, value: object) -> bool:
-        """Tell whether a value of JSON is of this kind."""
+        """Tell if a value of JSON is of this kind."""
         return type(value) in self.types or (type(value) is str and value in self.texts)
 
 
-# null stands for NaN, which JSON lacks: rows that are not scored may hold it, the batch refuses it in others.
+# JSON lacks NaN, so null stands for it: rows that are not scored may hold it, in others the batch refuses it.
 NUMBER = Kind("a number", frozenset({int, float, type(None)}), np.dtype(np.float64))
 SCORE = Kind(NUMBER.word, NUMBER.types, NUMBER.dtype, frozenset({"-Infinity"}))
-"""A number of which minus infinity has a meaning: probability 0."""
+"""A number that may also be minus infinity, which means probability 0."""
 INTEGER = Kind("an integer", frozenset({int}), np.dtype(np.int64))
 BOOLEAN = Kind("a boolean", frozenset({bool}), np.dtype(np.bool_))
 STRING = Kind("a string", frozenset({str}), np.dtype(np.object_))
@@ -59,7 +59,7 @@ KINDS: dict[str, tuple[Kind, ...]] = {
     "cluster_id": (INTEGER, STRING),
 }
 NAMES = ("/cluster_id", "/slices/")
-"""The pointers of columns whose values only tell rows apart begin like this: numbers may as well be strings there."""
+"""The beginnings of pointers of columns whose values only tell rows apart: strings do there as well as numbers."""
 SLICE_KINDS = (INTEGER, STRING, BOOLEAN)
 
 
@@ -68,7 +68,7 @@ class Rule:
     """A rule about a column of a task.
 
     Attributes:
-        kinds: What its values may be; all are of one.
+        kinds: The kinds of which its values are, all of one.
         nested: Whether each row is a list; None where either will do, the same in all rows.
     """
 
@@ -86,7 +86,7 @@ RULES: dict[TaskName, dict[str, Rule]] = {
 
 
 def rows_of(values: NDArray[Any], lengths: list[int] | IntArray) -> Column:
-    """Rows that stand end to end: (n, k) if all have one length that is not 0, else `Ragged`."""
+    """The column of rows that stand end to end: (n, k) if all have one length that is not 0, else `Ragged`."""
     if len(values) and _n_like_first(lengths) == len(lengths):
         return values.reshape(len(lengths), -1)
     return Ragged(values, np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))))

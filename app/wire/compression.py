@@ -10,24 +10,24 @@ from app.wire.limits import Limits, Tally
 from app.wire.sources import Pieces, Readable, Source, exactly
 
 PIECE = 1 << 18
-GZIP_PIECE = 1 << 14  # what is left of it is copied for each member, and members may be tiny
+GZIP_PIECE = 1 << 14  # the rest of a piece is copied for each member, and members may be tiny
 GZIP_HEADER = 16 + zlib.MAX_WBITS
 
 ZSTD_FRAME = 0xFD2FB528
 ZSTD_SKIPPABLE = range(0x184D2A50, 0x184D2A60)
 MAX_WINDOW = 8 << 20
-"""The window that RFC 9659 allows a sender: what a decoder must keep."""
+"""The bytes of history that a decoder must keep at most; RFC 9659 allows senders no more."""
 RLE_BLOCK = 1
 
 
 def decoded(source: Source, encoding: str, limits: Limits) -> Source:
-    """A source of what another becomes when its encoding is undone.
+    """A source of the bytes of another, with their encoding undone.
 
-    gzip may have many members and zstd many frames. The new source raises `MalformedBody` where the bytes are
-    corrupt or end too soon, and `TooLarge` where they become too much; what the old one raises passes through.
+    gzip may have many members and zstd many frames. The new source raises `MalformedBody` where the bytes are corrupt
+    or end too soon, and `TooLarge` where they become too many. Errors of the old one pass through.
 
     Args:
-        encoding: Of `DECODERS`.
+        encoding: A name in `DECODERS`.
     """
     tally = Tally(limits)
     encoded = Pieces(_counted(source, tally))
@@ -70,7 +70,7 @@ def _unzstd(source: Pieces) -> Iterator[bytes]:
                 yield piece
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and type(error) is not OSError:
-            raise  # the source's own
+            raise  # an error of the socket or file, not of zstd
         raise MalformedBody(f"must be zstd: {error}") from error
 
 
@@ -108,7 +108,7 @@ def _skip(n: int, source: Source) -> None:
 
 
 def _frame_header(source: Source) -> bytes:
-    """RFC 8878, 3.1.1.1: a descriptor, the window unless the frame is one segment, and the size of the content."""
+    """Read the header of a frame (RFC 8878, 3.1.1.1): a descriptor, a window unless it is one segment, and sizes."""
     descriptor = exactly(source, 1)
     one_segment = descriptor[0] & 0x20
     n_dictionary = (0, 1, 2, 4)[descriptor[0] & 3]
@@ -127,4 +127,4 @@ def _window(descriptor: int) -> int:
 
 DECODERS: dict[str, Callable[[Pieces], Iterator[bytes]]] = {"gzip": _gunzipped, "x-gzip": _gunzipped, "zstd": _unzstd}
 ENCODINGS = ("gzip", "zstd")
-"""Those to tell of: the other is an old name."""
+"""The encodings that documents and errors list; `x-gzip` is an old name of gzip."""

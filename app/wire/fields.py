@@ -1,4 +1,4 @@
-"""Typed columns: which names a table may have, and what values of a type may stand under each."""
+"""The named columns of typed formats: which names a table may have, and which types may stand under each."""
 
 import re
 from collections import Counter
@@ -19,13 +19,13 @@ from app.wire.limits import Limits
 
 SLICE = "slices."
 PART = re.compile(r"(targets|probabilities|log_probabilities|logits)[_.]")
-"""A name that begins like that of one of several columns of a field."""
+"""A name that begins like one of several columns of a field."""
 
 CODES = {"f": "fiu", "i": "iu", "b": "b", "O": "OU"}
-"""By NumPy's code of what a kind becomes, the codes of what it may come as."""
+"""The codes of types that a kind accepts, by the code of its own type; the codes are those of `numpy.dtype.kind`."""
 
 Place: TypeAlias = Callable[[int], tuple[int, ...]]
-"""From the position of a value among all of an array to its row in the body and its place in the row."""
+"""A function from the position of a value in a flat array to its row in the body and its position in the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +42,14 @@ class Field:
         return self.rule.kinds
 
     def of_kinds(self, *kinds: Kind) -> "Field":
-        """The same column, which may hold less, or what a format writes otherwise."""
+        """The same column with other kinds: fewer, or those that a format writes differently."""
         return replace(self, rule=replace(self.rule, kinds=kinds))
 
     def kind(self, code: str, type_name: str, hint: str = "") -> Kind:
         """The kind of values of a type.
 
         Args:
-            code: NumPy's for the type; `O` for strings, anything else for what no column holds.
+            code: NumPy's code for the type; `O` for strings, any other for types that no column holds.
             type_name: The type in its format's words, for the error.
             hint: What to do about the type, for the error.
 
@@ -81,7 +81,7 @@ class Field:
         return InvalidInput(errors, len(positions))
 
     def cast(self, values: NDArray[Any], kind: Kind, place: Place) -> NDArray[Any]:
-        """Values as arrays of their kind; numbers of 32 bits stay that.
+        """Cast values to the type of a kind; float32 is kept.
 
         Raises:
             InvalidInput: An integer has more than 63 bits.
@@ -121,7 +121,7 @@ def check_columns(n_columns: int, limits: Limits) -> None:
 
 
 def gathered(fields: Iterable[Field], columns: Iterable[Column]) -> dict[str, Any]:
-    """Columns by name, slices in a dictionary of their own."""
+    """The columns by name, those of slices in a dictionary of their own."""
     body: dict[str, Any] = {}
     for field, column in zip(fields, columns, strict=True):
         if field.name.startswith(SLICE):
@@ -132,19 +132,19 @@ def gathered(fields: Iterable[Field], columns: Iterable[Column]) -> dict[str, An
 
 
 def holds_scored(mask: Column | None) -> bool:
-    """Whether any row is scored under a mask; None leaves out none."""
+    """Tell if any row is scored under a mask; None leaves out none."""
     return not isinstance(mask, np.ndarray) or bool(mask.any())
 
 
 def in_order(first_row: int, width: int | None = None) -> Place:
-    """The place of single values, or of values in rows of one width."""
+    """The places of single values, or of values in rows of one width."""
     if width is None:
         return lambda position: (first_row + position,)
     return lambda position: (first_row + position // width, position % width)
 
 
 def in_rows(first_row: int, offsets: IntArray) -> Place:
-    """The place of values in uneven rows."""
+    """The places of values in uneven rows."""
 
     def place(position: int) -> tuple[int, ...]:
         row = int(np.searchsorted(offsets, position, side="right")) - 1

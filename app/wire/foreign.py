@@ -1,4 +1,4 @@
-"""Bytes that are not what they were sent as: what they look like, and what to do about it."""
+"""The advice about bytes that are not of the format that they were sent as: what they look like, and what to do."""
 
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 

@@ -1,4 +1,4 @@
-"""How much a body may become once it is decoded."""
+"""The bounds on the bytes that a body may become once it is decoded."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ from app.errors import TooLarge
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on what a body may become.
+    """The bounds on one body, in bytes unless another unit is named.
 
     Attributes:
-        max_decoded_bytes: Of a whole body, with all compression undone.
-        max_ratio: Decoded bytes for each encoded one, of bodies that become more than `max_part_bytes`: shorter ones of
-            equal rows compress without bound.
-        max_part_bytes: Of what is in memory at once: a record batch, a page.
-        max_columns: Of a table; a CSV table has one for each class.
-        max_line_bytes: Of a row of text with its line end, for it takes several times that once it is read.
-        advice: What the sender of a body that is too large can do.
+        max_decoded_bytes: The most of a whole body with all compression undone.
+        max_ratio: The most decoded bytes for each encoded one, in bodies that become more than `max_part_bytes`:
+            shorter ones of equal rows may compress without bound.
+        max_part_bytes: The most that is decoded in one piece: a record batch, a page.
+        max_columns: The most columns of a table; a CSV table has one for each class.
+        max_line_bytes: The most of a row of text with its line end; when read it takes several times that.
+        advice: The way out for the sender of a body that is too large.
     """
 
     max_decoded_bytes: int
@@ -28,7 +28,7 @@ class Limits:
 
 
 class Tally:
-    """Counts what was encoded and what it became, and refuses what becomes too much."""
+    """A count of encoded and of decoded bytes that refuses a body which becomes too large."""
 
     def __init__(self, limits: Limits) -> None:
         self.encoded = self.decoded = 0
@@ -54,7 +54,7 @@ def check_part(n_bytes: int, limits: Limits, what: str, remedy: str) -> None:
     """Refuse a part before it is read.
 
     Args:
-        remedy: What its writer can do.
+        remedy: The way out for the writer of the part.
 
     Raises:
         TooLarge: It is said to hold more than `max_part_bytes`.

@@ -1,4 +1,4 @@
-"""JSON Lines: an object a row, its fields named like the columns."""
+"""The reader of JSON Lines: an object a row, its fields named like the columns."""
 
 from codecs import BOM_UTF8
 from collections import Counter
@@ -47,7 +47,7 @@ class Header:
 
 
 def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, Any]]:
-    r"""Columns of a JSON Lines body, of about a mebibyte of text at a time.
+    r"""Yield the columns of a JSON Lines body, a mebibyte of text or so at a time.
 
     All rows have the same fields, and the values of a field one type; a field that is null in all rows is not set.
     Lines end with `\n` or `\r\n`, the last may end with the body; empty ones are skipped, and so is a byte order mark.

@@ -1,4 +1,4 @@
-"""Columns that make one: `probabilities_0`, `probabilities_1` and so on are the columns of `probabilities`."""
+"""The columns of a table that make one of a request: `probabilities_0`, `probabilities_1` and so on."""
 
 import re
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ class Group:
     """The columns of a table that make one column of a request.
 
     Attributes:
-        places: Of the columns in the table.
-        nested: Whether the column is (n, k), a column of the table for each of its own; else there is one.
+        places: The positions of these columns in the table.
+        nested: Whether the column is (n, k), made of k columns of the table; else it is made of one.
     """
 
     field: Field
@@ -30,7 +30,7 @@ def groups_of(names: Mapping[int, str], limits: Limits, task: TaskName) -> list[
     """The columns of a request that the columns of a table make, those that are numbered last.
 
     Args:
-        names: By the places of the columns in the table.
+        names: The names of the columns by their positions in the table.
 
     Raises:
         InvalidInput: A name is unknown or comes twice, or numbers do not count from 0.

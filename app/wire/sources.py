@@ -1,4 +1,4 @@
-"""Bytes as they arrive: anything with a blocking `read`."""
+"""Sources of bytes that arrive: objects with a blocking `read`."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -10,7 +10,7 @@ class Source(Protocol):
     """A body that is still arriving."""
 
     def read(self, n: int, /) -> bytes | bytearray:
-        """At least one and at most `n` bytes; none at the end."""
+        """Wait for bytes and take from one to `n` of them; none at the end."""
 
 
 class Pieces:
@@ -21,7 +21,7 @@ class Pieces:
         self._rest = memoryview(b"")
 
     def read(self, n: int) -> bytes | bytearray:
-        """At least one and at most `n` bytes, a piece as it is if it fits; none at the end."""
+        """Take from one to `n` bytes, an uncut piece if it fits; none at the end."""
         while not self._rest:
             piece = next(self._pieces, None)
             if piece is None:
@@ -34,12 +34,12 @@ class Pieces:
 
 
 class Readable(Pieces):
-    """Pieces as pyarrow wants a file."""
+    """A source with the methods that pyarrow demands of a file."""
 
     closed = False
 
     def close(self) -> None:
-        """Nothing was opened."""
+        """Do nothing: no file was opened."""
 
 
 FEW_BYTES = 4 * 2**20

@@ -1,4 +1,4 @@
-"""Text in whole rows, a block at a time."""
+"""The cutting of text into blocks of whole rows."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,14 +13,15 @@ BLOCK = 1 << 20
 def blocks(
     source: Source, limits: Limits, row_end: Callable[[bytearray, int], int], place: Callable[[], str]
 ) -> Iterator[bytes]:
-    """Blocks of whole rows, of `BLOCK` bytes or less, and more only where one row takes more.
+    """Yield blocks of whole rows, of `BLOCK` bytes at most unless one row takes more.
 
-    Where the cuts fall depends on the text alone, not on how it arrives. Each byte is looked at once. The last row gets
+    The cuts depend on the text alone, not on how it arrives. Each byte is looked at once. The last row gets
     a line end if it has none.
 
     Args:
-        row_end: Where the last of the rows ends that end at a position or after it; 0 if none does.
-        place: Words for the row that comes next.
+        row_end: A function of the text and a position: the end of the last row that ends there or later; 0 if none
+            does.
+        place: A function that names the row that comes next, for errors.
 
     Raises:
         TooLarge: A row takes more than `max_line_bytes`.
@@ -48,7 +49,7 @@ def blocks(
 
 
 def _filled(text: bytearray, source: Source, size: int) -> bool:
-    """Read until a text has a size; whether the source had as much."""
+    """Read until a text has so many bytes; return False if the source ended before."""
     while len(text) < size:
         piece = source.read(size - len(text))
         if not piece:

@@ -1,4 +1,4 @@
-"""Rows of plain columns, written in every format that is read: samples for people who try the service."""
+"""Writers of plain columns in every format that is read: they make samples for people who try the service."""
 
 import io
 from collections.abc import Callable, Mapping

@@ -1,1 +1,1 @@
-"""Several processes that serve as one: how many, what each may take, who replaces the dead, and who takes a client."""
+"""Worker processes that serve as one: their number and shares, who replaces the dead, and who takes a client."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Cpus(NamedTuple):
-    """Whole CPUs, at least one, and what limits them."""
+    """The number of whole CPUs, at least one, and what limits it."""
 
     number: int
     limit: str

@@ -1,10 +1,10 @@
-"""Sockets on which all workers listen."""
+"""The sockets on which all workers listen."""
 
 import socket
 from typing import Any
 
 BACKLOG = 2048
-"""Clients that wait to be taken, as many as uvicorn lets wait."""
+"""The most clients that wait in the system for a worker; the number is uvicorn's."""
 
 
 def listeners_on(host: str, port: int) -> list[socket.socket]:
@@ -24,7 +24,8 @@ def address_of(listener: socket.socket) -> str:
 
 
 def _listener(family: int, address: tuple[Any, ...]) -> socket.socket:
-    # With the number of its protocol, without which asyncio's own loop lets small answers wait.
+    # The number of the protocol is given, for without it asyncio's own loop leaves Nagle's algorithm on, which delays
+    # small answers.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:

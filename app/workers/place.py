@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from app.workers.worker import SIGNALS, Share, serve_beside_others
 
 STEADY_SECONDS = 10.0
-"""The life of a worker after which its death does not let the next one's be expected."""
+"""The shortest life of a worker that counts as steady; one that dies earlier is replaced after a longer pause."""
 MAX_PAUSE_SECONDS = 30.0
 """The longest pause before a worker that dies again and again is replaced."""
 
@@ -32,7 +32,7 @@ class Place:
         self.due: float | None = 0.0
 
     def start(self) -> None:
-        """Start a process, in which signals wait until it heeds them.
+        """Start a process; signals to it are held back until it is ready for them.
 
         Raises:
             OSError: The system has no room for one.
@@ -49,23 +49,23 @@ class Place:
         self.due = None
 
     def signs(self) -> list[Connection | int]:
-        """Ends of pipes that can be read once the process is up, or dies."""
+        """The handles that become readable once the process is up or dies."""
         return [] if self.due is not None else [self._pipe, self.process.sentinel]
 
     def look(self) -> bool:
-        """See if the process is up; False if it has died."""
+        """Learn if the process is up; return False if it has died."""
         if self.due is not None:
             return True
         if not self.process.is_alive():
             return False
-        with suppress(EOFError):  # it is dying
+        with suppress(EOFError):  # the worker is dying
             if self._pipe.poll():
                 self._pipe.recv_bytes()
                 self.is_up = True
         return True
 
     def vacate(self) -> float:
-        """Note that there is no process; the seconds until the next is due, twice as many for each that dies early."""
+        """Note that the process died; return the seconds until the next is due, which double with early deaths."""
         now = time.monotonic()
         self.is_up = False
         self.process.close()

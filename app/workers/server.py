@@ -1,4 +1,4 @@
-"""uvicorn on sockets that other workers listen on too."""
+"""A server of uvicorn on sockets that other workers listen on too."""
 
 import asyncio
 import errno
@@ -13,12 +13,13 @@ import uvicorn
 from app.workers.worker import NONE_TAKEN
 
 YIELD_SECONDS = 0.005
-"""The time for which a worker leaves a client to one that has fewer. An idle one takes it in a tenth of a millisecond,
-on a machine with more to do in some."""
+"""The time for which a worker leaves a client to one that has fewer. An idle worker takes it within 0.1 ms, on a busy
+machine within some milliseconds."""
 BATCH = 4
-"""Clients that a worker then takes at once all the same, so that 800 a second find it while the other hangs."""
+"""The most clients that a worker then takes at once all the same: 800 a second, so that they are served while the other
+worker hangs."""
 FULL_SECONDS = 1.0
-"""The pause of a worker that may not open another file, as asyncio has it."""
+"""The pause of a worker that may not open another file, as long as that of asyncio."""
 
 log = logging.getLogger("surprisal.workers")
 
@@ -26,7 +27,8 @@ log = logging.getLogger("surprisal.workers")
 class SharingServer(uvicorn.Server):
     """A server that takes a client when no other worker has fewer, and ends when the supervisor does.
 
-    Event loops take all clients that wait, so that the first worker to wake has them all, for as long as they stay.
+    An event loop takes all clients that wait. So the first worker to wake would have them all, for as long as they
+    stay.
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class SharingServer(uvicorn.Server):
         self._entering: set[asyncio.Task[Any]] = set()
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
-        """Listen, and say so."""
+        """Listen, and tell the supervisor so."""
         await super().startup(sockets=[])
         self._loop = asyncio.get_running_loop()
         self._listeners = sockets or []
@@ -50,7 +52,7 @@ class SharingServer(uvicorn.Server):
         self._supervisor.send_bytes(b"up")
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        """Take no more clients, and let those that have come in end."""
+        """Take no more clients, and finish the requests of those that have come."""
         for listener in self._listeners:
             self._loop.remove_reader(listener)
         self._listeners = []
@@ -59,17 +61,17 @@ class SharingServer(uvicorn.Server):
         await super().shutdown(sockets)
 
     def _lose_supervisor(self) -> None:
-        """Callback of the loop: the other end of the pipe is gone, and with it the process that had it."""
+        """Callback of the event loop: the pipe to the supervisor is closed, so that process has died."""
         self._loop.remove_reader(self._supervisor.fileno())
         log.error("the supervisor has died, and its workers end")
         self.should_exit = True
 
     def _listen(self, listener: socket) -> None:
-        if listener in self._listeners:  # it is not once this worker ends
+        if listener in self._listeners:  # a worker that ends has dropped it
             self._loop.add_reader(listener, self._offered, listener)
 
     def _offered(self, listener: socket) -> None:
-        """Callback of the loop: a client waits, and every worker hears of it."""
+        """Callback of the event loop: a client waits, as every worker is told."""
         if self._has_fewest():
             self._take(listener)
         else:
@@ -81,7 +83,7 @@ class SharingServer(uvicorn.Server):
             all(self._take(listener) for _ in range(BATCH))
 
     def _has_fewest(self) -> bool:
-        """Tell if no worker has fewer clients, but for a quarter: clients that come and go need not be counted out."""
+        """Tell if no worker has fewer clients by more than a quarter: clients that come and go blur the counts."""
         fewest = min(self._n_clients)
         return self._count() <= fewest + (fewest + 3) // 4
 

@@ -18,19 +18,19 @@ from app.workers.place import SPAWN, Place
 from app.workers.worker import NONE_TAKEN, SIGNALS, Share
 
 GRACE_SECONDS = 1.5
-"""The time beyond the drain's own in which a worker must end; by default both are less than the 10 s of Docker."""
+"""The time after the drain in which a worker must end; by default both together are less than Docker's 10 s."""
 NOT_STARTED = 3
-"""The exit code of uvicorn too for a service that could not start."""
+"""The exit code of a service that could not start; uvicorn has the same."""
 
 log = logging.getLogger("surprisal.workers")
 
 
 class NotStarted(Exception):
-    """A worker ended before all have served once, and the next would too."""
+    """A worker ended before all were up for the first time, so the next one would end too."""
 
 
 def supervise(settings: Settings, n_workers: int, host: str, port: int) -> int:
-    """Serve with several workers until a signal ends them all; the exit code.
+    """Serve with several workers until a signal ends them all; return the exit code.
 
     Raises:
         WrongSettings: The limits are too small to be divided.
@@ -46,7 +46,7 @@ def supervise(settings: Settings, n_workers: int, host: str, port: int) -> int:
 
 
 class Supervisor:
-    """Workers that share listeners, and what they know of each other."""
+    """The workers that share listeners, and the memory through which they know of each other."""
 
     def __init__(self, shares: list[Settings], listeners: list[socket.socket], folder: str) -> None:
         self._drain_seconds = shares[0].drain_timeout_seconds
@@ -60,11 +60,11 @@ class Supervisor:
         self._has_started = False
 
     def run(self) -> int:
-        """Serve until a signal comes, or no start succeeds; the exit code."""
+        """Serve until a signal comes, or no start succeeds; return the exit code."""
         self._signals, write_end = os.pipe()
         for number in SIGNALS:
             signal.signal(number, lambda *_: os.write(write_end, b"\0"))
-        resource_tracker.ensure_running()  # it would start with the first worker, and let signals through to that
+        resource_tracker.ensure_running()  # started by the first worker, it would let signals through
         code = 0
         try:
             self._watch()
@@ -115,7 +115,7 @@ class Supervisor:
             log.info("Uvicorn running on %s (Press CTRL+C to quit)", address_of(self._listeners[0]))
 
     def _drain(self) -> int:
-        """Let every worker end what it has begun; the exit code."""
+        """Let every worker finish its requests; return the exit code."""
         for listener in self._listeners:
             with suppress(OSError):  # not everywhere can this be done
                 listener.shutdown(socket.SHUT_RD)  # for every process that has it

@@ -1,4 +1,4 @@
-"""One process that serves: alone, or as one of several workers.
+"""A process that serves: alone, or as one of several workers.
 
 The functions import the application, so that the process that only looks after workers stays small (40 MB, not 120).
 """
@@ -17,7 +17,7 @@ from app.settings import Settings
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 NONE_TAKEN = sys.maxsize
-"""The number of clients of a worker that takes none, so that no other leaves it one."""
+"""The number of clients that a worker reports when it takes no more, so that no other leaves it any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def serve_beside_others(share: Share) -> None:
     from app.workers.server import SharingServer
 
     _end_on_signals()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # one that came meanwhile ends it here
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # a signal that came before ends the process here
     logs.configure(share.settings.log_level)
     app = create_app(share.settings, share.counts)
     tune()

@@ -1,1 +1,1 @@
-"""Arrow IPC streams to columns, and losses as one."""
+"""The reader of Arrow IPC streams, and the writer of losses as one."""

@@ -1,4 +1,4 @@
-"""Losses of rows as an Arrow IPC stream."""
+"""The losses of rows as an Arrow IPC stream."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +9,7 @@ BATCH_ROWS = 1 << 16
 
 
 def stream_of(losses: FloatArray, facts: bytes) -> bytes:
-    """One column `cross_entropy` of losses (n,), null where they are NaN.
+    """Write a stream of one column `cross_entropy`: the losses (n,), null where they are NaN.
 
     Args:
         facts: JSON that goes along in the metadata of the schema, under `surprisal`.

@@ -19,10 +19,10 @@ from app.wire.fields import Field, Place, gathered, in_order, in_rows
 from app.wire.numbered import Group
 
 MAX_STRING_BYTES = 1 << 26
-"""Of the strings of one column of a part: views and dictionaries may name one long string again and again."""
+"""The most bytes of the strings of one column of a part: views and dictionaries may repeat one long string."""
 
 AS_DICTIONARY = re.compile(r"dictionary<values=(\w+), indices=\w+, ordered=\d>")
-"""The name of a type inside of another that the file has plain, and that is read into a dictionary."""
+"""A type that pyarrow reads into a dictionary, though the file has it plain; errors name the plain type."""
 
 PART_ROWS = 1 << 16
 PART_BYTES = 4 << 20
@@ -30,7 +30,7 @@ PART_BYTES = 4 << 20
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Turns what pyarrow raises about a body into `MalformedBody`."""
+    """Turn errors of pyarrow about a body into `MalformedBody`."""
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError, StopIteration) as error:
@@ -39,7 +39,7 @@ def translated(what: str) -> Iterator[None]:
 
 @contextmanager
 def readable(field: Field) -> Iterator[None]:
-    """Turns what pyarrow cannot do with the values of a column into `InvalidInput`."""
+    """Turn errors of pyarrow about the values of a column into `InvalidInput`."""
     try:
         yield
     except pa.ArrowException as error:
@@ -48,7 +48,7 @@ def readable(field: Field) -> Iterator[None]:
 
 
 def parts_of(batch: pa.RecordBatch, groups: list[Group], first_row: int) -> Iterator[dict[str, Any]]:
-    """Columns of a valid record batch, of at most `PART_ROWS` rows and about `PART_BYTES` at a time.
+    """Yield the columns of a valid record batch, at most `PART_ROWS` rows and about `PART_BYTES` at a time.
 
     They are views of the batch, but for the last of several, a copy: the batch can go while that one waits for more.
     """
@@ -112,7 +112,7 @@ def column_of_array(field: Field, array: pa.Array, first_row: int, scored: BoolA
 
     Args:
         first_row: Rows of the body before this array, for the pointers of errors.
-        scored: (n,) or (n, l), False where null may stand.
+        scored: The mask (n,) or (n, l); where it is False, null may stand.
 
     Raises:
         InvalidInput: Of a type that the field may not hold, or null where only values may be.
@@ -140,7 +140,7 @@ def column_of_array(field: Field, array: pa.Array, first_row: int, scored: BoolA
 
 
 def spread(scored: BoolArray | None, lengths: IntArray) -> BoolArray | None:
-    """Marks of the scored values in rows of some lengths; None for all."""
+    """The mask of single values in rows of some lengths; None if all are scored."""
     if scored is None or len(scored) != len(lengths):
         return None
     if scored.ndim > 1 and bool((lengths == scored.shape[1]).all()):
@@ -167,7 +167,7 @@ def _is_list_view(type_: pa.DataType) -> bool:
 
 
 def _offsets(field: Field, array: pa.Array) -> IntArray:
-    """(n + 1,) where the rows of an array of lists begin and end in its flattened values.
+    """The offsets (n + 1,) at which the rows of an array of lists begin and end in its flattened values.
 
     Raises:
         InvalidInput: Rows share values, which then would be read time and again.
@@ -199,7 +199,7 @@ def _values(field: Field, array: pa.Array, place: Place, scored: BoolArray | Non
 
 
 def _code(type_: pa.DataType) -> str:
-    """NumPy's code for what values of a type become; none for a type that no column holds."""
+    """The code in NumPy for values of a type; `-` for a type that no column holds."""
     if types.is_floating(type_):
         return "f"
     if types.is_integer(type_):
@@ -224,7 +224,7 @@ def _check_views(array: pa.Array) -> None:
 
 
 def _named(field: Field, array: pa.DictionaryArray, place: Place, scored: BoolArray | None) -> NDArray[Any]:
-    """Strings by their places in a dictionary, each made once, and only those that occur."""
+    """The strings behind their positions in a dictionary; each is made once, and only if it occurs."""
     used, codes = _used(array.indices.to_numpy().astype(np.int64, copy=False))
     names = array.dictionary
     if types.is_string_view(names.type):  # of views, pyarrow cannot take some

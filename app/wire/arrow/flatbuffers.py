@@ -1,4 +1,4 @@
-"""FlatBuffers as far as Arrow needs them: scalars, strings, tables, and vectors of tables and of pairs of integers."""
+"""A reader of FlatBuffers, as far as Arrow needs it: scalars, strings, tables, vectors of tables or of pairs."""
 
 import struct
 from collections.abc import Iterator

@@ -14,7 +14,7 @@ from app.wire.sources import Source, exactly
 CONTINUATION = b"\xff\xff\xff\xff"
 MAX_METADATA_BYTES = 1 << 20
 MAX_DICTIONARY_BYTES = 4 << 20
-"""Of the dictionaries in use at once: each batch looks through those it uses."""
+"""The most bytes of the dictionaries in use at once: pyarrow looks through those that a batch uses, for each batch."""
 
 SCHEMA, DICTIONARY_BATCH, RECORD_BATCH = 1, 2, 3
 SMALLER = "write smaller record batches, as with max_chunksize of pyarrow's write_table"
@@ -22,7 +22,7 @@ SMALLER = "write smaller record batches, as with max_chunksize of pyarrow's writ
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message: what it is, and its bytes in the pieces that a reader asks for."""
+    """A message: its kind, and its bytes in the pieces that pyarrow's reader asks for."""
 
     kind: int
     pieces: tuple[bytes | bytearray, ...]
@@ -47,7 +47,7 @@ def messages(source: Source, limits: Limits) -> Iterator[Message]:
 
 
 class _Stream:
-    """What must be known of the messages before, to hold the next to the limits."""
+    """The state between messages that is needed to hold the next one to the limits."""
 
     def __init__(self, source: Source, limits: Limits) -> None:
         self._source, self._limits = source, limits
@@ -56,7 +56,7 @@ class _Stream:
         self._n_held = self._n_waiting = 0
 
     def message(self, metadata: bytes | bytearray, kinds: set[int]) -> Message:
-        """The message that some metadata begin, which must be of one of some kinds."""
+        """Read the message that begins with some metadata; it must be of one of some kinds."""
         with _sound():
             message = root(metadata)
             kind, n_body, header = message.scalar(1, "<B"), message.scalar(3, "<q"), message.table(2)
@@ -116,7 +116,7 @@ def _batch(kind: int, header: Table) -> Table | None:
 
 
 def _decoded_size(batch: Table | None, body: bytes | bytearray) -> int:
-    """Bytes of a body with its buffers decompressed, by the lengths that these begin with.
+    """The bytes of a body with its buffers decompressed, by the lengths with which these begin.
 
     Raises:
         MalformedBody: A buffer lies outside the body, or two share bytes, which then would count twice.

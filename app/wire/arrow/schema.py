@@ -48,11 +48,11 @@ def index_names(metadata: dict[bytes, bytes] | None) -> set[str]:
         names = notes.get("index_columns", [])
         return {name for name in names if isinstance(name, str)} - KINDS.keys()
     except (ValueError, AttributeError, TypeError):
-        return set()  # notes are the writer's own affair
+        return set()  # pandas' notes bind nobody else
 
 
 def is_slices(name: str, type_: pa.DataType) -> bool:
-    """Tell the one column whose children are columns."""
+    """Tell if a column is `slices`, whose children are columns."""
     return name == "slices" and types.is_struct(type_)
 
 

@@ -1,4 +1,4 @@
-"""Arrow IPC streams: a part for each record batch, or several where one is large."""
+"""The reader of Arrow IPC streams: a part for each record batch, or several where one is large."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from app.wire.sources import Readable, Source
 
 
 def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, Any]]:
-    """Columns of an Arrow IPC stream, of some rows at a time; none of a stream without rows.
+    """Yield the columns of an Arrow IPC stream, some rows at a time; none of a stream without rows.
 
     The messages are read and looked at here and only then given to pyarrow, which so never waits for bytes. No more
     than one record batch is in memory: nothing here holds one while the next arrives.
@@ -33,7 +33,7 @@ def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, 
     for message in islice(arriving, 1):
         queue.extend(message.pieces)
     reader = _opened(queue)
-    with translated("an Arrow IPC stream"):  # whose names may be no UTF-8
+    with translated("an Arrow IPC stream"):  # names of columns may be no UTF-8
         groups = groups_of_schema(reader.schema, limits, task)
     first_row = 0
     for message in arriving:
@@ -51,7 +51,7 @@ def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, 
 def _opened(queue: deque[bytes | bytearray]) -> pa.RecordBatchReader:
     """A reader of the messages in a queue, the first of which is the schema."""
     pieces = list(queue)
-    # what is decompressed goes back to the system, not to a pool that would keep it for the next request
+    # decompressed bytes go back to the system, not to a pool that would keep them for the next request
     pool, options = pa.system_memory_pool(), pa.ipc.IpcReadOptions(use_threads=False)
     try:
         with translated("an Arrow IPC stream"):

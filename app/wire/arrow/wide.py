@@ -1,4 +1,4 @@
-"""Integers of more than 64 bits in the schemas of Arrow, which pyarrow refuses without a word about the column."""
+"""A check of Arrow schemas for integers of more than 64 bits, which pyarrow refuses without naming the column."""
 
 import struct
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ def refuse_wide(metadata: bytes | bytearray) -> None:
     """Refuse a schema, the metadata of an Arrow message, that has columns of such integers.
 
     Raises:
-        InvalidInput: It has; the pointers name the columns.
+        InvalidInput: There are such columns; the pointers name them.
     """
     try:
         header = root(metadata).table(2)
         wide = [] if header is None else list(_wide(header))
     except (struct.error, UnicodeDecodeError):
-        return  # whoever refused the schema has said why
+        return  # this is no schema, and pyarrow's own error stands
     if wide:
         raise InvalidInput((_refusal(name, bits) for name, bits in wide), len(wide))
 

@@ -1,4 +1,4 @@
-"""Cells of CSV: which kind of value their texts are, and these values."""
+"""The cells of CSV: the kind of values that their texts are, and these values."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, describe
 from app.wire.columns import BOOLEAN, INTEGER, LARGEST_INT, NUMBER, STRING, Kind
 
 WHOLE = Kind("an integer", NUMBER.types, INTEGER.dtype)
-"""What must be an integer and may be written `1.0`, as pandas writes columns that had missing values."""
+"""An integer that may be written `1.0`, as pandas writes columns that had missing values."""
 
 TEXTS = {
     INTEGER: r"\A[ \t]*-?(0|[1-9][0-9]*)[ \t]*\z",
@@ -25,14 +25,14 @@ TEXTS = {
 A_NUMBER = re.compile(
     r"[ \t]*[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan(\(\w*\))?)[ \t]*", re.ASCII | re.IGNORECASE
 )
-"""What pyarrow reads as a number."""
+"""The texts that pyarrow reads as numbers."""
 
 A_WORD = r"\A[ \t]*\p{L}"
 
 INT64 = range(-LARGEST_INT - 1, LARGEST_INT + 1)
 LONGEST_INT = len(str(INT64[0]))
 BLANKS = {"f": "nan", "i": "0", "b": "false", "O": ""}
-"""A text of each kind, by NumPy's code."""
+"""A valid text of each kind by NumPy's code, to stand where nothing is scored."""
 NO_LISTS = "; CSV holds no lists: send NDJSON, Arrow or Parquet"
 
 
@@ -41,11 +41,11 @@ class Cells:
     """The cells of some rows in the columns of a table that make one column of a request.
 
     Attributes:
-        texts: Strings, or numbers that are read already: one column of the table after another.
-        pointer: To the column of the request.
-        first_row: The number of the first of the rows in the body.
-        width: How many columns of the table there are; None where the column is (n,).
-        scored: (n,) or (n, width), False where nothing is looked at: there any text may stand.
+        texts: The cells, one column of the table after another: strings, or numbers if pyarrow could read all.
+        pointer: The JSON pointer of the column of the request.
+        first_row: The number that the first of these rows has in the body.
+        width: The number of columns of the table; None where the column is (n,).
+        scored: The mask (n,) or (n, width); where it is False, any text may stand.
     """
 
     texts: pa.Array
@@ -55,9 +55,10 @@ class Cells:
     scored: BoolArray | None = None
 
     def kind(self, kinds: Sequence[Kind]) -> Kind:
-        """The first of some kinds that all cells are; where none may be a string, that half of them are.
+        """The first of some kinds that fits all cells; if strings are not among them, the kind that fits most.
 
-        What is none of them is taken for a string, or else for the first of them, which it will be refused for.
+        If no kind fits, that is `STRING` where allowed, else the first, as which the cells are then refused. A kind
+        that fits most must fit half of the cells at least.
         """
         if len(kinds) == 1:
             return kinds[0]
@@ -70,14 +71,14 @@ class Cells:
         return next((kind for kind in narrow if _are(kind, texts).all()), STRING)
 
     def are_scored(self) -> bool:
-        """Tell whether any row is scored."""
+        """Tell if any row is scored."""
         return self.scored is None or bool(self.scored.any())
 
     def values(self, kind: Kind, hint: str = "") -> NDArray[Any]:
         """The values, (n,) or (n, width).
 
         Args:
-            hint: What else than a value of the kind would do, for the error.
+            hint: An alternative to values of the kind, for the error.
 
         Raises:
             InvalidInput: A text is not of the kind, or an integer has more than 63 bits.
@@ -90,7 +91,7 @@ class Cells:
         return array if self.width is None else np.ascontiguousarray(array.reshape(self.width, -1).T)
 
     def _sound(self, kind: Kind, hint: str) -> pa.Array:
-        """The texts with others in place of those that are not scored and not of the kind."""
+        """The texts, with valid ones in place of those that are neither scored nor of the kind."""
         are = _are(kind, self.texts)
         if are.all():
             return self.texts
@@ -102,7 +103,7 @@ class Cells:
         return compute.if_else(pa.array(are), self.texts, blank)
 
     def _spread(self) -> BoolArray:
-        """Marks of the scored cells."""
+        """The mask of the scored cells, in the order of the texts."""
         if self.scored is None:
             return np.ones(len(self.texts), np.bool_)
         if self.scored.ndim > 1 and self.scored.shape[1] == self.width:
@@ -118,7 +119,7 @@ class Cells:
         return compute.match_substring_regex(texts, "[tT]") if kind == BOOLEAN else texts
 
     def are_words(self) -> bool:
-        """Whether each begins with a letter, as no number does and most names do."""
+        """Tell if each cell begins with a letter, as no number does and most names do."""
         return bool(compute.all(compute.match_substring_regex(self.texts.fill_null(""), A_WORD)).as_py())
 
     def filled(self) -> InvalidInput | None:

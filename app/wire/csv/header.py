@@ -1,4 +1,4 @@
-"""The first line of CSV: the names of its columns, or what stands there in their place."""
+"""The first line of CSV: the names of its columns, or the fault that it has instead."""
 
 import csv
 import re
@@ -10,7 +10,7 @@ from app.wire.foreign import KEPT_WHOLE, not_utf_8
 QUOTED = re.compile(rb'"[^"]*"')
 NAMES_FIRST = "must begin with a line of column names"
 SPACED = re.compile(rb'"[^"]*"( +"[^"]*")+')
-"""Names in quotes with spaces between, as R's `write.table` has them."""
+"""The names of a header as R's `write.table` writes them: in quotes, with spaces between."""
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 SEPARATORS = {b";": "semicolons", b"\t": "tabs", b"|": "bars"}

@@ -1,4 +1,4 @@
-"""Quotes of CSV: where rows end, and whether quotes stand where they may."""
+"""The quotes of CSV, which decide where rows end."""
 
 from codecs import BOM_UTF8
 from collections.abc import Callable
@@ -10,30 +10,30 @@ from app.errors import MalformedBody
 PIECE = 1 << 16
 QUOTE, LINE_END = b'"\n'
 MAY_STAND_BESIDE = np.isin(np.arange(256), list(b',\r\n"'))
-"""By byte: before a quote that opens a field, after one that closes it."""
+"""Marks by byte: True for those that may stand before an opening quote or after a closing one."""
 
 
 class Quotes:
-    """What the quotes of a text mean, which comes bit by bit.
+    """A scanner for line ends outside quotes in a text that arrives piece by piece.
 
     Of any two quotes the first opens a field or follows a quote, and the second closes a field or precedes a quote:
     then a line end is the end of a row where an even number of quotes stands before it.
     """
 
     def __init__(self, place: Callable[[], str]) -> None:
-        """`place` has words for the row that comes next."""
+        """Begin a text; `place` names the row that comes next, for errors."""
         self._place = place
         self._mark = BOM_UTF8
         self._last = LINE_END
-        self._n_open = 0  # before the last byte
+        self._n_open = 0  # quotes that are open, not counting one in the last byte
         self._is_wrong = False
 
     def row_end(self, text: bytearray, start: int) -> int:
-        """Where the last of the rows ends that end at `start` or after it; 0 if none does.
+        """The end of the last row that ends at `start` or later; 0 if none does.
 
         Args:
             text: The next row from its start, and what follows.
-            start: What stands before was looked at.
+            start: The position up to which the text was scanned before.
 
         Raises:
             MalformedBody: In the next row a quote stands where none may; whole rows before it are given first.

@@ -25,11 +25,11 @@ from app.wire.sources import Source
 from app.wire.text import blocks
 
 Refuse: TypeAlias = Callable[[arrow_csv.InvalidRow], str]
-"""What pyarrow calls with a row of another length; "error" ends the reading."""
+"""A callback of pyarrow for a row of another length; the answer "error" ends the reading."""
 
 
 def parts(source: Source, limits: Limits, task: TaskName, *, has_classes: bool = False) -> Iterator[dict[str, Any]]:
-    r"""Columns of a CSV body, of about a mebibyte of text at a time.
+    r"""Yield the columns of a CSV body, a mebibyte of text or so at a time.
 
     (n, k) columns come as `probabilities_0` to `probabilities_{k-1}`. The text is UTF-8, with or without a byte order
     mark; lines end with `\n` or `\r\n`, the last may end with the body; empty ones are skipped. Blanks around names in
@@ -91,7 +91,7 @@ def _groups(names: list[str], limits: Limits, task: TaskName, *, has_classes: bo
 
 
 def _typed(field: Field, *, has_classes: bool) -> Field:
-    """A field with the kinds that it may be in CSV, where a text alone does not tell a number from a name."""
+    """The field with the kinds that it may have in CSV, where texts alone do not tell numbers from names."""
     if field.name == "labels":
         return field.of_kinds(STRING) if has_classes else field.of_kinds(WHOLE, BOOLEAN)
     if field.kinds == (INTEGER,):
@@ -100,7 +100,7 @@ def _typed(field: Field, *, has_classes: bool) -> Field:
 
 
 def _table(text: bytes, groups: list[Group], first_row: int) -> pa.Table:
-    """The columns, numbers as such where all of them can be read; else all cells as they stand."""
+    """The table with numbers read as such; with all cells as texts if one of them is no number."""
     types = {place: _type(group.field) for group in groups for place in group.places}
     try:
         return _read(text, types)
@@ -128,7 +128,7 @@ def _read(text: bytes, types: dict[int, pa.DataType], refuse: Refuse | None = No
 
 
 def _texts(text: bytes, n_columns: int, first_row: int) -> pa.Table:
-    """All cells as they stand.
+    """The table with all cells as texts.
 
     Raises:
         MalformedBody: A row is no UTF-8 or of another length.
@@ -153,7 +153,7 @@ def _texts(text: bytes, n_columns: int, first_row: int) -> pa.Table:
 
 
 def _n_rows(text: bytes) -> int:
-    """How many whole rows a text of rows begins with."""
+    """The number of whole rows at the beginning of a text."""
     without_quotes = re.sub(rb'"[^"]*("|\Z)', b"x", text)
     return len(re.split(rb"[\r\n]+", without_quotes.lstrip(b"\r\n"))) - 1
 

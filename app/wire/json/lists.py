@@ -1,4 +1,4 @@
-"""Columns of what JSON makes of them: Python lists of values, or of lists.
+"""Columns made of Python lists, as they come out of JSON.
 
 NumPy would convert silently: `np.array([True, "0.5"], float)` is an array of two numbers. So the types of all values
 are looked at first, at C speed, and only then are the values copied.
@@ -30,7 +30,7 @@ def column_of(place: str, rule: Rule, value: object, scored: BoolArray | None = 
 
     Args:
         place: The pointer of the column.
-        scored: (n,) or (n, l), False where nothing is looked at: there anything may stand.
+        scored: The mask (n,) or (n, l); where it is False, anything may stand.
 
     Raises:
         InvalidInput: Not a list, or the values are not all of one of the kinds; the pointers name those at fault.

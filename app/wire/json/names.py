@@ -1,4 +1,4 @@
-"""Names in JSON objects: each may stand once, which parsers do not tell.
+"""A search for names that an object of JSON has twice, which parsers do not report.
 
 A parser keeps the last of several values without a word. So the names in a text are counted and held against those
 that the parser kept; only where the numbers differ are they read. Objects in lists do not count: a list of objects is
@@ -20,9 +20,9 @@ from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, pointer
 QUOTE, COLON, OPENING, CLOSING, LIST, LIST_END = b'":{}[]'
 SECOND = 2
 MAX_PLACES = 20_000
-"""Names and braces that are looked at to say which name comes again; a request has fewer than a thousand."""
+"""The most names and braces that are searched for the name that comes again; a request has fewer than a thousand."""
 DEEPEST = 5
-"""Names of a path that an error tells: a row of a form of a candidate has no more."""
+"""The most names of a path in an error: a row of a form of a candidate has no more."""
 
 
 def refuse_repeated(text: bytes | bytearray, n_kept: int) -> None:
@@ -30,7 +30,7 @@ def refuse_repeated(text: bytes | bytearray, n_kept: int) -> None:
 
     Args:
         text: One or several values of JSON, known to be sound.
-        n_kept: How many names `n_names` finds in these values.
+        n_kept: The number of names that `n_names` finds in these values.
 
     Raises:
         InvalidInput: A name comes again; the pointers name each.
@@ -65,7 +65,7 @@ def refusal(paths: Iterable[tuple[str | int, ...]]) -> InvalidInput:
 
 
 def n_names(value: dict[str, Any]) -> int:
-    """Names of an object and of the objects in it, but for those in lists."""
+    """Count the names of an object and of the objects in it, but for those in lists."""
     n, inner = len(value), [entry for entry in value.values() if type(entry) is dict]
     while inner:
         entries = inner.pop()
@@ -75,7 +75,7 @@ def n_names(value: dict[str, Any]) -> int:
 
 
 def repeated(text: bytes | bytearray) -> Iterator[tuple[str, ...]]:
-    """The path of each name that its object has again, as far as `MAX_PLACES` go."""
+    """Yield the path of each name that its object has again, within the first `MAX_PLACES` names and braces."""
     signs, quotes = _signs(text)
     places = _outside(signs, quotes, [COLON, OPENING, CLOSING])[:MAX_PLACES]
     before = np.searchsorted(quotes, places)

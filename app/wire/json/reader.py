@@ -23,13 +23,13 @@ ROWS = "rows are sent as NDJSON (application/x-ndjson) to the path that ends in 
 
 Text: TypeAlias = bytes | bytearray
 Columns: TypeAlias = Mapping[str, Any]
-"""Columns by name, or for `slices` and `candidates` such columns."""
+"""The columns by name; under `slices` and `candidates` stand columns by name again."""
 Holder: TypeAlias = tuple[dict[str, Any], str, str, Rule, Columns]
-"""The object that holds a column, its name there, its pointer, its rule, and what was read of that object."""
+"""A column: the object that holds it, its name there, its pointer, its rule, and the columns read of that object."""
 
 
 def walk(body: Text, task: TaskName) -> JsonColumns | None:
-    """The columns of a body that hold only numbers or booleans, and its text without them; see `json_columns`."""
+    """Read in C the columns that hold only numbers or booleans, and leave the text without them; see `json_columns`."""
     return json_columns(body, _NAMES[task])
 
 
@@ -37,7 +37,7 @@ def decode(body: Text, task: TaskName) -> dict[str, Any]:
     """Read one JSON object, with or without a byte order mark.
 
     In a column a list becomes a one-dimensional array, lists of one length become a two-dimensional one,
-    uneven lists a `Ragged`. What `mask` leaves out is not looked at.
+    uneven lists a `Ragged`. Values that `mask` leaves out are not checked.
 
     Raises:
         MalformedBody: Not UTF-8, not JSON (which has no NaN and no Infinity), or not an object.
@@ -50,7 +50,7 @@ def decode(body: Text, task: TaskName) -> dict[str, Any]:
 
 
 def fields_of(body: Text, walked: JsonColumns | None, task: TaskName) -> dict[str, Any]:
-    """The same of a body that was walked over."""
+    """The fields of a body like those of `decode`, once `walk` has read it."""
     if walked is not None:
         try:
             fields = object_of(walked.rest)

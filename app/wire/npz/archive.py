@@ -22,13 +22,13 @@ from app.wire.npz.zips import Member, members
 
 SUFFIX = ".npy"
 HEADER_SIZES = {b"\x93NUMPY\1\0": 2, b"\x93NUMPY\2\0": 4, b"\x93NUMPY\3\0": 4}
-"""By what an array's file begins with, the bytes that its header's length takes."""
+"""The bytes that the length of an array's header takes, by the first bytes of its file."""
 MAX_HEADER_BYTES = 4096
 ENTRY = re.compile(
     r"""\s*'(descr|fortran_order|shape)'\s*:\s*('[^']*'|True|False|\([\d\s,]*\)|\[[^\]]*\])\s*(?:,\s*|(?=\}))"""
 )
 TYPE = re.compile(r"[<>|=](b1|[iu][1248]|f[248]|U[1-9]\d{0,3})")
-"""What an array may hold: no objects, records, dates or complex numbers; strings of bounded width."""
+"""The types that an array may have: no objects, records, dates or complex numbers; strings of bounded width."""
 
 VOID = re.compile(r"[<>|=]V[12]")
 NAMELESS = "; NumPy writes bfloat16 and float8 without their type: cast them to float32 before"
@@ -36,7 +36,7 @@ NAMELESS = "; NumPy writes bfloat16 and float8 without their type: cast them to 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What stands before the values of an array, in its own words, and where they begin."""
+    """The header of an array, its entries in NumPy's words, and the position at which the values begin."""
 
     descr: str
     is_fortran: bool
@@ -45,9 +45,9 @@ class Header:
 
 
 def columns(body: bytes | bytearray | memoryview | BinaryIO, limits: Limits, task: TaskName) -> dict[str, Any]:
-    """Columns of a NumPy archive, in memory or in a file of the system.
+    """Read the columns of a NumPy archive, which lies in memory or in a file of the system.
 
-    Values are not copied where they are not compressed, native, aligned, and in the order of C.
+    Values are copied only if they are compressed, not native, not aligned, or not in the order of C.
 
     Raises:
         MalformedBody: No whole archive of arrays.

@@ -1,4 +1,4 @@
-"""ZIP archives in memory: their members, none of which is decoded before its size is known."""
+"""A reader of ZIP archives in memory; no member is decoded before its size is known."""
 
 import struct
 import zlib
@@ -20,7 +20,7 @@ class Member:
     """A file of an archive, still encoded.
 
     Attributes:
-        n_bytes: What it claims to hold once it is decoded.
+        n_bytes: The length that it claims to have once decoded.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Member:
     encoded: memoryview
 
     def content(self) -> memoryview | bytes:
-        """What it holds, `n_bytes` long; not copied if it is stored.
+        """The decoded bytes, `n_bytes` long; not copied if they are stored.
 
         Raises:
             MalformedBody: The bytes are not what the directory says.

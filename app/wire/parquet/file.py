@@ -1,4 +1,4 @@
-"""Parquet files: a part for some rows of a row group."""
+"""The reader of Parquet files, some rows of a row group at a time."""
 
 import re
 from base64 import b64decode
@@ -21,11 +21,11 @@ from app.wire.parquet.footer import MAX_FOOTER_BYTES, Decoded, RowGroup, decoded
 NOTE = re.compile(rb"ARROW:schema.{1,8}?(/////[A-Za-z0-9+/]+)", re.DOTALL)
 BUFFER = 1 << 18
 PLAIN_BYTES = 16 << 20
-"""What the strings may become that are read at once and not into a dictionary; pyarrow holds some copies of them."""
+"""The most bytes of strings that are read at once without a dictionary; pyarrow holds some copies of them."""
 
 
 def parts(file: BinaryIO, limits: Limits, task: TaskName) -> Iterator[dict[str, Any]]:
-    """Columns of a Parquet file that can seek, of some rows at a time.
+    """Yield the columns of a Parquet file that can seek, some rows at a time.
 
     The sizes that the footer and the headers of pages claim are held to the limits before any page is decoded.
 
@@ -53,9 +53,10 @@ def parts(file: BinaryIO, limits: Limits, task: TaskName) -> Iterator[dict[str, 
 
 
 def _refuse_wide(file: BinaryIO) -> None:
-    """Refuse columns of integers that pyarrow has no type for, and for which it does not even open the file.
+    """Refuse columns of integers that are so wide that pyarrow does not even open the file.
 
-    The writer's note about them is an Arrow message in base64: its metadata stand behind a mark and their length.
+    The schema that the writer has left in the footer is an Arrow message in base64, whose metadata follow a mark and
+    their length.
     """
     file.seek(max(0, file.seek(0, 2) - MAX_FOOTER_BYTES))
     note = NOTE.search(file.read())
@@ -64,7 +65,7 @@ def _refuse_wide(file: BinaryIO) -> None:
 
 
 def _sizes(file: BinaryIO, groups: list[RowGroup], limits: Limits) -> list[list[Decoded]]:
-    """What each column of each row group becomes."""
+    """The decoded size of each column of each row group."""
     tally = Tally(limits)
     tally.add(file.seek(0, 2), 0)
     sizes = []
@@ -78,7 +79,7 @@ def _sizes(file: BinaryIO, groups: list[RowGroup], limits: Limits) -> list[list[
 def _opened(
     file: BinaryIO, groups: list[RowGroup], plain: set[int], limits: Limits, task: TaskName
 ) -> tuple[parquet.ParquetFile, list[Group]]:
-    """A file, of which all strings but those of some columns are read into dictionaries."""
+    """Open a file so that strings are read into dictionaries, except in the columns `plain`."""
     opened = parquet.ParquetFile(file)
     if any(len(group.chunks) != len(opened.schema) for group in groups):
         raise MalformedBody("must have all columns in all Parquet row groups, found others")
@@ -91,7 +92,7 @@ def _opened(
     return parquet.ParquetFile(
         file,
         metadata=opened.metadata,
-        # a long string may stand in a thousand rows
+        # plain columns would hold a long string anew for each of a thousand rows
         read_dictionary=[path for place, path in texts.items() if place not in plain],
         buffer_size=BUFFER,
         pre_buffer=False,
@@ -100,7 +101,7 @@ def _opened(
 
 
 def _step(group: RowGroup, chunks: list[Decoded], plain: set[int]) -> int:
-    """How many rows to read at a time: strings that are not read into dictionaries must fit, were all the longest."""
+    """The number of rows to read at a time: strings without a dictionary must fit, even if all were the longest."""
     n_bytes = sum(chunk.n_bytes for chunk in chunks)
     longest = max((chunks[place].longest for place in plain), default=0)
     return max(1, min(PART_ROWS, PART_BYTES * group.n_rows // max(1, n_bytes), PLAIN_BYTES // max(1, longest)))

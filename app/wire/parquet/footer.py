@@ -1,4 +1,4 @@
-"""What a Parquet file says it holds: the footer, and the headers of pages.
+"""The claims of a Parquet file: its footer, and the headers of its pages.
 
 They are read here and not by pyarrow, which makes room for what they claim, and some of whose accessors end the
 process where a footer contradicts itself.
@@ -18,7 +18,7 @@ MAGIC, ENCRYPTED_MAGIC = b"PAR1", b"PARE"
 MAX_FOOTER_BYTES = 16 << 20
 MAX_HEADER_BYTES = 1 << 16
 COLUMN_WEIGHT, CHUNK_WEIGHT = 128, 8
-"""What pyarrow keeps of a column of the file, and of one in a row group, by what it keeps of other elements."""
+"""The memory that pyarrow keeps for a column of the schema and for one of a row group; any other list element is 1."""
 NOT_ENCRYPTED = "must be a Parquet file that is not encrypted"
 DELTA_LENGTH_BYTE_ARRAY, DELTA_BYTE_ARRAY = 6, 7
 
@@ -28,8 +28,8 @@ class Chunk:
     """The pages of one column in one row group.
 
     Attributes:
-        n_values: Counted in the rows of lists, too.
-        start, end: Its place in the file.
+        n_values: The number of values; those in lists count one by one.
+        start, end: The positions in the file.
     """
 
     n_values: int
@@ -39,7 +39,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """Some rows of all columns."""
+    """A row group: some rows of all columns."""
 
     n_rows: int
     chunks: list[Chunk]
@@ -47,12 +47,12 @@ class RowGroup:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What the header of a page says of it.
+    """A page as its header describes it.
 
     Attributes:
-        n_bytes: What it becomes when it is decompressed.
-        n_values: 0 of a dictionary.
-        encoding: Of its values.
+        n_bytes: The size when decompressed.
+        n_values: The number of values; 0 for a dictionary.
+        encoding: The number of the encoding of its values.
     """
 
     n_bytes: int
@@ -62,11 +62,11 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What the pages of a chunk become.
+    """The sizes of the pages of a chunk once they are decoded.
 
     Attributes:
-        n_bytes: All pages decompressed, or 8 for each value where that is more.
-        longest: No string that stands for several values, wholly or in part, has more bytes.
+        n_bytes: The sum over decompressed pages, or 8 for each value where that is more.
+        longest: A bound on the bytes of any string that stands, wholly or in part, for several values.
         is_delta: Whether there are strings in an encoding that pyarrow does not read into a dictionary.
     """
 
@@ -76,7 +76,7 @@ class Decoded:
 
 
 def row_groups(file: BinaryIO) -> list[RowGroup]:
-    """The row groups that the footer of a file tells of.
+    """Read the row groups that the footer of a file describes.
 
     Raises:
         MalformedBody: No whole Parquet file, or an encrypted one.
@@ -107,7 +107,7 @@ def row_groups(file: BinaryIO) -> list[RowGroup]:
 
 
 def decoded(file: BinaryIO, chunk: Chunk, limits: Limits) -> Decoded:
-    """What the pages of a chunk become.
+    """The sizes of the pages of a chunk, by their headers.
 
     Raises:
         MalformedBody: The pages do not fill the chunk, or hold other values than it tells.
@@ -181,8 +181,8 @@ def _refuse_encrypted(_: Reader) -> None:
     raise MalformedBody(NOT_ENCRYPTED)
 
 
-# What is read of the structs of parquet.thrift, by the numbers that their fields have there, and what lists that are
-# not read must hold.
+# The fields of parquet.thrift that are read, by number and type. IN_* are the element types of lists that are skipped:
+# pyarrow reads those without checking.
 Wanted: TypeAlias = dict[Path, Callable[[Reader], Any]]
 COLUMN: Wanted = {}
 ABOUT_CHUNK: Wanted = {(number, I64): Reader.integer for number in (5, 7, 9, 11)}
@@ -201,4 +201,4 @@ PAGE_V1: Wanted = {(1, I32): Reader.integer, (2, I32): Reader.integer}
 PAGE_V2: Wanted = {(1, I32): Reader.integer, (4, I32): Reader.integer}
 PAGE: Wanted = {(number, I32): Reader.integer for number in (1, 2, 3)} | {(5, STRUCT): _page_v1, (8, STRUCT): _page_v2}
 DATA_PAGES = {0: (5, STRUCT), 3: (8, STRUCT)}
-"""By the type of a page, the field that tells more of it."""
+"""The field of a page's header with the details, by the type of the page."""

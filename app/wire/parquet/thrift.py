@@ -1,4 +1,4 @@
-"""Thrift's compact form, as Parquet uses it: read in one go, and only what is asked for is kept."""
+"""A reader of Thrift's compact form, as Parquet uses it; it keeps only the fields that are asked for."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -9,7 +9,7 @@ from app.errors import TooLarge
 MAX_DEPTH = 12
 MAX_FIELD = (1 << 15) - 1
 MAX_ELEMENTS = 3 << 19
-"""Of all lists but those of integers: each may take a hundred bytes where the reader of Parquet keeps them."""
+"""The most list elements in a footer, not counting integers: pyarrow may keep a hundred bytes for each."""
 
 TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = range(1, 13)
 _INTEGERS = frozenset({I16, I32, I64})
@@ -18,21 +18,21 @@ _SIZES = {TRUE: 1, FALSE: 1, BYTE: 1, DOUBLE: 8}
 Value = TypeVar("Value")
 
 Path: TypeAlias = tuple[int, int]
-"""The number of a field and its type: of a field in another type than its own, Thrift thinks as of an unknown one."""
+"""The number and the type of a field. A field of an unexpected type counts as unknown, as in Thrift."""
 
 NOTHING: Mapping[Path, int] = MappingProxyType({})
 
 
 class Reader:
-    """A place in a buffer, from where structs, lists and integers are read one after the other.
+    """A position in a buffer, from which structs, lists and integers are read one after the other.
 
-    What reads the file after this does not look at all that is written: it takes the elements of a list for what they
-    should be, and fields that come twice for one. What could be read in two ways is refused here.
+    The reader of pyarrow, which comes after this one, checks neither the types of list elements nor repeated fields.
+    Both are refused here, so that the two readers cannot disagree.
 
     Its methods raise `IndexError`, `KeyError` or `ValueError` where the bytes are not what they should be.
 
     Attributes:
-        position: How many bytes were read.
+        position: The number of bytes that were read.
     """
 
     def __init__(self, buffer: bytes) -> None:
@@ -43,11 +43,12 @@ class Reader:
     def struct(
         self, wanted: Mapping[Path, Callable[["Reader"], Any]], within: Mapping[Path, int] = NOTHING
     ) -> dict[Path, Any]:
-        """The struct that begins here.
+        """Read the struct that begins here.
 
         Args:
-            wanted: The fields to keep, each with what reads it.
-            within: Of other fields that are lists, what they must hold; of structs, what the lists in them must.
+            wanted: The fields to keep, each with the function that reads it.
+            within: The element types that other fields must have: of lists their own, of structs those of the lists in
+                them.
         """
         buffer, found, number = self._buffer, {}, 0
         while head := buffer[self.position]:
@@ -58,16 +59,16 @@ class Reader:
             path = number, head & 15
             if path in wanted:
                 found[path] = wanted[path](self)
-            elif path[1] > FALSE:  # what stands before a boolean says which it is
+            elif path[1] > FALSE:  # the type of a boolean is also its value, so there is nothing to skip
                 self._skip(path[1], within.get(path, 0), 0)
         self.position += 1
         return found
 
     def structs(self, read: Callable[["Reader"], Value], weight: int = 1) -> list[Value]:
-        """The list of structs that begins here.
+        """Read the list of structs that begins here.
 
         Args:
-            weight: As how many elements each counts.
+            weight: The number of elements that each counts for.
 
         Raises:
             TooLarge: The lists so far have more than `MAX_ELEMENTS`.
@@ -75,9 +76,9 @@ class Reader:
         return [read(self) for _ in range(self._list(STRUCT, weight)[1])]
 
     def integer(self) -> int:
-        """The integer that is here."""
+        """Read the integer that begins here."""
         value = self._buffer[self.position]
-        if value < 128:  # as most are
+        if value < 128:  # most take one byte
             self.position += 1
         else:
             value = self._unsigned()
@@ -112,12 +113,12 @@ class Reader:
 
     def _skip_list(self, elements: int, depth: int) -> None:
         kind, n_elements = self._list(elements)
-        within = I64 if elements else 0  # where the elements are known, lists inside of them hold integers
+        within = I64 if elements else 0  # lists inside of elements of a known type hold integers
         for _ in range(n_elements):
             self._skip(kind, within, depth)
 
     def _list(self, elements: int, weight: int = 1) -> tuple[int, int]:
-        """What the list that begins here holds, and how many of it."""
+        """Read the head of a list: the type of its elements, and their number."""
         head = self._buffer[self.position]
         self.position += 1
         n_elements = self._unsigned() if head >> 4 == 15 else head >> 4
