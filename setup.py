@@ -22,6 +22,7 @@ setup(
                 "app/core/kernels/json_columns.h",
                 "app/core/kernels/json_numbers.h",
                 "app/core/kernels/powers_of_five.h",
+                "app/core/kernels/repeats.h",
                 "app/core/kernels/row_calls.h",
                 "app/core/kernels/row_quantities.h",
                 "app/core/kernels/rows.h",

@@ -7,6 +7,7 @@ import numpy as np
 
 from app.core.batch.batches import Batch, joined
 from app.core.columns import BoolArray, IntArray, Ragged
+from app.core.kernels.compiled import are_equal
 
 MAX_INSPECTED_ROWS = 500
 MAX_COMPARED_COLUMNS = 100
@@ -104,8 +105,9 @@ def _step(end: int) -> int:
 
 def _is_constant(batch: Batch, sample: Any) -> bool:
     """Whether all scored rows are like the first of a sample of them; the sample tells nearly always."""
-    if not len(sample) or (sample != sample[0]).any():
+    if not len(sample) or not are_equal(np.ascontiguousarray(sample, np.float64)):
         return False
-    scored = batch.scored
-    rows = batch.prediction if scored is None else batch.prediction[scored]  # type: ignore[index]
+    if sample is batch.prediction:
+        return True
+    rows = batch.prediction if batch.scored is None else batch.prediction[batch.scored]  # type: ignore[index]
     return bool((rows == sample[0]).all())

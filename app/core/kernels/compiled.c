@@ -37,6 +37,7 @@
 #include "verdicts.h"
 #include "distinct.h"
 #include "pairs.h"
+#include "repeats.h"
 #include "json_numbers.h"
 #include "json_columns.h"
 
@@ -255,15 +256,51 @@ FUNCTION(py_json_columns) {
     return read;
 }
 
+/* (rows, of numbers) */
+FUNCTION(py_are_equal) {
+    Arrays a;
+    int equal;
+    (void)self;
+    if (!take(&a, arguments, n_arguments, "d")) return NULL;
+    Py_ssize_t k = a.view[0].ndim == 1 ? 1 : a.view[0].shape[1];
+    if ((a.view[0].ndim > 2 || k < 1) && !refuse(&a, "takes rows of one number or more")) return NULL;
+    RUN(a.n[0], equal = are_equal(DOUBLES(&a, 0), a.n[0], k));
+    give_back(&a);
+    return PyBool_FromLong(equal);
+}
+
+/* (rows, further rows that are compared with them, how many of them): of any numbers */
+FUNCTION(py_n_repeats) {
+    Py_buffer views[2];
+    Lines lines[2];
+    (void)self;
+    Py_ssize_t n = n_arguments == 3 ? PyLong_AsSsize_t(arguments[2]) : -1;
+    if (n < 1 || n > MOST_COMPARED) {
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "takes two arrays, and how many of their rows to compare");
+        return NULL;
+    }
+    if (PyObject_GetBuffer(arguments[0], &views[0], PyBUF_C_CONTIGUOUS)) return NULL;
+    if (PyObject_GetBuffer(arguments[1], &views[1], PyBUF_C_CONTIGUOUS)) return PyBuffer_Release(&views[0]), NULL;
+    int fit = 1, repeats;
+    for (int i = 0; i < 2; i++) {
+        fit = fit && views[i].ndim > 0 && views[i].shape[0] >= n;
+        lines[i] = (Lines){views[i].buf, fit ? (size_t)(views[i].len / views[i].shape[0]) : 0};
+    }
+    repeats = fit ? n_repeats(&lines[0], &lines[1], n) : 0;
+    for (int i = 0; i < 2; i++) PyBuffer_Release(&views[i]);
+    return fit ? PyLong_FromLong(repeats) : (PyErr_SetString(PyExc_ValueError, "arrays must have as many rows"), NULL);
+}
+
 #define METHOD(name) {#name, (PyCFunction)(void (*)(void))py_##name, METH_FASTCALL, NULL}
 
 static PyMethodDef methods[] = {
-    {"log_of", py_log_of, METH_O, NULL}, METHOD(log), METHOD(log1p), METHOD(exp), METHOD(row_sums), METHOD(row_products), METHOD(row_errors),
+    {"log_of", py_log_of, METH_O, NULL}, METHOD(log), METHOD(log1p), METHOD(exp), METHOD(row_sums),
+    METHOD(row_products), METHOD(row_errors),
     METHOD(row_maxima), METHOD(row_others), METHOD(row_exponentials), METHOD(row_picks), METHOD(row_quotients),
     METHOD(row_differences), METHOD(row_negentropies), METHOD(row_relative_entropy), METHOD(row_js), METHOD(bins),
     METHOD(moments), METHOD(group_sums), METHOD(products), METHOD(json_columns), METHOD(class_rows),
     METHOD(element_rows), METHOD(token_rows), METHOD(class_verdict), METHOD(element_verdict), METHOD(distinct),
-    METHOD(pair_rows), METHOD(pair_residuals), {NULL, NULL, 0, NULL},
+    METHOD(pair_rows), METHOD(pair_residuals), METHOD(are_equal), METHOD(n_repeats), {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {

@@ -34,7 +34,7 @@ class Chunk:
 
     Attributes:
         matrix: (m, n) quantities of the rows in the order of the layout; weights in it are scaled to band 0.
-        columns: (n,) quantities by name, before sample weights, and numbers of classes.
+        marks: (n,) numbers of classes and findings by name.
         tables: Sums by group, by name of the table.
         moments: The sums of each mean, by name.
     """
@@ -45,7 +45,7 @@ class Chunk:
         self.matrix = matrix = np.empty((layout.n_rows, n_rows))
         for row in layout.zeros:
             matrix[row] = 0.0
-        self.columns: dict[str, Any] = {name: matrix[row] for name, row in layout.rows.items()}
+        self.marks: dict[str, Any] = {}
         self.tables: dict[str, GroupSums] = {}
         self.weight: FloatArray | None = None
         self._places = 0
@@ -53,11 +53,22 @@ class Chunk:
             self.weight = matrix[layout.weight]
             self._places = places_of(batch.sample_weight[rows])
             np.ldexp(batch.sample_weight[rows], -self._places, out=self.weight)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-            self._fill(batch, needs)
-            if batch.options.class_weight is not None or batch.options.pos_weight is not None:
-                self._check_class_products(batch)
-            self._add_up(batch, needs)
+        if layout.is_compiled and batch.clusters is None:
+            self._make(batch, needs)
+        else:
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
+                self._make(batch, needs)
+
+    def _make(self, batch: Batch, needs: Needs) -> None:
+        self._fill(batch, needs)
+        if batch.options.class_weight is not None or batch.options.pos_weight is not None:
+            self._check_class_products(batch)
+        self._add_up(batch, needs)
+
+    def column(self, name: str) -> Any:
+        """(n,) a quantity by name, before sample weights, or a mark; None for ones."""
+        row = self._layout.rows.get(name)
+        return self.marks.get(name) if row is None else self.matrix[row]
 
     def take(self, places: IntArray, batch: Batch, needs: Needs) -> "Chunk":
         """Some of the rows, by their places in the chunk, rising: their quantities are copied, their sums made anew."""
@@ -69,8 +80,7 @@ class Chunk:
         """Drop all rows but some, and add these up."""
         layout, self._rows = self._layout, self.numbers[places]
         self.matrix = matrix = self.matrix.take(places, axis=1)
-        columns = {name: values[places] for name, values in self.columns.items() if name not in layout.rows}
-        self.columns = columns | {name: matrix[row] for name, row in layout.rows.items()}
+        self.marks = {name: values[places] for name, values in self.marks.items()}
         self.weight = None if self.weight is None else matrix[layout.weight]
         self.tables, start = {}, 0
         with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
@@ -112,13 +122,13 @@ class Chunk:
                 self._add_block_tables(block, start, needs)
             start = end
         if batch.labels is not None and batch.labels.ndim == 1:
-            self.columns["labels"] = batch.labels[self._rows]
+            self.marks["labels"] = batch.labels[self._rows]
 
     def _mark(self, name: str, values: Any, start: int) -> None:
-        if name not in self.columns:
-            self.columns[name] = values if len(values) == len(self) else np.empty(len(self), values.dtype)
+        if name not in self.marks:
+            self.marks[name] = values if len(values) == len(self) else np.empty(len(self), values.dtype)
         if len(values) < len(self):
-            self.columns[name][start : start + len(values)] = values
+            self.marks[name][start : start + len(values)] = values
 
     def _add_block_tables(self, block: Block, start: int, needs: Needs) -> None:
         """Add the tables that need all elements of a row, of the rows of a block, the first of which is given."""
@@ -147,17 +157,19 @@ class Chunk:
 
     def _add_tables(self, batch: Batch, needs: Needs, small: Mapping[int, Small]) -> None:
         """Add the tables whose columns have one number a row."""
-        layout, columns = self._layout, self.columns
+        layout, marks = self._layout, self.marks
         if layout.calibration:
-            confidence = columns["confidence"]
+            confidence = self.column("confidence")
             self.tables["calibration"] = calibration(confidence, self.matrix, layout.calibration, batch.options, small)
         if layout.frequencies:
-            frequencies = class_frequencies(columns["labels"], batch.n_classes, self.matrix, layout.frequencies)
+            frequencies = class_frequencies(marks["labels"], batch.n_classes, self.matrix, layout.frequencies)
             self.tables["class_frequencies"] = frequencies
         if "confusion" in needs.tables and batch.task != "multilabel":
-            self.tables["confusion"] = confusion(columns, batch.n_classes)
+            self.tables["confusion"] = confusion(marks, batch.n_classes)
         if "per_class" in needs.tables and batch.task != "multilabel":
-            self.tables["per_class"] = per_class(columns, self.weight, batch.n_classes)
+            self.tables["per_class"] = per_class(
+                marks | {name: self.matrix[row] for name, row in layout.rows.items()}, self.weight, batch.n_classes
+            )
         if self._places:
             self.tables = {name: sums.scaled(self._places) for name, sums in self.tables.items()}
 
@@ -200,7 +212,7 @@ class Chunk:
         if batch.form != "logits":
             return
         name = "pos_weight" if batch.options.class_weight is None else "class_weight"
-        infinite = self.numbers[np.isinf(self.columns["cross_entropy"])]
+        infinite = self.numbers[np.isinf(self.column("cross_entropy"))]
         if not infinite.size:
             return
         plain = replace(batch.options, class_weight=None, pos_weight=None)

@@ -102,6 +102,7 @@ class Layout:
         frequencies: The row that is summed by label, in a tuple; empty for none.
         marks: The attributes of rows that hold integers or booleans.
         has_block_tables: Whether a table needs all elements of a row at once.
+        is_compiled: Whether kernels do all of the work, so that NumPy has nothing to warn of.
         n_rows: The number of rows of the matrix.
     """
 
@@ -118,6 +119,7 @@ class Layout:
     frequencies: tuple[int, ...] = ()
     marks: tuple[str, ...] = ()
     has_block_tables: bool = False
+    is_compiled: bool = False
     n_rows: int = 0
 
     def added_row(self) -> int:
@@ -172,6 +174,8 @@ def _layout(kind: Kind, needs: Needs) -> Layout:
         layout.calibration = (layout.weight, *summed)
     if "class_frequencies" in tables and not kind.is_soft:
         layout.frequencies = (layout.product(layout.weight, layout.rows.get("share", ONES)),)
+    is_listed = "per_class" in needs.tables
+    layout.is_compiled = not (layout.quantities or layout.products or layout.has_block_tables or is_listed)
     marks = {mark for table in tables for mark in _MARKS[table] if kind.is_soft or mark != "labels"}
     layout.marks = tuple(sorted(marks | ({"clipped"} if kind.options.epsilon else set())))
     return layout

@@ -218,13 +218,14 @@ def _sums_of(chunk: Chunk, batch: Batch, needs: Needs, kept: Mapping[str, FloatA
     """The sums and findings of a chunk; copy the quantities of its rows that are to be kept."""
     slices = _slices(chunk, batch, needs) if batch.slices else {}
     sums = _Sums(len(chunk), chunk.weight_sum, chunk.moments, chunk.tables, slices=slices)
-    loss = chunk.columns["cross_entropy"]
     if chunk.moments["cross_entropy"].n_infinite:
+        loss = chunk.column("cross_entropy")
         sums.zero_probability.add(chunk.numbers[np.isinf(loss) & chunk.weighs] + batch.first_row)
-    if "clipped" in chunk.columns:
-        sums.clipped.add(chunk.numbers[chunk.columns["clipped"]] + batch.first_row)
+    if "clipped" in chunk.marks:
+        sums.clipped.add(chunk.numbers[chunk.marks["clipped"]] + batch.first_row)
     for name, values in kept.items():
-        values[chunk.numbers] = chunk.columns.get(name, 1.0)
+        column = chunk.column(name)
+        values[chunk.numbers] = 1.0 if column is None else column
     return sums
 
 

@@ -1,15 +1,13 @@
 """Heuristics for likely mistakes of a sender, such as shuffled columns or repeated rows. They change no number."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from app.core.batch.batches import Batch
 from app.core.batch.inspected import MAX_INSPECTED_ROWS, InspectedRows
 from app.core.columns import FloatArray
 from app.core.formulas import losses
 from app.core.formulas.weights import leveled
+from app.core.kernels.compiled import n_repeats
 from app.core.rows.blocks import rows_of
 from app.core.rows.tokens import TokenRows
 
@@ -19,21 +17,14 @@ MIN_ROWS = 10
 
 def n_duplicates(inspected: InspectedRows) -> tuple[int, int]:
     """The number of repeated rows, truth included, among the first `MAX_INSPECTED_ROWS`, and of rows looked at."""
-    n = int(inspected.numbers.searchsorted(MAX_INSPECTED_ROWS))
-    if inspected.rows is None or n < MIN_ROWS or inspected.rows.prediction.ndim == 1:  # type: ignore[union-attr]
+    rows, n = inspected.rows, len(inspected.numbers)
+    if inspected.end > MAX_INSPECTED_ROWS:
+        n = int(inspected.numbers.searchsorted(MAX_INSPECTED_ROWS))
+    if rows is None or n < MIN_ROWS or rows.prediction.ndim == 1:  # type: ignore[union-attr]
         return 0, 0  # single numbers, often rounded, repeat by chance
-    rows = _row_bytes(inspected.rows.prediction[:n])  # type: ignore[index]
-    if len(set(rows)) == n:
-        return 0, n
-    truth = inspected.rows.labels if inspected.rows.targets is None else inspected.rows.targets
-    truths = [] if truth is None else _row_bytes(truth[:n])
-    return n - len(set(zip(rows, truths, strict=True))), n
-
-
-def _row_bytes(values: NDArray[Any]) -> list[Any]:
-    """The rows (n,) or (n, k), each as its bytes in memory."""
-    rows = np.ascontiguousarray(values).reshape(len(values), -1)
-    return rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel().tolist()
+    truth = rows.labels if rows.targets is None else rows.targets
+    scores = np.ascontiguousarray(rows.prediction)
+    return n_repeats(scores, scores if truth is None else np.ascontiguousarray(truth), n), n
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")

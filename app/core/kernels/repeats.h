@@ -1,0 +1,44 @@
+/* Rows that repeat others, in which app/core/warnings/suspicions.py sees mistakes of a sender. */
+
+#define MOST_COMPARED 512       /* rows among which repeats are counted */
+#define PLACES (2 * MOST_COMPARED) /* of a hash table that is at most half full */
+
+/* Whether all rows of k numbers are equal to the first. */
+static int are_equal(const double *x, Py_ssize_t n_numbers, Py_ssize_t k) {
+    for (Py_ssize_t i = k; i < n_numbers; i++)
+        if (x[i] != x[i - k]) return 0;
+    return 1;
+}
+
+/* Mixes bytes into a hash, eight at a time. */
+static uint64_t mixed(uint64_t hash, const char *bytes, size_t n) {
+    for (size_t i = 0; i < n; i += sizeof(uint64_t)) {
+        uint64_t word = 0;
+        memcpy(&word, bytes + i, n - i < sizeof word ? n - i : sizeof word);
+        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 32;
+    }
+    return hash;
+}
+
+typedef struct { const char *bytes; size_t size; } Lines; /* rows of so many bytes, one behind the other */
+
+INLINE int is_same(const Lines *lines, Py_ssize_t i, Py_ssize_t j) {
+    return !memcmp(lines->bytes + (size_t)i * lines->size, lines->bytes + (size_t)j * lines->size, lines->size);
+}
+
+/* How many of at most MOST_COMPARED rows repeat an earlier one in every byte of both parts. */
+static int n_repeats(const Lines *scores, const Lines *truth, Py_ssize_t n) {
+    int16_t taken[PLACES];
+    int repeats = 0;
+    memset(taken, -1, sizeof taken);
+    for (Py_ssize_t i = 0; i < n; i++) {
+        uint64_t hash = mixed(0, scores->bytes + (size_t)i * scores->size, scores->size);
+        size_t place = mixed(hash, truth->bytes + (size_t)i * truth->size, truth->size) % PLACES;
+        while (taken[place] >= 0 && !(is_same(scores, taken[place], i) && is_same(truth, taken[place], i)))
+            place = (place + 1) % PLACES;
+        if (taken[place] >= 0) repeats++;
+        else taken[place] = (int16_t)i;
+    }
+    return repeats;
+}
