@@ -11,31 +11,19 @@ from app.core.columns import Column, Ragged
 from app.core.metrics import registry
 from app.core.metrics.bootstrap import Bootstrap
 from app.core.options import Options
-from app.core.tasks import TaskName
+from app.core.tasks import COLUMN_NAMES, TaskName
 from app.service import Include, Question, ScoreRequest
 
 DEFAULTS = Options()
-COLUMNS = (
-    "labels",
-    "targets",
-    "probabilities",
-    "log_probabilities",
-    "logits",
-    "sample_weight",
-    "mask",
-    "n_bytes",
-    "n_words",
-    "cluster_id",
-)
 
 
 def request_of(task: TaskName, body: Mapping[str, Any]) -> ScoreRequest:
     """The request that a body of plain lists makes."""
-    columns = {name: column(body[name]) for name in COLUMNS if body.get(name) is not None}
+    columns = {name: column(body[name]) for name in COLUMN_NAMES if body.get(name) is not None}
     options: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in body.items()
-        if name not in (*COLUMNS, "include", "metrics", "slices")
+        if name not in (*COLUMN_NAMES, "include", "metrics", "slices")
     }
     slices = {name: column(values) for name, values in body.get("slices", {}).items()}
     include, metrics = frozenset(body.get("include", ())), tuple(body.get("metrics", ()))

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from app.core.tasks import COLUMNS, ValueKind
 from app.errors import InvalidInput
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -88,15 +89,15 @@ def _ragged(column: Column) -> Ragged:
 
 
 _WORDS = {"b": "booleans", "i": "integers", "f": "numbers", "U": "strings"}
-_KINDS = {
-    "labels": "ibU",
-    "mask": "b",
-    "n_bytes": "i",
-    "n_words": "i",
-    "cluster_id": "iU",
-    "slices": "iUb",
-}
 _NUMBERS = "fi"
+_LETTERS: dict[ValueKind, str] = {
+    "number": _NUMBERS,
+    "score": _NUMBERS,
+    "integer": "i",
+    "boolean": "b",
+    "string": "U",
+}
+_KINDS = {name: "".join(_LETTERS[kind] for kind in column.kinds) for name, column in COLUMNS.items()}
 _DTYPES: dict[str, DTypeLike] = {"b": np.bool_, "i": np.int64, "f": np.float64, "U": np.object_}
 
 
@@ -112,7 +113,7 @@ def sound(field: str, column: Column, pointer: str) -> Column:
     Raises:
         InvalidInput: The values are of a kind that the field never holds, such as numbers with a fraction for labels.
     """
-    kind, allowed = kind_of(column), _KINDS.get(field, _NUMBERS)
+    kind, allowed = kind_of(column), _KINDS[field]
     if kind not in allowed:
         words = " or ".join(_WORDS[letter] for letter in allowed)
         raise InvalidInput.at(pointer, "wrong_type", f"must hold {words}, found {_WORDS.get(kind, 'something else')}")

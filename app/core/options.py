@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
 
-from app.core.tasks import TASKS, TaskName
+from app.core.tasks import ALL, LABELLED, ONE_LABEL, TaskName
 
 MAX_WEIGHT = 1e100
 """The largest weight of a row or class. Products of weights then stay far below the largest double."""
@@ -30,15 +30,10 @@ Share: TypeAlias = Annotated[float, Ge(0), Le(1)]
 PerClass: TypeAlias = Annotated[tuple[Weight, ...], MaxLen(100_000)]
 
 PROBABILISTIC: tuple[TaskName, ...] = ("multiclass", "distributions")
-LABELLED: tuple[TaskName, ...] = ("binary", "multiclass", "multilabel")
-ONE_LABEL: tuple[TaskName, ...] = ("binary", "multiclass")
 
 
 def _option(default: Any, tasks: tuple[TaskName, ...], doc: str, *, shapes_sums: bool = True) -> Any:
     return field(default=default, metadata={"tasks": tasks, "doc": doc, "shapes_sums": shapes_sums})
-
-
-ALL = tuple(TASKS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

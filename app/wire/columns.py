@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.columns import Column, IntArray, Ragged
-from app.core.tasks import TASKS, TaskName, shape_of
+from app.core.tasks import COLUMN_NAMES, COLUMNS, TASKS, Shape, TaskName, ValueKind, shape_of
 
 LARGEST_INT = int(np.iinfo(np.int64).max)
 
@@ -46,21 +46,15 @@ INTEGER = Kind("an integer", frozenset({int}), np.dtype(np.int64))
 BOOLEAN = Kind("a boolean", frozenset({bool}), np.dtype(np.bool_))
 STRING = Kind("a string", frozenset({str}), np.dtype(np.object_))
 
-KINDS: dict[str, tuple[Kind, ...]] = {
-    "labels": (INTEGER, BOOLEAN, STRING),
-    "targets": (NUMBER,),
-    "probabilities": (NUMBER,),
-    "log_probabilities": (SCORE,),
-    "logits": (SCORE,),
-    "sample_weight": (NUMBER,),
-    "mask": (BOOLEAN,),
-    "n_bytes": (INTEGER,),
-    "n_words": (INTEGER,),
-    "cluster_id": (INTEGER, STRING),
+_KINDS: dict[ValueKind, Kind] = {
+    "number": NUMBER,
+    "score": SCORE,
+    "integer": INTEGER,
+    "boolean": BOOLEAN,
+    "string": STRING,
 }
-NAMES = ("/cluster_id", "/slices/")
+NAMES = tuple(f"/{name}" for name, spec in COLUMNS.items() if spec.role == "group")
 """The beginnings of pointers of columns whose values only tell rows apart: strings do there as well as numbers."""
-SLICE_KINDS = (INTEGER, STRING, BOOLEAN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +70,27 @@ class Rule:
     nested: bool | None
 
 
-SLICE_RULE = Rule(SLICE_KINDS, nested=False)
-_NESTED = {"(n,)": False, "(n,) or (n, l)": None}
-RULES: dict[TaskName, dict[str, Rule]] = {
-    task: {name: Rule(kinds, _NESTED.get(shape_of(task, name), True)) for name, kinds in KINDS.items()}
-    for task in TASKS
+def _rule(task: TaskName, name: str) -> Rule:
+    return Rule(tuple(_KINDS[kind] for kind in COLUMNS[name].kinds), _NESTED[shape_of(task, name)])
+
+
+_NESTED: dict[Shape, bool | None] = {
+    "(n,)": False,
+    "(n, k)": True,
+    "(n, l)": True,
+    "(n,) or (n, l)": None,
+    "one list a document": True,
 }
+RULES = {task: {name: _rule(task, name) for name in COLUMN_NAMES} for task in TASKS}
 """The rule of each field, by task."""
+SLICE_RULE = _rule("binary", "slices")
+"""The rule of a slice, which is the same in every task."""
+WIDE = tuple(
+    name
+    for name, spec in COLUMNS.items()
+    if {shape_of(task, name) for task in spec.tasks} - {"(n,)", "one list a document"}
+)
+"""Columns with a value a class or label in some task: several columns of a table can make one."""
 
 
 def rows_of(values: NDArray[Any], lengths: list[int] | IntArray) -> Column:

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from app.core.columns import Column, IntArray
 from app.core.synonyms import meant
-from app.core.tasks import TaskName
+from app.core.tasks import COLUMN_NAMES, COLUMNS, TaskName
 from app.errors import FieldError, InvalidInput, TooLarge, clip, pointer
-from app.wire.columns import KINDS, LARGEST_INT, NAMES, RULES, SLICE_RULE, Kind, Rule
+from app.wire.columns import LARGEST_INT, NAMES, RULES, SLICE_RULE, WIDE, Kind, Rule
 from app.wire.limits import Limits
 
 SLICE = "slices."
-PART = re.compile(r"(targets|probabilities|log_probabilities|logits)[_.]")
-"""A name that begins like one of several columns of a field."""
+PART = re.compile(rf"({'|'.join(name for name in WIDE if COLUMNS[name].kinds[0] in ('number', 'score'))})[_.]")
+"""A name that begins like one of several columns of numbers."""
 
 CODES = {"f": "fiu", "i": "iu", "b": "b", "O": "OU"}
 """The codes of types that a kind accepts, by the code of its own type; the codes are those of `numpy.dtype.kind`."""
@@ -107,7 +107,7 @@ def fields_of(names: Sequence[str], limits: Limits, task: TaskName) -> list[Fiel
     check_columns(len(names), limits)
     if not names:
         raise InvalidInput.at("", "missing", "must have columns, found none")
-    unknown = [name for name in names if name not in KINDS and not name.startswith(SLICE)]
+    unknown = [name for name in names if name not in RULES[task] and not name.startswith(SLICE)]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if unknown or twice:
         raise InvalidInput(chain(map(_unknown, unknown), map(_repeated, twice)), len(unknown) + len(twice))
@@ -162,7 +162,7 @@ def _repeated(name: str) -> FieldError:
 
 
 def _unknown(name: str) -> FieldError:
-    close = meant(name, KINDS, cutoff=0.7)
+    close = meant(name, COLUMN_NAMES, cutoff=0.7)
     hint = f'; did you mean "{close}"?' if close else ""
     if match := PART.match(name):
         first = f"{match[1]}_0, {match[1]}_1"

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
+from app.wire.columns import WIDE
 from app.wire.fields import Field, fields_of
 from app.wire.limits import Limits
 
-NUMBERED = re.compile(r"(probabilities|targets|logits|log_probabilities|labels|mask)_(0|[1-9]\d{0,6})")
+NUMBERED = re.compile(rf"({'|'.join(WIDE)})_(0|[1-9]\d{{0,6}})")
 
 
 @dataclass(frozen=True, slots=True)

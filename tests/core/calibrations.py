@@ -8,12 +8,12 @@ from scipy.special import expit
 
 from app.core.columns import FloatArray
 from app.core.fits.temperature import fit_temperature
-from app.core.tasks import TaskName
+from app.core.tasks import COLUMN_NAMES, TaskName
 from app.errors import InvalidInput
 from app.service import CALIBRATED, CALIBRATING_OPTIONS, CalibrateRequest, calibrate, score
 from tests.bodies import random_body
 from tests.core.parts import Body, batch
-from tests.requests import COLUMNS, request_of
+from tests.requests import request_of
 
 OWN = ("method", "n_folds", "seed", "include")
 T_ERROR = 1e-12  # relative: the promise for a temperature
@@ -52,7 +52,7 @@ def fitted_temperature(task: TaskName, body: Body) -> float:
 def fitting_body(task: TaskName, seed: int) -> Body:
     """A random body of scoring without the options that a fit does not know."""
     body = random_body(task, np.random.default_rng(seed))
-    return {name: value for name, value in body.items() if name in (*COLUMNS, *CALIBRATING_OPTIONS)}
+    return {name: value for name, value in body.items() if name in (*COLUMN_NAMES, *CALIBRATING_OPTIONS)}
 
 
 def overconfident(n: int, k: int, temperature: float, seed: int = 0) -> tuple[FloatArray, Any]:

@@ -9,9 +9,9 @@ from app.core.metrics.plan import plan_of
 from app.core.metrics.reading import Reading
 from app.core.sums.state import State
 from app.core.sums.summary import summarize
-from app.core.tasks import TaskName
+from app.core.tasks import COLUMN_NAMES, TaskName
 from app.core.values import Value
-from tests.requests import COLUMNS, mergeable_on_request, request_of
+from tests.requests import mergeable_on_request, request_of
 
 Body = dict[str, Any]
 
@@ -49,5 +49,5 @@ def n_rows(body: Body) -> int:
 
 def rows(body: Body, chosen: list[int]) -> Body:
     """The same request about some of its rows, in the order given."""
-    picked = {name: [body[name][row] for row in chosen] for name in COLUMNS if name in body}
+    picked = {name: [body[name][row] for row in chosen] for name in COLUMN_NAMES if name in body}
     return {**body, **picked}

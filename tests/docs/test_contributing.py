@@ -32,7 +32,7 @@ from tests.requests import request_of
 
 GUIDE = Document("CONTRIBUTING.md")
 CODE = [block.code for block in GUIDE.blocks() if block.language == "python"]
-FUNCTION, MEAN, ENTRY, REFERENCE, HAND, OPTION, ANSWER, ROUTE, TEST = CODE
+FUNCTION, MEAN, ENTRY, REFERENCE, HAND, OPTION, COLUMN, ANSWER, ROUTE, TEST = CODE
 
 
 def run(code: str, names: dict[str, Any]) -> dict[str, Any]:
@@ -95,9 +95,10 @@ def test_the_metric_agrees_with_the_reference_and_keeps_the_laws() -> None:
         assert whole == state("distributions", body)
 
 
-def test_the_option_is_that_of_the_code() -> None:
-    source = re.sub(r"\s+", "", (ROOT / "app/core/options.py").read_text())
-    assert re.sub(r"\s+", "", OPTION) in source
+@pytest.mark.parametrize(("example", "file"), [(OPTION, "options.py"), (COLUMN, "tasks.py")], ids=["option", "column"])
+def test_the_example_is_that_of_the_code(example: str, file: str) -> None:
+    source = re.sub(r"\s+", "", (ROOT / "app/core" / file).read_text())
+    assert re.sub(r"\s+", "", example) in source
 
 
 def test_the_endpoint_answers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,12 +13,11 @@ import pytest
 from pyarrow import parquet as arrow_parquet
 
 from app.core.synonyms import FIELDS, SYNONYMS, meant
-from app.core.tasks import TaskName
+from app.core.tasks import COLUMN_NAMES, TaskName
 from app.errors import InvalidInput, MalformedBody, SurprisalError
 from app.wire import ndjson
 from app.wire.arrow import stream as arrow
 from app.wire.arrow.schema import index_names
-from app.wire.columns import KINDS
 from app.wire.csv import table as csv
 from app.wire.json import reader as json
 from app.wire.limits import Limits
@@ -209,12 +208,12 @@ def test_what_is_nearly_json_is_named(body: bytes, words: str) -> None:
 
 def test_every_other_name_leads_to_a_field() -> None:
     assert set(SYNONYMS) >= {"labels", "probabilities", "sample_weight"}
-    assert not FIELDS.keys() & KINDS.keys()
+    assert FIELDS.keys().isdisjoint(COLUMN_NAMES)
     for other, name in FIELDS.items():
         assert meant(other, [name, "unit"]) == name
-    assert meant("Y_True", KINDS) == "labels"
+    assert meant("Y_True", COLUMN_NAMES) == "labels"
     assert meant("y_true", ["unit"]) is None
-    assert meant("sample weight", KINDS) == "sample_weight"
+    assert meant("sample weight", COLUMN_NAMES) == "sample_weight"
 
 
 @pytest.mark.parametrize(
@@ -285,7 +284,7 @@ def test_tokens_with_more_than_their_log_probability_are_told() -> None:
 
 
 def test_a_count_of_tokens_is_taken_for_no_other_field() -> None:
-    assert meant("n_tokens", KINDS) is meant("num_tokens", KINDS) is None
+    assert meant("n_tokens", COLUMN_NAMES) is meant("num_tokens", COLUMN_NAMES) is None
 
 
 def without_line_ends(body: bytes) -> bytes:

@@ -12,13 +12,12 @@ from app.api.schemas.answers import Answer, MetricValue
 from app.api.schemas.validation import field_errors
 from app.core.fits.platt_isotonic import Method
 from app.core.options import Unit
-from app.core.tasks import TASKS, TaskName
+from app.core.tasks import COLUMNS, TASKS, TaskName
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, pointer
 from app.service import CALIBRATED, CALIBRATING_OPTIONS, CalibrateRequest
 
 MAX_FOLDS = 20
 MAX_SEED = 2**32 - 1
-COLUMNS = ("sample_weight", "mask", "cluster_id")
 
 
 def calibrate_request(task: TaskName, body: Mapping[str, Any]) -> CalibrateRequest:
@@ -89,7 +88,8 @@ def own_model(task: TaskName) -> type[BaseModel]:
 def request_model(task: TaskName) -> type[BaseModel]:
     """The schema of a task's body: that of scoring without what a fit has no use for."""
     scoring, own = score.MODELS[task], OWN[task].model_fields
-    kept = (*TASKS[task].truths, *TASKS[task].predictions, *COLUMNS, *CALIBRATING_OPTIONS)
+    fitted = [name for name in TASKS[task].columns if COLUMNS[name].is_fitted]
+    kept = (*TASKS[task].truths, *TASKS[task].predictions, *fitted, *CALIBRATING_OPTIONS)
     chosen = {name: scoring.model_fields[name] for name in kept if name in scoring.model_fields} | own
     definitions: dict[str, Any] = {name: (field.annotation, field) for name, field in chosen.items()}
     text = "A truth, and the prediction that is fitted to it."

@@ -19,35 +19,20 @@ from app.core.metrics.bootstrap import Bootstrap
 from app.core.metrics.registry import is_resampled, on_request
 from app.core.options import Options, Weight, option_names, option_types
 from app.core.synonyms import meant
-from app.core.tasks import TASKS, Task, TaskName, shape_of
+from app.core.tasks import COLUMN_NAMES, COLUMNS, TASKS, ColumnSpec, Shape, Task, TaskName, ValueKind, shape_of
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, describe, pointer
 from app.service import INCLUDES, Question, ScoreRequest
 
 MAX_LIST_OPTION = 100_000
 
-NUMBER: dict[str, Any] = {"type": "number"}
-INTEGER: dict[str, Any] = {"type": "integer"}
-LOGARITHM: dict[str, Any] = {"anyOf": [NUMBER, {"type": "string", "enum": ["-Infinity"]}]}
-BOOLEAN: dict[str, Any] = {"type": "boolean"}
-KEY: dict[str, Any] = {"type": ["integer", "string"]}
-LABEL: dict[str, Any] = {"type": ["integer", "boolean", "string"]}
-
-COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
-    "labels": (
-        LABEL,
-        "The truth: 0-based indices, booleans (two classes), or names listed in `classes`.",
-    ),
-    "targets": (NUMBER, "The truth as probabilities, one-hot or soft."),
-    "probabilities": (NUMBER, "Predicted probabilities."),
-    "log_probabilities": (LOGARITHM, 'Natural logarithms of predicted probabilities; that of 0 is `"-Infinity"`.'),
-    "logits": (LOGARITHM, 'Predicted scores, before softmax or sigmoid; that of probability 0 is `"-Infinity"`.'),
-    "sample_weight": (NUMBER, "The weight of each row, at least 0."),
-    "mask": (BOOLEAN, "True where a row is scored. Nothing is read of the other rows."),
-    "n_bytes": (INTEGER, "Bytes of each document; adds bits_per_byte and byte_perplexity."),
-    "n_words": (INTEGER, "Words of each document; adds word_perplexity."),
-    "cluster_id": (KEY, "Rows of one cluster are dependent: standard errors take clusters for independent."),
-    "slices": (KEY, "Parts that are scored one by one: an object that holds, under each name, one value a row."),
+ITEMS: dict[ValueKind, dict[str, Any]] = {
+    "number": {"type": "number"},
+    "score": {"anyOf": [{"type": "number"}, {"type": "string", "enum": ["-Infinity"]}]},
+    "integer": {"type": "integer"},
+    "boolean": {"type": "boolean"},
+    "string": {"type": "string"},
 }
+"""The schema of a value of each kind."""
 
 
 class BootstrapRequest(BaseModel):
@@ -96,7 +81,9 @@ def request_model(task: Task) -> type[BaseModel]:
     """The schema of a task's body; the model also checks options."""
     options = {option.name: option for option in fields(Options)}
     types = option_types() | ({"pos_weight": Weight | None} if task.name == "binary" else {})
-    definitions: dict[str, Any] = {name: _column(task, name) for name in COLUMNS if name in _column_names(task)}
+    definitions: dict[str, Any] = {
+        name: _column(task, name) for name, column in COLUMNS.items() if task.name in column.tasks
+    }
     for name in option_names(task.name):
         definition = Field(options[name].default, description=options[name].metadata["doc"])
         definitions[name] = (types[name], definition)
@@ -122,7 +109,7 @@ def request_model(task: Task) -> type[BaseModel]:
 def request_of(task: TaskName, checked: BaseModel) -> ScoreRequest:
     """The request of a model that holds fields of scoring."""
     sent = {name: getattr(checked, name) for name in checked.model_fields_set}
-    columns = {name: sent[name] for name in COLUMNS if sent.get(name) is not None and name != "slices"}
+    columns = {name: sent[name] for name in COLUMN_NAMES if sent.get(name) is not None}
     given = {name: sent[name] for name in option_names(task) if name in sent}
     options = Options(**given) if given else _DEFAULTS
     question = Question(
@@ -160,23 +147,25 @@ def _slices(slices: Any) -> dict[str, Column]:
     return slices
 
 
-def _column_names(task: Task) -> tuple[str, ...]:
-    return (*task.truths, *task.predictions, *task.columns)
-
-
 def _column(task: Task, name: str) -> tuple[Any, Any]:
-    item, text = COLUMNS[name]
+    column, shape = COLUMNS[name], shape_of(task.name, name)
+    text = f"{column.doc} Shape {shape}."
+    schema = WithJsonSchema(_schema(column, shape))
+    return Annotated[object, schema], Field(default_factory=NoneType, description=text)
+
+
+def _schema(column: ColumnSpec, shape: Shape) -> dict[str, Any]:
+    item = _item(column.kinds)
     row = {"type": "array", "items": item}
-    shape, schema = shape_of(task.name, name), row
-    if shape != "(n,)":
-        schema = {"type": "array", "items": row}
-    if name == "slices":
-        schema = {"type": "object", "additionalProperties": {"type": "array", "items": LABEL}}
-    if task.name == "multilabel" and name == "mask":
-        shape, schema = "(n,) or (n, l)", {"type": "array", "items": {"anyOf": [BOOLEAN, row]}}
-    return Annotated[object, WithJsonSchema(schema)], Field(
-        default_factory=NoneType, description=f"{text} Shape {shape}."
-    )
+    if column.name == "slices":
+        return {"type": "object", "additionalProperties": row}
+    items: dict[Shape, dict[str, Any]] = {"(n,)": item, "(n,) or (n, l)": {"anyOf": [item, row]}}
+    return {"type": "array", "items": items.get(shape, row)}
+
+
+def _item(kinds: tuple[ValueKind, ...]) -> dict[str, Any]:
+    schemas = [schema for kind, schema in ITEMS.items() if kind in kinds]
+    return schemas[0] if len(schemas) == 1 else {"type": [schema["type"] for schema in schemas]}
 
 
 def exactly_one(*groups: tuple[str, ...]) -> Callable[[dict[str, Any]], None]:

@@ -14,8 +14,8 @@ from app.core.batch.grouping import Grouping, grouping_of
 from app.core.batch.predicted import Truth, judged, noted, predicted, predicted_tokens, prediction_of
 from app.core.batch.truth import labels_of, mask_of, refuse_booleans, rowwise, shaped, targets_of
 from app.core.columns import BoolArray, Column, FloatArray, sound
-from app.core.options import LABELLED, MAX_WEIGHT, Options
-from app.core.tasks import COLUMN_NAMES, TASKS, TaskName
+from app.core.options import MAX_WEIGHT, Options
+from app.core.tasks import COLUMN_NAMES, LABELLED, TASKS, TaskName
 from app.errors import FieldError, InvalidInput, pointer
 
 MAX_SLICES = 1_000

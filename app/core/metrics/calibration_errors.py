@@ -16,7 +16,7 @@ from app.core.columns import IntArray
 from app.core.metrics.bootstrap import Statistic, expected_gap_statistic, largest_gap_statistic, level_statistic
 from app.core.metrics.metric import Metric
 from app.core.metrics.observed import Observed
-from app.core.options import ONE_LABEL
+from app.core.tasks import ONE_LABEL
 from app.core.values import Value
 
 

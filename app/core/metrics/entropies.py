@@ -4,9 +4,8 @@ from operator import attrgetter
 
 from app.core.metrics.metric import EVERY_CLASS, LOSS_OPTIONS, Metric, average, exponential_average
 from app.core.metrics.reading import Reading
-from app.core.options import LABELLED, ONE_LABEL
 from app.core.sums.layout import Mean
-from app.core.tasks import TASKS, TaskName
+from app.core.tasks import LABELLED, ONE_LABEL, TASKS, TaskName
 from app.core.values import Value, undefined
 
 CROSS_ENTROPY = Mean("cross_entropy", "cross_entropy", "loss")

@@ -3,10 +3,10 @@
 from app.core.columns import FloatArray
 from app.core.formulas import losses
 from app.core.metrics.metric import LOSS_OPTIONS, Metric, average
-from app.core.options import ONE_LABEL
 from app.core.rows.classes import ClassRows
 from app.core.rows.elements import ElementRows
 from app.core.sums.layout import Mean
+from app.core.tasks import ONE_LABEL
 
 
 def _of_classes(rows: ClassRows) -> FloatArray:

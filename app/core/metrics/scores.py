@@ -7,10 +7,11 @@ import numpy as np
 from app.core.columns import BoolArray
 from app.core.formulas import losses
 from app.core.metrics.metric import EVERY_CLASS, Metric, average
-from app.core.options import LABELLED, Options
+from app.core.options import Options
 from app.core.rows.classes import ClassRows
 from app.core.rows.elements import ElementRows
 from app.core.sums.layout import Mean
+from app.core.tasks import LABELLED
 from app.core.values import undefined
 
 

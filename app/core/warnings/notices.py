@@ -6,9 +6,9 @@ from typing import Any
 
 from app.core.batch.findings import Finding, warning
 from app.core.batch.inspected import InspectedRows
-from app.core.options import ONE_LABEL
 from app.core.sums.exact import Exact
 from app.core.sums.summary import Summary
+from app.core.tasks import ONE_LABEL
 from app.core.values import Value
 from app.core.warnings.suspicions import MIN_ROWS, n_duplicates, repairing_order
 

@@ -6,8 +6,7 @@ import orjson
 import pyarrow as pa
 from pyarrow import types
 
-from app.core.tasks import TaskName
-from app.wire.columns import KINDS
+from app.core.tasks import COLUMN_NAMES, TaskName
 from app.wire.fields import SLICE
 from app.wire.limits import Limits
 from app.wire.numbered import Group, groups_of
@@ -46,7 +45,7 @@ def index_names(metadata: dict[bytes, bytes] | None) -> set[str]:
     try:
         notes = orjson.loads((metadata or {}).get(b"pandas", b"{}"))
         names = notes.get("index_columns", [])
-        return {name for name in names if isinstance(name, str)} - KINDS.keys()
+        return {name for name in names if isinstance(name, str)}.difference(COLUMN_NAMES)
     except (ValueError, AttributeError, TypeError):
         return set()  # pandas' notes bind nobody else
 

@@ -13,11 +13,11 @@ from pyarrow import csv as arrow_csv
 from app.core.columns import BoolArray, Column
 from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody, describe
-from app.wire.columns import BOOLEAN, INTEGER, NUMBER, STRING
+from app.wire.columns import BOOLEAN, INTEGER, NAMES, NUMBER, STRING
 from app.wire.csv.cells import WHOLE, Cells
 from app.wire.csv.header import column_names, header_fault
 from app.wire.csv.quotes import Quotes
-from app.wire.fields import SLICE, Field, check_columns, gathered, holds_scored
+from app.wire.fields import Field, check_columns, gathered, holds_scored
 from app.wire.foreign import NOT_UTF_8
 from app.wire.limits import Limits
 from app.wire.numbered import Group, groups_of
@@ -201,7 +201,7 @@ def _column(field: Field, settled: Field, cells: Cells) -> Column | None:
             raise refusal
         return None
     (kind,) = settled.kinds
-    if field.name == "cluster_id" or field.name.startswith(SLICE):
+    if field.pointer.startswith(NAMES):
         return cells.values(kind, _decided(cells) if kind == INTEGER else "")
     if field.name != "labels" or kind == STRING or cells.width is not None:
         return cells.values(kind, ", or nothing at all for NaN" if kind == NUMBER else "")

@@ -11,9 +11,9 @@ import orjson
 import pytest
 
 from app.core.columns import Ragged
-from app.core.tasks import TASKS, TaskName
+from app.core.tasks import COLUMN_NAMES, TASKS, TaskName
 from app.errors import InvalidInput, SurprisalError
-from app.wire.columns import KINDS, RULES
+from app.wire.columns import RULES
 from app.wire.json import reader as json
 
 SPACES = ["", "", "", " ", "\n\t", "\r\n  "]
@@ -31,7 +31,7 @@ STRANGE = [
 ]
 WHOLE = ["labels", "n_bytes", "n_words", "cluster_id"]
 """Columns that hold integers, and whose names slices of integers have here."""
-SOUND = sorted(KINDS)
+SOUND = sorted(COLUMN_NAMES)
 NAMES = [*SOUND, "x", "probab\\u0069lities", 'x\\"labels', "labels\\", "é", "labels:ib targets"]
 
 
