@@ -1,4 +1,4 @@
-"""Everything measured side by side in one run: `python -m benchmarks`.
+"""The command that measures all contestants side by side in one run: `python -m benchmarks`.
 
 Writes results.json and results.md beside this file, the tables of docs/performance.md and the plots below docs/plots.
 """
@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def peers_of(names: str) -> tuple[str, ...]:
-    """What `--peers` means."""
+    """The peers that `--peers` names."""
     chosen = {"all": PEERS, "none": ()}.get(names, tuple(names.split(",")))
     if unknown := set(chosen) - set(PEERS):
         raise SystemExit(f"--peers must be all, none or of {','.join(PEERS)}, found {','.join(sorted(unknown))}")
@@ -67,7 +67,7 @@ def chosen(texts: list[str]) -> dict[str, tuple[str, ...]]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure, and write down what is whole."""
+    """Measure the sections; write results if all of a section was measured."""
     options = parser().parse_args(arguments)
     peers, sections = peers_of(options.peers), chosen(options.only)
     results: dict[str, Any] = {"machine": machine(), "sections": {}}
@@ -84,14 +84,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def write_to(directory: Path, results: dict[str, Any]) -> None:
-    """The results and their tables, away from the pages."""
+    """Write the results and their tables into a folder, and leave the pages as they are."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     (directory / "results.md").write_text(report.markdown(results))
 
 
 def merged(results: dict[str, Any]) -> dict[str, Any]:
-    """With the sections of earlier runs on the same machine and versions."""
+    """The results with those sections of earlier runs that come from the same machine and versions."""
     earlier = json.loads(report.RESULTS_JSON.read_text()) if report.RESULTS_JSON.exists() else results
     if earlier["machine"] != results["machine"]:
         print("earlier results are of another machine or of other versions: dropped", file=sys.stderr)
@@ -101,7 +101,7 @@ def merged(results: dict[str, Any]) -> dict[str, Any]:
 
 
 def write(results: dict[str, Any]) -> None:
-    """The results, their tables and their plots."""
+    """Write the results, their tables and their plots."""
     report.RESULTS_JSON.write_text(json.dumps(results, indent=1) + "\n")
     report.RESULTS_MD.write_text(report.markdown(results))
     report.PAGE.write_text(report.filled(report.PAGE.read_text(), results))

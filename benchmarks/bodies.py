@@ -1,4 +1,4 @@
-"""Large bodies, one whole request at a time."""
+"""A section: large bodies, one whole request at a time."""
 
 from collections.abc import Callable
 
@@ -18,11 +18,11 @@ OURS = SURPRISAL.name
 
 
 class Refused(Exception):
-    """The service answered something else than 200."""
+    """An answer of the service that is not 200."""
 
 
 def measure(trial: Trial) -> Findings:
-    """JSON of 20 MB, npz and Arrow of 9."""
+    """Measure JSON of 20 MB, and npz and Arrow of 9 MB."""
     columns = predictions.columns(10_000 if trial.quick else 100_000, 10)
     shape = columns["probabilities"].shape
     bodies = {
@@ -61,7 +61,7 @@ def _request(server: Server, path: str, kind: str, body: bytes) -> Callable[[], 
 
 
 def accepted(answer: Answer) -> Answer:
-    """An answer, if it is one.
+    """The answer, if its status is 200.
 
     Raises:
         Refused: Its status is not 200.

@@ -1,4 +1,4 @@
-"""The way of one request through our own code, counted: `python -m benchmarks.calls`.
+"""The calls of our own functions that one request makes: `python -m benchmarks.calls`.
 
 `sys.setprofile` tells of every call in a server that answers on a real socket and is warm. A generator or coroutine
 counts once, however often it is resumed; comprehensions and lambdas are left out. `--list NAME` shows the way itself.
@@ -27,7 +27,7 @@ from benchmarks.trial import Findings, Trial
 
 HOME = f"{ROOT / 'app'}{os.sep}"
 WARM_UP, COUNTED = 20, 9
-SETTLING_SECONDS = 0.02  # after the last byte of an answer its log line is still to be written
+SETTLING_SECONDS = 0.02  # the log line is written after the last byte of the answer
 TARGETS = {"calls": "<= 80", "functions": "<= 60", "files": "<= 20", "changes of layer": "<= 8"}
 SMALL = "(10, 3) JSON"
 
@@ -141,7 +141,7 @@ def changes_of_layer(way: tuple[Call, ...]) -> int:
 
 
 def table(found: dict[str, tuple[Call, ...]]) -> str:
-    """Calls, functions and files of each layer, a column a request."""
+    """The table of calls, functions and files of each layer, a column for each request."""
     layers = dict.fromkeys(call.layer for way in found.values() for call in way)
     lines = [["layer", *(f"{name}: calls / functions / files" for name in found)], ["---"] * (1 + len(found))]
     for layer in layers:

@@ -1,4 +1,4 @@
-"""One request at a time, timed as a client sees it."""
+"""A client of one request at a time, which takes the time that a user would see."""
 
 import time
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ TIMEOUT_SECONDS = 120
 
 @dataclass(frozen=True)
 class Answer:
-    """Status 0 stands for a connection that was cut."""
+    """An answer; status 0 stands for a connection that was cut."""
 
     status: int
     content: bytes
@@ -30,7 +30,7 @@ def post(port: int, path: str, content_type: str, body: bytes | Iterable[bytes])
     connection.connect()
     start = time.perf_counter()
     try:
-        with suppress(BrokenPipeError, ConnectionResetError):  # refused before its end: the answer is there
+        with suppress(BrokenPipeError, ConnectionResetError):  # refused before its end, and answered
             connection.request("POST", path, body, headers)
         response = connection.getresponse()
         return Answer(response.status, response.read(), time.perf_counter() - start)

@@ -1,4 +1,4 @@
-"""Who answers: the limit, this service, the idioms and the peers; how each is started and asked."""
+"""The contestants: the limit, this service, the idioms and the peers, and how each is started and asked."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -16,12 +16,12 @@ class Contestant:
     """A server of log loss.
 
     Attributes:
-        path: Where it is asked about `{task}`.
-        arguments: Of its interpreter; `{port}` is where it shall listen.
+        path: The path at which it is asked about `{task}`.
+        arguments: The arguments of its interpreter; `{port}` is the port on which it listens.
         peer: The name of its own environment; empty for that of the service.
-        environ: Variables it wants to find; `{free}` is a port it may have besides.
-        body: Columns in its own form of JSON.
-        rows_path: Where it takes rows that are not JSON.
+        environ: The environment variables it needs; `{free}` is one more port that it may take.
+        body: The function that writes columns in its own form of JSON.
+        rows_path: The path at which it takes rows that are not JSON.
         tasks: The tasks whose loss it computes.
     """
 
@@ -38,7 +38,7 @@ class Contestant:
         return self.path.format(task=task)
 
     def command(self, port: int, directory: Path) -> list[str]:
-        """The command that starts it; makes its environment."""
+        """The command that starts it; its environment is made first if need be."""
         python = str(python_of(self.peer, directory)) if self.peer else sys.executable
         return [python, *(argument.format(port=port) for argument in self.arguments)]
 
@@ -80,7 +80,7 @@ BENTOML = Contestant(
 
 
 def server(contestant: Contestant, directory: Path, **environ: str) -> Server:
-    """One of them, ready to be started; `directory` holds the peers' environments."""
+    """The server of a contestant, ready to be started; `directory` holds the peers' environments."""
     port = free_port()
     own = {name: value.format(port=port, free=free_port()) for name, value in contestant.environ.items()}
     return Server(contestant.command(port, directory), port, own | environ)

@@ -1,4 +1,5 @@
-"""The core in memory, beside the libraries a user would pick instead; one thread but where two are said."""
+"""A section: the core in memory beside the libraries that a user would pick instead, on one thread unless it says
+two."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -30,7 +31,7 @@ PROBABILITIES = {
 
 
 def measure(trial: Trial) -> Findings:
-    """Probabilities and logits."""
+    """Measure predictions as probabilities and as logits."""
     figures: list[Figure] = []
     for shape, targets in PROBABILITIES.items():
         n = shape[0] // (10 if trial.quick else 1)

@@ -1,4 +1,4 @@
-"""The peers' environments: each its own, made from the pins in `peers/NAME.txt` when it is missing or they changed."""
+"""The environments of the peers, each made from the pins in `peers/NAME.txt` if it is missing or the pins changed."""
 
 import shutil
 import subprocess

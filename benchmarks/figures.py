@@ -1,4 +1,4 @@
-"""What a run finds: figures beside their targets."""
+"""The figures that a run finds, beside their targets."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ RATES: tuple[Unit, ...] = ("requests/s", "MB/s")
 
 
 class Turn(NamedTuple):
-    """What a work gave once, and the microseconds of processor time that each of its requests took."""
+    """The result of one turn of a work, and the microseconds of processor time that each of its requests took."""
 
     value: float
     cpu: float
@@ -23,16 +23,17 @@ Samples: TypeAlias = tuple[list[Turn], list[Turn]]
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of a table.
+    """A line of a table.
 
     Attributes:
-        work: What was done.
-        against: What it is compared with; empty where the figure stands alone.
-        unit: Of `ours` and `theirs`.
-        value: What the target is about: how many times as fast where the target is a least one or there is none,
-            how many times as long where it is a most; `ours` where the figure stands alone.
+        work: The work that was measured.
+        against: The rival in the comparison; empty where the figure stands alone.
+        unit: The unit of `ours` and `theirs`.
+        value: The number that is held to the target: how many times as fast we are if the target is a least value or
+            there is none, how many times as long we take if it is a greatest value; `ours` where the figure stands
+            alone.
         target: ">= 0.22", "<= 3", or empty.
-        missing: Why there is no figure.
+        missing: The reason why there is no figure.
         ours_cpu, theirs_cpu: Microseconds of processor time a request, on the side of the server.
         spread: The quartiles of the ratios.
     """
@@ -51,7 +52,7 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is reached; None where there is no target or no value."""
+        """Tell if the target is reached; None where there is no target or no value."""
         if not self.target or self.value is None:
             return None
         sign, bound = self.target.split()
@@ -59,7 +60,7 @@ class Figure:
 
     @property
     def value_by_cpu(self) -> float | None:
-        """What `value` would be if processor time were all that counts; None where it was not measured."""
+        """The `value` of processor time in place of time on the clock; None where that was not measured."""
         if not self.ours_cpu or not self.theirs_cpu:
             return None
         longer = self.ours_cpu / self.theirs_cpu
@@ -70,12 +71,13 @@ class Figure:
 
 
 def figure_of(fields: Mapping[str, Any]) -> Figure:
-    """The figure that `to_json` told."""
+    """The figure that `to_json` wrote."""
     return Figure(**{name: value for name, value in fields.items() if name != "met"})
 
 
 def compared(work: str, against: str, unit: Unit, samples: Samples, target: str = "") -> Figure:
-    """Medians of both, and the median of the ratios round by round: a machine that drifts does so for both."""
+    """The figure with the medians of both, and the median of the ratios of each round: a machine drifts for both
+    alike."""
     ours, theirs = ([turn.value for turn in turns] for turns in samples)
     is_inverse = target.startswith("<=") == (unit in RATES)
     ratios = [b / a if is_inverse else a / b for a, b in zip(ours, theirs, strict=True)]
@@ -100,7 +102,7 @@ def alone(work: str, unit: Unit, value: float, target: str = "") -> Figure:
 
 
 def milliseconds(work: Callable[[], object]) -> Callable[[], Turn]:
-    """A work that gives the time it takes in this process."""
+    """A work that returns the time it takes in this process."""
 
     def timed() -> Turn:
         start, cpu = time.perf_counter(), time.process_time()

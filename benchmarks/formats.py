@@ -13,18 +13,18 @@ END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
 
 def columns_json(columns: Mapping[str, Any]) -> bytes:
-    """JSON columns, at full precision."""
+    """Write JSON columns at full precision."""
     return orjson.dumps(dict(columns), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def compared(first: Mapping[str, Any], second: Mapping[str, Any]) -> bytes:
-    """Two candidates for the labels of the first."""
+    """Write two candidates for the labels of the first columns."""
     candidates = {name: {"probabilities": of["probabilities"]} for name, of in {"a": first, "b": second}.items()}
     return columns_json({"labels": first["labels"], "candidates": candidates, "baseline": "a"})
 
 
 def v2_json(columns: Mapping[str, Any]) -> bytes:
-    """The same in the Open Inference Protocol, flat as its clients send it."""
+    """Write columns in the Open Inference Protocol, flat as its clients send them."""
     kinds = {"i": "INT64", "f": "FP64"}
     inputs = [
         {"name": name, "shape": values.shape, "datatype": kinds[values.dtype.kind], "data": values.ravel()}
@@ -46,12 +46,12 @@ def record_batch(columns: Mapping[str, Any]) -> pa.RecordBatch:
 
 
 def arrow(columns: Mapping[str, Any]) -> bytes:
-    """One batch, as a table is written when nobody says otherwise."""
+    """Write one batch, as pyarrow writes a table by default."""
     return b"".join(arrow_messages(record_batch(columns), 1))
 
 
 def arrow_messages(batch: pa.RecordBatch, n_batches: int) -> Iterator[bytes]:
-    """A stream of a batch again and again, a message at a time."""
+    """Yield a stream of the same batch again and again, a message at a time."""
     yield batch.schema.serialize().to_pybytes()
     message = batch.serialize().to_pybytes()
     for _ in range(n_batches):

@@ -1,4 +1,4 @@
-"""Time and memory over the number of rows: how steep the line is where both axes are logarithmic."""
+"""A section: time and memory over the number of rows, and the slope of each line on logarithmic axes."""
 
 import tracemalloc
 from collections.abc import Callable, Mapping
@@ -15,11 +15,11 @@ COLUMNS = 10
 
 
 def measure(trial: Trial) -> Findings:
-    """From 10^3 to 10^7 rows; what a small request costs at least makes the line flatter, not steeper."""
+    """Measure 10^3 to 10^7 rows; the least cost of a small request makes the line flatter, not steeper."""
     points = [_point(10**power) for power in range(3, 7 if trial.quick else 8)]
     figures = [
         alone(f"slope of {name}, rows of {COLUMNS} from {_power(part[0])} to {_power(part[-1])}", "", slope, "<= 1.05")
-        for part in (points, points[2:])  # the upper part alone would show what bends upwards
+        for part in (points, points[2:])  # the upper part alone shows if the line bends upwards
         for name, key in (("time", "milliseconds"), ("memory, input and all", "mebibytes"))
         for slope in [_slope(part, key)]
     ]

@@ -1,4 +1,4 @@
-"""Instructions a row of the core's inner path: what a noisy machine cannot blur.
+"""A section: instructions a row of the core's inner path, which a noisy machine does not blur.
 
 Counted by perf where the processor's counters can be read, by valgrind's callgrind elsewhere, as the difference
 between a process that scores often and one that scores once, so that its start is not counted.
@@ -26,7 +26,7 @@ NP_SUM = "np.sum"
 
 
 def measure(trial: Trial) -> Findings:
-    """The loss alone, all default metrics, and a plain sum beside them."""
+    """Measure the loss alone, all default metrics, and a plain sum beside them."""
     works = (NP_SUM,) if trial.quick else (NP_SUM, LOSS, ALL)
     return Findings([_figure(work) for work in works if trial.wants(work)])
 
@@ -52,7 +52,7 @@ def _counted(tool: str, work: str, repeats: int) -> int | None:
 
 
 def main(work: str, repeats: int) -> None:
-    """What is counted."""
+    """Do the work whose instructions are counted."""
     columns = predictions.columns(ROWS, COLUMNS)
     chosen = {**works(columns), NP_SUM: columns["probabilities"].sum}[work]
     for _ in range(repeats):

@@ -1,7 +1,7 @@
-"""Small requests while large ones are scored, seen from outside: every client is a process of its own.
+"""A section: small requests while large ones are scored, timed from outside; every client is a process of its own.
 
-A request leaves 10 ms after the one before it left, or as soon as that one is answered where it takes longer. What
-pings see of a stall is what the event loop did, and the wait of the client itself for a core besides.
+A request leaves 10 ms after the one before it left, or as soon as that one is answered where it takes longer. A stall
+that pings see is that of the event loop, and the wait of the client itself for a core.
 """
 
 import gc
@@ -28,7 +28,7 @@ PATH = SURPRISAL.path_of("multiclass")
 
 @dataclass(frozen=True)
 class Seen:
-    """Seconds of every small request and every ping, and the statuses of the large ones."""
+    """The seconds of every small request and every ping, and the statuses of the large requests."""
 
     small: list[float]
     pings: list[float]
@@ -36,7 +36,7 @@ class Seen:
 
 
 def measure(trial: Trial) -> Findings:
-    """The same clients without and with load, in turns."""
+    """Measure the same clients without and with load, in turns."""
     rounds, seconds = (1, 3) if trial.quick else (4, 8)
     with contestants.server(SURPRISAL, trial.directory) as server, _processes() as pool:
         found = [
@@ -67,7 +67,7 @@ def _percentiles(rounds: Iterable[Seen], rank: float) -> list[Turn]:
 
 
 def _seen(pool: ProcessPoolExecutor, port: int, seconds: float, *, loaded: bool) -> Seen:
-    for ready in [pool.submit(time.sleep, 0.5) for _ in range(3)]:  # all processes are up before anything is timed
+    for ready in [pool.submit(time.sleep, 0.5) for _ in range(3)]:  # every process is up before the timing begins
         ready.result()
     large: Future[list[int]] | None = pool.submit(_large, port, seconds) if loaded else None
     small = pool.submit(_paced, port, "POST", PATH, seconds)

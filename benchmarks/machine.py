@@ -1,4 +1,4 @@
-"""What the figures were measured on: the kind of machine and the versions, never its name."""
+"""The machine behind the figures: its kind and the versions on it, never its name."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ PACKAGES = (
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores, memory, system, Python and packages."""
+    """The processor, cores, memory, system, Python and packages of this machine."""
     return {
         "processor": _first(Path("/proc/cpuinfo"), r"model name\s*: (.+)") or platform.machine(),
         "cores": len(os.sched_getaffinity(0)),

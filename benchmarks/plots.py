@@ -14,7 +14,7 @@ BAR, GAP, LEFT, WIDE = 18, 8, 210, 400
 
 
 def write(results: Mapping[str, Any]) -> None:
-    """The plots of the sections there are."""
+    """Write the plots of the sections that were measured."""
     sections = results["sections"]
     PLOTS.mkdir(exist_ok=True)
     if "throughput" in sections:
@@ -48,7 +48,7 @@ def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
 
 
 def bars(work: str, figures: list[Figure]) -> str:
-    """Requests a second on a logarithmic axis, a bar a contestant."""
+    """Draw requests a second on a logarithmic axis, a bar a contestant."""
     rates = {each.against: each.theirs for each in figures if each.theirs}
     rates["Surprisal"] = next(each.ours for each in figures if each.ours)
     ordered = sorted(((rate, name) for name, rate in rates.items() if rate), reverse=True)
@@ -63,7 +63,7 @@ def bars(work: str, figures: list[Figure]) -> str:
 
 
 def growth(points: list[dict[str, float]], slopes: list[Figure]) -> str:
-    """Time and memory over rows, both axes logarithmic, one panel each."""
+    """Draw time and memory over rows, both axes logarithmic, one panel each."""
     panels = (("milliseconds", "ms", slopes[0]), ("mebibytes", "MiB", slopes[1]))
     parts = []
     for place, (key, unit, slope) in enumerate(panels):

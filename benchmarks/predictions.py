@@ -7,10 +7,10 @@ import numpy as np
 
 
 def columns(n: int, k: int, seed: int = 0) -> dict[str, Any]:
-    """`labels` (n,) and `probabilities` (n, k) of a calibrated model, the same ones for a seed.
+    """The `labels` (n,) and `probabilities` (n, k) of a calibrated model, the same ones for a seed.
 
-    Labels are drawn from the probabilities: of others the service would say that the predictions do worse than chance,
-    and look for the order of classes that repairs them.
+    Labels are drawn from the probabilities. For others the service would warn that predictions are worse than chance,
+    and take time to look for an order of classes that repairs them.
     """
     rng = np.random.default_rng(seed)
     probabilities = rng.random((n, k))
@@ -37,7 +37,7 @@ def of_task(task: str, *shape: int) -> dict[str, Any]:
 
 
 def log_loss(predictions: Mapping[str, Any]) -> float:
-    """What every contestant must answer."""
+    """The log loss that every contestant must answer."""
     if "labels" not in predictions:
         return float(-predictions["log_probabilities"].mean())
     labels, probabilities = predictions["labels"], predictions["probabilities"]

@@ -1,4 +1,4 @@
-"""Results as Markdown: the tables of `results.md` and of `docs/performance.md`."""
+"""The results as Markdown: the tables of `results.md` and of `docs/performance.md`."""
 
 import re
 from collections.abc import Mapping
@@ -28,12 +28,12 @@ MET = {True: "yes", False: "**no**", None: ""}
 
 
 def number(value: float) -> str:
-    """Three significant digits, thousands with commas."""
+    """Write a number with three significant digits, and commas between thousands."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def table(figures: list[Figure]) -> str:
-    """One line a figure."""
+    """A table with a line for each figure."""
     return "\n".join([HEAD, *map(_line, figures)])
 
 
@@ -68,7 +68,7 @@ def _ratio(figure: Figure) -> str:
 
 
 def tables(results: Mapping[str, Any]) -> dict[str, str]:
-    """The Markdown of every section there is, and of the machine."""
+    """The Markdown of every section that was measured, and of the machine."""
     sections = results["sections"]
     found = {name: section(sections[name]) for name in TITLES if name in sections}
     return {"machine": machine(results), **found, "missed": missed(results)}
@@ -87,7 +87,7 @@ def section(found: Mapping[str, Any]) -> str:
 
 
 def machine(results: Mapping[str, Any]) -> str:
-    """What it was measured on, in two sentences."""
+    """The machine and the versions, in two sentences."""
     of = results["machine"]
     packages = ", ".join(f"{name} {version}" for name, version in (of["packages"] | of["peers"]).items())
     days = sorted({section["date"] for section in results["sections"].values()})
@@ -98,7 +98,7 @@ def machine(results: Mapping[str, Any]) -> str:
 
 
 def missed(results: Mapping[str, Any]) -> str:
-    """What has a target and does not reach it, a line each."""
+    """The figures that miss their target, a line each."""
     figures = [figure_of(each) for section in results["sections"].values() for each in section["figures"]]
     lines = [_missed(figure) for figure in figures if figure.target and not figure.met]
     return "\n".join(lines) or "Nothing: every target is met."
@@ -122,7 +122,7 @@ def markdown(results: Mapping[str, Any]) -> str:
 
 
 def filled(page: str, results: Mapping[str, Any]) -> str:
-    """A page with what stands between `<!-- results: NAME -->` and `<!-- end -->` made anew."""
+    """The page with the text between `<!-- results: NAME -->` and `<!-- end -->` made anew."""
     found = tables(results)
 
     def block(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""What is asked of the core."""
+"""The works that the core is measured by."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -22,6 +22,6 @@ def works(columns: Mapping[str, Any]) -> dict[str, Callable[[], object]]:
 
 
 def _loss(columns: Mapping[str, Any]) -> object:
-    """All checks of a batch, the cross-entropy, its standard error and interval."""
+    """Do all checks of a batch, and find the cross-entropy with its standard error and interval."""
     batch = batch_of("multiclass", columns, Options())
     return mean(summarize(batch, [CROSS_ENTROPY], []).state.moments[CROSS_ENTROPY.name], 0.95)

@@ -1,4 +1,4 @@
-"""Servers as child processes: started on a free port, frozen while others have a turn, ended by their process group."""
+"""Servers as child processes, started on a free port, frozen while others have a turn, ended by process group."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ STOP_SECONDS = 15
 
 
 class NotStarted(Exception):
-    """A server ended, or did not answer in time."""
+    """A server that ended, or did not answer in time."""
 
 
 def free_port() -> int:
@@ -31,10 +31,10 @@ def free_port() -> int:
 
 
 def _family(ancestor: int) -> set[int]:
-    """A process and all that descend from it: some workers lead sessions of their own."""
+    """A process and all its descendants, since some workers lead sessions of their own."""
     parents = {}
     for file in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it has ended
+        with suppress(OSError):  # the process has ended
             parents[int(file.parent.name)] = int(file.read_text().rpartition(")")[2].split()[1])
     family, found = {ancestor}, {ancestor}
     while found:
@@ -95,11 +95,11 @@ class Server:
         return self._process.pid
 
     def cpu_seconds(self) -> float:
-        """Processor time of the server and every process that it started and that lives."""
+        """The processor time of the server and of every living process that it started."""
         return sum(map(_cpu_seconds, _family(self.pid)))
 
     def pause(self) -> None:
-        """Take it off the processor: some peers poll."""
+        """Take the server off the processor, since some peers poll."""
         _signal(_family(self.pid), signal.SIGSTOP)
 
     def resume(self) -> None:

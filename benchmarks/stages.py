@@ -1,7 +1,7 @@
-"""Where the processor time of one JSON request goes, stage by stage, in one process without a server.
+"""A section: the processor time of one JSON request, stage by stage, in one process without a server.
 
 The stages follow one another on every round, as they do in the service: each finds the processor's caches as the one
-before left them. What the application does besides is what it takes as a whole less the stages.
+before left them. The rest of the application is the time of the whole less that of the stages.
 """
 
 import asyncio
@@ -41,13 +41,13 @@ Message = MutableMapping[str, Any]
 
 
 def measure(trial: Trial) -> Findings:
-    """Medians over many requests, of both sizes of small bodies; the log goes nowhere."""
+    """Measure medians over many requests, for both sizes of small bodies; the log goes nowhere."""
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         logs.configure("info")
         try:
             return Findings(_figures(30 if trial.quick else 2_000))
         finally:
-            logging.getLogger().handlers.clear()  # they write to what is closed here
+            logging.getLogger().handlers.clear()  # its handlers write to a stream that is closed here
 
 
 def _figures(rounds: int) -> list[Figure]:
@@ -69,7 +69,7 @@ def _medians(stages: Callable[[], list[float]], rounds: int) -> list[float]:
 
 
 def _stages(body: bytes) -> list[float]:
-    """Microseconds of processor time of each stage of one request."""
+    """The microseconds of processor time of each stage of one request."""
     times = [time.thread_time()]
 
     def done() -> None:
@@ -92,7 +92,7 @@ def _stages(body: bytes) -> list[float]:
 
 
 async def _whole(body: bytes, rounds: int) -> float:
-    """Microseconds of one request from the server's call to the end of the answer, its log line included."""
+    """The microseconds of one request from the server's call to the end of the answer, its log line included."""
     app = create_app(Settings())
     async with app.router.lifespan_context(app):
         return median([await _microseconds(app, body) for _ in range(rounds)])

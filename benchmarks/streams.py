@@ -1,4 +1,4 @@
-"""Arrow streams that are far larger than what may be held, made while they are sent, a chunk a batch."""
+"""A section: Arrow streams far larger than the memory for bodies, made while they are sent, a chunk for each batch."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ SLICES = {
 
 
 def measure(trial: Trial) -> Findings:
-    """The rate of a stream of 1 GB, the memory that it takes, and what slices cost."""
+    """Measure the rate of a stream of 1 GB, the memory that it takes, and the cost of slices."""
     batch = formats.record_batch(predictions.columns(BATCH_ROWS, 10))
     figures: list[Figure] = []
     with contestants.server(SURPRISAL, trial.directory) as ours, contestants.server(RAW, trial.directory) as raw:
@@ -70,7 +70,7 @@ def _sliced(trial: Trial, batch: pa.RecordBatch, ours: Server) -> Iterator[Figur
 
 
 def _stream(server: Server, path: str, batch: pa.RecordBatch, n_batches: int) -> Callable[[], Turn]:
-    """A work that sends a batch again and again and gives milliseconds."""
+    """A work that sends a batch again and again and returns milliseconds."""
     head, *_, end = map(chunk, formats.arrow_messages(batch, 0))
     message = chunk(batch.serialize().to_pybytes())
 
@@ -88,7 +88,7 @@ def _stream(server: Server, path: str, batch: pa.RecordBatch, n_batches: int) ->
 
 
 def _resident(server: Server, field: str) -> float:
-    """MiB that a server holds, by a field of its status."""
+    """The MiB that a server holds, by a field of its status in Linux."""
     status = Path(f"/proc/{server.pid}/status").read_text()
     kibibytes = re.findall(rf"{field}:\s+(\d+) kB", status)[0]
     return float(kibibytes) / 1024

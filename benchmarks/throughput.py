@@ -1,4 +1,4 @@
-"""Requests a second of everybody, by wrk with eight connections, in rounds of all of them."""
+"""A section: requests a second of every contestant, by wrk with eight connections, in rounds of all of them."""
 
 import json
 import math
@@ -43,7 +43,7 @@ TWO_SCORES, ONE_WORKER = "two requests to score", "one worker"
 
 
 class WrongAnswer(Exception):
-    """A contestant does not answer the log loss."""
+    """A contestant that does not answer the log loss."""
 
 
 class Post(NamedTuple):
@@ -55,7 +55,7 @@ class Post(NamedTuple):
 
 
 def measure(trial: Trial) -> Findings:
-    """Every contestant on every body that it knows, and comparing against scoring."""
+    """Measure every contestant on every body that it knows, and comparing against scoring."""
     if shutil.which("wrk") is None:
         raise SystemExit("the requests are sent by wrk, which is not installed (Debian: apt-get install wrk)")
     chosen = {
@@ -88,7 +88,7 @@ def _sharing(shape: tuple[int, int]) -> str:
 
 @dataclass(frozen=True)
 class _Course:
-    """The servers that run, paused; why others do not; and where bodies are kept."""
+    """The servers that run, paused; the reasons why others do not; and the folder of bodies."""
 
     trial: Trial
     servers: Mapping[Contestant, Server]
@@ -96,7 +96,7 @@ class _Course:
     folder: Path
 
     def figures(self, work: Work, targets: Mapping[Contestant, str]) -> Iterator[Figure]:
-        """Surprisal against others on one body."""
+        """The figures of Surprisal against others on one body."""
         task, shape = work
         columns, works = predictions.of_task(task, *shape), {}
         for contestant in (SURPRISAL, *targets):
@@ -113,7 +113,7 @@ class _Course:
                 yield Figure(_title(*work), name, "requests/s", target=target, missing=self.missing[contestant])
 
     def comparing(self, shape: tuple[int, int]) -> Figure:
-        """A comparison of two candidates beside two requests that score one each."""
+        """The figures of comparing two candidates beside two requests that score one each."""
         first = predictions.columns(*shape)
         second, expected = predictions.less_sure(first), predictions.log_loss(first)
         works = {}
@@ -127,7 +127,7 @@ class _Course:
         return compared(_comparing(shape), TWO_SCORES, "requests/s", (comparisons, pairs), "<= 1.1")
 
     def sharing(self, shape: tuple[int, int]) -> Figure:
-        """Two workers against one; the client needs some of the second core."""
+        """The figures of two workers against one; the client needs some of the second core."""
         title, target, columns = _sharing(shape), ">= 1.5", predictions.columns(*shape)
         if TWO_WORKERS in self.missing:
             return Figure(title, ONE_WORKER, "requests/s", target=target, missing=self.missing[TWO_WORKERS])
@@ -168,7 +168,7 @@ def _started(trial: Trial, chosen: Collection[Contestant]) -> Iterator[_Course]:
 
 
 def _check(asked: Post, expected: float) -> None:
-    """See that the log loss stands somewhere in an answer; NaN where there is none."""
+    """Check that the log loss stands somewhere in an answer."""
     asked.server.resume()
     answer = post(asked.server.port, asked.path, formats.JSON, asked.file.read_bytes())
     asked.server.pause()
@@ -188,7 +188,7 @@ def _numbers(content: Any) -> Iterator[float]:
 
 
 def _rate(trial: Trial, asked: Post) -> Callable[[], Turn]:
-    """A work that gives requests a second; the server runs only meanwhile."""
+    """A work that returns requests a second; the server is paused before and after it."""
     url = f"http://127.0.0.1:{asked.server.port}{asked.path}"
     lasting = f"-d{1 if trial.quick else SECONDS}s"
     wrk = ["wrk", "-t1", f"-c{CONNECTIONS}", lasting, "--timeout", "20s", "-s", str(HERE / "post.lua"), url]

@@ -1,4 +1,4 @@
-"""What the sections of the benchmark are given and give back."""
+"""The input and the output of the sections of the benchmark."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,18 +9,18 @@ import numpy as np
 
 from benchmarks.figures import Figure, Turn, milliseconds
 
-YARDSTICK_STEPS = 300_000  # some milliseconds
+YARDSTICK_STEPS = 300_000  # takes some milliseconds
 
 
 @dataclass(frozen=True)
 class Trial:
-    """How much to measure.
+    """The extent of a measurement.
 
     Attributes:
         quick: Few rounds and small sizes, to see that everything works.
-        peers: Which peers take part.
-        directory: Where their environments are.
-        words: Only rows with one of these in "WORK: COMPARED WITH"; all if there are none.
+        peers: The peers that take part.
+        directory: The folder of their environments.
+        words: The words of which a row must have one in "WORK: COMPARED WITH"; without any, all rows are measured.
         yardstick: The turns of a fixed piece of work between the rounds of others: the noise of the machine.
     """
 
@@ -36,7 +36,7 @@ class Trial:
         return not self.words or any(word in row for word in self.words for row in rows)
 
     def turns(self, works: Mapping[str, Callable[[], Turn]], rounds: int) -> dict[str, list[Turn]]:
-        """What each work gives, in rounds of all of them."""
+        """The results of each work, measured in rounds of all works."""
         found: dict[str, list[Turn]] = {name: [] for name in works}
         for _ in range(2 if self.quick else rounds):
             self.yardstick.append(milliseconds(lambda: sum(range(YARDSTICK_STEPS)))())

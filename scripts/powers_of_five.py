@@ -1,4 +1,4 @@
-"""Writes the table that the reader of JSON numbers multiplies digits with; `--check` compares instead."""
+"""Write the table by which the reader of JSON numbers multiplies digits; with `--check`, compare it instead."""
 
 import sys
 from pathlib import Path

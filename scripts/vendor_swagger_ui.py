@@ -23,7 +23,8 @@ from typing import Any
 PACKAGE = "swagger-ui-dist"
 FOLDER = Path(__file__).resolve().parent.parent / "app" / "web" / "swagger"
 MANIFEST = "manifest.json"
-# Ours, beside them because the page loads all from one folder; the package has a sample of the first.
+# These two files are ours; they stand here because the page loads all from one folder. The package has a sample of the
+# first.
 OWN_FILES = frozenset({"swagger-initializer.js", "swagger-page.css"})
 VENDORED = (
     "LICENSE",
@@ -36,7 +37,7 @@ MAX_FILE_BYTES = 2 * 1024 * 1024
 
 
 class VendorError(Exception):
-    """The package or the folder is not what it must be."""
+    """A fault of the package or of the folder."""
 
 
 def main(arguments: list[str] | None = None) -> int:

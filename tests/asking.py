@@ -1,4 +1,4 @@
-"""Questions to the service as plain bodies, and what it says of each metric."""
+"""Questions to the service as plain bodies, and its answers for each metric."""
 
 from typing import Any
 

@@ -136,7 +136,7 @@ def _unnormalized(rng: Rng, row: list[float], *, as_sent: bool) -> list[float]:
 
 
 def _predictions(rng: Rng, n: int, k: int) -> Body:
-    """One of the three forms, with what the normalization option allows it to be."""
+    """A prediction in one of the three forms, as the normalization option allows it."""
     form = str(rng.choice(["probabilities", "log_probabilities", "logits"]))
     if form == "logits":
         return {"logits": [_logit_row(rng, k) for _ in range(n)]}
@@ -160,7 +160,7 @@ def _labels(rng: Rng, n: int, k: int) -> list[int]:
 
 
 def _likely_labels(rng: Rng, body: Body, n: int, k: int) -> list[int]:
-    """Labels that mostly have a positive probability, lest every loss be infinite."""
+    """Draw labels that mostly have a positive probability, lest every loss be infinite."""
     rows = next(body[form] for form in ("probabilities", "log_probabilities", "logits") if form in body)
     return [
         int(np.argmax(row)) if _chance(rng, 0.6) else label for row, label in zip(rows, _labels(rng, n, k), strict=True)

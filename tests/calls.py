@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 def n_calls(name: str, work: Callable[[], object]) -> int:
-    """How often functions of that name are called in this thread."""
+    """Count the calls of functions of a name in this thread."""
     counted = Counter[str]()
     sys.setprofile(lambda frame, event, _: counted.update([frame.f_code.co_name] if event == "call" else []))
     try:

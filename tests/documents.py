@@ -12,7 +12,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 MORE = "..."
 RELATIVE = 1e-13
-"""How far numbers of other libraries (powers, exponentials, quantiles) differ from processor to processor."""
+"""The relative difference between processors that is allowed to numbers of libraries (powers, exponentials,
+quantiles)."""
 _FOREIGN = re.compile(
     r"/confidence_interval/|/simultaneous_interval/|perplexity|p_value|/smooth_|/(temperature|cross_entropy_after|cross_fitted_gain)\b"
 )
@@ -31,7 +32,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Document:
-    """One Markdown file."""
+    """A Markdown file."""
 
     name: str
 
@@ -40,7 +41,7 @@ class Document:
         return (ROOT / self.name).read_text()
 
     def section(self, heading: str) -> str:
-        """From a heading to the next one of the same level."""
+        """The text from a heading to the next one of the same level."""
         start = self.text.index(f"\n## {heading}\n")
         end = self.text.find("\n## ", start + 1)
         return self.text[start : None if end < 0 else end]
@@ -58,7 +59,7 @@ class Document:
         return [cells(line) for line in self.table(heading, number).splitlines()[2:]]
 
     def commands(self) -> list[str]:
-        """What is to be typed, one entry a command."""
+        """The commands to type, one entry each."""
         shells = (block.code for block in self.blocks() if block.language == "sh")
         return [command for code in shells for command in typed(code)]
 
@@ -86,13 +87,13 @@ def markdown(head: str, rows: list[list[str]]) -> str:
 
 
 def shown(code: str) -> Any:
-    """JSON that may leave out the rest of an object or of a list, with three dots at its end."""
+    """Read JSON that may leave out the rest of an object or of a list, with three dots at its end."""
     code = re.sub(r"\.\.\.(?=\s*\})", f'"{MORE}": null', code)
     return json.loads(re.sub(r"\.\.\.(?=\s*\])", f'"{MORE}"', code))
 
 
 def differences(told: Any, found: Any, place: str = "") -> Iterator[str]:
-    """Where an answer is not what a document tells of it; what three dots stand for must exist."""
+    """Yield the differences between an answer and what a document tells of it; three dots must stand for something."""
     if isinstance(told, dict) and isinstance(found, dict):
         yield from _of_objects(told, found, place)
     elif isinstance(told, list) and isinstance(found, list):

@@ -45,13 +45,13 @@ class Element:
     """One distribution against one target: every list has an entry for each column."""
 
     column: int
-    """Which label of a multilabel row this is, else 0."""
+    """The number of the label in a multilabel row, else 0."""
     target: list[float]
     smoothed: list[float]
     class_weight: list[float]
     positive_weight: list[float]
     weight: float
-    """What the element weighs in a mean of losses: the target's class weight, 1 without class weights."""
+    """The weight of the element in a mean of losses: the target's class weight, 1 without class weights."""
     sent: list[float]
     """The prediction as it came, which ranks the columns."""
     probability: list[float]
@@ -71,7 +71,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Part:
-    """What a row adds to the numerator and to the denominator of a mean; without weight it is no evidence."""
+    """The summands of a row in the numerator and denominator of a mean; without weight it is no evidence."""
 
     numerator: float
     denominator: float
@@ -88,7 +88,7 @@ def score(task: str, body: Body) -> dict[str, Any]:
 def _scaled(body: dict[str, Any]) -> dict[str, Any]:
     """The same request with weights near 1: a power of two scales them exactly, and cancels in most means.
 
-    What does not cancel it is multiplied with the power of two that `places` tells.
+    Numbers in which it does not cancel are multiplied with the power of two that `places` tells.
     """
     weights = body.get("sample_weight") or [1.0]
     places = math.frexp(max(weights))[1] if 0.0 < max(weights) < 1e-100 else 0
@@ -96,12 +96,12 @@ def _scaled(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def confidences(task: str, body: Body) -> list[float]:
-    """Of every scored row of binary or multiclass, the probability that decides its calibration bin."""
+    """The probabilities that decide the calibration bins of scored rows, for binary and multiclass."""
     return [_confidence(sample.elements[0], task)[0] for sample in _samples(task, {**DEFAULTS, **body})]
 
 
 def loss_parts(task: str, body: Body) -> list[Part]:
-    """What each scored row, or document, adds to the mean cross-entropy; tiny weights are scaled."""
+    """The summands of each scored row, or document, in the mean cross-entropy; tiny weights are scaled."""
     options = _scaled({**DEFAULTS, **body})
     if task == "tokens":
         return _token_parts(_documents(options), options)
@@ -355,7 +355,7 @@ def _first_largest(values: Sequence[float]) -> int:
 
 
 def _rank(values: Sequence[float], column: int) -> int:
-    """How many columns come before this one; among equals the lower index comes first."""
+    """The number of columns that come before this one; among equals the lower index comes first."""
     ahead = [c for c, x in enumerate(values) if x > values[column] or (x == values[column] and c < column)]
     return len(ahead)
 
@@ -386,7 +386,7 @@ def mean(parts: Sequence[Part], level: float, nats: float = 1.0) -> Metric:
 
 
 def _cluster_residuals(parts: Sequence[Part], value: float) -> list[float]:
-    """Numerator less value times denominator, summed within each cluster."""
+    """The sums within each cluster of numerator less value times denominator."""
     clusters: dict[object, list[float]] = {}
     for part in parts:
         clusters.setdefault(part.cluster, []).append(part.numerator - value * part.denominator)
@@ -402,7 +402,7 @@ def _undefined(reason: str) -> Metric:
 
 
 def _exponential(metric: Metric) -> Metric:
-    """exp of a mean in nats and of the ends of its interval."""
+    """The exponential of a mean in nats and of the ends of its interval."""
     if metric["status"] != "ok":
         return {name: metric[name] for name in ("value", "status", "reason") if name in metric}
     value = _exp(metric["value"])
@@ -519,7 +519,7 @@ def _subset_accuracy(samples: Sequence[Sample], body: Body) -> Metric:
 
 
 def _class_metrics(task: str, samples: Sequence[Sample], body: Body) -> dict[str, Metric]:
-    """What only binary and multiclass have: the baseline, calibration, top-k, focal loss."""
+    """The metrics that only binary and multiclass have: the baseline, calibration, top-k, focal loss."""
     metrics = _baseline(samples, body) | _calibration_errors(_bins(task, samples, body))
     if task == "multiclass":
         metrics["ranked_probability_score"] = _plain_mean(samples, _ranked_probability_score, body)
@@ -644,7 +644,7 @@ def _per_sample(samples: Sequence[Sample], n_samples: int, body: Body) -> list[f
 
 
 def _per_class(task: str, samples: Sequence[Sample], body: Body) -> list[dict[str, Any]]:
-    """Rows by their true class; for multilabel each label is a column of its own."""
+    """The rows by their true class; for multilabel each label is a column of its own."""
     n_columns = 2 if task == "binary" else len(_prediction(body)[1][0])
     names = body.get("classes") or list(range(n_columns))
     return [{"class": names[c], **_class_summary(task, _members(task, samples, c), body)} for c in range(n_columns)]

@@ -1,4 +1,4 @@
-"""Comparing once more, slow and plain: rules and formulas as the reference page of the documents has them."""
+"""A second way to compare, slow and plain: rules and formulas as the reference page of the documents has them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Row(NamedTuple):
     ours: float
     theirs: float
     part: Part
-    """Its weight, cluster and denominator."""
+    """The part that holds its weight, cluster and denominator."""
 
 
 def compare(task: str, body: Body) -> list[dict[str, Any]]:

@@ -43,7 +43,8 @@ class Readable(Pieces):
 
 
 FEW_BYTES = 4 * 2**20
-"""So many may be held twice for a moment: it takes half as long to join pieces as to copy them into zeros."""
+"""The most bytes that are joined from their pieces, and so held twice for a moment: copying into zeros takes twice as
+long."""
 
 
 def exactly(source: Source, n: int) -> bytes | bytearray:

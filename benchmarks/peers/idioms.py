@@ -1,4 +1,4 @@
-"""What is written first: FastAPI, lists of numbers, and scikit-learn or NumPy.
+"""The service that most people would write first: FastAPI, lists of numbers, and scikit-learn or NumPy.
 
 The functions are `async`: handing them to FastAPI's threads would cost a small request more than it gains.
 """

@@ -9,7 +9,7 @@ import numpy as np
 
 class LogLoss(litserve.LitAPI):
     def setup(self, device: str) -> None:
-        """Nothing to load."""
+        """Callback of LitServe: there is no model to load."""
 
     def decode_request(self, request: dict[str, Any]) -> tuple[Any, Any]:
         return np.array(request["labels"]), np.array(request["probabilities"])

@@ -41,7 +41,7 @@ class Connection:
         return [await self.answer() for _ in range(n)]
 
     async def rest(self) -> bytes:
-        """All that comes until the server closes."""
+        """Read until the server closes."""
         return await asyncio.wait_for(self._reader.read(), 20)
 
 

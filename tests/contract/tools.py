@@ -51,7 +51,7 @@ def node(program: str | Path, *arguments: str | Path, cwd: Path = HERE) -> subpr
 
 
 def said(done: subprocess.CompletedProcess[str]) -> str:
-    """Both streams of a command, for the message of a failed check."""
+    """The output of a command on both streams, for the message of a failed check."""
     return done.stdout + done.stderr
 
 

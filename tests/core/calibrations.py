@@ -29,7 +29,7 @@ def ask(task: TaskName, body: Body) -> dict[str, Any]:
 
 
 def answer_if_any(task: TaskName, body: Body) -> dict[str, Any] | None:
-    """None where no row counts, or one has nothing but zeros."""
+    """The answer; None where no row counts, or one has nothing but zeros."""
     try:
         return ask(task, body)
     except InvalidInput as refusal:
@@ -39,7 +39,7 @@ def answer_if_any(task: TaskName, body: Body) -> dict[str, Any] | None:
 
 
 def loss_at(task: TaskName, body: Body, temperature: float) -> float:
-    """What scoring says of the divided logits."""
+    """The loss that scoring finds for the divided logits."""
     divided = {**body, "logits": (np.array(body["logits"]) / temperature).tolist()}
     return float(score(request_of(task, divided))["metrics"]["cross_entropy"]["value"])
 

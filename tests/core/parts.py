@@ -22,7 +22,7 @@ def batch(task: TaskName, body: Body) -> Batch:
 
 
 def state(task: TaskName, body: Body) -> State:
-    """Everything that any metric or section of the task needs."""
+    """The state of a batch with the sums of every metric and section of the task."""
     return state_of(batch(task, body))
 
 
@@ -39,7 +39,7 @@ def values(task: TaskName, body: Body) -> dict[str, Value]:
 
 
 def numbers(task: TaskName, body: Body) -> dict[str, tuple[str, float | None]]:
-    """Status and value of every metric, without its uncertainty."""
+    """The status and value of every metric, without its uncertainty."""
     return {name: (value.status, value.value) for name, value in values(task, body).items()}
 
 

@@ -27,5 +27,5 @@ def labels(n: int, k: int) -> IntArray:
 
 
 def bits(values: NDArray[Any]) -> bytes:
-    """Every NaN is one NaN; nothing else is alike that is not the same."""
+    """The bits of numbers, where all NaN are one; all other numbers are equal only bit for bit."""
     return np.where(np.isnan(values), np.nan, values).tobytes()
