@@ -31,7 +31,7 @@ class Ragged:
         return len(self.offsets) - 1
 
     def take(self, rows: IntArray | slice) -> "Ragged":
-        """Some of the rows, in the order given; a slice without a step gives a view."""
+        """The rows at some positions, in the order given; a slice without a step gives a view."""
         if isinstance(rows, slice):
             offsets = self.offsets[rows.start : rows.stop + 1]
             return Ragged(self.values[offsets[0] : offsets[-1]], offsets - offsets[0])

@@ -1,4 +1,4 @@
-"""Batches: the columns of one request, sound where they are scored."""
+"""Batches: the columns of one request, checked where they are scored."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ from app.core.tasks import TaskName
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """n samples with their truth and one prediction each, known to be sound where they are scored.
+    """The n samples of a request, each with its truth and one prediction, checked where they are scored.
 
     Attributes:
         form: The field the prediction came in: probabilities, log_probabilities or logits.
@@ -29,11 +29,11 @@ class Batch:
         scored: (n,), or (n, l) where single labels are masked; None scores all.
         n_classes: Columns; 2 for binary, 0 for tokens.
         sizes: (n,) `n_bytes` and `n_words` of documents.
-        clusters: Which rows are dependent; None for none.
-        slices: By name, the parts a batch is looked at in.
+        clusters: The groups of dependent rows; None where all rows are independent.
+        slices: The groupings by which parts of the batch get answers of their own, by name.
         first_row: The number of the first row, where a batch is a part of a longer body.
         not_normalized: Rows whose probabilities do not sum to 1.
-        rounded: By field, the rows in which a number outside [0, 1] by rounding was taken as the bound.
+        rounded: The rows, by field, in which a number outside [0, 1] by rounding was taken as the bound.
         sentinels: Numbers of the prediction that may stand for none.
         looks_like_probabilities: Whether all scored logits could be rows of probabilities.
     """
@@ -61,17 +61,17 @@ class Batch:
 
     @property
     def scored_rows(self) -> BoolArray | None:
-        """(n,) rows of which anything is scored; None for all."""
+        """The rows that are scored, at least in part, (n,); None for all."""
         return None if self.scored is None else rowwise(self.scored)
 
     @property
     def n_scored(self) -> int:
-        """How many rows are scored, at least in part."""
+        """The number of rows that are scored, at least in part."""
         rows = None if self.scored is None else rowwise(self.scored)
         return len(self.prediction) if rows is None else int(np.count_nonzero(rows))
 
     def further(self, rows: int) -> "Batch":
-        """The same as a part of a longer body, so many rows further down."""
+        """The batch as a part of a longer body, with its row numbers shifted by `rows`."""
         return replace(
             self,
             first_row=rows,
@@ -81,7 +81,7 @@ class Batch:
         )
 
     def take(self, rows: IntArray | slice) -> "Batch":
-        """The same request about some of its rows, of a slice as views; what was noticed of the others is forgotten."""
+        """The batch of some of its rows, without findings; a slice gives views."""
         prediction = self.prediction
         return replace(
             self,
@@ -105,7 +105,7 @@ def _taken(values: NDArray[Any] | None, rows: IntArray | slice) -> NDArray[Any] 
 
 
 def joined(first: Batch, second: Batch) -> Batch:
-    """The rows of two batches of one request, scored in full and without documents; their groups are left out."""
+    """Join two batches of one request, scored in full and without documents; clusters and slices are left out."""
     return replace(
         first,
         prediction=np.concatenate([first.prediction, second.prediction]),

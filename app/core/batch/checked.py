@@ -1,4 +1,4 @@
-"""Checks the columns of a request and makes a batch of them."""
+"""Batches from the columns of a request, which are checked here."""
 
 import re
 from collections.abc import Mapping
@@ -31,9 +31,9 @@ def batch_of(
     """Check columns and make a batch of them.
 
     Args:
-        columns: By field name; one truth and one prediction of those the task knows.
-        slices: By name of the slice, the part each row belongs to.
-        first_row: How many rows of the body came before these; errors and findings count from there.
+        columns: The columns by field, with one truth and one prediction that the task knows.
+        slices: The column, by name of the slice, of the part that each row belongs to.
+        first_row: The number of rows of the body before these; errors and findings count from there.
 
     Raises:
         InvalidInput: A shape or a value breaks a rule; the pointer names field and index.
@@ -55,11 +55,11 @@ def batch_of(
 
 
 def with_prediction(batch: Batch, columns: Mapping[str, Column]) -> Batch:
-    """The batch of the same rows with another prediction: all else is known to be sound and not checked again.
+    """The batch with another prediction for the same rows; all other columns are not checked again.
 
     Args:
-        batch: Without parts of a longer body; its prediction has as many values in each scored row.
-        columns: By field name, those that the batch was made of, with the other prediction.
+        batch: A batch that is no part of a longer body. Its prediction has as many values in each scored row.
+        columns: The columns that the batch was made of, by field, with the other prediction.
 
     Raises:
         InvalidInput: The prediction breaks a rule; the pointer names field and index.
@@ -82,7 +82,7 @@ _ROW = re.compile(rf"^(/(?:slices/[^/]+|{'|'.join(COLUMN_NAMES)})/)([0-9]+)")
 
 
 def _further(error: FieldError, rows: int) -> FieldError:
-    """The same error so many rows further down in its column."""
+    """The error with the row number in its pointer shifted by `rows`."""
     return replace(error, pointer=_ROW.sub(lambda at: f"{at[1]}{int(at[2]) + rows}", error.pointer, count=1))
 
 

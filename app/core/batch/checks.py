@@ -1,6 +1,6 @@
-"""What must hold of the values of a batch, checked a cache-sized piece at a time.
+"""Checks of the values of a batch, made piece by piece so that a piece stays in the cache.
 
-Each check states what must hold, so that NaN fails it, and raises `InvalidInput` pointing at the elements at fault.
+A check states what must hold, so that NaN fails it. It raises `InvalidInput` that points at the elements at fault.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,17 +17,17 @@ from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, describe
 Piece: TypeAlias = NDArray[Any]
 
 _EIGHT_BYTES = (np.dtype(np.float64), np.dtype(np.int64))
-_PIECE = 1 << 17  # elements: sound ones are only read, and a temporary is made where a rule is broken
+_PIECE = 1 << 17  # elements, 1 MiB of doubles: sound pieces are only read; a broken rule makes temporaries of this size
 
 
 def pieces(n_rows: int, n_columns: int) -> Iterator[slice]:
-    """Slices that cover `n_rows` rows, each of a bounded number of elements."""
+    """Slices that cover `n_rows` rows, each of about `_PIECE` elements at most."""
     step = max(1, _PIECE // max(1, n_columns))
     return (slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step))
 
 
 def scored_values(values: NDArray[Any], scored: BoolArray | None, rows: slice) -> tuple[NDArray[Any], IntArray | None]:
-    """The scored rows of a slice and their indices in it; None stands for all of them."""
+    """The scored rows of a slice, and their indices in it, which are None where all are scored."""
     if scored is None:
         return values[rows], None
     kept = np.flatnonzero(scored[rows])
@@ -35,10 +35,10 @@ def scored_values(values: NDArray[Any], scored: BoolArray | None, rows: slice) -
 
 
 class Rule(NamedTuple):
-    """What must hold of every element.
+    """A rule that every element must keep.
 
     Attributes:
-        text: The rule in words, "must ...", and a hint behind a semicolon.
+        text: The rule in words, "must ...", with a hint after a semicolon.
         passes: A quick verdict on a whole piece that is not empty.
         holds: The verdict on each element, asked only where a piece does not pass.
     """
@@ -49,7 +49,7 @@ class Rule(NamedTuple):
 
 
 def check_elements(field: str, values: NDArray[Any], scored: BoolArray | None, rule: Rule) -> None:
-    """Refuse the elements of `values` (n,) or (n, k) that break a rule and are scored, by row or one by one."""
+    """Refuse the scored elements of `values` (n,) or (n, k) that break a rule; `scored` is by row or by element."""
     places: list[list[int]] = []
     n_errors = 0
     for rows in pieces(len(values), values[:1].size):
@@ -76,7 +76,7 @@ def _element_error(field: str, values: NDArray[Any], place: list[int], rule: str
 
 
 def found(rule: str, value: object) -> str:
-    """A rule and what was found in its place; a rule may carry a hint behind a semicolon."""
+    """The text of an error: a rule, then what was found, then the hint that the rule has after a semicolon."""
     must, separator, hint = rule.partition(";")
     if value != value:  # noqa: PLR0124 NaN, which a hint about numbers says nothing of
         return f"{must}, found {describe(value)}"
@@ -94,14 +94,14 @@ def _interval(bounds: tuple[float, float], text: str) -> Rule:
     low, high = bounds
 
     def passes(piece: Piece) -> bool:
-        # read as whole numbers, those of [0, high] are the smallest: one comparison, half the time
+        # as unsigned integers, doubles in [0, high] are the smallest: one comparison takes half the time of two
         if (
             not low
             and piece.dtype in _EIGHT_BYTES
             and piece.view(np.uint64).max() <= np.array(high, piece.dtype).view(np.uint64)
         ):
             return True
-        return bool(piece.max() <= high and (low == -np.inf or piece.min() >= low))  # NaN is the largest of all
+        return bool(piece.max() <= high and (low == -np.inf or piece.min() >= low))  # NaN fails
 
     return Rule(text, passes, lambda piece: (piece >= low) & (piece <= high))
 
@@ -109,7 +109,7 @@ def _interval(bounds: tuple[float, float], text: str) -> Rule:
 def within_bounds(
     field: str, values: NDArray[Any], scored: BoolArray | None, interval: "Interval"
 ) -> tuple[NDArray[Any], Finding]:
-    """The values (n,) or (n, k), those that lie outside by rounding moved to the bound, and the rows concerned.
+    """The values (n,) or (n, k), moved to the bound where they lie outside by rounding, and the rows concerned.
 
     Raises:
         InvalidInput: A scored element lies outside by more than the tolerance.
@@ -123,7 +123,7 @@ def within_bounds(
             beyond = low - interval.tolerance, high + interval.tolerance
             check_interval(field, values, scored, beyond, interval.rule)
             outside = ((piece < low) | (piece > high)) & _spread(scored, rows, piece)
-            with np.errstate(invalid="ignore"):  # -inf less itself, which is no rounding
+            with np.errstate(invalid="ignore"):  # -inf - -inf is NaN, which no tolerance covers
                 deviation = np.where(outside, np.maximum(low - piece, piece - high), 0.0)
             deviation = deviation.reshape(len(piece), -1).max(axis=1)
             finding.add(np.flatnonzero(deviation > 0.0) + rows.start, float(deviation.max()))
@@ -131,7 +131,7 @@ def within_bounds(
 
 
 class Interval(NamedTuple):
-    """A closed interval in which elements must lie but for rounding, and the rule in words."""
+    """A closed interval in which elements must lie, but for rounding, and the rule in words."""
 
     low: float
     high: float
@@ -163,7 +163,7 @@ def check_not_only_minus_infinity(field: str, values: NDArray[Any], scored: Bool
 
 
 def row_numbers(positions: IntArray, kept: IntArray | None, rows: slice) -> list[int]:
-    """Row numbers in the batch of positions among the scored rows of a slice."""
+    """The row numbers in the batch of positions among the scored rows of a slice."""
     numbers: list[int] = ((positions if kept is None else kept[positions]) + rows.start).tolist()
     return numbers
 
@@ -189,9 +189,9 @@ def check_row_sums(
 def off_rows(
     values: NDArray[Any], scored: BoolArray | None, tolerance: float, *, logarithmic: bool = False
 ) -> Iterator[tuple[list[int], list[float]]]:
-    """Numbers and sums of the scored rows (n, k) that do not sum to 1 within `tolerance`, piece by piece.
+    """The numbers and sums of the scored rows (n, k) that do not sum to 1 within `tolerance`, piece by piece.
 
-    Of logarithmic rows it is the logsumexp that is given, and held to 0.
+    For rows of logarithms the sum is the logsumexp, which must be 0.
     """
     for rows in pieces(*values.shape):
         piece, kept = scored_values(values, scored, rows)
@@ -214,7 +214,7 @@ def _off_logarithmic(values: NDArray[Any], tolerance: float) -> tuple[IntArray, 
 
 
 def looks_like_probabilities(logits: NDArray[Any], scored: BoolArray | None, tolerance: float) -> bool:
-    """Whether all scored rows (n, k) lie in [0, 1] and sum to 1, and there is one."""
+    """Tell whether all scored rows (n, k) lie in [0, 1] and sum to 1, and there is such a row."""
     some = False
     for rows in pieces(*logits.shape):
         piece, _ = scored_values(logits, scored, rows)

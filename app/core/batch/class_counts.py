@@ -1,4 +1,4 @@
-"""The options that hold something for each class: as many as there are classes, each once, and none too small."""
+"""Checks of the options that have an entry for each class: the number of entries, repeated names, tiny weights."""
 
 from functools import lru_cache
 
@@ -12,7 +12,7 @@ def check_class_counts(task: TaskName, options: Options, n_classes: int) -> None
     """Refuse options that do not go with the number of classes, or of labels.
 
     Raises:
-        InvalidInput: A list has not one entry for each, names come twice, or a weight is too small.
+        InvalidInput: A list does not have one entry for each class, a name comes twice, or a weight is too small.
     """
     pos_weight = options.pos_weight if isinstance(options.pos_weight, tuple) else None
     if task == "binary" and pos_weight is not None:

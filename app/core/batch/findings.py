@@ -1,4 +1,4 @@
-"""Warnings that a machine can read: what was noticed about a batch, without changing a number."""
+"""Findings about a batch, and the warnings made of them for machines to read. They change no number."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,10 +15,10 @@ Key = TypeVar("Key", str, float)
 
 @dataclass(slots=True)
 class Finding:
-    """How often something was noticed, and where first.
+    """A count of rows in which something was noticed, with the first of them.
 
     Attributes:
-        count: Rows concerned.
+        count: The number of rows.
         rows: The first of them, rising, at most `MAX_LISTED_ROWS`.
         max_deviation: The largest distance from what was expected, where one is measured.
     """
@@ -28,13 +28,13 @@ class Finding:
     max_deviation: float = 0.0
 
     def add(self, rows: IntArray, deviation: float = 0.0) -> None:
-        """Note further rows (m,)."""
+        """Add rows (m,) to the finding."""
         self.count += len(rows)
         self.rows = sorted(self.rows + np.sort(rows)[:MAX_LISTED_ROWS].tolist())[:MAX_LISTED_ROWS]
         self.max_deviation = max(self.max_deviation, deviation)
 
     def further(self, rows: int) -> "Finding":
-        """The same finding so many rows further down."""
+        """The finding with its row numbers shifted by `rows`."""
         return replace(self, rows=[row + rows for row in self.rows]) if rows else self
 
     def __add__(self, other: "Finding") -> "Finding":
@@ -43,10 +43,10 @@ class Finding:
 
 
 def added(ours: Mapping[Key, Finding], theirs: Mapping[Key, Finding]) -> dict[Key, Finding]:
-    """The findings of two parts by what was noticed, in order of that."""
+    """The findings of two parts, added by key and sorted by it."""
     return {key: ours.get(key, Finding()) + theirs.get(key, Finding()) for key in sorted(ours.keys() | theirs.keys())}
 
 
 def warning(code: str, detail: str, **evidence: Any) -> dict[str, Any]:
-    """One entry of `warnings` in an answer."""
+    """An entry of `warnings` in an answer."""
     return {"code": code, "detail": detail, **evidence}

@@ -1,4 +1,4 @@
-"""Columns that say which group a row belongs to: clusters of dependent rows, and slices of a batch."""
+"""Groupings of rows: clusters of dependent rows, and slices of a batch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Grouping:
 
     @property
     def counts(self) -> list[int]:
-        """How many rows each group has."""
+        """The number of rows of each group."""
         counts: list[int] = np.bincount(self.codes, minlength=len(self.names)).tolist()
         return counts
 
@@ -34,12 +34,12 @@ class Grouping:
         return zip(self.names, _places(self.codes, len(self.names)), strict=True)
 
     def places(self, rows: IntArray) -> Iterator[tuple[int, IntArray]]:
-        """The places among some rows of those of each group that has any, rising, by code."""
+        """The places that each group has among some rows, rising, by code; groups without any are left out."""
         found = _places(self.codes[rows], len(self.names))
         return ((code, places) for code, places in enumerate(found) if len(places))
 
     def take(self, rows: IntArray | slice) -> "Grouping":
-        """The grouping of some rows; groups that lose all rows keep their name."""
+        """The grouping of some of the rows; a group that loses all its rows keeps its name."""
         return Grouping(self.codes[rows], self.names)
 
 
@@ -60,9 +60,9 @@ def grouping_of(values: NDArray[Any]) -> Grouping:
 
 
 def _grouped(values: NDArray[Any]) -> Grouping:
-    if values.dtype == object:  # not np.unique, which gives every string the room of the longest
+    if values.dtype == object:  # not np.unique, which would give every string the room of the longest
         index = {name: code for code, name in enumerate(sorted(set(values.tolist())))}
         return Grouping(np.array([index[name] for name in values.tolist()], dtype=np.int64), list(index))
     names, codes = np.unique(values, return_inverse=True)
-    shown = [str(name).lower() for name in names.tolist()]  # true, not True
+    shown = [str(name).lower() for name in names.tolist()]  # as JSON writes them: true, not True
     return Grouping(codes.astype(np.int64, copy=False), shown)

@@ -1,4 +1,4 @@
-"""Rows that are looked at for mistakes of their sender: the same ones whatever the parts they came in."""
+"""Inspected rows: a sample in which mistakes of the sender are looked for, the same in whatever parts rows come."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,17 +15,17 @@ MAX_COMPARED_COLUMNS = 100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InspectedRows:
-    """Some of the rows of one batch or of several: the same ones whatever the parts they came in.
+    """A sample of the rows of a body, the same in whatever parts they come.
 
-    Rows are in it by their number: the first `MAX_INSPECTED_ROWS`, and every `step`-th of all, the step the least power
-    of two that leaves no more than that many.
+    A row is in it by its number: the first `MAX_INSPECTED_ROWS` are, and every `step`-th of all. The step is the least
+    power of two that leaves at most `MAX_INSPECTED_ROWS`.
 
     Attributes:
         end: One more than the largest row number.
-        n_scored: Of all rows, not only of these.
+        n_scored: The number of scored rows of the body, not only of the sample.
         numbers: (m,) row numbers, rising.
         rows: The m rows, scored in full; None where rows of the task are not compared.
-        constant: Whether all scored rows, not only these, carry the same prediction.
+        constant: Whether all scored rows of the body, not only of the sample, carry the same prediction.
     """
 
     end: int
@@ -49,11 +49,11 @@ class InspectedRows:
 
     @property
     def first_prediction(self) -> Any:
-        """The prediction of the first of these rows."""
+        """The prediction of the first row of the sample."""
         return self.rows and self.rows.prediction[0]  # type: ignore[index]
 
     def _goes_on_with(self, other: "InspectedRows") -> bool:
-        """Tell the next part of a body, with which no row leaves the sample: nearly all are such."""
+        """Tell whether `other` follows and no row leaves the sample with it, as with nearly all parts of a body."""
         follows = not self.numbers.size or not other.numbers.size or self.numbers[-1] < other.numbers[0]
         return bool(follows) and self.end <= other.end and _step(self.end) == _step(other.end)
 
@@ -63,7 +63,7 @@ class InspectedRows:
         return self.constant and other.constant and bool((self.first_prediction == other.first_prediction).all())
 
     def spread(self) -> Batch | None:
-        """Every `step`-th row."""
+        """The batch of every `step`-th row."""
         if self.rows is None or not (self.numbers % _step(self.end)).any():
             return self.rows
         return self.rows.take(np.flatnonzero(self.numbers % _step(self.end) == 0))
@@ -73,7 +73,7 @@ NO_ROWS = InspectedRows(0, 0, np.empty(0, np.int64), None, constant=False)
 
 
 def inspected_rows(batch: Batch, n_scored: int) -> InspectedRows:
-    """The rows of a batch that are looked at; documents, many columns and single masked elements are not compared."""
+    """The sample of a batch. Documents, and rows of many columns or with single masked elements, are not compared."""
     elementwise = batch.scored is not None and batch.scored.ndim == 2
     n_rows = len(batch.prediction)
     end = batch.first_row + n_rows
@@ -104,7 +104,7 @@ def _step(end: int) -> int:
 
 
 def _is_constant(batch: Batch, sample: Any) -> bool:
-    """Whether all scored rows are like the first of a sample of them; the sample tells nearly always."""
+    """Tell whether all scored rows equal the first of the sample. Most batches differ within the sample already."""
     if not len(sample) or not are_equal(np.ascontiguousarray(sample, np.float64)):
         return False
     if sample is batch.prediction:

@@ -1,4 +1,4 @@
-"""Predictions as batches hold them: checked, with what was noticed of them."""
+"""Predictions as batches hold them: checked, and with what was noticed in them."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ from app.errors import InvalidInput
 
 
 class Truth(NamedTuple):
-    """The truth of a batch, and the rows or elements of it that are scored."""
+    """The truth of a batch, and the rows or elements that are scored."""
 
     scored: BoolArray | None
     labels: IntArray | None
@@ -35,7 +35,7 @@ class Truth(NamedTuple):
 
 
 def prediction_of(task: TaskName, form: str, columns: Mapping[str, Column]) -> NDArray[Any]:
-    """The prediction (n,) or (n, k), its numbers unchecked; rows that `mask` leaves out may have any length."""
+    """The prediction as an array (n,) or (n, k) of unchecked numbers; rows left out by `mask` may have any length."""
     marks = columns.get("mask")
     scored = marks if isinstance(marks, np.ndarray) else None
     prediction = shaped(form, columns[form], 1 if task == "binary" else 2, scored)
@@ -46,7 +46,7 @@ def prediction_of(task: TaskName, form: str, columns: Mapping[str, Column]) -> N
 
 
 def predicted(task: TaskName, form: str, prediction: NDArray[Any], truth: Truth, options: Options) -> dict[str, Any]:
-    """The fields of a batch that follow from its prediction (n,) or (n, k), which is checked.
+    """Check a prediction (n,) or (n, k) and return the fields of a batch that follow from it.
 
     Raises:
         InvalidInput: The prediction breaks a rule; the pointer names field and index.
@@ -67,7 +67,7 @@ def predicted(task: TaskName, form: str, prediction: NDArray[Any], truth: Truth,
 
 
 def predicted_tokens(form: str, documents: Column, options: Options) -> dict[str, Any]:
-    """The same of documents of log-probabilities."""
+    """Check documents of log-probabilities and return the fields of a batch that follow from them."""
     if not isinstance(documents, Ragged):
         if documents.ndim != 2:
             raise InvalidInput.at(f"/{form}", "wrong_shape", "must hold one list a document, found single values")
@@ -83,14 +83,14 @@ def predicted_tokens(form: str, documents: Column, options: Options) -> dict[str
 
 
 def noted(findings: Mapping[str, Finding]) -> dict[str, Finding]:
-    """The findings of which there are any."""
+    """The findings that concern at least one row."""
     return {name: finding for name, finding in findings.items() if finding.count}
 
 
 def judged(
     task: TaskName, form: str, prediction: Column | None, labels: Column | None, options: Options
 ) -> Batch | None:
-    """The batch of class indices and a prediction, all scored, if one call tells that all is well with both."""
+    """The batch of class indices and a prediction, all scored, if one call finds both sound; else None."""
     if not isinstance(prediction, np.ndarray) or not isinstance(labels, np.ndarray):
         return None
     if not _are_plain(task, prediction, labels):
@@ -120,7 +120,7 @@ def judged(
 
 
 def _are_plain(task: TaskName, prediction: NDArray[Any], labels: NDArray[Any]) -> bool:
-    """Tell whether arrays have the types, the shapes and the order in memory that kernels take."""
+    """Tell whether arrays have the types, shapes and order in memory that kernels take."""
     shape = prediction.shape
     return (
         prediction.dtype == np.float64

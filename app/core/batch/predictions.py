@@ -1,4 +1,4 @@
-"""The prediction of a batch: what its form allows, and what its rows sum to."""
+"""Checks of the prediction of a batch: the bounds of its form, and the sums of its rows."""
 
 from dataclasses import replace
 from typing import Any
@@ -27,13 +27,13 @@ NORMALIZED: tuple[TaskName, ...] = ("multiclass", "distributions")
 _PROBABILITY_RULE = "must lie in [0, 1]; if these are scores of any size, send them as `logits`"
 _PERCENT_RULE = "must lie in [0, 1]; if these are percent, divide them by 100"
 MIN_PERCENT = 10.0
-"""Logits reach it too, but then some are negative."""
+"""The number from which probabilities look like percent, if none is negative; logits of that size mostly have some."""
 
 _LOSS_HINT = "if these are losses, send minus the loss"
 
 
 def is_lookalike(task: TaskName, logits: NDArray[Any], scored: BoolArray | None, options: Options) -> bool:
-    """Whether logits could be probabilities; without row sums to tell it takes some rows to say so."""
+    """Tell whether logits could be probabilities. Without row sums as a sign it takes `MIN_LOOKALIKES` rows."""
     if task in NORMALIZED:
         return looks_like_probabilities(logits, scored, options.tolerance)
     chosen = logits if scored is None else logits[scored]
@@ -44,7 +44,7 @@ def is_lookalike(task: TaskName, logits: NDArray[Any], scored: BoolArray | None,
 def is_plainly_sound(
     task: TaskName, form: str, prediction: NDArray[Any], scored: BoolArray | None, options: Options
 ) -> bool:
-    """Whether all is well with a prediction (n, k), row sums included, as one pass tells; False where none can."""
+    """Tell whether one pass of a kernel finds a prediction (n, k) and its row sums sound; False also where none can."""
     if scored is not None or task not in NORMALIZED or form == "log_probabilities":
         return False
     return kernels.is_bounded(prediction) if form == "logits" else kernels.is_normalized(prediction, options.tolerance)
@@ -53,7 +53,7 @@ def is_plainly_sound(
 def checked_prediction(
     task: TaskName, form: str, prediction: NDArray[Any], scored: BoolArray | None, options: Options
 ) -> tuple[NDArray[Any], Finding]:
-    """The prediction with what lies outside its bounds by rounding moved to them, and the rows concerned.
+    """The prediction, moved to its bounds where it lies outside by rounding, and the rows concerned.
 
     Raises:
         InvalidInput: The form of the prediction (n,) or (n, k) cannot hold a scored value.
@@ -85,7 +85,7 @@ def _probabilities(
 def noted_row_sums(
     task: TaskName, form: str, prediction: NDArray[Any], scored: BoolArray | None, options: Options
 ) -> Finding:
-    """Note the rows that do not sum to 1; refuse them where the options or the arithmetic ask for it."""
+    """Note the rows that do not sum to 1, or refuse them where the options say so or no number could follow."""
     finding = Finding()
     if task not in NORMALIZED or form == "logits":
         return finding
@@ -102,10 +102,10 @@ def noted_row_sums(
 
 
 def checked_tokens(form: str, documents: Ragged, options: Options) -> tuple[Ragged, Finding]:
-    """Documents with log-probabilities above 0 by rounding taken as 0, and the documents concerned.
+    """The documents, with log-probabilities above 0 by rounding taken as 0, and those concerned.
 
     Raises:
-        InvalidInput: One is above 0 by more; pointers name document and token.
+        InvalidInput: A log-probability is above 0 by more; pointers name document and token.
     """
     interval = Interval(-np.inf, 0.0, options.tolerance, f"must be at most 0; {_LOSS_HINT}")
     try:
@@ -128,6 +128,6 @@ def checked_tokens(form: str, documents: Ragged, options: Options) -> tuple[Ragg
 
 
 def _token_error(documents: Ragged, flat: FieldError, pointer: str) -> FieldError:
-    """The error of a value among all tokens, at its document."""
+    """The error for a value among all tokens, pointing at its document."""
     absent = np.isnan(documents.values[int(flat.pointer.rpartition("/")[2])])
     return FieldError(pointer, flat.code, flat.detail + ("; leave a token without one out" if absent else ""))

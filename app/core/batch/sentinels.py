@@ -1,4 +1,4 @@
-"""Numbers that stand for "none" among log-probabilities and logits: -9999, -100 and the like."""
+"""Sentinels: numbers that stand for "none" among log-probabilities and logits, such as -9999 or -100."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,21 +19,21 @@ _LOWEST = [float(-np.finfo(dtype).min) for dtype in (np.float16, np.float32, np.
 _KNOWN = np.unique([*_NINES, *_POWERS, *_LOWEST, *np.array(_POWERS, np.float32).astype(np.float64)])
 _NEVER_ROUNDED = frozenset((*_NINES, *_LOWEST))
 SMALLEST_SENTINEL = -99.0
-"""The sentinel of the smallest size; numbers above it are not looked at."""
+"""The sentinel nearest to 0; numbers above it are not looked at."""
 
 _ALONE, _REPEATED = 4.0, 2.0
-"""A sentinel is told where it is so many times as large as every other number."""
+"""The factors by which a sentinel, alone or repeated, must exceed every other number to be reported."""
 
 
 @dataclass(slots=True)
 class Sentinels:
-    """The sentinels in some rows, and the numbers among which they stand; those of parts add.
+    """The sentinels in some rows, and the numbers among which they stand. Sentinels of parts add.
 
     Attributes:
-        rows: By value, the rows that hold it.
-        times: By value, how often it occurs.
+        rows: The rows that hold a value, by value.
+        times: The number of times that a value occurs, by value.
         largest: The largest size of the other finite numbers.
-        has_others: Whether there are any.
+        has_others: Whether there are other finite numbers.
         has_fractions: Whether one of them is no whole number.
     """
 
@@ -54,16 +54,16 @@ class Sentinels:
         )
 
     def further(self, rows: int) -> "Sentinels":
-        """The same so many rows further down."""
+        """The sentinels with their row numbers shifted by `rows`."""
         if not rows:
             return self
         found = {value: finding.further(rows) for value, finding in self.rows.items()}
         return Sentinels(found, self.times, self.largest, self.has_others, self.has_fractions)
 
     def suspects(self) -> Iterator[tuple[float, Finding]]:
-        """Values far below all others: repeated ones, and single ones that are no rounded number of their kind.
+        """The values far below all others: repeated ones, and single ones that no rounding of scores would give.
 
-        A value beside others of its kind, such as -100 beside -90, is a number like them.
+        A value beside others of its kind, such as -100 beside -90, is taken for a number like them.
         """
         for value, finding in self.rows.items():
             nearest = max([self.largest, *(-known for known in self.rows if known > value)])
@@ -113,17 +113,17 @@ def _in_pieces(
 
 
 def _documents(offsets: IntArray, start: int, places: IntArray) -> IntArray:
-    """The documents of the values at some places behind `start`."""
+    """The documents that hold the values at some places after `start`."""
     return offsets.searchsorted(places + start, side="right") - 1
 
 
 def _rows(looked_at: BoolArray, rows: IntArray, places: IntArray) -> IntArray:
-    """The rows of the elements at some places among those that are looked at."""
+    """The rows that hold the elements at some places among those looked at."""
     return rows[np.nonzero(looked_at)[0][places]]
 
 
 def _sentinels(values: NDArray[Any], rows_of: Callable[[IntArray], IntArray], most: float | None = None) -> Sentinels:
-    """The sentinels of values (m,); `rows_of` gives the rows of some places among them; none exceeds `most`."""
+    """The sentinels among values (m,), none above `most`; `rows_of` gives the rows of places among the values."""
     if not values.size:
         return Sentinels()
     least = float(values.min())

@@ -1,4 +1,4 @@
-"""The truth of a batch: labels, names of classes, soft targets, and which rows are scored at all."""
+"""The truth of a batch: labels, class names, soft targets, and the rows that are scored."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,14 +18,14 @@ TWO_COLUMNS = {
     "logits": "; send one logit a row, the second less the first (of margins that are [1 - m, m], m alone), or use "
     "multiclass",
 }
-"""What to do about a prediction of two classes that has a column for each."""
+"""The hint, by field, for a binary prediction that has a column for each class."""
 
 
 def shaped(field: str, values: Column, n_dimensions: int, scored: BoolArray | None = None) -> NDArray[Any]:
-    """`values` if they have as many dimensions as the field must have.
+    """The `values`, checked to have as many dimensions as the field must have.
 
     Args:
-        scored: (n,) or (n, l), False where nothing is looked at: such a row may have any length.
+        scored: (n,) or (n, l), False where nothing is scored: such a row may have any length.
 
     Raises:
         InvalidInput: Rows of uneven length, rows where numbers belong, or numbers where rows belong.
@@ -45,7 +45,7 @@ def shaped(field: str, values: Column, n_dimensions: int, scored: BoolArray | No
 
 
 def _columns_hint(field: str, values: NDArray[Any]) -> str:
-    """Words on (n, k) values where (n,) belong; empty if nothing is known to help."""
+    """The hint for values (n, k) where (n,) belong; empty if no advice is known."""
     if values.shape[1:] == (1,):
         return "; each list has one value: send the values without lists around them"
     if field == "labels":
@@ -54,12 +54,12 @@ def _columns_hint(field: str, values: NDArray[Any]) -> str:
 
 
 def rowwise(scored: BoolArray | None) -> BoolArray | None:
-    """(n,) rows of which anything is scored; None for all."""
+    """The rows that are scored, at least in part, (n,); None for all."""
     return scored if scored is None or scored.ndim == 1 else np.logical_or.reduce(scored, axis=1)
 
 
 def _even(field: str, values: Ragged, scored: BoolArray | None) -> NDArray[Any]:
-    """Rows of the length that most scored ones have; rows of another length that are not scored become empty values."""
+    """The rows as an array, as long as most scored rows are; an unscored row of another length becomes empty values."""
     lengths = np.diff(values.offsets)
     width = _usual(lengths if scored is None or not scored.any() else lengths[scored])
     if not width:
@@ -79,13 +79,13 @@ def _even(field: str, values: Ragged, scored: BoolArray | None) -> NDArray[Any]:
 
 
 def _usual(lengths: IntArray) -> int:
-    """The length that most rows have; of several such that of the first."""
+    """The length that most rows have; among equals the one that comes first."""
     _, first, counts = np.unique(lengths, return_index=True, return_counts=True)
     return int(lengths[first[counts == counts.max()].min()])
 
 
 def mask_of(columns: Mapping[str, Column], shape: tuple[int, ...], task: TaskName) -> BoolArray | None:
-    """The mask (n,), for multilabel also (n, l); None where there is none or it is true throughout."""
+    """The mask, (n,) or for multilabel also (n, l); None where none was sent or it is true throughout."""
     if "mask" not in columns:
         return None
     elementwise = task == "multilabel" and getattr(columns["mask"], "ndim", 2) == 2
@@ -98,7 +98,7 @@ def mask_of(columns: Mapping[str, Column], shape: tuple[int, ...], task: TaskNam
 def labels_of(
     values: Column, scored: BoolArray | None, shape: tuple[int, ...], n_classes: int, options: Options
 ) -> tuple[IntArray, BoolArray | None]:
-    """Labels as class indices, and the mask without the rows of `ignore_index`; ignored labels become 0.
+    """The labels as class indices, and the mask without the rows of `ignore_index`, whose labels become 0.
 
     Raises:
         InvalidInput: A scored label is no class, a name is unknown, or names lack `classes`.
@@ -111,13 +111,13 @@ def labels_of(
     rule = "must be 0 or 1" if top == 1 else f"must be a class index in [0, {top}]"
     try:
         check_interval("labels", labels, scored, (0, top), rule)
-    except InvalidInput:  # the hint looks at all labels again, which sound ones need not pay for
+    except InvalidInput:  # the hint reads all labels again, which sound labels need not pay for
         check_interval("labels", labels, scored, (0, top), rule + _label_hint(labels, scored, top))
     return (labels if scored is None else np.where(_full(scored, labels), labels, 0)), scored
 
 
 def _label_hint(labels: IntArray, scored: BoolArray | None, top: int) -> str:
-    """Words on wrong labels that would be 0-based if all were shifted or mapped alike; empty for others."""
+    """The hint for wrong labels that a shift or a map would make 0-based; empty for others."""
     chosen = labels if scored is None else labels[scored]
     if chosen.min() >= 1 and chosen.max() == top + 1:
         return f"; labels are 0-based, and these look 1-based: send them less 1, as 0 to {top}"
@@ -127,7 +127,7 @@ def _label_hint(labels: IntArray, scored: BoolArray | None, top: int) -> str:
 
 
 def refuse_booleans(labels: Column) -> None:
-    """Of more classes than two a boolean names none."""
+    """Refuse booleans as labels of more than two classes, since a boolean names none of them."""
     if isinstance(labels, np.ndarray) and labels.dtype.kind == "b":
         raise InvalidInput.at("/labels", "wrong_type", "must be class indices or names, found booleans")
 
@@ -173,7 +173,7 @@ def _named(names: NDArray[Any], scored: BoolArray | None, classes: tuple[str, ..
 def targets_of(
     task: TaskName, values: Column, scored: BoolArray | None, shape: tuple[int, ...], options: Options
 ) -> tuple[NDArray[Any], Finding]:
-    """Soft targets of the shape of the prediction, and the rows in which rounding had taken one out of [0, 1].
+    """The soft targets in the shape of the prediction, and the rows in which rounding had moved one out of [0, 1].
 
     Raises:
         InvalidInput: A scored target is negative or above 1, or a row that must sum to 1 does not.

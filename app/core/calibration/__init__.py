@@ -1,1 +1,1 @@
-"""Confidence against what was observed: bins, levels, smoothed and decomposed."""
+"""Calibration: confidence compared with what was observed, in bins, by level, smoothed and decomposed."""

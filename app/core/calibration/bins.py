@@ -1,4 +1,4 @@
-"""Calibration: equal-width bins of confidence against what was observed, and the errors computed from them."""
+"""Calibration in bins of equal width: their gaps between confidence and frequency, and the errors made of them."""
 
 import math
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ Gap: TypeAlias = tuple[float, float]
 
 
 def expected_gap(of: Iterable[Gap]) -> Value:
-    """The expected calibration error: gaps weighted by how much lies in their bin."""
+    """The expected calibration error: the mean gap, weighted by the shares of the bins."""
     return Value(value=math.fsum([share * gap for share, gap in of]))
 
 
@@ -26,7 +26,7 @@ def largest_gap(of: Iterable[Gap]) -> Value:
 
 
 def gaps(bins: GroupSums) -> list[Gap]:
-    """Those of every bin of positive weight."""
+    """The gap of every bin of positive weight."""
     weights, confidences, frequencies = map(bins.columns.__getitem__, ("weight", "confidence", "frequency"))
     total = sum(weights)
     return [
@@ -37,7 +37,7 @@ def gaps(bins: GroupSums) -> list[Gap]:
 
 
 def reliability(bins: GroupSums, confidence_level: float) -> list[dict[str, Any]]:
-    """The bins as a reliability diagram shows them; an empty bin has no confidence and no accuracy."""
+    """The bins as a reliability diagram shows them; an empty bin has neither confidence nor accuracy."""
     edges = bin_edges(len(bins["n"])).tolist()
     return [
         {"lower": lower, "upper": upper, **_bin(n, weight, confidence, frequency, confidence_level)}

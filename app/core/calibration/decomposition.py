@@ -1,4 +1,4 @@
-"""What a score is made of: miscalibration, discrimination and uncertainty, by isotonic recalibration (CORP)."""
+"""Decompositions of a score into miscalibration, discrimination and uncertainty, by isotonic recalibration (CORP)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ Spread = Callable[[FloatArray, FloatArray], FloatArray]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decomposition:
-    """score = miscalibration - discrimination + uncertainty.
+    """The parts of a score: score = miscalibration - discrimination + uncertainty.
 
-    The identity holds exactly of fractions of exact sums; each of the four is such a fraction, rounded once.
+    The identity holds exactly for the fractions of exact sums that the four are, before each is rounded once.
 
     Attributes:
         score: The mean score of the forecast.
-        miscalibration: What recalibration would save: the score minus that of the recalibrated forecast; at least 0.
+        miscalibration: The score minus that of the recalibrated forecast, so what recalibration saves; at least 0.
         discrimination: The score of the constant forecast minus that of the recalibrated one; at least 0.
         uncertainty: The score of the constant forecast, the overall frequency.
     """
@@ -55,12 +55,12 @@ def brier_decomposition(levels: Levels, starts: IntArray | None = None) -> Decom
 def log_loss_decomposition(levels: Levels, score: float | None = None, starts: IntArray | None = None) -> Decomposition:
     """The decomposition of the mean of -y log confidence - (1 - y) log(1 - confidence), in nats.
 
-    Where the score is infinite miscalibration is too, and the other two are not: a recalibrated forecast of 0 or 1 has
-    seen nothing else, and 0 log 0 = 0.
+    Where the score is infinite, so is the miscalibration. The other two stay finite: a recalibrated forecast of 0 or 1
+    stands only where nothing else was observed, and 0 log 0 = 0.
 
     Args:
-        score: The mean itself where more is known than confidence tells, as of logits whose probability rounds to 0
-            or 1; infinity is a value.
+        score: The mean score where more is known than confidence tells, as from logits whose probability rounds to 0
+            or 1. It may be infinite.
         starts: `recalibration_starts` of the levels, where they are known.
 
     >>> from app.core.calibration.levels import levels_of
@@ -88,7 +88,7 @@ def _entropy(hits: FloatArray, misses: FloatArray) -> FloatArray:
 
 
 def recalibration_starts(levels: Levels) -> IntArray:
-    """Where the blocks (b,) of levels begin whose frequencies isotonic regression pools: they rise from block to block.
+    """The starts (b,) of the blocks of levels that isotonic regression pools; frequencies rise from block to block.
 
     De Leeuw, Hornik, Mair, "Isotone optimization in R", J. Stat. Softw. 32 (2009).
     """
@@ -102,7 +102,7 @@ def recalibration_starts(levels: Levels) -> IntArray:
 def _decomposition(
     levels: Levels, starts: IntArray | None, scores: FloatArray, spread: Spread, softness: Exact = NOTHING
 ) -> Decomposition:
-    """Of scores that sum to that of all rows; `spread` is that of the best constant forecast for hits and misses."""
+    """The decomposition of a score; `spread` gives the summed score of the best constant forecast of hits, misses."""
     weight = exact_sum(levels.weight).fraction
 
     def mean(sums: FloatArray) -> Fraction:
@@ -113,7 +113,7 @@ def _decomposition(
     recalibrated = min(constant, mean(spread(*_pooled(levels, starts))))
     score = mean(scores) if np.isfinite(scores).all() else None
     if score is not None:
-        recalibrated = min(recalibrated, score)  # it is the best of all: only rounding could say otherwise
+        recalibrated = min(recalibrated, score)  # recalibration never makes a forecast worse, but rounding could
     return Decomposition(
         score=_value(score),
         miscalibration=_value(None if score is None else score - recalibrated),

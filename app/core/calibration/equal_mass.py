@@ -1,4 +1,4 @@
-"""Calibration errors of bins that need all rows at once: of equal mass, one class at a time, and without bias."""
+"""Calibration errors that need all rows at once: in bins of equal weight, one class at a time, and without bias."""
 
 import math
 
@@ -14,7 +14,7 @@ def equal_mass_bins(levels: Levels, n_bins: int) -> tuple[FloatArray, ...]:
     """Sums over the bins of equal weight that hold anything, (b,) each, cut as `equal_mass_index` says.
 
     Returns:
-        Of the weight, of weight times confidence, of the hits and of the softness.
+        The sums of the weight, of weight times confidence, of the hits and of the softness.
     """
     starts = np.flatnonzero(np.diff(equal_mass_index(levels, n_bins), prepend=-1))
     columns = levels.weight, levels.weight * levels.confidence, levels.hits, levels.softness
@@ -37,12 +37,12 @@ def adaptive_calibration_error(levels: Levels, n_bins: int) -> Value:
 
 
 def classwise_gap(bins: NDArray[np.uint16], gaps: FloatArray, counts: IntArray | None = None) -> float:
-    """The sizes of all gaps, added up: sum over classes and their bins of |sum of the gaps of the rows in it|.
+    """The sum, over all classes and their bins, of the size of a bin's gap: |sum of the gaps of its rows|.
 
     Args:
         bins: (k, n) the bin of each class of each row.
         gaps: (k, n) weight * (probability - truth) of each class of each row.
-        counts: (n,) how often each row counts; once if nothing is said.
+        counts: (n,) how often each row counts; None for once.
     """
     sums = (
         np.bincount(bins_, gaps_ if counts is None else counts * gaps_) for bins_, gaps_ in zip(bins, gaps, strict=True)
@@ -67,13 +67,13 @@ def classwise_calibration_error(bins: NDArray[np.uint16], gaps: FloatArray, weig
 
 
 def debiased_calibration_error(levels: Levels, n_bins: int) -> Value:
-    """The l2 calibration error over bins of equal weight, without the share of it that chance alone would show.
+    """The l2 calibration error over bins of equal weight, less the part that chance alone would show.
 
     sqrt(max(0, sum_b W_b / W * ((confidence_b - frequency_b)**2 - v_b / (W_b - 1)))), v_b the variance of y in the bin:
     Kumar, Liang, Ma, "Verified uncertainty calibration", NeurIPS 2019, section 5, whose equal-mass bins these are.
 
-    A weight counts as that many rows, so the value depends on the scale of the weights: of weights that sum to 1 there
-    is one row in all. A bin of one row or less knows no variance and adds 0, as in the authors' code.
+    A weight counts as that many rows, so the value depends on the scale of the weights: weights that sum to 1 make one
+    row in all. A bin of one row or less has no known variance and adds 0, as in the authors' code.
 
     Returns:
         0 with a reason where the sum is negative; undefined with fewer than two rows for each bin that is not empty.
@@ -99,7 +99,7 @@ def debiased_calibration_error(levels: Levels, n_bins: int) -> Value:
 def _debiased_squares(
     weight: FloatArray, confidence: FloatArray, frequency: FloatArray, softness: FloatArray
 ) -> FloatArray:
-    """(b,) what each bin of more than one row adds, times its weight."""
+    """The term of each bin of more than one row, times its weight, (b,)."""
     gap, mean = (confidence - frequency) / weight, frequency / weight
     variance = np.maximum(0.0, mean * (1.0 - mean) - softness / weight)
     squares: FloatArray = weight * (gap * gap - variance / (weight - 1.0))

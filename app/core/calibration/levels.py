@@ -1,4 +1,4 @@
-"""Distinct confidences with what was observed at each: what the calibration measures that need all rows start from."""
+"""Levels: distinct confidences with the sums of what was observed at each. Measures over all rows start from them."""
 
 from dataclasses import dataclass
 
@@ -56,7 +56,7 @@ def levels_of(confidence: FloatArray, frequency: FloatArray | BoolArray, weight:
 
 
 def _in_range(weight: FloatArray) -> FloatArray:
-    """Weights of which sums stay finite; only ratios of weights matter where they are that large."""
+    """Scale weights down where their sum would overflow; only their ratios matter then."""
     return weight * _SCALE if weight.size and weight.max() > _HUGE else weight
 
 
@@ -72,6 +72,6 @@ def equal_mass_index(levels: Levels, n_bins: int) -> IntArray:
     """
     upto = np.cumsum(levels.weight)
     share_below = (upto - levels.weight) / upto[-1]
-    # a share within 1e-9 of a cut is on it: so weights of 0.1 cut where no weights do, though their sums are rounded
+    # a share within 1e-9 of a cut is on it: so weights of 0.1, whose sums are rounded, cut where no weights do
     bins: IntArray = np.floor(n_bins * share_below + 1e-9).astype(np.int64)
     return np.minimum(bins, n_bins - 1)

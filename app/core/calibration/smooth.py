@@ -1,4 +1,4 @@
-"""The smooth calibration error: gaps between confidence and outcome, seen through a kernel of a width they set."""
+"""The smooth calibration error: gaps between confidence and outcome, smoothed by a kernel of fitting width."""
 
 import numpy as np
 
@@ -7,16 +7,16 @@ from app.core.calibration.levels import Levels
 from app.core.columns import FloatArray
 from app.core.values import Value
 
-_CELLS = 1 << 12  # of the grid over [0, 1]
-# Of wave j, per square of the bandwidth: that of diffusion from node to node. It is the (pi j)**2 / 2 of the Gaussian
-# for waves longer than a cell, and the kernel is nowhere negative, even where a Gaussian is narrower than a cell.
+_CELLS = 1 << 12  # cells of the grid over [0, 1]
+# The damping of wave j, per square of the bandwidth, by diffusion from node to node. For waves longer than a cell it is
+# the (pi j)**2 / 2 of the Gaussian, and the kernel is nowhere negative, even with a bandwidth below a cell.
 _DECAY = _CELLS**2 * (1.0 - np.cos(np.pi / _CELLS * np.arange(_CELLS + 1)))
 _NOTHING = 50.0  # waves damped by e**-50 add less than the rounding of the others
 _TOLERANCE = 1e-12
 
 
 def smooth_calibration_error(levels: Levels) -> Value:
-    """smECE: the bandwidth at which the smoothed gaps are as large as the bandwidth itself.
+    """The smECE: the bandwidth at which the smoothed gaps are as large as the bandwidth itself.
 
     With r_i = confidence_i - y_i and K_s the Gaussian of standard deviation s reflected at 0 and 1,
     smECE_s = integral over t in [0, 1] of |sum_i w_i r_i K_s(t, confidence_i)| / sum_i w_i falls with s; the value is
@@ -45,14 +45,14 @@ def _node_gaps(levels: Levels) -> FloatArray:
 
 
 def _waves(nodes: FloatArray) -> FloatArray:
-    """Cosine coefficients of point masses reflected at both ends; those at an end meet their own mirror image."""
+    """The cosine coefficients of point masses reflected at both ends; a mass at an end meets its own mirror image."""
     reflected = np.concatenate([nodes, nodes[-2:0:-1]])
     reflected[[0, _CELLS]] *= 2.0
     return np.fft.rfft(reflected).real
 
 
 def _smoothed_size(waves: FloatArray, bandwidth: float) -> float:
-    """The integral over [0, 1] of the absolute value of masses that a reflected Gaussian smoothed."""
+    """The integral over [0, 1] of the absolute value of masses smoothed by a reflected Gaussian."""
     exponents = bandwidth**2 * _DECAY
     damped = waves[: np.searchsorted(exponents, _NOTHING)]
     damped = damped * kernels.exp(-exponents[: len(damped)])
@@ -64,7 +64,7 @@ def _fixed_point(waves: FloatArray) -> float:
     """The size of the smoothed gaps at the bandwidth that it equals (Brent's method)."""
     from scipy.optimize import brentq  # noqa: PLC0415 costs a quarter of a second, and few ask for it
 
-    least = 0.5 * abs(float(waves[0]))  # at any bandwidth: that of the gaps added up
+    least = 0.5 * abs(float(waves[0]))  # at any bandwidth the size is at least that of the gaps added up
     most = _smoothed_size(waves, least)
     if most <= least + _TOLERANCE:
         return most

@@ -1,4 +1,4 @@
-"""Paired comparison: how the mean losses of candidates differ on the same rows, and how sure that is."""
+"""Paired comparison: the differences between mean losses of candidates on the same rows, with their uncertainty."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -23,11 +23,11 @@ class Terms:
     """The rules by which candidates are compared.
 
     Attributes:
-        baseline: The candidate that every other one is held against.
+        baseline: The candidate that every other one is compared with.
         margin: The largest difference that does not matter, in the unit of the answer.
-        min_samples: Rows, or clusters, of positive weight below which nothing is decided.
-        family: The comparisons whose intervals hold together: all pairs, or each for itself.
-        nats_per_unit: The size of the unit of the answer.
+        min_samples: The number of rows, or clusters, of positive weight below which every verdict is inconclusive.
+        family: The comparisons whose intervals hold together: all pairs, or each pair by itself.
+        nats_per_unit: The size of the unit of the answer, in nats.
     """
 
     baseline: str
@@ -39,20 +39,21 @@ class Terms:
 
 
 class Comparison(NamedTuple):
-    """One candidate against the baseline.
+    """A comparison of one candidate with the baseline.
 
     Attributes:
-        verdict: What a gate reads.
-        reason: Why no interval decided on the verdict; None where one did.
+        verdict: The decision, for gates to read.
+        reason: The reason for a verdict that no interval decided; None where one did.
         difference: The candidate's mean loss minus the baseline's, paired by row; its interval is not adjusted for
             the number of comparisons.
         simultaneous_interval: The interval behind the verdict where there are several comparisons in a family.
-        t_statistic: The difference in standard errors.
-        p_value: Of no difference, two-sided.
-        p_value_adjusted: By Holm's method; None if there is one comparison only.
-        correlation: c in SE**2 = SE_1**2 + SE_2**2 - 2 c SE_1 SE_2, with the standard errors of the difference and of
-            both means: what pairing gains. Without weights and clusters it is Pearson's, of the losses of rows.
-        wins, losses, ties: Rows in which the candidate's loss is smaller, larger, equal but for the last bits.
+        t_statistic: The difference, in standard errors.
+        p_value: The two-sided p-value of no difference.
+        p_value_adjusted: The p-value adjusted by Holm's method; None if there is one comparison only.
+        correlation: The number c in SE**2 = SE_1**2 + SE_2**2 - 2 c SE_1 SE_2, where SE is the standard error of the
+            difference, and SE_1 and SE_2 are those of the means. It shows what pairing gains. Without weights and
+            clusters it is Pearson's correlation of the losses of rows.
+        wins, losses, ties: Counts of rows in which the candidate's loss is smaller, larger, or equal but for last bits.
     """
 
     candidate: str
@@ -70,7 +71,7 @@ class Comparison(NamedTuple):
     ties: int
 
     def to_json(self) -> dict[str, Any]:
-        """The entry of `comparisons` in an answer: what is not known is left out."""
+        """The entry of `comparisons` in an answer; unknown parts are left out."""
         told = zip(self._fields, self, strict=True)
         entry: dict[str, Any] = {name: value for name, value in told if value is not None}
         entry["difference"] = self.difference.to_json()
@@ -81,10 +82,10 @@ class Pair(NamedTuple):
     """The evidence of one comparison, before a verdict is passed on it.
 
     Attributes:
-        comparison: All that does not depend on other pairs; its verdict is open.
-        n: Independent observations.
-        shortage: Why they are too few for any verdict; None where they are enough.
-        n_infinite: Rows of positive weight in which the loss of the candidate, and of the baseline, is infinite.
+        comparison: The entry without the parts that depend on other pairs; its verdict is open.
+        n: The number of independent observations.
+        shortage: The reason why they are too few for any verdict; None where they are enough.
+        n_infinite: The numbers of rows of positive weight with infinite loss, of the candidate and of the baseline.
         varies: False where the difference is the same in all observations, but for rounding.
     """
 
@@ -96,17 +97,17 @@ class Pair(NamedTuple):
 
 
 def comparisons(paired: PairedLosses, terms: Terms) -> list[Comparison]:
-    """Every other candidate against the baseline, in the order of the losses, as one family."""
+    """Compare every other candidate with the baseline, in the order of the losses, as one family."""
     return judged([pairs(paired, terms)], terms)[0]
 
 
 def pairs(paired: PairedLosses, terms: Terms) -> list[Pair]:
-    """The evidence of every other candidate against the baseline, in the order of the losses."""
+    """The evidence on every other candidate against the baseline, in the order of the losses."""
     return [_pair(paired, name, terms) for name in paired.losses if name != terms.baseline]
 
 
 def judged(groups: Iterable[list[Pair]], terms: Terms) -> list[list[Comparison]]:
-    """The verdicts on groups of pairs, such as those of several slices, of which all together are one family."""
+    """The verdicts on groups of pairs, such as one group a slice; all groups together are one family."""
     groups = list(groups)
     flat = [pair for group in groups for pair in group]
     n_pairs = len(flat) if terms.family == "pairs" else 1
@@ -117,9 +118,9 @@ def judged(groups: Iterable[list[Pair]], terms: Terms) -> list[list[Comparison]]
 
 
 def confirmed(entries: Sequence[Comparison], normalized: Sequence[Comparison]) -> list[Comparison]:
-    """Comparisons of predictions as sent, without the verdicts that the same rows divided by their sums do not have.
+    """Withdraw the verdicts on predictions as sent that fall once rows are divided by their sums.
 
-    A prediction whose rows sum to more than 1 has smaller losses for no merit.
+    A prediction whose rows sum to more than 1 has smaller losses without being better.
     """
     return [
         entry._replace(verdict="inconclusive", reason=not_confirmed(entry.verdict, other.verdict))
@@ -146,7 +147,7 @@ def _ruled(pair: Pair, terms: Terms, n_pairs: int) -> Comparison:
 
 
 def _ruling(pair: Pair, interval: Interval | None, margin: float) -> Ruling:
-    """The verdict of the first rule that applies: too few observations, infinite losses, no spread, the interval."""
+    """The verdict by the first rule that applies: too few observations, infinite losses, no spread, the interval."""
     if pair.shortage is not None:
         return "inconclusive", pair.shortage
     if any(pair.n_infinite):
@@ -192,14 +193,14 @@ def _pair(paired: PairedLosses, candidate: str, terms: Terms) -> Pair:
 
 
 def _undecided(rows: Observations, names: tuple[str, str], n_infinite: tuple[int, int]) -> Value | None:
-    """The difference where it is no number; None where it is one."""
+    """The difference where it has no number; None where it has one."""
     if any(n_infinite):
         return _without_number(*names, n_infinite)
     return None if rows.n else undefined("no scored row has positive weight")
 
 
 def _difference(rows: Observations, sums: Moments, confidence_level: float) -> Value:
-    """The mean difference, and why it has no error where it has none."""
+    """The mean difference, with the reason where it has no standard error."""
     value = rows.mean(sums, confidence_level)
     if rows.n == 1:
         unit = "row" if rows.clusters is None else "cluster"
@@ -208,7 +209,7 @@ def _difference(rows: Observations, sums: Moments, confidence_level: float) -> V
 
 
 def _without_number(candidate: str, baseline: str, n_infinite: tuple[int, int]) -> Value:
-    """Why the difference is no number."""
+    """The difference without a number, with the reason."""
     ours, theirs = n_infinite
     if ours and theirs:
         return undefined(f"rows of infinite loss: {ours} of {candidate}, {theirs} of {baseline}")
@@ -218,7 +219,7 @@ def _without_number(candidate: str, baseline: str, n_infinite: tuple[int, int]) 
 
 
 def _correlation(residuals: FloatArray | None) -> float | None:
-    """Of the residuals of both; None where one has no spread."""
+    """The correlation of two vectors of residuals; None where one has no spread."""
     if residuals is None:
         return None
     (sums,) = moments_of_rows(residuals, ((0, 1),))

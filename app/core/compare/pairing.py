@@ -12,16 +12,16 @@ from app.core.rows.blocks import blocks
 from app.core.sums.observations import Observations
 
 LEAST_WEIGHT = 5e-324
-"""A weight beside much larger ones: it leaves no trace in sums, and the row still counts as one of positive weight."""
+"""The weight that stands for one lost beside much larger ones. Its row still counts as one of positive weight."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PairedLosses:
-    """Losses that stand row against row.
+    """The losses of several candidates on the same rows.
 
     Attributes:
-        losses: By candidate, (n,) the loss of each row in nats, summed over the tokens of a document; infinite
-            where the candidate put probability 0 on what was observed.
+        losses: The loss (n,) of each row in nats, by candidate, summed over the tokens of a document. It is infinite
+            where the candidate gave probability 0 to what was observed.
         rows: The rows, those of one cluster together.
     """
 
@@ -29,11 +29,11 @@ class PairedLosses:
     rows: Observations
 
     def take(self, rows: IntArray) -> "PairedLosses":
-        """Some of the rows, by their rising positions."""
+        """The losses of the rows at some rising positions."""
         return PairedLosses({name: values[rows] for name, values in self.losses.items()}, self.rows.take(rows))
 
     def shortage(self, min_samples: int) -> str | None:
-        """Why there are too few independent observations for a verdict; None where there are enough."""
+        """The reason why independent observations are too few for a verdict; None where they are enough."""
         n, unit = self.rows.n, "rows" if self.rows.clusters is None else "clusters"
         if n < min_samples:
             return f"fewer {unit} of positive weight than min_samples, {min_samples}: {n}"
@@ -46,7 +46,7 @@ class PairedLosses:
 
 
 def row_order(batch: Batch) -> IntArray | None:
-    """Row numbers of the scored rows by cluster, else as they came; None where that is all rows as they came."""
+    """The numbers of the scored rows by cluster, else as they came; None where these are all rows as they came."""
     if batch.scored is None and batch.clusters is None:
         return None
     scored = np.arange(len(batch)) if batch.scored_rows is None else np.flatnonzero(batch.scored_rows)
@@ -54,7 +54,7 @@ def row_order(batch: Batch) -> IntArray | None:
 
 
 def normalized_losses(batch: Batch, order: IntArray | None, losses: FloatArray) -> FloatArray:
-    """(n,) losses of rows divided by their sums, in an order; of a row that sums to 0 the one that it has as sent."""
+    """The losses (n,) of rows divided by their sums, in an order; a row that sums to 0 keeps the loss it had."""
     divided = replace(batch, options=replace(batch.options, normalization="renormalize"))
     rows = slice(0, len(batch)) if order is None else order
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
@@ -63,16 +63,16 @@ def normalized_losses(batch: Batch, order: IntArray | None, losses: FloatArray) 
 
 
 def observations_of(batch: Batch, order: IntArray | None, counted: Mapping[str, FloatArray]) -> Observations:
-    """The rows of a batch in an order.
+    """The rows of a batch, in an order, as observations.
 
     Args:
-        counted: By name, (n,) the quantities `size` and `share` of its rows, but for those that are ones.
+        counted: The quantities `size` and `share` (n,) of its rows, by name; one that is missing is 1.
     """
     weight, size, share = (
         column if column is None or order is None else column[order]
         for column in (batch.sample_weight, counted.get("size"), counted.get("share"))
     )
-    if weight is not None and batch.options.denominator == "weights":  # their ratios alone matter
+    if weight is not None and batch.options.denominator == "weights":  # only their ratios matter
         weight = np.where(weight > 0.0, np.maximum(leveled(weight), LEAST_WEIGHT), 0.0)
     counts = size if batch.options.denominator == "count" else times(times(weight, size), share)
     clusters = None if batch.clusters is None else batch.clusters.codes[order]

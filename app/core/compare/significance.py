@@ -1,4 +1,4 @@
-"""Tests and intervals of one difference among several."""
+"""Tests and intervals for one difference among several."""
 
 import math
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ Interval: TypeAlias = tuple[float, float]
 
 
 def t_test(difference: Value, n: int) -> tuple[float | None, float | None]:
-    """Student's t and its two-sided p-value for no difference, with n - 1 degrees of freedom.
+    """The t statistic and its two-sided p-value for no difference, with n - 1 degrees of freedom.
 
-    Of no difference without any spread p is 1; t is no number where no double holds it.
+    A difference of 0 has t = 0 and p = 1, even without any spread. t is None where it overflows.
     """
     value, error = difference.value, difference.standard_error
     if value is None or error is None:
@@ -29,8 +29,8 @@ def simultaneous_interval(difference: Value, n: int, confidence_level: float, n_
     """The interval of one of several differences, widened so that all hold at once (Bonferroni).
 
     Args:
-        difference: One with its standard error, of n independent observations.
-        n_pairs: Intervals that are to hold together with probability `confidence_level` or more.
+        difference: The difference, with its standard error, over n independent observations.
+        n_pairs: The number of intervals that hold together with a probability of at least `confidence_level`.
     """
     if difference.value is None or difference.standard_error is None:
         return None
@@ -40,7 +40,7 @@ def simultaneous_interval(difference: Value, n: int, confidence_level: float, n_
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values of m tests, adjusted: the smallest counts m times, the next m - 1 times, and none less than one before.
+    """The adjusted p-values of m tests: the smallest times m, the next times m - 1, and none less than one before.
 
     Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Stat. 6 (1979).
 

@@ -1,4 +1,4 @@
-"""Verdicts on paired differences: what decides besides an interval, and what forbids it to decide."""
+"""Verdicts on paired differences: by an interval, or by a rule that comes before it."""
 
 from typing import Literal, TypeAlias
 
@@ -39,7 +39,7 @@ def infinite_ruling(n_ours: int, n_theirs: int) -> Ruling:
 
 
 def equal_ruling(found: Verdict, difference: float | None) -> Ruling:
-    """The ruling where all observations differ by one amount: no proof of a difference, for the spread is unknown.
+    """The ruling where all observations differ by one amount: no proof of a difference, since the spread is unknown.
 
     Candidates within the margin of each other on every row stay equivalent, so that a change of nothing passes.
 
@@ -54,7 +54,7 @@ def equal_ruling(found: Verdict, difference: float | None) -> Ruling:
 
 
 def not_confirmed(as_sent: Verdict, normalized: Verdict) -> str:
-    """Why a verdict falls that holds for predictions as sent, and not for their rows divided by their sums.
+    """The reason why a verdict falls that holds for predictions as sent, but not for rows divided by their sums.
 
     >>> not_confirmed("better", "worse")
     'rows do not sum to 1: better as sent, worse when they are divided by their sums'

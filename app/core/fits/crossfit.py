@@ -1,4 +1,4 @@
-"""Fits that are never worse than none, and what they gain on rows that they have not seen."""
+"""Fits that are never worse than none, and their gain on rows that they have not seen."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,7 +22,7 @@ from app.errors import InvalidInput
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """Rows of a batch that count, (n,): scored, and of positive weight."""
+    """The rows of a batch that are scored and of positive weight, (n,)."""
 
     batch: Batch
     rows: IntArray
@@ -31,38 +31,38 @@ class Evidence:
         return len(self.rows)
 
     def take(self, places: IntArray) -> "Evidence":
-        """Some of the rows, by their places among them."""
+        """The rows at some places."""
         return Evidence(self.batch, self.rows[places])
 
     @lazy
     def weight(self) -> FloatArray | None:
-        """(n,) sample weights; None for ones."""
+        """The sample weights, (n,); None for ones."""
         weight = self.batch.sample_weight
         return None if weight is None else weight[self.rows]
 
     @lazy
     def clusters(self) -> IntArray | None:
-        """(n,) the cluster of each row, numbered without gaps in the order of names; None if all are independent."""
+        """The cluster of each row, (n,), numbered without gaps in the order of names; None if all are independent."""
         clusters = self.batch.clusters
         return None if clusters is None else np.unique(clusters.codes[self.rows], return_inverse=True)[1]
 
     @property
     def n_units(self) -> int:
-        """Independent observations: rows, or clusters."""
+        """The number of independent observations: rows, or clusters."""
         return len(self) if self.clusters is None else int(self.clusters.max()) + 1
 
     @lazy
     def counts(self) -> FloatArray | None:
-        """(n,) what each row counts for in the mean loss: its weights, that of its class among them; None for ones."""
+        """The weight (n,) of each row in the mean loss, that of its class included; None for ones."""
         return times(self.weight, self._columns(Temperature(), "share")[0])
 
     def losses(self, calibrator: Calibrator) -> FloatArray:
-        """(n,) losses of the calibrated rows in nats, class weights included; infinite where a probability of 0 is."""
+        """The losses (n,) of the calibrated rows in nats, class weights included; infinite at a probability of 0."""
         loss: FloatArray = self._columns(calibrator, "cross_entropy")[0]
         return loss
 
     def mean_loss(self, losses: FloatArray) -> float:
-        """The weighted mean of (n,) losses, rounded once; 0 for rows whose classes weigh nothing."""
+        """The weighted mean of losses (n,), rounded once; 0 for rows whose classes weigh nothing."""
         total = Exact(len(self)) if self.counts is None else exact_sum(self.counts)
         return weighted_sum(self.weight, losses) / (total or Exact(1))
 
@@ -73,7 +73,7 @@ class Evidence:
         return expected_gap(of).value, largest_gap(of).value
 
     def _columns(self, calibrator: Calibrator, *names: str) -> list[Any]:
-        """Quantities of the calibrated rows, (n,) each, by their names in `app.core.rows`; None where there is none."""
+        """The quantities (n,) of the calibrated rows, by their names in `app.core.rows`; None for one that is 1."""
         blocks = []
         with np.errstate(divide="ignore", over="ignore", invalid="ignore", under="ignore"):
             for part in parts(self.batch, self.rows):
@@ -85,21 +85,21 @@ class Evidence:
 
 
 def calibrated(batch: Batch, rows: IntArray, calibrator: Calibrator) -> Batch:
-    """Some scored rows of a batch with their prediction calibrated."""
+    """The batch of some scored rows with their prediction calibrated."""
     form, prediction = calibrator.prediction(batch, rows)
     return replace(batch.take(rows), form=form, prediction=prediction, scored=None)
 
 
 def evidence_of(batch: Batch) -> Evidence:
-    """The rows of a batch that count.
+    """The evidence for a fit: the rows of a batch that are scored and of positive weight.
 
     Raises:
-        InvalidInput: There are none, so that nothing can be fitted.
+        InvalidInput: The batch has no such row, so that nothing can be fitted.
     """
     counted = np.ones(len(batch), dtype=bool) if batch.scored is None else batch.scored
     if batch.sample_weight is not None:
         counted = counted & (batch.sample_weight > 0.0)
-        # only their ratios matter to a fit and to the means of its losses
+        # only ratios of weights matter to a fit and to the means of its losses
         batch = replace(batch, sample_weight=leveled(np.where(counted, batch.sample_weight, 0.0)))
     evidence = Evidence(batch, np.flatnonzero(counted))
     if not len(evidence) or (evidence.counts is not None and not evidence.counts.any()):
@@ -108,7 +108,7 @@ def evidence_of(batch: Batch) -> Evidence:
 
 
 def fitted(evidence: Evidence, method: Method, before: FloatArray) -> Calibrator:
-    """What the method fits, or what changes nothing unless the mean loss of the fit is smaller.
+    """The fit of a method, or the calibrator that changes nothing where the mean loss of the fit is not smaller.
 
     Args:
         before: (n,) losses of the rows as they are.
@@ -122,9 +122,9 @@ def fitted(evidence: Evidence, method: Method, before: FloatArray) -> Calibrator
 
 
 def folds(n_units: int, n_folds: int, seed: int) -> IntArray:
-    """The fold (n_units,) of each row or cluster, at random but for their sizes, which differ by one at most.
+    """The fold (n_units,) of each row or cluster, drawn at random; sizes of folds differ by one at most.
 
-    It depends on nothing but the arguments: raw bits of PCG64 are the same for all time and on every machine.
+    The folds depend on the arguments alone: raw bits of PCG64 are the same in all versions and on every machine.
     """
     order = np.argsort(np.random.PCG64(seed).random_raw(n_units), kind="stable")
     fold = np.empty(n_units, dtype=np.int64)
@@ -133,13 +133,13 @@ def folds(n_units: int, n_folds: int, seed: int) -> IntArray:
 
 
 def folds_of(evidence: Evidence, n_folds: int, seed: int) -> IntArray:
-    """The fold (n,) of each row, that of its cluster where there are any: no fit has seen a row's own cluster."""
+    """The fold (n,) of each row, which is that of its cluster, so that no fit has seen a row's own cluster."""
     fold = folds(evidence.n_units, n_folds, seed)
     return fold if evidence.clusters is None else fold[evidence.clusters]
 
 
 def held_out_losses(evidence: Evidence, method: Method, before: FloatArray, fold: IntArray) -> FloatArray:
-    """(n,) the loss of each row under the fit to the rows of all other folds."""
+    """The loss (n,) of each row under the fit to the rows of all other folds."""
     after = np.empty(len(evidence))
     for number in np.unique(fold):
         inside, outside = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
@@ -149,7 +149,7 @@ def held_out_losses(evidence: Evidence, method: Method, before: FloatArray, fold
 
 
 def cross_fitted_gain(evidence: Evidence, before: FloatArray, after: FloatArray, confidence_level: float) -> Value:
-    """The mean of held-out losses before less after, paired by row; rows, or clusters, count as independent."""
+    """The mean gain on held-out rows: loss before less loss after, by row; rows, or clusters, count as independent."""
     n_infinite = int(np.count_nonzero(np.isinf(after)))
     if n_infinite:
         reason = f"the fit to the other rows put probability 0 on what was observed in {n_infinite} held-out rows"

@@ -25,14 +25,14 @@ from app.core.rows.elements import ElementRows
 from app.core.sums.exact import Exact, exact_sum
 from app.core.sums.segments import segment_sums
 
-_TOLERANCE = 1e-12
-_SLACK = 1e-13  # of the loss, which near its minimum is known no better than that
-_MAX_STEPS = 100
+_TOLERANCE = 1e-12  # size of a step, relative to slope and intercept, at which the fit has converged
+_SLACK = 1e-13  # relative rise of the loss that is put down to rounding; near its minimum it is known no better
+_MAX_STEPS = 100  # Newton steps; a fit that has not converged by then is reported as such
 
 
 @dataclass(frozen=True, slots=True)
 class Platt:
-    """The logit slope * z + intercept of a score z; with slope 1 and intercept 0 it stays as it is."""
+    """The calibrator that makes a score z the logit slope * z + intercept; by default z stays as it is."""
 
     slope: float = 1.0
     intercept: float = 0.0
@@ -40,7 +40,7 @@ class Platt:
     at_bound: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """What an answer tells of the fit."""
+        """The entries of an answer that describe the fit."""
         return {"slope": self.slope, "intercept": self.intercept}
 
     def prediction(self, batch: Batch, rows: IntArray) -> tuple[str, FloatArray]:
@@ -50,19 +50,19 @@ class Platt:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Thresholds:
-    """A non-decreasing map from probability to probability: straight between its m points, level beyond them."""
+    """A non-decreasing map from probability to probability: straight between its m points, constant beyond them."""
 
     probabilities: FloatArray
     calibrated: FloatArray
 
 
 UNCHANGED = Thresholds(np.array([FLOOR, 1.0 - FLOOR]), np.array([FLOOR, 1.0 - FLOOR]))
-"""Of floored scores, which it leaves as they are."""
+"""The map of floored scores that leaves each as it is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Isotonic:
-    """A non-decreasing function of the probability; by default that of the floored scores, which changes nothing.
+    """The calibrator by a non-decreasing function of the probability; by default one that changes nothing.
 
     Attributes:
         at_bound: Whether a calibrated probability was kept from 0 or 1.
@@ -73,26 +73,26 @@ class Isotonic:
     at_bound: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """What an answer tells of the fit."""
+        """The entries of an answer that describe the fit."""
         names = "probabilities", "calibrated"
         return {"thresholds": {name: getattr(self.thresholds, name).tolist() for name in names}}
 
     def prediction(self, batch: Batch, rows: IntArray) -> tuple[str, FloatArray]:
         """The calibrated prediction of some rows: its form, and (n,) numbers."""
         if self.thresholds is UNCHANGED:
-            return "logits", scores(batch, rows)  # not one bit else than before
+            return "logits", scores(batch, rows)  # the same bits as before the fit
         places = ElementRows(batch, rows).probabilities[0]
         return "probabilities", np.interp(places, self.thresholds.probabilities, self.thresholds.calibrated)
 
 
 def fit_platt(batch: Batch, rows: IntArray) -> Platt:
-    """Slope and intercept by logistic regression on the score.
+    """Fit slope and intercept by logistic regression on the score.
 
     The truth is drawn towards the middle as by Platt ("Probabilistic outputs for support vector machines", 1999,
     section 2.2): with N rows of the positive and M of the negative class, 1 becomes (N + 1) / (N + 2) and 0 becomes
-    1 / (M + 2). So there is a finite minimum even if the classes are separable, or if there is one only; not under a
-    `pos_weight` of 0, where the fit does not converge. Rows are counted whatever they weigh, so the fit depends on the
-    ratios of weights only, not on their size.
+    1 / (M + 2). So there is a finite minimum even if the classes are separable, or if there is only one. Under a
+    `pos_weight` of 0 there is none, and the fit does not converge. N and M count rows whatever they weigh, so the fit
+    depends on the ratios of weights alone.
     """
     found = scores(batch, rows)
     weight = None if batch.sample_weight is None else batch.sample_weight[rows]
@@ -118,7 +118,7 @@ class _Sigmoid:
     weight: FloatArray | None
 
     def fit(self) -> tuple[tuple[float, float], bool]:
-        """Where the loss is least, by Newton's method with steps halved as long as they would raise it."""
+        """The place of the least loss, by Newton's method; a step is halved as long as it would raise the loss."""
         place = np.zeros(2)
         for _ in range(_MAX_STEPS):
             step = self._newton_step(place)
@@ -145,17 +145,17 @@ class _Sigmoid:
         gradient = [self._mean(residual * self.x), self._mean(residual)]
         cross = self._mean(curve * self.x)
         hessian = [[self._mean(curve * self.x * self.x), cross], [cross, self._mean(curve)]]
-        # the shortest of all solutions: where all scores are equal, the slope stays 0
+        # the shortest of all solutions, so that the slope stays 0 where all scores are equal
         step: FloatArray = np.linalg.lstsq(np.array(hessian), np.array(gradient))[0]
         return step
 
 
 def fit_isotonic(batch: Batch, rows: IntArray) -> Isotonic:
-    """The non-decreasing function of the probability with the least loss over n rows, within bounds.
+    """Fit the non-decreasing function of the probability with the least loss over n rows, within bounds.
 
-    The bounds are 1 / (n + 2) and (n + 1) / (n + 2), what Platt's rule makes of the truth of n rows that are all alike.
-    Without them the lowest rows nearly always get 0 and the highest 1, and the first other row that is otherwise an
-    infinite loss. The best function within them is the best of all, cut to them.
+    The bounds are 1 / (n + 2) and (n + 1) / (n + 2), as Platt's rule has it for n rows that are all alike. Without
+    bounds the lowest rows nearly always get 0 and the highest 1, and the first new row that contradicts them has an
+    infinite loss. The best function within the bounds is the best of all, clipped to them.
 
     Rows of equal probability are pooled first (Zadrozny, Elkan, "Transforming classifier scores into accurate
     multiclass probability estimates", KDD 2002).

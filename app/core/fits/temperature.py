@@ -1,4 +1,4 @@
-"""Temperature scaling: one number by which scores are divided so that they fit what was observed.
+"""Temperature scaling: scores are divided by one number, so that they fit what was observed.
 
 Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural networks", ICML 2017, section 4.2.
 """
@@ -28,16 +28,16 @@ FLOOR = 1e-12
 LOG_FLOOR = math.log(FLOOR)
 LOG_BOUND = 10.0
 
-_TOLERANCE = 1e-10  # of log T: what is left after a Newton step of that size is below its last bit
-_NARROW = 1e-14  # a bracket of some ulps
-_MAX_STEPS = 200  # far more than halving 10 down to the tolerance takes
+_TOLERANCE = 1e-10  # a Newton step of log T; the error after a step of that size is below the last bit
+_NARROW = 1e-14  # the width of a bracket of log T, some units in its last place
+_MAX_STEPS = 200  # halving a bracket of 10 down to `_NARROW` takes 50
 
 Slope: TypeAlias = Callable[[float], tuple[Exact, Exact]]
 
 
 @dataclass(frozen=True, slots=True)
 class Temperature:
-    """Scores divided by a temperature; at 1 they stay as they are.
+    """The calibrator that divides scores by a temperature; at 1 they stay as they are.
 
     Attributes:
         converged: Whether the fit reached its tolerance.
@@ -49,7 +49,7 @@ class Temperature:
     at_bound: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """What an answer tells of the fit."""
+        """The entries of an answer that describe the fit."""
         return {"temperature": self.temperature}
 
     def prediction(self, batch: Batch, rows: IntArray) -> tuple[str, FloatArray]:
@@ -58,7 +58,7 @@ class Temperature:
 
 
 def parts(batch: Batch, rows: IntArray) -> Iterator[IntArray]:
-    """Row numbers in blocks whose numbers over all classes stay in the cache."""
+    """The row numbers in blocks, so that arrays over all classes have a bounded size."""
     step = block_rows(batch)
     return (rows[start : start + step] for start in range(0, len(rows), step))
 
@@ -66,8 +66,8 @@ def parts(batch: Batch, rows: IntArray) -> Iterator[IntArray]:
 def scores(batch: Batch, rows: IntArray) -> FloatArray:
     """The prediction of some rows as finite logits, (n,) for binary or (n, k).
 
-    Logits stay as they are; a probability p enters as log p, for binary as log p - log(1 - p), and none of these
-    probabilities is taken for less than `FLOOR`, so that a zero weighs much and not infinitely.
+    Logits stay as they are. A probability p enters as log p, or for binary as log p - log(1 - p). Neither p nor 1 - p
+    is taken for less than `FLOOR`, so that a zero has a large loss and not an infinite one.
     """
     values: FloatArray = batch.prediction[rows].astype(np.float64, copy=False)  # type: ignore[index]
     if batch.form == "logits":
@@ -79,7 +79,7 @@ def scores(batch: Batch, rows: IntArray) -> FloatArray:
 
 
 def _finite(logits: FloatArray) -> FloatArray:
-    """Logits with minus infinity, a probability of 0, replaced by what gives about `FLOOR`."""
+    """The logits with minus infinity, a probability of 0, replaced by a number that gives about `FLOOR`."""
     zero = np.isneginf(logits)
     if not zero.any():
         return logits
@@ -88,7 +88,7 @@ def _finite(logits: FloatArray) -> FloatArray:
 
 
 def floored(batch: Batch, rows: IntArray) -> BoolArray:
-    """Rows (n,) in which `scores` took a probability for `FLOOR`."""
+    """The rows (n,) in which `scores` took a probability for `FLOOR`."""
     values: NDArray[Any] = batch.prediction[rows]  # type: ignore[index]
     if batch.form == "probabilities":
         low = values < FLOOR
@@ -106,7 +106,7 @@ def smoothed_targets(batch: Batch, rows: IntArray) -> FloatArray:
 
 
 def class_shares(batch: Batch, targets: FloatArray) -> FloatArray:
-    """a (k, n) such that a row's loss is -sum_c a_c log p_c: targets times the weights of their classes."""
+    """The shares a (k, n), targets times class weights, such that a row's loss is -sum_c a_c log p_c."""
     options = batch.options
     if batch.task == "binary":
         pos_weight = 1.0 if options.pos_weight is None else options.pos_weight
@@ -115,7 +115,7 @@ def class_shares(batch: Batch, targets: FloatArray) -> FloatArray:
 
 
 def weighted_sum(weight: FloatArray | None, values: FloatArray) -> Exact:
-    """The exact sum of weight times value: the same in any order of the rows.
+    """The exact sum of weight times value, the same in any order of the rows.
 
     Raises:
         InvalidInput: A product is not finite.
@@ -128,7 +128,7 @@ def weighted_sum(weight: FloatArray | None, values: FloatArray) -> Exact:
 
 
 class _Block(NamedTuple):
-    """Some rows: scores (k, n) less the largest of their row; sums (n,) of their shares a, and of a times score."""
+    """A block of rows: scores (k, n) less the largest of their row; sums (n,) of shares a, and of a times score."""
 
     scores: FloatArray
     level: FloatArray
@@ -136,7 +136,7 @@ class _Block(NamedTuple):
     weight: FloatArray | None
 
     def slope(self, temperature: float) -> tuple[Exact, Exact]:
-        """Sums of a (E_p[x] - x_c) and of a Var_p(x) over rows and classes, x = scores / temperature, p its softmax."""
+        """The sums of a (E_p[x] - x_c) and a Var_p(x) over rows and classes; p is the softmax of x = scores / T."""
         x = self.scores / temperature
         p = kernels.exp(x)
         p = losses.quotients(p, losses.class_sum(p))
@@ -156,10 +156,10 @@ def _block(batch: Batch, rows: IntArray) -> _Block:
 
 
 def fit_temperature(batch: Batch, rows: IntArray) -> Temperature:
-    """The temperature T in [e**-10, e**10] at which the loss of scores / T over `rows` is least.
+    """Fit the temperature T in [e**-10, e**10] at which the loss of scores / T over `rows` is least.
 
-    The loss is convex in 1 / T, so its derivative there, sum a_c (E_p[z] - z_c), changes its sign at most once:
-    either at a bound or where a bracketed Newton iteration on log T finds it.
+    The loss is convex in 1 / T, so its derivative there, sum a_c (E_p[z] - z_c), changes its sign at most once. A
+    bracketed Newton iteration on log T finds that point, unless the least loss is at a bound.
     """
     blocks = [_block(batch, part) for part in parts(batch, rows)]
 
@@ -177,7 +177,7 @@ def fit_temperature(batch: Batch, rows: IntArray) -> Temperature:
 
 
 def _sign_change(slope: Slope, bound: float) -> tuple[float, bool]:
-    """Where between 0 and a bound a slope turns from positive to negative, and whether that is known to the tolerance.
+    """The point between 0 and a bound where a slope turns negative, and whether it is known to the tolerance.
 
     Newton's step is taken if it stays within the bracket and is at most half of the last one; else the bracket is
     halved. So either shrinks at each turn (Press et al., Numerical Recipes, 3rd ed., section 9.4).
@@ -197,7 +197,7 @@ def _sign_change(slope: Slope, bound: float) -> tuple[float, bool]:
 
 
 def _ratio(value: Exact, curvature: Exact) -> float:
-    """The quotient, 0 for 0 whatever the divisor, and infinite where it is beyond all doubles."""
+    """The quotient, which is 0 for 0 whatever the divisor, and infinite where it overflows."""
     try:
         return value / curvature if value else 0.0
     except (ZeroDivisionError, OverflowError):

@@ -155,7 +155,7 @@ def label_brier_score(labels: IntArray, probabilities: FloatArray) -> FloatArray
 
 
 def spherical_score(targets: FloatArray, probabilities: FloatArray) -> FloatArray:
-    """sum_c t_c p_c / |p| over (k, n), (n,), |p| the Euclidean length, in [0, 1]; no number for a row of zeros.
+    """The spherical score sum_c t_c p_c / |p| over (k, n), (n,), in [0, 1]; NaN for a row of zeros. |p| is the length.
 
     Gneiting, Raftery, "Strictly proper scoring rules, prediction, and estimation", JASA 102 (2007), example 2. The
     largest probability divides the row first, so that no square underflows.
@@ -168,7 +168,7 @@ def spherical_score(targets: FloatArray, probabilities: FloatArray) -> FloatArra
 
 
 def ranked_probability_score(targets: FloatArray, probabilities: FloatArray) -> FloatArray:
-    """sum_{c < k} (sum_{j <= c} p_j - t_j)**2 over (k, n), (n,), in [0, k - 1]: classes are in order.
+    """The score sum_{c < k} (sum_{j <= c} p_j - t_j)**2 over (k, n), (n,), in [0, k - 1]; classes are in order.
 
     Epstein, "A scoring system for probability forecasts of ranked categories", J. Appl. Meteorol. 8 (1969), in the form
     without a divisor, which for two classes is the Brier score of the second.

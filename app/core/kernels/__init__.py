@@ -1,4 +1,4 @@
-"""The inner loops of the core, compiled from C: elementary functions and sums over rows, in the same bits everywhere.
+"""The inner loops of the core, compiled from C: elementary functions and sums over rows, with the same bits everywhere.
 
 NumPy's own logarithm and exponential differ in their last bits between processors; these do not.
 """
@@ -17,7 +17,7 @@ except ImportError as error:
     raise ImportError("app.core.kernels.compiled cannot be imported: `make env` builds it, with cc") from error
 
 _DTYPES = {"d": np.dtype(np.float64), "i": np.dtype(np.int64), "b": np.dtype(np.bool_)}
-_TILE = 1024  # numbers whose logarithms are kept at once, as in rows.h
+_TILE = 1024  # numbers whose logarithms are kept at once; the TILE of rows.h, which writes as many
 
 
 def log(x: ArrayLike) -> FloatArray:
@@ -26,12 +26,12 @@ def log(x: ArrayLike) -> FloatArray:
 
 
 def log1p(x: ArrayLike) -> FloatArray:
-    """log(1 + x), element by element, to less than two units in the last place."""
+    """The logarithm of 1 + x, element by element, to less than two units in the last place."""
     return _elementwise(compiled.log1p, x)
 
 
 def exp(x: ArrayLike) -> FloatArray:
-    """e**x, element by element, to less than one unit in the last place."""
+    """The exponential e**x, element by element, to less than one unit in the last place."""
     return _elementwise(compiled.exp, x)
 
 
@@ -50,17 +50,17 @@ def row_sums(x: FloatArray) -> FloatArray:
 
 
 def row_products(weights: FloatArray, x: FloatArray) -> FloatArray:
-    """sum_c w_c x_c of rows (n, k), where 0 times anything is 0."""
+    """Sums (n,) of w_c x_c over rows (n, k), where 0 times anything is 0."""
     return _of_rows(compiled.row_products, weights, x)
 
 
 def row_errors(x: FloatArray, labels: IntArray) -> FloatArray:
-    """sum_c (x_c - [c is the label])**2 of rows (n, k)."""
+    """Sums (n,) of (x_c - [c is the label])**2 over rows (n, k)."""
     return _of_rows(compiled.row_errors, x, labels)
 
 
 def row_others(exponentials: FloatArray) -> FloatArray:
-    """The sum of each row (n, k) less its largest number, which is 1."""
+    """Sums (n,) of rows (n, k) of exponentials, leaving out the largest, which is exactly 1."""
     return _of_rows(compiled.row_others, exponentials)
 
 
@@ -71,24 +71,24 @@ def _of_rows(loop: Callable[..., None], first: NDArray[Any], *others: NDArray[An
 
 
 def row_maxima(x: FloatArray) -> tuple[FloatArray, IntArray]:
-    """The largest number of each row (n, k), and the first class that has it; no NaN among them."""
+    """The largest number of each row (n, k), and the first class that has it; no number may be NaN."""
     best, place = np.empty(len(x)), np.empty(len(x), np.int64)
     compiled.row_maxima(np.ascontiguousarray(x), best, place)
     return best, place
 
 
 def row_exponentials(x: FloatArray, best: FloatArray) -> FloatArray:
-    """e**(x - best) of rows (n, k), given the largest number (n,) of each."""
+    """The exponentials e**(x - best) of rows (n, k), given the largest number (n,) of each."""
     return _rowwise(compiled.row_exponentials, x, best)
 
 
 def row_quotients(x: FloatArray, divisor: FloatArray) -> FloatArray:
-    """Rows (n, k), each divided by a number of its own (n,)."""
+    """The rows (n, k), each divided by a number of its own (n,)."""
     return _rowwise(compiled.row_quotients, x, divisor)
 
 
 def row_differences(x: FloatArray, subtrahend: FloatArray) -> FloatArray:
-    """Rows (n, k), each less a number of its own (n,)."""
+    """The rows (n, k), each less a number of its own (n,)."""
     return _rowwise(compiled.row_differences, x, subtrahend)
 
 
@@ -99,14 +99,14 @@ def _rowwise(loop: Callable[..., None], x: FloatArray, by: FloatArray) -> FloatA
 
 
 def row_negentropies(x: FloatArray) -> FloatArray:
-    """sum_c x_c log x_c of rows (n, k), with 0 log 0 = 0: `row_products` of the numbers and their logarithms."""
+    """Sums (n,) of x_c log x_c over rows (n, k), 0 log 0 = 0: the `row_products` of numbers and their logarithms."""
     out = np.empty(len(x))
     compiled.row_negentropies(np.ascontiguousarray(x), out, np.empty(max(x.shape[1], _TILE)))
     return out
 
 
 def row_relative_entropy(p: FloatArray, log_p: FloatArray, q: FloatArray, log_q: FloatArray) -> FloatArray:
-    """sum_c p_c log(p_c / q_c) of rows (n, k) of distributions, without cancellation, given their logarithms."""
+    """Sums (n,) of p_c log(p_c / q_c) over rows (n, k) of distributions and their logarithms, without cancellation."""
     return _of_rows(compiled.row_relative_entropy, p, log_p, q, log_q)
 
 
@@ -119,12 +119,12 @@ def row_js(p: FloatArray, q: FloatArray) -> FloatArray:
 
 
 def row_picks(x: FloatArray, labels: IntArray) -> FloatArray:
-    """x_label of rows (n, k)."""
+    """The numbers (n,) of the labels in rows (n, k)."""
     return _of_rows(compiled.row_picks, x, labels)
 
 
 def bin_numbers(x: FloatArray, lower: FloatArray, *, holds_lower: bool) -> IntArray:
-    """Which of the equal bins of [0, 1] that begin at `lower` (n_bins,) each number lies in; x of any shape."""
+    """The bin of each number of x, in any shape, among the equal bins of [0, 1] that begin at `lower` (n_bins,)."""
     values = np.ascontiguousarray(x)
     out = np.empty(values.shape, np.int64)
     compiled.bins(values.ravel(), lower, holds_lower, out.ravel())
@@ -132,13 +132,13 @@ def bin_numbers(x: FloatArray, lower: FloatArray, *, holds_lower: bool) -> IntAr
 
 
 MOST_DISTINCT = 1024
-"""Values that `distinct` tells apart, as in distinct.h."""
+"""The number of values that `distinct` tells apart at most; the MOST_DISTINCT of distinct.h."""
 
 
 def distinct(values: NDArray[Any]) -> tuple[IntArray, IntArray] | None:
-    """Which of the different values each of (n,) is, in the order in which they come first, and where they do.
+    """The code of each value (n,), numbered by first occurrence, and where those are; None beyond `MOST_DISTINCT`.
 
-    Of objects two are different that are not one and the same, though they be equal. None beyond `MOST_DISTINCT`.
+    Objects are told apart by identity: equal objects that are not one and the same have different codes.
 
     >>> distinct(np.array([7, 7, 5, 7]))
     (array([0, 0, 1, 0]), array([0, 2]))
@@ -149,13 +149,13 @@ def distinct(values: NDArray[Any]) -> tuple[IntArray, IntArray] | None:
 
 
 class JsonColumns(NamedTuple):
-    """A body of JSON that was walked over.
+    """The columns that were read from a body of JSON, and the text that is left.
 
     Attributes:
-        rest: Its text with an empty list in place of each column that was read.
-        columns: These columns by name, those of `slices` and of each of `candidates` in dictionaries of their own.
-        is_whole: No column was left in `rest`, but for nulls.
-        n_bytes: The size of these columns in memory.
+        rest: The text of the body with an empty list in place of each column that was read.
+        columns: The columns by name; those of `slices` and of each of `candidates` are in dictionaries of their own.
+        is_whole: Whether no column was left in `rest`, but for nulls.
+        n_bytes: The size of the columns in memory.
     """
 
     rest: bytes
@@ -167,12 +167,12 @@ class JsonColumns(NamedTuple):
 def json_columns(text: bytes | bytearray | memoryview, names: bytes) -> JsonColumns | None:
     """Read the columns of a JSON object that plainly hold numbers or booleans: lists of them, or lists of such lists.
 
-    A number is the double nearest to it, null NaN. Nothing else is looked at: `rest` is JSON if and only if the text
-    is, without its byte order mark.
+    A number becomes the double nearest to it, null becomes NaN. Nothing else is read: `rest` is JSON if and only if the
+    text is, without its byte order mark.
 
     Args:
-        names: The columns, each as its name, a colon, letters, a space. The letters: d for doubles, i for integers of
-            64 bits, b for booleans, n where null may stand in a list that is not in another.
+        names: The columns, each as its name, a colon, letters and a space. The letters are d for doubles, i for
+            integers of 64 bits, b for booleans, and n where null may stand in a list that is not inside another.
 
     Returns:
         None where the text is no such object, or an object that may hold columns has a name twice or with an escape.
@@ -199,7 +199,7 @@ def _column(values: bytearray, letter: str, start: int, shape: tuple[int, ...], 
     column: NDArray[Any] = np.ndarray(shape, _DTYPES[letter], values, start)
     if n_lists is None:
         return column
-    behind = start + (column.nbytes + 7) // 8 * 8  # aligned
+    behind = start + (column.nbytes + 7) // 8 * 8  # the offsets begin at a multiple of 8 bytes
     return Ragged(column, np.ndarray(n_lists + 1, np.int64, values, behind))
 
 
@@ -240,7 +240,7 @@ class Into(NamedTuple):
 
     Attributes:
         out: (m, N) in the order of C.
-        start: The column of the first row; as many columns are written as there are rows.
+        start: The column of the first row; each row fills one column.
         places: The row of `out` for each quantity, -1 for one that is not asked for.
     """
 
@@ -252,13 +252,13 @@ class Into(NamedTuple):
 def class_rows(scores: FloatArray, labels: IntArray, form: str, into: Into) -> None:
     """Write quantities of rows over classes into a matrix, where nothing but scores and labels enters.
 
-    They are those of `app.core.rows.classes.ClassRows` without epsilon, renormalization, smoothing and class weights,
-    in the same bits, of scores that passed the checks.
+    The quantities have the same bits as those of `app.core.rows.classes.ClassRows` without epsilon, renormalization,
+    smoothing and class weights. The scores must have passed the checks.
 
     Args:
         scores: (n, k) in the order of C.
         labels: (n,) true classes.
-        into: With a place for each of `CLASS_QUANTITIES`.
+        into: The matrix, with a place for each of `CLASS_QUANTITIES`.
 
     Raises:
         ValueError: A label is no class, and columns may have been written; or arrays do not fit each other.
@@ -271,15 +271,15 @@ def element_rows(  # noqa: PLR0913 what a row of elements is made of
 ) -> None:
     """Write quantities of rows of elements into a matrix, where nothing but what is given enters.
 
-    They are those of `app.core.rows.elements.ElementRows` without epsilon, smoothing and `pos_weight`, in the same
-    bits, of probabilities or logits that passed the checks.
+    The quantities have the same bits as those of `app.core.rows.elements.ElementRows` without epsilon, smoothing and
+    `pos_weight`. The probabilities or logits must have passed the checks.
 
     Args:
         scores: (n,) or (n, l) in the order of C.
-        labels: As many, 0 or 1.
-        mask: As many, which elements are scored; None for all.
+        labels: Labels of 0 or 1 in the same shape.
+        mask: The elements that are scored, in the same shape; None for all.
         threshold: The probability from which a label is predicted.
-        into: With a place for each of `ELEMENT_QUANTITIES`.
+        into: The matrix, with a place for each of `ELEMENT_QUANTITIES`.
 
     Raises:
         ValueError: A label is neither 0 nor 1, and columns may have been written; or arrays do not fit each other.
@@ -290,12 +290,12 @@ def element_rows(  # noqa: PLR0913 what a row of elements is made of
 def token_rows(values: FloatArray, offsets: IntArray, into: Into) -> None:
     """Write quantities of documents of tokens into a matrix, where nothing but log-probabilities enters.
 
-    They are those of `app.core.rows.tokens.TokenRows` without epsilon, in the same bits.
+    The quantities have the same bits as those of `app.core.rows.tokens.TokenRows` without epsilon.
 
     Args:
-        values: (n_tokens,) log-probabilities, to which more may belong than are looked at.
+        values: (n_tokens,) log-probabilities; those outside of the documents are not read.
         offsets: (n + 1,) where the n documents begin, and where the last of them ends; each holds a token or more.
-        into: With a place for each of `TOKEN_QUANTITIES`.
+        into: The matrix, with a place for each of `TOKEN_QUANTITIES`.
 
     Raises:
         ValueError: A document is empty or lies outside of `values`, and columns may have been written; or arrays do not
@@ -305,13 +305,13 @@ def token_rows(values: FloatArray, offsets: IntArray, into: Into) -> None:
 
 
 class Verdict(NamedTuple):
-    """A verdict on a whole batch; what stands behind the row is of sound logits and log-probabilities.
+    """A verdict on a whole batch. The fields after `row` have a meaning for sound logits and log-probabilities only.
 
     Attributes:
         row: The first row at fault, n where there is none.
-        least: The least of the numbers that losses are made of, infinity where there are none.
-        largest: The largest of them, minus infinity where there are none.
-        has_fractions: Whether one of them is no whole number.
+        least: The least of the numbers that losses are made of; infinity where there are none.
+        largest: The largest of these numbers; minus infinity where there are none.
+        has_fractions: Whether one of these numbers is no whole number.
         is_lookalike: Whether there are rows of logits, and all could be probabilities but for the tolerance.
     """
 
@@ -323,11 +323,11 @@ class Verdict(NamedTuple):
 
 
 def class_verdict(scores: FloatArray, labels: IntArray | None, form: str, tolerance: float) -> Verdict:
-    """Judge scores (n, k) over classes, and labels (n,): the losses are made of the scores of the labels.
+    """Judge scores (n, k) over classes, and labels (n,). Losses are made of the scores of the labels.
 
-    Probabilities must lie in [0, 1] and add up to 1 within the tolerance, log-probabilities must be at most 0 and their
-    logsumexp 0 within the tolerance, logits must be below infinity and somewhere above minus infinity, labels must lie
-    in [0, k). NaN breaks every rule.
+    Probabilities must lie in [0, 1] and add up to 1 within the tolerance. Log-probabilities must be at most 0, and
+    their logsumexp 0 within the tolerance. Logits must be below infinity, and one of each row above minus infinity.
+    Labels must lie in [0, k). NaN breaks every rule.
     """
     return Verdict(*compiled.class_verdict(scores, labels, _NUMBER_OF[form], tolerance))
 
@@ -335,21 +335,21 @@ def class_verdict(scores: FloatArray, labels: IntArray | None, form: str, tolera
 def element_verdict(scores: FloatArray, labels: IntArray | None, form: str, tolerance: float) -> Verdict:
     """Judge probabilities or logits (n,) or (n, l) of elements, and labels of that shape.
 
-    Probabilities must lie in [0, 1], logits below infinity, labels are 0 or 1. NaN breaks every rule.
+    Probabilities must lie in [0, 1], logits below infinity, and labels must be 0 or 1. NaN breaks every rule.
     """
     return Verdict(*compiled.element_verdict(scores, labels, _NUMBER_OF[form], tolerance))
 
 
 def is_normalized(x: NDArray[Any], tolerance: float) -> bool:
-    """Whether all rows (n, k) hold numbers in [0, 1] whose sum is 1 within the tolerance.
+    """Tell whether all rows (n, k) hold numbers in [0, 1] whose sum is 1 within the tolerance.
 
-    Also False where x is not made of doubles that stand one behind the other: one that is sound may be told it is not.
+    False also where x is not an array of doubles in the order of C, so a sound x may get False.
     """
     return _are_doubles(x) and class_verdict(x, None, "probabilities", tolerance).row == len(x)
 
 
 def is_bounded(x: NDArray[Any]) -> bool:
-    """Whether all rows (n, k) are below infinity and somewhere above minus infinity; as `is_normalized`."""
+    """Tell whether all rows (n, k) are below infinity and somewhere above minus infinity; False as `is_normalized`."""
     return _are_doubles(x) and class_verdict(x, None, "logits", 0.0).row == len(x)
 
 
@@ -358,13 +358,13 @@ def _are_doubles(x: NDArray[Any]) -> bool:
 
 
 class PairedRows(NamedTuple):
-    """The losses of two candidates on the same rows, as they go into exact sums.
+    """The paired losses of two candidates on the same rows, as they go into exact sums.
 
     Attributes:
         columns: (4, n) weighted differences, our and their weighted losses, and the weighted differences that rounding
-            alone can make; below them, where rows do not count for 1, what they count for.
-        wins: Rows that count in which our loss is smaller.
-        losses: Rows that count in which our loss is larger.
+            alone can make. A fifth row holds what rows count for, where that is not 1.
+        wins: The number of counted rows in which our loss is smaller.
+        losses: The number of counted rows in which our loss is larger.
     """
 
     columns: FloatArray
@@ -377,7 +377,7 @@ def paired_rows(
 ) -> PairedRows:
     """Subtract losses (n,) of one candidate from those of another, row by row.
 
-    A difference is 0 where only last bits differ, as of one model in two forms; 0 times anything is 0.
+    A difference is 0 where only last bits differ, as between two forms of one model. 0 times anything is 0.
 
     Args:
         weight: (n,) sample weights; None for ones.
@@ -391,10 +391,10 @@ def paired_rows(
 def paired_residuals(
     columns: FloatArray, counts: FloatArray | None, means: tuple[float, float, float]
 ) -> tuple[FloatArray | None, bool]:
-    """What each row, or cluster, adds to the errors of both mean losses, (2, n), and whether their difference varies.
+    """Residuals (2, n) of each row, or cluster, from both mean losses, and whether the paired difference varies.
 
-    Residuals are 0 where rounding of the losses alone makes them, and None if one is beyond all doubles. The difference
-    varies where it departs from its mean by more than rounding can do.
+    A residual is 0 where rounding alone could make it. The residuals are None if one of them overflows. The difference
+    varies if a row departs from its mean by more than rounding can do.
 
     Args:
         columns: (4, n) or more, as in `PairedRows`.

@@ -1,1 +1,1 @@
-"""The metrics: their registry, and what they read besides sums."""
+"""The metrics: their registry, and the quantities that they read besides sums."""

@@ -23,6 +23,7 @@ from app.core.values import Value
 def _over_equal_mass(measure: Callable[[Levels, int], Value]) -> Callable[[Observed], Statistic]:
     def resampled(observed: Observed) -> Statistic:
         n_bins = observed.options.n_bins
+        # found by trying, on the safe side: 50 rows take 3,200 to 4,400 steps, and each bin that holds rows 5 more
         return level_statistic(observed.rows, lambda levels: measure(levels, n_bins), steps=8_000 + 5 * n_bins)
 
     return resampled

@@ -1,4 +1,4 @@
-"""Entropies: the loss, the entropies it is held against, and what follows from them."""
+"""Entropies: the loss, the entropies that it is compared with, and the metrics made of them."""
 
 from operator import attrgetter
 
@@ -25,7 +25,7 @@ def entropy_gap(reading: Reading) -> Value:
 
 
 def d2_log_loss(reading: Reading) -> Value:
-    """1 - loss / baseline_cross_entropy: the share of the baseline's loss that the prediction saves.
+    """The share of the baseline's loss that the prediction saves: 1 - loss / baseline_cross_entropy.
 
     The loss is without `pos_weight` and `label_smoothing`, over the weights, as the baseline is.
     """

@@ -19,14 +19,13 @@ _Rows = TypeVar("_Rows", FloatArray, list[FloatArray])
 
 
 def gradient(batch: Batch, state: State) -> Any:
-    """d cross_entropy / d prediction, in the unit asked for; 0 where nothing is scored or epsilon clips.
+    """The derivative of cross_entropy by the prediction, in the unit asked for; 0 where unscored or clipped by epsilon.
 
     Returns:
         An array of the shape of the prediction; for tokens one a document.
 
     Raises:
-        InvalidInput: The cross-entropy has no finite value, so it has no derivative; or a derivative is beyond all
-            doubles.
+        InvalidInput: The cross-entropy has no finite value, so it has no derivative; or a derivative overflows.
     """
     moments = state.moments["cross_entropy"]
     if moments.n_infinite or not moments.v:
@@ -46,7 +45,7 @@ def gradient(batch: Batch, state: State) -> Any:
 
 
 def _leveled(batch: Batch, total: Exact) -> tuple[Batch, Exact]:
-    """The batch with weights near 1, and the sum of what its rows count for scaled alike."""
+    """The batch with weights scaled to near 1, and its denominator scaled alike."""
     weight = batch.sample_weight
     if weight is None or batch.options.denominator == "count":
         return batch, total
@@ -62,7 +61,7 @@ def _refusal(found: str) -> InvalidInput:
 
 
 def _finite(derivatives: FloatArray, rows: _Rows) -> _Rows:
-    """The rows, unless a derivative in them is not finite."""
+    """The rows, checked to have finite derivatives only."""
     if not np.isfinite(derivatives).all():
         row = next(number for number, values in enumerate(rows) if not np.isfinite(values).all())
         raise _refusal(f"a derivative beyond all doubles in row {row}")

@@ -1,4 +1,4 @@
-"""What a metric is: what it needs from a state, and how its value follows from it."""
+"""The type of a metric: its needs from a state, and the function from these to its value."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -18,13 +18,13 @@ Direction: TypeAlias = Literal["lower is better", "higher is better", "nearer to
 
 LossOption: TypeAlias = Literal["epsilon", "class_weight", "pos_weight", "label_smoothing", "denominator"]
 LOSS_OPTIONS: tuple[LossOption, ...] = get_args(LossOption)
-"""Options that are about losses, and leave most other metrics alone."""
+"""The options that change losses; most other metrics stay as they are."""
 
 EVERY_CLASS = "labels=numpy.arange(probabilities.shape[1])"
 """The argument that tells scikit-learn of classes that no label shows."""
 
 When: TypeAlias = Callable[[Options, Collection[str]], bool]
-"""Tells from the options and the names of the columns whether a metric is in an answer."""
+"""The rule that tells, from the options and the names of columns, whether a metric is in an answer."""
 
 Compute: TypeAlias = Callable[[Reading], Value]
 Measure: TypeAlias = Callable[[Observed], Value]
@@ -49,7 +49,7 @@ def average(of: Mean) -> Compute:
 
 
 def exponential_average(of: Mean) -> Compute:
-    """exp of a mean in nats."""
+    """The exponential of a mean in nats, with its interval."""
     return lambda reading: exponential(reading.means[of.name])
 
 
@@ -58,18 +58,18 @@ class Metric:
     """One metric: its contract for the catalogue, its needs, and its formula on a state.
 
     Attributes:
-        means: What must be averaged over rows.
-        tables: Sums by group it needs: `calibration`, `class_frequencies`.
-        compute: From a state in which something is scored; in nats.
-        measure: In its place where all rows are needed at once.
+        means: The means over rows that it needs.
+        tables: The sums by group that it needs, such as `calibration` or `class_frequencies`.
+        compute: Its value, in nats, from a state in which something is scored.
+        measure: Its value, in place of `compute`, where all rows are needed at once.
         resampled: The metric as a statistic of resampled rows, where no formula for its error is known.
         on_request: Whether it is computed only where `metrics` names it.
         when: Whether the options and columns of a question ask for it; default metrics always.
-        variants: In place of one metric, those that the options ask for.
+        variants: The metrics that the options ask for, in place of one.
         moved_by: The options of the loss that change its value.
         undefined: The reason given where its formula has no number in a row.
-        library: By task, a call of scikit-learn, SciPy or NumPy that gives the same number for options left alone. The
-            fields of a request stand in it as arrays, `log_probabilities` of tokens as a list of lists.
+        library: The call of scikit-learn, SciPy or NumPy, by task, that gives the same number under default options.
+            The fields of a request stand in it as arrays, `log_probabilities` of tokens as a list of lists.
     """
 
     name: str
@@ -92,15 +92,15 @@ class Metric:
 
     @property
     def mergeable(self) -> bool:
-        """Whether states of parts add up to it."""
+        """Tell whether the metric follows from states, which parts of a body add up to."""
         return self.compute is not None
 
     def divisor(self, nats_per_unit: float) -> float:
-        """What a value in nats is divided by to be one in a unit of so many nats."""
+        """The number by which to divide a value in nats for one in a unit of so many nats."""
         return float(nats_per_unit ** _INFORMATION_POWER.get(self.unit, 0.0))
 
     def value(self, reading: Reading, observed: Observed | None = None) -> Value:
-        """The metric of a state (or of all rows, where it needs them), in nats where it has a unit."""
+        """The value for a state, or for all rows where the metric needs them; in nats where it has a unit."""
         if reading.nothing is not None:
             return reading.nothing
         if reading.without_number and any(mean.name in reading.without_number for mean in self.means):

@@ -31,12 +31,14 @@ from app.core.values import Value, undefined
 from app.errors import InvalidInput
 
 MAX_CLASS_BINS = 1_000_000
+"""The most bins over all classes, which bounds the sums that each resample makes."""
+"""The most bins over all classes, which bounds the sums that each resample makes."""
 
 _LOSS = Needs((Mean("cross_entropy", "cross_entropy", "score"),))
 
 
 class Observed:
-    """Confidence against what was observed: of the positive class (binary) or the top class (multiclass)."""
+    """The confidence and truth of all scored rows, for the positive class (binary) or the top class (multiclass)."""
 
     def __init__(self, batch: Batch) -> None:
         self.options = batch.options
@@ -59,7 +61,7 @@ class Observed:
         return confidence, frequency
 
     def _classes(self, rows: IntArray) -> Iterator[tuple[slice, ClassRows]]:
-        """Some rows of the batch in blocks, each with its place among them."""
+        """The blocks of some rows of the batch, each with its place among these rows."""
         start = 0
         for block in blocks(self._batch, rows):
             if not isinstance(block, ClassRows):
@@ -69,7 +71,10 @@ class Observed:
 
     @lazy
     def _marks(self) -> FloatArray | None:
-        """(n,) numbers that differ where the classes of rows do, and depend on nothing else; None for binary."""
+        """A random projection (n,) of each row's probabilities and targets; None for binary.
+
+        It breaks ties between rows, so that a seed of the bootstrap draws the same rows in any input order.
+        """
         if self._batch.task == "binary":
             return None
         predicted, observed = np.random.Generator(np.random.PCG64(0)).random((2, self.n_classes, 1))
@@ -89,13 +94,13 @@ class Observed:
 
     @lazy
     def is_light(self) -> bool:
-        """True of weights so small that they are scaled, and that all of them together are far from one row."""
+        """Tell whether all weights are so small that they are scaled; together they count as far less than one row."""
         weight = self._batch.sample_weight
         return weight is not None and bool(weight[self._rows].max() < LEAST_USUAL)
 
     @lazy
     def levels(self) -> Levels:
-        """The rows by distinct confidence."""
+        """The distinct confidences with the sums over their rows."""
         return levels_of(*self._pairs, self._weight)
 
     @lazy
@@ -104,17 +109,17 @@ class Observed:
 
     @lazy
     def brier_decomposition(self) -> Decomposition:
-        """Of the Brier score."""
+        """The decomposition of the Brier score."""
         return brier_decomposition(self.levels, self._recalibration_starts)
 
     @lazy
     def log_loss_decomposition(self) -> Decomposition:
-        """Of `log_loss`."""
+        """The decomposition of `log_loss`."""
         return log_loss_decomposition(self.levels, self.log_loss, self._recalibration_starts)
 
     @lazy
     def log_loss(self) -> float:
-        """The mean loss in nats of hard or soft truth as sent: from logits without the rounding of confidences."""
+        """The mean loss in nats of the truth as sent, hard or soft; from logits without the rounding of confidences."""
         plain = replace(self.options, epsilon=0.0, pos_weight=None, label_smoothing=0.0)
         moments = summarize(replace(self._batch, options=plain, slices={}), _LOSS).state.moments["cross_entropy"]
         return math.inf if moments.n_infinite else moments.z / moments.v
@@ -144,17 +149,17 @@ class Observed:
 
     @lazy
     def class_gaps(self) -> tuple[NDArray[np.uint16], FloatArray]:
-        """(k, n) of each class of each of `rows` its equal-width bin, and its weighted probability less its truth.
+        """The equal-width bin, and the weighted probability less the truth, for each class of `rows`, both (k, n).
 
         Raises:
-            InvalidInput: There are more than `MAX_CLASS_BINS` bins over all classes.
+            InvalidInput: The classes have more than `MAX_CLASS_BINS` bins in all.
         """
         n_bins = self.options.n_bins
         if self.n_classes * n_bins > MAX_CLASS_BINS:
             asked = f"{self.n_classes} classes of {n_bins} each"
             rule = f"must ask for at most {MAX_CLASS_BINS} bins for classwise_calibration_error, found {asked}"
             raise InvalidInput.at("/metrics", "out_of_range", rule)
-        bins = np.empty((self.n_classes, len(self.rows)), np.uint16)  # n_bins is at most 10,000
+        bins = np.empty((self.n_classes, len(self.rows)), np.uint16)  # enough, for n_bins is at most 10,000
         gaps = np.empty(bins.shape)
         for place, block in self._classes(self._rows[self.rows.order]):
             bins[:, place] = bin_index(block.probabilities, n_bins, self.options.bin_edges)
@@ -162,5 +167,5 @@ class Observed:
         return bins, gaps
 
     def replicates(self, statistics: Mapping[str, Statistic], plan: Bootstrap) -> dict[str, FloatArray]:
-        """By name, the statistic of each resample of `rows`, or of their clusters."""
+        """The replicates of each statistic, by name, over resamples of `rows` or of their clusters."""
         return replicates(statistics, len(self.rows), plan, self.clusters) if statistics else {}

@@ -1,4 +1,4 @@
-"""Plans: what a question asks for, whatever the numbers are."""
+"""Plans: the metrics and sums that a question asks for, whatever its numbers are."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from app.core.tasks import TaskName
 from app.core.values import Value
 
 MAX_PLANS = 256
-"""Plans that are kept; services ask few different questions."""
+"""The number of plans that are kept; a service asks few different questions."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +22,7 @@ class Plan:
     """The metrics of an answer, and the sums that they need.
 
     Attributes:
-        divisors: By metric, what its value in nats is divided by.
+        divisors: The number, by metric, that its value in nats is divided by.
         needs: The sums that the metrics and sections are made of.
         needs_rows: Whether a metric needs all rows at once.
     """

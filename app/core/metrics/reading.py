@@ -1,4 +1,4 @@
-"""A state as metrics read it: what several of them share is worked out once."""
+"""The view of a state that metrics read: quantities that several of them share are computed once."""
 
 import math
 
@@ -11,12 +11,12 @@ from app.core.values import Value, undefined
 
 
 class Reading:
-    """The means of a state at one confidence level, in nats, and what else follows from its sums.
+    """The quantities that metrics derive from one state at one confidence level; means are in nats.
 
     Attributes:
-        nothing: Why no metric has a value; None where they have.
-        means: By name, each mean with its uncertainty.
-        without_number: The names of means of which a row gives no number.
+        nothing: The value of every metric where no row is scored; None where one is.
+        means: The means with their uncertainty, by name.
+        without_number: The names of means for which a row gives no number.
     """
 
     def __init__(self, state: State, confidence_level: float) -> None:
@@ -33,7 +33,7 @@ class Reading:
 
     @lazy
     def gaps(self) -> list[Gap]:
-        """Gaps of the calibration bins."""
+        """The gaps of the calibration bins."""
         return gaps(self.state.groups["calibration"])
 
     @lazy

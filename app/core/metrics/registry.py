@@ -1,4 +1,4 @@
-"""The one list of metrics: the catalogue, and what every answer computes."""
+"""The registry: the one list of metrics, for the catalogue and for every answer."""
 
 from collections.abc import Collection
 from itertools import chain
@@ -34,8 +34,8 @@ def metrics_for(
     """The metrics of an answer: those of the task that are default or asked for.
 
     Args:
-        columns: Names of the columns that were sent.
-        extra: Names of metrics that are computed on request only.
+        columns: The names of the columns that were sent.
+        extra: The names of metrics that are computed on request only.
     """
     own = [metric for metric in METRICS if task in metric.tasks]
     chosen = [
@@ -45,7 +45,7 @@ def metrics_for(
 
 
 def on_request(task: TaskName) -> tuple[str, ...]:
-    """Names of the metrics of a task that are computed only when asked for."""
+    """The names of the metrics of a task that are computed only on request."""
     return tuple(metric.name for metric in METRICS if metric.on_request and task in metric.tasks)
 
 

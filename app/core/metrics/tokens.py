@@ -1,4 +1,4 @@
-"""What only documents of tokens have: the loss by document, by byte and by word."""
+"""The metrics of documents of tokens: the loss by document, by byte and by word."""
 
 import math
 
@@ -14,7 +14,7 @@ LOSS_PER_WORD = Mean("loss_per_word", "cross_entropy", "n_words")
 
 
 def macro_perplexity(reading: Reading) -> Value:
-    """The mean over documents of exp of their mean loss."""
+    """The mean over documents of the exponential of their mean loss."""
     if reading.state.moments["cross_entropy"].n_infinite:
         return INFINITE
     value = reading.means["macro_perplexity"]
@@ -22,7 +22,7 @@ def macro_perplexity(reading: Reading) -> Value:
 
 
 def bits_per_byte(reading: Reading) -> Value:
-    """The loss of all documents in bits over their bytes."""
+    """The loss of all documents, in bits, divided by their bytes."""
     return reading.means["loss_per_byte"].scaled(math.log(2.0))
 
 

@@ -183,7 +183,7 @@ class ClassRows:
 
     @lazy
     def loss_weights(self) -> FloatArray:
-        """What the logarithm of each class weighs in the loss: the smoothed truth times the class weights."""
+        """The weight of each class's logarithm in the loss: the smoothed truth times the class weights."""
         return self.smoothed if self._class_weight is None else self.smoothed * self._class_weight
 
     @lazy
@@ -215,7 +215,7 @@ class ClassRows:
 
     @property
     def slope(self) -> FloatArray:
-        """(n, k) derivative of the loss of each row by its prediction."""
+        """The derivative of the loss of each row by its prediction, (n, k)."""
         weight, p = self.loss_weights, self.probabilities
         if self.options.epsilon:
             weight = np.where(self._inside, weight, 0.0)
@@ -302,7 +302,7 @@ class ClassRows:
         return losses.at_labels(self.predicted, self._targets)
 
     def scored(self, score: Score) -> FloatArray:
-        """(n,) score of each row's distributions: of targets and probabilities, (k, n)."""
+        """The score (n,) of each row's targets against its probabilities, both (k, n)."""
         return score(self.targets, self.probabilities)
 
     def top_k_accuracy(self, k: int) -> BoolArray:

@@ -159,7 +159,7 @@ class ElementRows:
 
     @property
     def class_log_probabilities(self) -> FloatArray:
-        """(2, n) log-probability of the negative and the positive class, for binary."""
+        """The log-probabilities of the negative and the positive class, (2, n), for binary."""
         return np.concatenate(self.logs[::-1])
 
     @lazy
@@ -182,7 +182,7 @@ class ElementRows:
 
     @property
     def slope(self) -> FloatArray:
-        """(n,) or (n, l) derivative of the loss of each row by its prediction."""
+        """The derivative of the loss of each row by its prediction, (n,) or (n, l)."""
         p, not_p, t = self.probabilities, self._complements, self.smoothed
         positive, negative = self.pos_weight * t, 1.0 - t
         if self.options.epsilon:
@@ -266,7 +266,7 @@ class ElementRows:
         return self.row_sum(self.element_brier_scores)
 
     def scored(self, score: Score) -> FloatArray:
-        """(n,) sum over scored elements of a score of distributions; an element is one over the classes no and yes."""
+        """The score (n,) summed over scored elements, each taken as a distribution over the classes no and yes."""
         targets = np.stack([1.0 - self.targets, self.targets])
         probabilities = np.stack([self._complements, self.probabilities])
         scores = score(targets.reshape(2, -1), probabilities.reshape(2, -1))

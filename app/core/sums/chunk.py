@@ -71,13 +71,13 @@ class Chunk:
         return self.marks.get(name) if row is None else self.matrix[row]
 
     def take(self, places: IntArray, batch: Batch, needs: Needs) -> "Chunk":
-        """Some of the rows, by their places in the chunk, rising: their quantities are copied, their sums made anew."""
+        """The chunk of some of the rows, by rising places: quantities are copied, sums are made anew."""
         part = copy(self)
         part.reduce_to(places, batch, needs)
         return part
 
     def reduce_to(self, places: IntArray, batch: Batch, needs: Needs) -> None:
-        """Drop all rows but some, and add these up."""
+        """Drop all rows but those at `places`, and add these up."""
         layout, self._rows = self._layout, self.numbers[places]
         self.matrix = matrix = self.matrix.take(places, axis=1)
         self.marks = {name: values[places] for name, values in self.marks.items()}

@@ -68,8 +68,9 @@ def group_sums(
         NotFinite: A number is infinite or NaN.
         ValueError: A group is out of range.
 
-    >>> group_sums(np.array([0, 2, 0]), 3, np.array([[0.5, 1.0, 2.0]]), (0, -1))
-    ([2, 0, 1], [[5, 0, 2], [4, 0, 2]], -1)
+    >>> counts, (sums, ones), place = group_sums(np.array([0, 2, 0]), 3, np.array([[0.5, 1.0, 2.0]]), (0, -1))
+    >>> counts, [total * 2.0**place for total in sums], [total * 2.0**place for total in ones]
+    ([2, 0, 1], [2.5, 0.0, 1.0], [2.0, 0.0, 1.0])
     """
     found = compiled.group_sums(np.ascontiguousarray(groups), n_groups, matrix, rows, weight_row)
     if found is None:

@@ -30,7 +30,7 @@ class Observations:
     clusters: IntArray | None = None
 
     def take(self, rows: IntArray) -> "Observations":
-        """Some of the rows, by positions that keep the rows of a cluster together."""
+        """The rows at some positions, which must keep the rows of a cluster together."""
         weight, counts = (None if column is None else column[rows] for column in (self.weight, self.counts))
         return Observations(len(rows), weight, counts, None if self.clusters is None else self.clusters[rows])
 

@@ -142,7 +142,7 @@ def summarize(
 
 
 def _states(batch: Batch, needs: Needs, sums: "_Sums", whole: State) -> dict[str, dict[str, State]]:
-    """The states of slices, also of those of which no row is scored, which differ from that of all rows in sums."""
+    """The states of all slices; they differ from that of the whole in their sums, and may have no scored row."""
     states: dict[str, dict[str, State]] = {}
     nothing = _nothing(batch, needs)
     for name, grouping in batch.slices.items():
@@ -162,10 +162,10 @@ def _states(batch: Batch, needs: Needs, sums: "_Sums", whole: State) -> dict[str
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """What chunks of one batch add to its state, and what was noticed in them.
+    """The sums of some chunks of one batch, with what was noticed in them.
 
     Attributes:
-        slices: By name of a slice and code of its value, the sums of its rows, in which nothing is noticed.
+        slices: The sums of each slice, without findings, by its name and the code of its value.
     """
 
     n_scored: int
