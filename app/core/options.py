@@ -23,6 +23,7 @@ MIN_WEIGHT = 1e-100
 """The least weight of a class, 0 aside. Products with losses then stay far above the smallest double."""
 
 Unit: TypeAlias = Literal["nats", "bits", "hartleys"]
+# the size of each unit in nats
 _NATS_PER_UNIT: dict[Unit, float] = {"nats": 1.0, "bits": math.log(2.0), "hartleys": math.log(10.0)}
 NonNegative: TypeAlias = Annotated[float, Ge(0)]
 Weight: TypeAlias = Annotated[float, Ge(0), Le(MAX_WEIGHT)]

@@ -19,6 +19,7 @@ from app.core.tasks import COLUMN_NAMES, LABELLED, TASKS, TaskName
 from app.errors import FieldError, InvalidInput, pointer
 
 MAX_SLICES = 1_000
+"""The most slices of a request, over all its columns of slices. Each adds a state to the memory of an answer."""
 
 
 def batch_of(

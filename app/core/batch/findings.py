@@ -9,6 +9,7 @@ import numpy as np
 from app.core.columns import IntArray
 
 MAX_LISTED_ROWS = 10
+"""The most row numbers that a warning lists: the first ones."""
 
 Key = TypeVar("Key", str, float)
 

@@ -10,7 +10,9 @@ from app.core.columns import BoolArray, IntArray, Ragged
 from app.core.kernels.compiled import are_equal
 
 MAX_INSPECTED_ROWS = 500
+"""The most rows in each half of the sample: the first rows, and rows spread over all. It bounds time and memory."""
 MAX_COMPARED_COLUMNS = 100
+"""The most columns of rows that a sample keeps; wider rows would take long to copy and compare."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

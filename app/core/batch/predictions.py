@@ -23,6 +23,7 @@ from app.core.tasks import TaskName
 from app.errors import FieldError, InvalidInput
 
 MIN_LOOKALIKES = 20
+"""The number of logits in [0, 1] without which none are taken for probabilities: fewer lie there by chance."""
 NORMALIZED: tuple[TaskName, ...] = ("multiclass", "distributions")
 _PROBABILITY_RULE = "must lie in [0, 1]; if these are scores of any size, send them as `logits`"
 _PERCENT_RULE = "must lie in [0, 1]; if these are percent, divide them by 100"

@@ -13,6 +13,7 @@ from app.core.batch.checks import pieces
 from app.core.batch.findings import Finding, added
 from app.core.columns import BoolArray, FloatArray, IntArray, Ragged
 
+# sizes of the numbers that programs write for "none": -99 to -999999999, -100 to -1e38, and the least floats
 _NINES = [10.0**n - 1.0 for n in range(2, 10)]
 _POWERS = [10.0**n for n in range(2, 39)]
 _LOWEST = [float(-np.finfo(dtype).min) for dtype in (np.float16, np.float32, np.float64)]

@@ -8,6 +8,7 @@ from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.sums.segments import segment_sums
 
 _HUGE, _SCALE = 2.0**900, 2.0**-600
+"""The weight above which a sum could overflow, and the power of two that all weights are then multiplied by."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

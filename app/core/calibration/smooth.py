@@ -12,7 +12,7 @@ _CELLS = 1 << 12  # cells of the grid over [0, 1]
 # the (pi j)**2 / 2 of the Gaussian, and the kernel is nowhere negative, even with a bandwidth below a cell.
 _DECAY = _CELLS**2 * (1.0 - np.cos(np.pi / _CELLS * np.arange(_CELLS + 1)))
 _NOTHING = 50.0  # waves damped by e**-50 add less than the rounding of the others
-_TOLERANCE = 1e-12
+_TOLERANCE = 1e-12  # of the bandwidth
 
 
 def smooth_calibration_error(levels: Levels) -> Value:

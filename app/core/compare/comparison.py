@@ -16,6 +16,7 @@ from app.core.sums.observations import Observations
 from app.core.values import Value, undefined
 
 MIN_SAMPLES = 20
+"""The default of `min_samples`: with fewer observations a t interval of skewed losses covers too rarely."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,8 +25,10 @@ from app.core.sums.exact import Exact, exact_sum
 from app.errors import InvalidInput
 
 FLOOR = 1e-12
+"""The least probability that fits see; smaller ones, and 0, are taken for it."""
 LOG_FLOOR = math.log(FLOOR)
 LOG_BOUND = 10.0
+"""The bound of |log T|: temperatures from 5e-5 to 2e4, beyond which predictions are nearly certain or uniform."""
 
 _TOLERANCE = 1e-10  # a Newton step of log T; the error after a step of that size is below the last bit
 _NARROW = 1e-14  # the width of a bracket of log T, some units in its last place

@@ -13,6 +13,7 @@ from app.core.formulas.losses import product
 _SMALL = 2.0**-4
 """Distance of p / q from 1 below which a series replaces logarithms. The terms left out are below 1e-17 of its sum."""
 
+# coefficients of r**2, r**3, ... in (1 + r) log(1 + r) - r
 _GAP_SERIES = tuple((-1.0) ** n / (n * (n - 1)) for n in range(2, 16))
 
 

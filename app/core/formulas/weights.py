@@ -17,6 +17,7 @@ _WIDTH = 128
 with losses above 1e-288 are normal numbers; smaller products are summed apart (`app.core.sums.small`)."""
 
 LEAST_USUAL, _MOST = 2.0 ** (-_WIDTH // 2), 2.0 ** (_WIDTH // 2 - 1)
+"""The bounds of usual weights, which all lie in band 0: the least, and the first that is too large."""
 
 
 def are_usual(weight: FloatArray) -> bool:

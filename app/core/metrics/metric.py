@@ -29,6 +29,7 @@ When: TypeAlias = Callable[[Options, Collection[str]], bool]
 Compute: TypeAlias = Callable[[Reading], Value]
 Measure: TypeAlias = Callable[[Observed], Value]
 
+# the power of the unit of information in the unit of a metric
 _INFORMATION_POWER: dict[MetricUnit, float] = {"information": 1.0, "square root of information": 0.5}
 
 

@@ -66,7 +66,7 @@ class Chunk:
         self._add_up(batch, needs)
 
     def column(self, name: str) -> Any:
-        """(n,) a quantity by name, before sample weights, or a mark; None for ones."""
+        """The column (n,) of a quantity before sample weights, or of a mark, by name; None for ones."""
         row = self._layout.rows.get(name)
         return self.marks.get(name) if row is None else self.matrix[row]
 

@@ -11,6 +11,7 @@ from app.core.sums.moments import Moments
 from app.errors import InvalidState, StateMismatch
 
 VERSION = 3
+"""The version of the serial form; a state of another version is refused."""
 _SUM = re.compile(r"(-?[0-9a-f]{1,2200})p(-?[0-9]{1,4})")
 _FARTHEST = 5_000  # powers of two, more than any sum of products of doubles takes
 

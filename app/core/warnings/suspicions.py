@@ -12,7 +12,9 @@ from app.core.rows.blocks import rows_of
 from app.core.rows.tokens import TokenRows
 
 MAX_REORDERED_CLASSES = 10
+"""The most classes for which a better order of columns is looked for."""
 MIN_ROWS = 10
+"""The number of scored rows without which repetitions are not reported: fewer repeat by chance."""
 
 
 def n_duplicates(inspected: InspectedRows) -> tuple[int, int]:
