@@ -63,7 +63,8 @@ class Chunk:
         self._fill(batch, needs)
         if batch.options.class_weight is not None or batch.options.pos_weight is not None:
             self._check_class_products(batch)
-        self._add_up(batch, needs)
+        if not batch.slices:  # whose sums those of all rows may be made of
+            self._add_up(batch, needs)
 
     def column(self, name: str) -> Any:
         """The column (n,) of a quantity before sample weights, or of a mark, by name; None for ones."""
@@ -71,22 +72,26 @@ class Chunk:
         return self.marks.get(name) if row is None else self.matrix[row]
 
     def take(self, places: IntArray, batch: Batch, needs: Needs) -> "Chunk":
-        """The chunk of some of the rows, by rising places: quantities are copied, sums are made anew."""
+        """The chunk of some of the rows, by rising places, not added up: quantities are copied."""
         part = copy(self)
         part.reduce_to(places, batch, needs)
         return part
 
     def reduce_to(self, places: IntArray, batch: Batch, needs: Needs) -> None:
-        """Drop all rows but those at `places`, and add these up."""
+        """Drop all rows but those at `places`."""
         layout, self._rows = self._layout, self.numbers[places]
         self.matrix = matrix = self.matrix.take(places, axis=1)
         self.marks = {name: values[places] for name, values in self.marks.items()}
         self.weight = None if self.weight is None else matrix[layout.weight]
         self.tables, start = {}, 0
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-            for block in blocks(batch, self._rows) if layout.has_block_tables else ():
+        for block in blocks(batch, self._rows) if layout.has_block_tables else ():
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
                 self._add_block_tables(block, start, needs)
-                start += len(block)
+            start += len(block)
+
+    def add_up(self, batch: Batch, needs: Needs) -> None:
+        """Add up the rows of a batch with slices, or of one of these."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
             self._add_up(batch, needs)
 
     def __len__(self) -> int:

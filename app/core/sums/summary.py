@@ -216,9 +216,11 @@ def _nothing(batch: Batch, needs: Needs) -> _Sums:
 
 def _sums_of(chunk: Chunk, batch: Batch, needs: Needs, kept: Mapping[str, FloatArray]) -> _Sums:
     """The sums and findings of a chunk; copy the quantities of its rows that are to be kept."""
-    slices = _slices(chunk, batch, needs) if batch.slices else {}
-    sums = _Sums(len(chunk), chunk.weight_sum, chunk.moments, chunk.tables, slices=slices)
-    if chunk.moments["cross_entropy"].n_infinite:
+    if batch.slices:
+        sums = _with_slices(chunk, batch, needs)
+    else:
+        sums = _Sums(len(chunk), chunk.weight_sum, chunk.moments, chunk.tables)
+    if sums.moments["cross_entropy"].n_infinite:
         loss = chunk.column("cross_entropy")
         sums.zero_probability.add(chunk.numbers[np.isinf(loss) & chunk.weighs] + batch.first_row)
     if "clipped" in chunk.marks:
@@ -229,11 +231,26 @@ def _sums_of(chunk: Chunk, batch: Batch, needs: Needs, kept: Mapping[str, FloatA
     return sums
 
 
-def _slices(chunk: Chunk, batch: Batch, needs: Needs) -> dict[tuple[str, int], _Sums]:
-    """The sums of the slices that have rows in a chunk."""
-    slices = {}
+MAX_ADDED = 8
+"""States of so many slices are added up in less time than all their rows, which each lie in one of them."""
+
+
+def _with_slices(chunk: Chunk, batch: Batch, needs: Needs) -> _Sums:
+    """The sums of a chunk, and those of the slices that have rows in it."""
+    # sums within clusters do not add, and of weights that are too large the first row is told
+    whole = None if batch.clusters is None and batch.sample_weight is None else _added_up(chunk, batch, needs)
+    slices: dict[tuple[str, int], _Sums] = {}
+    parts: list[_Sums] = []
     for name, grouping in batch.slices.items():
+        parts = []
         for code, places in grouping.places(chunk.numbers):
-            part = chunk if len(places) == len(chunk) else chunk.take(places, batch, needs)
-            slices[name, code] = _Sums(len(part), part.weight_sum, part.moments, part.tables)
-    return slices
+            parts.append(_added_up(chunk.take(places, batch, needs), batch, needs))
+            slices[name, code] = parts[-1]
+    if whole is None:
+        whole = reduce(add, parts) if len(parts) <= MAX_ADDED else _added_up(chunk, batch, needs)
+    return replace(whole, zero_probability=Finding(), clipped=Finding(), slices=slices)
+
+
+def _added_up(chunk: Chunk, batch: Batch, needs: Needs) -> _Sums:
+    chunk.add_up(batch, needs)
+    return _Sums(len(chunk), chunk.weight_sum, chunk.moments, chunk.tables)
