@@ -20,6 +20,7 @@ from app.api.telemetry import Telemetry
 from app.settings import Settings
 
 MAX_HEAD_BYTES = 64 * 2**10
+"""The largest request line with headers, and the largest trailers of a body; beyond it the answer is 431."""
 
 SWITCH_SECONDS = 0.000_5
 """The interval after which a waiting thread takes the interpreter from another, a tenth of Python's default: now and
@@ -297,7 +298,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._close_head()
         self._is_in_head, self._refused = False, True
-        request_id = self._note(code)
+        request_id = self._record_refusal(code)
         if not self._may_answer():
             self.cycle.keep_alive = False
             return
@@ -308,7 +309,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.write_eof()
         self._deadline = self.loop.call_later(self._settings.head_timeout_seconds, self.transport.close)
 
-    def _note(self, code: str) -> str:
+    def _record_refusal(self, code: str) -> str:
         """Count and log a refusal, or leave that to the application, which has begun with the request; its id."""
         status = problems.CATALOGUE[code].status
         if self._is_inside_body() and (exchange := self.cycle.scope["state"].get("exchange")):

@@ -42,7 +42,7 @@ class Pool:
             raise Unavailable("all threads are busy and the queue is full")
         self._pending += 1
         try:
-            await self._turn()
+            await self._wait_for_thread()
         except BaseException:
             self._pending -= 1
             raise
@@ -53,7 +53,7 @@ class Pool:
             self._leave_after(job)
             del job  # a failed job holds its error, that this frame, and the frame the job and its body
 
-    async def _turn(self) -> None:
+    async def _wait_for_thread(self) -> None:
         if not self._free.locked():
             await self._free.acquire()
             return

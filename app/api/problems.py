@@ -16,8 +16,11 @@ from app.service import CALIBRATED, COMPARED
 
 MEDIA_TYPE = "application/problem+json"
 MAX_PROBLEM_BYTES = 16 * 2**10
+"""The longest body of a problem; errors beyond it are counted but not listed."""
 MAX_DETAIL = 500
+"""The most characters of `detail`."""
 MAX_INSTANCE = 200
+"""The most characters of the path in `instance`."""
 TASKS_OF = {"score": tuple(TASKS), "compare": COMPARED, "calibrate": tuple(CALIBRATED)}
 
 

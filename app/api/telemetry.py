@@ -13,10 +13,12 @@ from app.api.logs import AccessLog
 from app.settings import LogLevel
 
 UNMATCHED = "unmatched"
+"""The label of requests whose path belongs to no route."""
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 """Routes that machines ask every few seconds: their answers are logged at level debug, as long as all is well."""
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+"""The upper bounds of the buckets of request times, in seconds."""
 
 MAX_KEPT_SERIES = 512
 """Labelled series of one metric that are cached; for any other, `labels` takes some microseconds."""

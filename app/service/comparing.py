@@ -31,6 +31,7 @@ OWN_OPTIONS = ("margin", "min_samples", "family")
 """The options that scoring lacks."""
 
 MAX_SLICED_COMPARISONS = 1_000
+"""The most pairs times slices of a comparison."""
 
 _OF_THE_TRUTH = {"all_ignored", "single_class"}
 

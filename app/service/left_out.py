@@ -39,21 +39,23 @@ def completed(parts: Iterable[ScoreRequest]) -> Iterator[ScoreRequest]:
             if first is None:
                 first = part.owned()
             else:
-                _note(part.slices, names)
+                _collect(part.slices, names)
             n_waiting += _n_rows(part)
         elif row is None and model is not None:
-            slices = {name: values for name, values in part.slices.items() if name in model.slices and _says(values)}
-            yield _like(model, _n_rows(part), slices)
+            slices = {
+                name: values for name, values in part.slices.items() if name in model.slices and _has_values(values)
+            }
+            yield _unscored(model, _n_rows(part), slices)
         else:
             if model is None and row is not None and _is_even(part):
-                model = _taken(part, np.array([row]))
-                _note({} if first is None else first.slices, names)
+                model = _with_rows(part, np.array([row]))
+                _collect({} if first is None else first.slices, names)
                 yield from _waiting(model, n_waiting, names)
             yield part
     if model is None and first is not None:
         yield first
         if n_waiting > _n_rows(first):
-            yield from _waiting(_taken(first, np.array([0])), n_waiting - _n_rows(first), names)
+            yield from _waiting(_with_rows(first, np.array([0])), n_waiting - _n_rows(first), names)
 
 
 def _check_mask(model: ScoreRequest, n_waiting: int) -> None:
@@ -71,14 +73,14 @@ def _scored_row(part: ScoreRequest) -> int | None:
     return int(rows.argmax()) if rows.any() else None
 
 
-def _note(slices: Mapping[str, Column], names: Names) -> None:
+def _collect(slices: Mapping[str, Column], names: Names) -> None:
     for name, values in slices.items():
         known = names.setdefault((name, kind_of(values)), {})
-        if isinstance(values, np.ndarray) and len(known) <= MAX_SLICES and _says(values):
+        if isinstance(values, np.ndarray) and len(known) <= MAX_SLICES and _has_values(values):
             known.update(dict.fromkeys(values.tolist()))
 
 
-def _says(values: Column) -> bool:
+def _has_values(values: Column) -> bool:
     """Tell if a slice has values in a part; where all are null, the readers put empty strings."""
     return isinstance(values, np.ndarray) and (kind_of(values) != "U" or any(values.tolist()))
 
@@ -92,7 +94,7 @@ def _waiting(model: ScoreRequest, n_rows: int, names: Names) -> Iterator[ScoreRe
         slices[name] = np.array(known, values.dtype if isinstance(values, np.ndarray) else np.object_)
     for start in range(0, n_rows, MAX_ROWS):
         n = min(MAX_ROWS, n_rows - start)
-        yield _like(
+        yield _unscored(
             model, n, {name: _filled(known[start:][:n], model.slices[name], n) for name, known in slices.items()}
         )
 
@@ -102,15 +104,15 @@ def _filled(known: NDArray[Any], model: Column, n_rows: int) -> NDArray[Any]:
     return np.concatenate([known, _rows(model, rest)])
 
 
-def _like(model: ScoreRequest, n_rows: int, slices: Mapping[str, Column]) -> ScoreRequest:
+def _unscored(model: ScoreRequest, n_rows: int, slices: Mapping[str, Column]) -> ScoreRequest:
     """Copies of the model's row that are not scored, with slices of their own where the types fit."""
-    part = _taken(model, np.zeros(n_rows, np.int64))
+    part = _with_rows(model, np.zeros(n_rows, np.int64))
     fitting = {name: values for name, values in slices.items() if kind_of(values) == kind_of(model.slices[name])}
     mask = np.zeros_like(part.columns["mask"])
     return replace(part, columns={**part.columns, "mask": mask}, slices={**part.slices, **fitting})
 
 
-def _taken(part: ScoreRequest, rows: IntArray) -> ScoreRequest:
+def _with_rows(part: ScoreRequest, rows: IntArray) -> ScoreRequest:
     columns = {name: _rows(values, rows) for name, values in part.columns.items()}
     return replace(part, columns=columns, slices={name: _rows(values, rows) for name, values in part.slices.items()})
 

@@ -31,8 +31,11 @@ TABLES: dict[Include, str] = {"per_class": "per_class", "confusion": "confusion"
 """The sections that need a table of sums, and the name of that table."""
 
 MAX_LISTED_CLASSES = 10_000
+"""The most classes for which `include` may ask `per_class`."""
 MAX_CONFUSED_CLASSES = 1_000
+"""The most classes for which `include` may ask `confusion`, which has a number for each pair."""
 MAX_SLICED_BINS = 100_000
+"""The most slices times bins of a request, since each slice keeps its own bins."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from app.wire.limits import Limits, Tally
 from app.wire.sources import Pieces, Readable, Source, exactly
 
 PIECE = 1 << 18
+"""The bytes that are read, or decompressed, in one step."""
 GZIP_PIECE = 1 << 14  # the rest of a piece is copied for each member, and members may be tiny
 GZIP_HEADER = 16 + zlib.MAX_WBITS
 

@@ -20,6 +20,7 @@ STARTS = {
 """The kind of bytes and the advice, by how the bytes begin; longer beginnings stand before those that they contain."""
 N_START = max(map(len, STARTS))
 KEPT_WHOLE = "curl sends a file as it is with --data-binary; -d leaves line ends out"
+"""The advice where a body looks as if curl had joined its lines."""
 NOT_UTF_8 = "is it Latin-1 or Windows-1252? encode the text as UTF-8"
 
 

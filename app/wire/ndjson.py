@@ -129,9 +129,9 @@ def _refuse_repeated(text: bytes, rows: Rows, first_row: int) -> None:
 
 
 def _header(rows: Rows, limits: Limits, task: TaskName) -> Header:
-    names = _usual(rows)
+    names = _names_of_most(rows)
     slices = [row["slices"] for row in rows if type(row.get("slices")) is dict]
-    slice_names = _usual(slices) if slices else frozenset[str]()
+    slice_names = _names_of_most(slices) if slices else frozenset[str]()
     order = list(dict.fromkeys(name for row in rows for name in row if name in names))
     listed = [name for name in order if name != "slices"]
     listed += [SLICE + name for name in dict.fromkeys(name for row in slices for name in row if name in slice_names)]
@@ -142,7 +142,7 @@ def _header(rows: Rows, limits: Limits, task: TaskName) -> Header:
     return Header(names, slice_names, chosen, unset)
 
 
-def _usual(rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+def _names_of_most(rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
     """The names of most rows."""
     ((names, _),) = Counter(map(frozenset, rows)).most_common(1)
     return names

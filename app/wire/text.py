@@ -8,6 +8,7 @@ from app.wire.limits import Limits
 from app.wire.sources import Source
 
 BLOCK = 1 << 20
+"""The bytes of text that are parsed at once; a longer row makes a longer block."""
 
 
 def blocks(

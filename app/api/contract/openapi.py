@@ -37,6 +37,7 @@ from app.core.tasks import TaskName
 
 DOCUMENT = Path(__file__).parents[3] / "openapi" / "openapi.json"
 SIGNIFICANT_DIGITS = 12
+"""The digits to which numbers of libraries are compared with those in the committed document."""
 FROM_LIBRARIES = frozenset(
     {
         "confidence_interval",

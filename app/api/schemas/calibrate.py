@@ -17,6 +17,7 @@ from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, pointer
 from app.service import CALIBRATED, CALIBRATING_OPTIONS, CalibrateRequest
 
 MAX_FOLDS = 20
+"""The largest value of `n_folds`; each fold takes a fit of its own."""
 MAX_SEED = 2**32 - 1
 
 
@@ -28,7 +29,7 @@ def calibrate_request(task: TaskName, body: Mapping[str, Any]) -> CalibrateReque
             option is wrong.
     """
     known = score.given(body, MODELS[task])
-    own, errors = _own(task, known)
+    own, errors = _own_fields(task, known)
     unknown = [name for name in body if name not in MODELS[task].model_fields]
     n_errors = len(errors) + len(unknown)
     names = list(_unknown_errors(task, unknown[:MAX_LISTED_ERRORS]))
@@ -44,7 +45,7 @@ def calibrate_request(task: TaskName, body: Mapping[str, Any]) -> CalibrateReque
     return CalibrateRequest(task, scoring.columns, options, include=include, **own)
 
 
-def _own(task: TaskName, known: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]]:
+def _own_fields(task: TaskName, known: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]]:
     """The fields that scoring lacks or knows otherwise, or what is wrong with them."""
     sent = {name: known[name] for name in OWN[task].model_fields if name in known}
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in sent.items()}

@@ -19,7 +19,9 @@ from app.service import COMPARED, OWN_OPTIONS, CompareRequest
 
 MIN_CANDIDATES, MAX_CANDIDATES = 2, 50
 MAX_NAME = 80
+"""The most characters of the name of a candidate."""
 MAX_SAMPLES = 1_000_000_000
+"""The largest value of `min_samples`."""
 
 
 def compare_request(task: TaskName, body: Mapping[str, Any]) -> CompareRequest:

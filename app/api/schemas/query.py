@@ -85,10 +85,10 @@ def _value(task: TaskName, name: str, texts: Sequence[str]) -> Any:
         return list(texts)
     kinds, several = _kinds(task)[name], len(texts) > 1 or "," in texts[0]
     if "array" in kinds and (several or "number" not in kinds):
-        return [_plain(item.strip()) for text in texts for item in text.split(",")]
+        return [_json_value(item.strip()) for text in texts for item in text.split(",")]
     if len(texts) > 1:
         raise InvalidInput.at(pointer(name), "duplicate", f"must be sent once, found {len(texts)} values")
-    return texts[0] if kinds == {"string"} else _plain(texts[0])
+    return texts[0] if kinds == {"string"} else _json_value(texts[0])
 
 
 @cache
@@ -98,7 +98,7 @@ def _kinds(task: TaskName) -> dict[str, set[str]]:
     return {name: {kind.get("type", "") for kind in p.get("anyOf", [p])} for name, p in properties.items()}
 
 
-def _plain(text: str) -> Any:
+def _json_value(text: str) -> Any:
     """A number, or what else JSON makes of the text; the text itself where it is a word."""
     try:
         return orjson.loads(_as_json(text))

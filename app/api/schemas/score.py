@@ -24,6 +24,7 @@ from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, describe, po
 from app.service import INCLUDES, Question, ScoreRequest
 
 MAX_LIST_OPTION = 100_000
+"""The most values of an option that is a list."""
 
 ITEMS: dict[ValueKind, dict[str, Any]] = {
     "number": {"type": "number"},

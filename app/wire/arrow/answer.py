@@ -6,6 +6,7 @@ import pyarrow as pa
 from app.core.columns import FloatArray
 
 BATCH_ROWS = 1 << 16
+"""The rows of each record batch in an answer."""
 
 
 def stream_of(losses: FloatArray, facts: bytes) -> bytes:

@@ -25,7 +25,9 @@ AS_DICTIONARY = re.compile(r"dictionary<values=(\w+), indices=\w+, ordered=\d>")
 """A type that pyarrow reads into a dictionary, though the file has it plain; errors name the plain type."""
 
 PART_ROWS = 1 << 16
+"""The most rows of a part that is scored at once."""
 PART_BYTES = 4 << 20
+"""The bytes of a part, as nearly as whole rows allow."""
 
 
 @contextmanager
@@ -92,7 +94,7 @@ def _columns(groups: list[Group], arrays: Sequence[pa.Array], first_row: int) ->
 
 def _stacked(group: Group, arrays: Sequence[pa.Array], first_row: int, scored: BoolArray | None) -> Column:
     width = len(group.places)
-    marks = spread(scored, np.full(len(arrays[group.places[0]]), width))
+    marks = value_mask(scored, np.full(len(arrays[group.places[0]]), width))
     columns = [
         _values(group.field, arrays[place], _beside(first_row, j), None if marks is None else marks[j::width])
         for j, place in enumerate(group.places)
@@ -123,23 +125,23 @@ def column_of_array(field: Field, array: pa.Array, first_row: int, scored: BoolA
     if is_list or types.is_fixed_size_list(array.type):
         if array.null_count == len(array) > 0 and scored is not None and not scored.any():
             return Ragged(np.empty(0, field.kinds[0].dtype), np.zeros(len(array) + 1, np.int64))
-        array = _without_nulls(field, array, place, spread(scored, np.ones(len(array), np.int64)), "a list")
+        array = _without_nulls(field, array, place, value_mask(scored, np.ones(len(array), np.int64)), "a list")
     if types.is_fixed_size_list(array.type):
         width = array.type.list_size
         if width < 1:
             raise InvalidInput.at(
                 field.pointer, "wrong_shape", "must hold lists of at least one value, found empty ones"
             )
-        marks = spread(scored, np.full(len(array), width))
+        marks = value_mask(scored, np.full(len(array), width))
         return _values(field, array.flatten(), in_order(first_row, width), marks).reshape(-1, width)
     if is_list:
         offsets = _offsets(field, array)
-        marks = spread(scored, np.diff(offsets))
+        marks = value_mask(scored, np.diff(offsets))
         return rows_of(_values(field, array.flatten(), in_rows(first_row, offsets), marks), np.diff(offsets))
-    return _values(field, array, place, spread(scored, np.ones(len(array), np.int64)))
+    return _values(field, array, place, value_mask(scored, np.ones(len(array), np.int64)))
 
 
-def spread(scored: BoolArray | None, lengths: IntArray) -> BoolArray | None:
+def value_mask(scored: BoolArray | None, lengths: IntArray) -> BoolArray | None:
     """The mask of single values in rows of some lengths; None if all are scored."""
     if scored is None or len(scored) != len(lengths):
         return None

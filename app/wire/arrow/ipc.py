@@ -57,7 +57,7 @@ class _Stream:
 
     def message(self, metadata: bytes | bytearray, kinds: set[int]) -> Message:
         """Read the message that begins with some metadata; it must be of one of some kinds."""
-        with _sound():
+        with _refusing_broken():
             message = root(metadata)
             kind, n_body, header = message.scalar(1, "<B"), message.scalar(3, "<q"), message.table(2)
         if kind not in kinds or n_body < 0 or header is None:
@@ -66,7 +66,7 @@ class _Stream:
             )
         check_part(n_body, self._limits, "an Arrow message", SMALLER)
         body = exactly(self._source, n_body)
-        with _sound():
+        with _refusing_broken():
             n_decoded = len(body) if kind == SCHEMA else _decoded_size(_batch(kind, header), body)
             check_part(n_decoded, self._limits, "an Arrow record batch", SMALLER)
             self._tally.add(len(metadata) + n_body, len(metadata) + n_decoded)
@@ -92,7 +92,7 @@ class _Stream:
 
 
 @contextmanager
-def _sound() -> Iterator[None]:
+def _refusing_broken() -> Iterator[None]:
     try:
         yield
     except struct.error as error:

@@ -62,7 +62,7 @@ class Cells:
         """
         if len(kinds) == 1:
             return kinds[0]
-        looked_at = self.texts.filter(pa.array(self._spread())) if self.are_scored() else self.texts
+        looked_at = self.texts.filter(pa.array(self._cell_mask())) if self.are_scored() else self.texts
         texts = looked_at.drop_null()
         if STRING not in kinds:
             most = max(kinds, key=lambda kind: np.count_nonzero(_are(kind, texts)))
@@ -86,23 +86,23 @@ class Cells:
         if kind == NUMBER and pa.types.is_floating(self.texts.type):
             values = self.texts
         else:
-            values = self._read(self._sound(kind, hint), kind, hint)
+            values = self._read(self._with_blanks(kind, hint), kind, hint)
         array: NDArray[Any] = values.to_numpy(zero_copy_only=False)
         return array if self.width is None else np.ascontiguousarray(array.reshape(self.width, -1).T)
 
-    def _sound(self, kind: Kind, hint: str) -> pa.Array:
+    def _with_blanks(self, kind: Kind, hint: str) -> pa.Array:
         """The texts, with valid ones in place of those that are neither scored nor of the kind."""
         are = _are(kind, self.texts)
         if are.all():
             return self.texts
-        wrong = ~are if self.scored is None else ~are & self._spread()
+        wrong = ~are if self.scored is None else ~are & self._cell_mask()
         if refusal := self._refusal(~wrong, "wrong_type", f"must be {kind.wanted}{hint}"):
             raise refusal
-        first = self.texts.filter(pa.array(are & self._spread()))
+        first = self.texts.filter(pa.array(are & self._cell_mask()))
         blank = first[0] if len(first) else pa.scalar(BLANKS[kind.dtype.kind], self.texts.type)
         return compute.if_else(pa.array(are), self.texts, blank)
 
-    def _spread(self) -> BoolArray:
+    def _cell_mask(self) -> BoolArray:
         """The mask of the scored cells, in the order of the texts."""
         if self.scored is None:
             return np.ones(len(self.texts), np.bool_)
@@ -137,7 +137,7 @@ class Cells:
         except pa.ArrowInvalid:
             fit = np.array([len(text) <= LONGEST_INT and int(text) in INT64 for text in plain.to_pylist()])
             rule = f"must lie in [{INT64[0]}, {INT64[-1]}]{hint}"
-            if refusal := self._refusal(fit | ~self._spread(), "out_of_range", rule):
+            if refusal := self._refusal(fit | ~self._cell_mask(), "out_of_range", rule):
                 raise refusal from None
             return compute.if_else(pa.array(fit), plain, "0").cast(pa.int64())
 

@@ -8,6 +8,7 @@ import numpy as np
 from app.errors import MalformedBody
 
 PIECE = 1 << 16
+"""The bytes that are scanned for quotes at once."""
 QUOTE, LINE_END = b'"\n'
 MAY_STAND_BESIDE = np.isin(np.arange(256), list(b',\r\n"'))
 """Marks by byte: True for those that may stand before an opening quote or after a closing one."""

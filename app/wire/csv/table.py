@@ -86,11 +86,11 @@ def parts(source: Source, limits: Limits, task: TaskName, *, has_classes: bool =
 def _groups(names: list[str], limits: Limits, task: TaskName, *, has_classes: bool) -> list[Group]:
     check_columns(len(names), limits)
     groups = groups_of(dict(enumerate(names)), limits, task)
-    typed = [replace(group, field=_typed(group.field, has_classes=has_classes)) for group in groups]
-    return sorted(typed, key=lambda group: group.field.name != "mask")
+    in_csv = [replace(group, field=_in_csv(group.field, has_classes=has_classes)) for group in groups]
+    return sorted(in_csv, key=lambda group: group.field.name != "mask")
 
 
-def _typed(field: Field, *, has_classes: bool) -> Field:
+def _in_csv(field: Field, *, has_classes: bool) -> Field:
     """The field with the kinds that it may have in CSV, where texts alone do not tell numbers from names."""
     if field.name == "labels":
         return field.of_kinds(STRING) if has_classes else field.of_kinds(WHOLE, BOOLEAN)

@@ -24,6 +24,7 @@ SUFFIX = ".npy"
 HEADER_SIZES = {b"\x93NUMPY\1\0": 2, b"\x93NUMPY\2\0": 4, b"\x93NUMPY\3\0": 4}
 """The bytes that the length of an array's header takes, by the first bytes of its file."""
 MAX_HEADER_BYTES = 4096
+"""The longest header of an array that is read; that of a plain array takes about a hundred bytes."""
 ENTRY = re.compile(
     r"""\s*'(descr|fortran_order|shape)'\s*:\s*('[^']*'|True|False|\([\d\s,]*\)|\[[^\]]*\])\s*(?:,\s*|(?=\}))"""
 )

@@ -20,6 +20,7 @@ from app.wire.parquet.footer import MAX_FOOTER_BYTES, Decoded, RowGroup, decoded
 
 NOTE = re.compile(rb"ARROW:schema.{1,8}?(/////[A-Za-z0-9+/]+)", re.DOTALL)
 BUFFER = 1 << 18
+"""The bytes that pyarrow reads of a column at once."""
 PLAIN_BYTES = 16 << 20
 """The most bytes of strings that are read at once without a dictionary; pyarrow holds some copies of them."""
 

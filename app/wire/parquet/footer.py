@@ -16,7 +16,9 @@ from app.wire.parquet.thrift import BINARY, I32, I64, LIST, STRUCT, Path, Reader
 
 MAGIC, ENCRYPTED_MAGIC = b"PAR1", b"PARE"
 MAX_FOOTER_BYTES = 16 << 20
+"""The largest footer that is read."""
 MAX_HEADER_BYTES = 1 << 16
+"""The largest header of a page that is read."""
 COLUMN_WEIGHT, CHUNK_WEIGHT = 128, 8
 """The memory that pyarrow keeps for a column of the schema and for one of a row group; any other list element is 1."""
 NOT_ENCRYPTED = "must be a Parquet file that is not encrypted"
@@ -98,7 +100,7 @@ def row_groups(file: BinaryIO) -> list[RowGroup]:
         rule = f"the footer of a Parquet file must hold at most {MAX_FOOTER_BYTES} bytes, found {n_footer}"
         raise TooLarge(f"{rule}: write larger row groups")
     file.seek(size - 8 - n_footer)
-    with _sound():
+    with _refusing_broken():
         footer = Reader(file.read(n_footer)).struct(FOOTER, IN_FOOTER)
         groups: list[RowGroup] = footer[4, LIST]
     if any(chunk.end > size for group in groups for chunk in group.chunks):
@@ -148,7 +150,7 @@ def _pages(file: BinaryIO, chunk: Chunk) -> Iterator[Page]:
     start = chunk.start
     while start < chunk.end and chunk.n_values:  # pages without values are never read
         file.seek(start)
-        with _sound():
+        with _refusing_broken():
             reader = Reader(file.read(min(MAX_HEADER_BYTES, chunk.end - start)))
             header = reader.struct(PAGE)
             n_decoded, n_encoded, form = header[2, I32], header[3, I32], DATA_PAGES.get(header[1, I32])
@@ -170,7 +172,7 @@ def _page_v2(reader: Reader) -> tuple[int, int]:
 
 
 @contextmanager
-def _sound() -> Iterator[None]:
+def _refusing_broken() -> Iterator[None]:
     try:
         yield
     except (IndexError, KeyError, ValueError) as error:

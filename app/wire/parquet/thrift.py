@@ -7,7 +7,9 @@ from typing import Any, TypeAlias, TypeVar
 from app.errors import TooLarge
 
 MAX_DEPTH = 12
+"""The deepest nesting of structs and lists that are skipped."""
 MAX_FIELD = (1 << 15) - 1
+"""The largest number of a field in Thrift."""
 MAX_ELEMENTS = 3 << 19
 """The most list elements in a footer, not counting integers: pyarrow may keep a hundred bytes for each."""
 
