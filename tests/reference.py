@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
+from fractions import Fraction
 from statistics import NormalDist
 from typing import Any
 
@@ -482,6 +483,7 @@ def _metrics(task: str, samples: Sequence[Sample], body: Body) -> dict[str, Metr
     if task == "distributions":
         return metrics | _divergences(samples, body)
     metrics |= _prediction_metrics(task, samples, body)
+    metrics |= _decision_scores(task, samples, body)
     if task == "multilabel":
         return metrics | {"subset_accuracy": _subset_accuracy(samples, body)}
     return metrics | _class_metrics(task, samples, body)
@@ -567,6 +569,84 @@ def _class_masses(sample: Sample) -> list[float]:
 
 def _d2(loss: Metric, baseline: float) -> Metric:
     return {"value": 1.0 - loss["value"] / baseline, "status": "ok"} if loss["status"] == "ok" else loss
+
+
+# Decisions. Weights are added as fractions, which round nothing.
+
+
+def _decision_scores(task: str, samples: Sequence[Sample], body: Body) -> dict[str, Metric]:
+    tables = [_cells(side) for side in _sides(task, samples, body)]
+    if not any(sum(cells.values()) for cells in tables):
+        tables = []
+    positive = [cells for cells in tables[task == "binary" :] if sum(cells.values())]
+    if task == "multiclass":
+        positive = [cells for cells in positive if cells["tp"] + cells["fp"] + cells["fn"]]
+    scores = {
+        "f1_score": _macro([(2 * c["tp"], 2 * c["tp"] + c["fp"] + c["fn"]) for c in positive]),
+        "precision": _macro([(c["tp"], c["tp"] + c["fp"]) for c in positive]),
+        "recall": _macro([(c["tp"], c["tp"] + c["fn"]) for c in positive]),
+    }
+    if task == "multilabel":
+        return scores
+    recalls = [(c["tp"], c["tp"] + c["fn"]) for c in tables if c["tp"] + c["fn"]]
+    return scores | {"balanced_accuracy": _macro(recalls), "matthews_correlation": _correlation(tables)}
+
+
+def _sides(task: str, samples: Sequence[Sample], body: Body) -> list[list[tuple[Fraction, bool, bool]]]:
+    """The decisions about each class or label: weight, whether it is so, and whether it is predicted to be."""
+    sides: list[list[tuple[Fraction, bool, bool]]] = [[] for _ in range(_n_sides(task, samples))]
+    for sample in samples:
+        weight = Fraction(sample.weight)
+        for element in sample.elements:
+            true = _first_largest(element.target)
+            predicted = _first_largest(element.sent)
+            if task != "multiclass":
+                true, predicted = element.target[1] >= 0.5, element.probability[1] >= body["threshold"]
+            if task == "multilabel":
+                sides[element.column].append((weight, bool(true), bool(predicted)))
+                continue
+            for c, side in enumerate(sides):
+                side.append((weight, c == true, c == predicted))
+    return sides
+
+
+def _n_sides(task: str, samples: Sequence[Sample]) -> int:
+    if task == "multilabel":
+        return 1 + max((element.column for sample in samples for element in sample.elements), default=0)
+    return len(samples[0].elements[0].target) if samples else 0
+
+
+def _cells(side: Sequence[tuple[Fraction, bool, bool]]) -> dict[str, Fraction]:
+    names = {(True, True): "tp", (False, True): "fp", (True, False): "fn", (False, False): "tn"}
+    cells = dict.fromkeys(names.values(), Fraction())
+    for weight, true, predicted in side:
+        cells[names[true, predicted]] += weight
+    return cells
+
+
+def _macro(shares: Sequence[tuple[Fraction, Fraction]]) -> Metric:
+    if not shares or not all(divisor for _, divisor in shares):
+        return _undefined("0/0")
+    return {"value": float(sum(hits / divisor for hits, divisor in shares) / len(shares)), "status": "ok"}
+
+
+def _correlation(tables: Sequence[Mapping[str, Fraction]]) -> Metric:
+    """The covariances of the indicators of truth and prediction, summed over the classes."""
+
+    def covariance(one: Sequence[str], other: Sequence[str]) -> Fraction:
+        total = Fraction()
+        for cells in tables:
+            weight, both = Fraction(sum(cells.values())), set(one) & set(other)
+            means = [Fraction(sum(cells[name] for name in names)) / weight for names in (one, other)]
+            total += Fraction(sum(cells[name] for name in both)) / weight - means[0] * means[1]
+        return total
+
+    true, predicted = ("tp", "fn"), ("tp", "fp")
+    scale = covariance(true, true) * covariance(predicted, predicted)
+    if not scale:
+        return _undefined("one class only")
+    together = covariance(true, predicted)
+    return {"value": math.copysign(math.sqrt(together**2 / scale), together), "status": "ok"}
 
 
 # Calibration.

@@ -34,6 +34,11 @@ def asked(body: Body, metrics: tuple[str, ...]) -> dict[str, Any]:
     return score(asking(request_of("binary", body), metrics=metrics))
 
 
+def requested(task: TaskName, body: Body, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    metrics = score(request_of(task, body | {"metrics": names}))["metrics"]
+    return [metrics[name] for name in names if name in metrics]
+
+
 def unmoved(task: str, body: Body, option: Body) -> set[str]:
     """The metrics that an option leaves alone, but for those that are 0 in any case."""
     before, after = values(task, body), values(task, body | option)
@@ -202,6 +207,21 @@ def ties() -> None:
     assert values("binary", {"labels": [1], "probabilities": [0.5]})["accuracy"] == ("ok", 1.0)
 
 
+def decisions() -> None:
+    names = ("f1_score", "precision", "recall", "balanced_accuracy")
+    one: Body = {"labels": [1, 0, 1, 0], "probabilities": [0.9, 0.6, 0.5, 0.1]}
+    assert [found["value"] for found in requested("binary", one, names)] == [near(0.8), near(2 / 3), 1.0, 0.75]
+    three: Body = {"labels": [0, 1], "logits": [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]}
+    f1, precision, recall, balanced = requested("multiclass", three, names)
+    assert (f1["value"], balanced["value"]) == (near(1 / 3), 0.5)
+    assert [found["reason"] for found in (precision, recall)] == [
+        "column 1 is never predicted",
+        "column 2 never occurs in the truth",
+    ]
+    labels: Body = {"labels": [[1, 0], [1, 1]], "probabilities": [[0.9, 0.9], [0.9, 0.9]]}
+    assert [found["value"] for found in requested("multilabel", labels, names[1:3])] == [0.75, 1.0]
+
+
 def two_columns() -> None:
     pair = {"labels": [1], "probabilities": [[0.2, 0.8]]}
     (_, halves), (_, whole) = (
@@ -261,6 +281,7 @@ CHOICES: dict[str, Callable[[], None]] = {
         standard_errors,
         per_sample,
         ties,
+        decisions,
         two_columns,
         infinities,
         missing_values,

@@ -5,6 +5,7 @@ from itertools import chain
 
 from app.core.metrics import (
     calibration_errors,
+    counts,
     decompositions,
     divergences,
     entropies,
@@ -24,6 +25,7 @@ METRICS: tuple[Metric, ...] = (
     *divergences.METRICS,
     *tokens.METRICS,
     *decompositions.METRICS,
+    *counts.METRICS,
 )
 """The metrics in the order of answers."""
 

@@ -13,6 +13,7 @@ from app.core.formulas.weights import places_of
 from app.core.kernels import Into
 from app.core.rows.blocks import ROWS, blocks
 from app.core.rows.blocks import Rows as Block
+from app.core.sums.decisions import decisions
 from app.core.sums.exact import Exact, exact_sum
 from app.core.sums.groups import GroupSums
 from app.core.sums.layout import ONES, Layout, Needs
@@ -175,6 +176,8 @@ class Chunk:
             self.tables["per_class"] = per_class(
                 marks | {name: self.matrix[row] for name, row in layout.rows.items()}, self.weight, batch.n_classes
             )
+        if "decisions" in needs.tables and batch.task != "multilabel":
+            self.tables["decisions"] = decisions(marks, self.weight, batch)
         if self._places:
             self.tables = {name: sums.scaled(self._places) for name, sums in self.tables.items()}
 

@@ -35,6 +35,7 @@ _OF_TABLES: dict[str, tuple[str, ...]] = {
     "class_frequencies": ("share",),
     "per_class": ("share", "cross_entropy", "brier_score", "accuracy"),
     "confusion": (),
+    "decisions": (),
 }
 """The quantities, by table, that are summed by group."""
 
@@ -43,6 +44,7 @@ _MARKS: dict[str, tuple[str, ...]] = {
     "class_frequencies": ("labels",),
     "per_class": ("labels",),
     "confusion": ("labels", "predicted"),
+    "decisions": ("labels", "predicted"),
 }
 """The columns of class numbers, by table, that make the groups."""
 

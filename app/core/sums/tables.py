@@ -15,6 +15,7 @@ from app.core.options import Options
 from app.core.rows.classes import ClassRows
 from app.core.rows.elements import ElementRows
 from app.core.rows.tokens import TokenRows
+from app.core.sums.decisions import DECISIONS, label_decisions
 from app.core.sums.exact import Exact
 from app.core.sums.groups import GroupSums, group_sums
 from app.core.sums.small import NOTHING_SMALL, RAISED, Small, multiplied
@@ -72,6 +73,9 @@ def block_tables(rows: Rows, weight: FloatArray | None, names: Sequence[str]) ->
             tables["confusion"] = label_confusion(rows)
         if "per_class" in names:
             tables["per_class"] = per_label(rows, weight)
+        if "decisions" in names:
+            truth = rows.targets >= 0.5
+            tables["decisions"] = label_decisions(truth, truth == rows.correct, rows.scored_elements, weight)
     return tables
 
 
@@ -194,6 +198,8 @@ def empty_table(name: str, batch: Batch) -> GroupSums:
     n_groups = batch.options.n_bins if name == "calibration" else batch.n_classes
     if name == "confusion":
         n_groups = 4 * batch.n_classes if batch.task == "multilabel" else batch.n_classes**2
+    if name == "decisions" and batch.task == "binary":
+        n_groups = 1
     return GroupSums({column: [0] * n_groups for column in TABLE_COLUMNS[name]})
 
 
@@ -201,5 +207,6 @@ TABLE_COLUMNS = {
     "calibration": ("n", "weight", "confidence", "frequency"),
     "class_frequencies": ("weight",),
     "confusion": ("n",),
+    "decisions": DECISIONS,
     "per_class": ("n", "n_infinite", "weight", "share", "cross_entropy", "brier_score", "accuracy"),
 }

@@ -25,6 +25,7 @@ ROWS, TABLE = RNG.dirichlet(numpy.ones(K), N), RNG.random((N, K))
 BITS = RNG.integers(0, 2, (N, K))
 DOCUMENTS = [(-RNG.exponential(size=length)).tolist() for length in (3, 1, 7, 2)]
 LABELS: dict[TaskName, Any] = {"binary": BITS[:, 0], "multiclass": RNG.integers(0, K - 1, N), "multilabel": BITS}
+EVERY_CLASS = RNG.permutation(numpy.arange(N) % K)
 TARGETS: dict[TaskName, Any] = {
     "binary": TABLE[:, 1],
     "multiclass": RNG.dirichlet(numpy.ones(K), N),
@@ -46,10 +47,12 @@ NAMED = [(metric, task, call) for metric in METRICS for task, call in metric.lib
 
 
 def columns_of(task: TaskName, call: str) -> dict[str, Any]:
-    """The fields that a call asks for; the last class is no label."""
+    """The fields that a call asks for; the last class is no label, but where shares of all classes are averaged."""
     if task == "tokens":
         return TOKENS
     truth = {"targets": TARGETS[task]} if "targets" in call else {"labels": LABELS.get(task, TARGETS[task])}
+    if task == "multiclass" and ("macro" in call or "balanced" in call):
+        truth = {"labels": EVERY_CLASS}
     if task == "distributions":
         truth = {"targets": TARGETS[task]}
     return {**truth, "probabilities": PROBABILITIES[task]}
