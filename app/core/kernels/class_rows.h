@@ -18,7 +18,7 @@ typedef struct {
     Matrix matrix;
 } ClassRows;
 
-/* Copies labels, for another thread may change the array; 0 where one is no class. */
+/* Copies labels, since another thread may change the array; returns 0 where a label is no class. */
 static int take_labels(const int64_t *labels, Py_ssize_t n, Py_ssize_t k, int64_t *out) {
     int wrong = 0;
     for (Py_ssize_t i = 0; i < n; i++) {
@@ -29,7 +29,7 @@ static int take_labels(const int64_t *labels, Py_ssize_t n, Py_ssize_t k, int64_
     return !wrong;
 }
 
-/* What probabilities of logits are made of: the first of the largest, e^(x - best) in `second`, the sum of those of the
+/* The parts of a softmax: the first of the largest logits, e^(x - best) in `second`, the sum of those of the
    other classes, and log(1 + others). */
 static void take_softmax(const double *x, Py_ssize_t n, Py_ssize_t k, Room *room) {
     row_maxima(x, n, k, room->best, room->top);
@@ -38,8 +38,8 @@ static void take_softmax(const double *x, Py_ssize_t n, Py_ssize_t k, Room *room
     log1ps(room->others, n, room->log_others);
 }
 
-/* Of logits, with p = e^(x - best) / (1 + others) and log p = x - best - log(1 + others): sum_c p_c log p_c and
-   sum_c (p_c - [c is y])^2 as row_products and row_errors make them, in one loop, for both share what takes longest. */
+/* Two sums for logits, where p = e^(x - best) / (1 + others) and log p = x - best - log(1 + others): sum_c p_c log p_c
+   and sum_c (p_c - [c is y])^2, as row_products and row_errors make them. One loop makes both, for p takes longest. */
 EVERY_PROCESSOR static void
 softmax_sums(const double *x, Py_ssize_t n, Py_ssize_t k, const Room *room, double *negentropies, double *errors) {
     const lanes one = {1.0, 1.0, 1.0, 1.0};
@@ -60,13 +60,13 @@ softmax_sums(const double *x, Py_ssize_t n, Py_ssize_t k, const Room *room, doub
     }
 }
 
-/* log p of the labels, given the scores of the labels. */
+/* The log p of the labels, from their scores. */
 static void label_logs(int form, Py_ssize_t n, const Room *room, double *own) {
     if (form == PROBABILITIES) logs(own, n, own);
     for (Py_ssize_t i = 0; form == LOGITS && i < n; i++) own[i] = (own[i] - room->best[i]) - room->log_others[i];
 }
 
-/* The n rows from `first` on, which are one tile; 0 where a label is no class. */
+/* Writes the quantities of n rows from `first` on, which are one tile; returns 0 where a label is no class. */
 static int class_tile(const ClassRows *rows, Py_ssize_t first, Py_ssize_t n, Room *room) {
     const Py_ssize_t k = rows->k;
     const int form = rows->form;
@@ -103,7 +103,7 @@ static int class_tile(const ClassRows *rows, Py_ssize_t first, Py_ssize_t n, Roo
     return 1;
 }
 
-/* 1, or 0 where a label is no class, or -1 where there is no memory. */
+/* Writes the quantities of n rows; returns 1, 0 where a label is no class, or -1 where there is no memory. */
 static int class_rows(const ClassRows *rows, Py_ssize_t n) {
     Room room;
     Py_ssize_t step = tile_rows(rows->k), now;

@@ -42,7 +42,7 @@
 #include "json_columns.h"
 
 #define MOST_ARGUMENTS 5
-#define FEW 8192 /* so few numbers take less time than it takes to wait for the interpreter's lock again */
+#define FEW 8192 /* numbers that take less time than waiting for the interpreter's lock again */
 
 typedef struct {
     Py_buffer view[MOST_ARGUMENTS];
@@ -126,7 +126,7 @@ static PyObject *py_log_of(PyObject *self, PyObject *x) {
     return value == -1.0 && PyErr_Occurred() ? NULL : PyFloat_FromDouble(log_of(value));
 }
 
-/* Whether `array` holds as many numbers for each of the rows of `rows` (one a row); sets k. */
+/* Tells whether `array` has the same number of numbers for each row of `rows`, which has one a row; sets k to it. */
 static int in_rows(Arrays *a, int array, int rows, Py_ssize_t *k) {
     Py_ssize_t n = a->n[rows];
     *k = n ? a->n[array] / n : 0;
@@ -180,7 +180,7 @@ FUNCTION(py_row_picks) {
     Py_RETURN_NONE;
 }
 
-/* (numbers, lower ends, whether bins hold them, bins) */
+/* Arguments: numbers, lower ends of bins, whether bins hold their lower ends, room for bin numbers. */
 FUNCTION(py_bins) {
     Arrays a, out;
     int holds_lower;
@@ -196,7 +196,7 @@ FUNCTION(py_bins) {
     Py_RETURN_NONE;
 }
 
-/* (numbers or objects, room for codes, room for MOST_DISTINCT rows) */
+/* Arguments: numbers or objects, room for codes, room for MOST_DISTINCT rows. */
 FUNCTION(py_distinct) {
     Arrays a;
     Py_ssize_t found;
@@ -221,7 +221,7 @@ static int braces(Walk *walk, const char *start, const char *end) {
     return *walk->start == '{';
 }
 
-/* (rest, bytes of the values, columns, whether no column was left); None where the text cannot be read here. */
+/* Makes (rest, bytes of the values, columns, whether no column was left); None where the text cannot be read here. */
 static PyObject *read_walk(Walk *walk) {
     Py_ssize_t length = walk->last + 1 - walk->start;
     PyObject *values = PyByteArray_FromStringAndSize(NULL, 4 * length), *read = NULL;
@@ -239,7 +239,7 @@ static PyObject *read_walk(Walk *walk) {
     return read || PyErr_Occurred() ? read : Py_NewRef(Py_None);
 }
 
-/* (text, names of columns) */
+/* Arguments: text, names of columns. */
 FUNCTION(py_json_columns) {
     Py_buffer text;
     Walk walk = {.is_whole = 1};
@@ -256,7 +256,7 @@ FUNCTION(py_json_columns) {
     return read;
 }
 
-/* (rows, of numbers) */
+/* Arguments: rows of numbers. */
 FUNCTION(py_are_equal) {
     Arrays a;
     int equal;
@@ -269,7 +269,7 @@ FUNCTION(py_are_equal) {
     return PyBool_FromLong(equal);
 }
 
-/* (rows, further rows that are compared with them, how many of them): of any numbers */
+/* Arguments: rows of any numbers, further rows that are compared with them, the number of these. */
 FUNCTION(py_n_repeats) {
     Py_buffer views[2];
     Lines lines[2];

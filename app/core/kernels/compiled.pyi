@@ -1,4 +1,4 @@
-# Loops over C-contiguous arrays of doubles and of 64-bit integers; `out`, and what stands behind it, is written.
+# Loops over C-contiguous arrays of doubles and 64-bit integers, which write to `out` and to the arrays after it.
 
 from typing import Any, TypeAlias
 

@@ -1,4 +1,4 @@
-/* The different ones among numbers of 64 bits, or among objects, of which the addresses are looked at. */
+/* Different values among numbers of 64 bits, or among objects, which are told apart by their addresses. */
 
 #define MOST_DISTINCT 1024
 #define N_SLOTS 4096 /* a power of two, a quarter of them taken at most; who picks numbers for it gains a long row of
@@ -6,8 +6,8 @@
 
 INLINE size_t slot_of(uint64_t x) { return (size_t)(x * 0x9E3779B97F4A7C15u >> 52); }
 
-/* Writes for each number which different one it is, in the order in which they come first, and where each of them does;
-   returns how many there are, or -1 beyond MOST_DISTINCT. */
+/* Writes the code of each number, by order of first occurrence, and the position of each first occurrence. Returns the
+   number of different ones, or -1 beyond MOST_DISTINCT. */
 static Py_ssize_t distinct(const uint64_t *x, Py_ssize_t n, int64_t *codes, int64_t *first) {
     int16_t slots[N_SLOTS];
     Py_ssize_t found = 0;

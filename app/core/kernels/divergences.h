@@ -1,11 +1,11 @@
-/* Divergences of rows (n, k) of two distributions P and Q. app/core/formulas/divergences.py says where the formulas come
-   from; sums over a row are those of rows.h. */
+/* Divergences of rows (n, k) of two distributions P and Q. app/core/formulas/divergences.py has the sources of the
+   formulas; sums over a row are those of rows.h. */
 
-#define SMALL 0x1p-4      /* ratios, less 1, up to which a series is more exact than logarithms */
-#define SAME_SUM 0x1p-51  /* sums of two rows that differ by no more are taken as equal */
+#define SMALL 0x1p-4      /* distance of p / q from 1 below which a series replaces logarithms */
+#define SAME_SUM 0x1p-51  /* difference of the sums of two rows that is taken for rounding */
 #define LN2 0x1.62e42fefa39efp-1
 
-/* r^2 / 2 - r^3 / 6 + r^4 / 12 - ..., over r^2: the terms (-1)^n / (n (n - 1)), from the last one down. */
+/* The series r^2 / 2 - r^3 / 6 + r^4 / 12 - ..., divided by r^2, by Horner's rule: terms (-1)^n / (n (n - 1)). */
 INLINE lanes gap_series(lanes r) {
     lanes sum = {-1.0 / 210, -1.0 / 210, -1.0 / 210, -1.0 / 210};
     sum = sum * r + 1.0 / 182, sum = sum * r - 1.0 / 156, sum = sum * r + 1.0 / 132, sum = sum * r - 1.0 / 110;
@@ -17,7 +17,7 @@ INLINE lanes gap_series(lanes r) {
 INLINE lanes choice(marks where, lanes yes, lanes no) { return (lanes)((where & (marks)yes) | (~where & (marks)no)); }
 INLINE lanes size_of(lanes x) { return (lanes)((marks)x & INT64_MAX); }
 
-/* p log(p / q) - p + q, given p log(p / q) and p - q: where r = (p - q) / q is small, q ((1 + r) log(1 + r) - r). */
+/* The term p log(p / q) - p + q, from p log(p / q) and p - q; where r = (p - q) / q is small, by the series of r. */
 INLINE lanes second_order(lanes product, lanes difference, lanes q) {
     marks near = size_of(difference) < SMALL * q;
     lanes term = product - difference;
@@ -26,8 +26,8 @@ INLINE lanes second_order(lanes product, lanes difference, lanes q) {
     return choice(near, q * r * r * gap_series(r), term);
 }
 
-/* sum_c p_c log(p_c / q_c), as the sum of p log(p / q) - p + q and that of p - q, the latter 0 where it is no more than
-   rounding; the sum as it stands where a p_c is 1. 0 log 0 is 0. */
+/* The sum of p_c log(p_c / q_c), made of the sum of p log(p / q) - p + q and that of p - q, which is 0 where it is no
+   more than rounding. A row with a p_c of 1 is summed as it stands. 0 log 0 is 0. */
 EVERY_PROCESSOR static void row_relative_entropy(const double *p, const double *log_p, const double *q,
                                                  const double *log_q, Py_ssize_t n, Py_ssize_t k, double *out) {
     for (Py_ssize_t i = 0; i < n; i++, p += k, log_p += k, q += k, log_q += k) {
@@ -48,8 +48,8 @@ EVERY_PROCESSOR static void row_relative_entropy(const double *p, const double *
     }
 }
 
-/* (1 + d) log(1 + d) + (1 - d) log(1 - d), for d in [0, 1]: a series in d^2, of terms 1 / (n (2 n - 1)), where d is
-   small. */
+/* The gap (1 + d) log(1 + d) + (1 - d) log(1 - d) of a lean d in [0, 1]; where d is small, by a series in d^2 of terms
+   1 / (n (2 n - 1)). */
 INLINE double lean_gap(double d) {
     double rest = 1.0 - d, more = 1.0 + d, lost = d - (more - 1.0), z = d * d;
     double upper = more * (log_of_normal(more, 0.0) + lost / more), lower = rest * log_of_normal(rest, 0.0);
@@ -59,7 +59,7 @@ INLINE double lean_gap(double d) {
     return d < SMALL ? z * sum : upper + (rest > 0.0 ? lower : 0.0);
 }
 
-/* (p + q) times that of d = |p - q| / (p + q) */
+/* The gaps of d = |p - q| / (p + q), times p + q. */
 EVERY_PROCESSOR static void lean_gaps(const double *p, const double *q, Py_ssize_t n, double *out) {
     for (Py_ssize_t i = 0; i < n; i++) {
         double total = p[i] + q[i], ratio = fabs((p[i] - q[i]) / total);
@@ -67,8 +67,8 @@ EVERY_PROCESSOR static void lean_gaps(const double *p, const double *q, Py_ssize
     }
 }
 
-/* (KL(P||M) + KL(Q||M)) / 2 with M = (P + Q) / 2, as a quarter of the sum of these, within [0, ln 2]; a tile at a
-   time */
+/* The divergence (KL(P||M) + KL(Q||M)) / 2, M = (P + Q) / 2, as a quarter of the sum of the gaps, within [0, ln 2];
+   made tile by tile. */
 static void row_js(const double *p, const double *q, Py_ssize_t n, Py_ssize_t k, double *out, double *room) {
     Py_ssize_t step = k && k < TILE ? TILE / k : 1;
     for (Py_ssize_t i = 0; i < n; i += step) {

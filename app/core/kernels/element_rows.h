@@ -19,7 +19,7 @@ enum {
     SUBSET_ACCURACY, ELEMENT_CONFIDENCE, FREQUENCY, SIZE, ELEMENT_QUANTITIES
 };
 
-#define ELEMENT_TILE 512 /* numbers at most, but for a single row: nine arrays of them stay in a core's first cache */
+#define ELEMENT_TILE 512 /* most numbers of a tile, a single row aside: nine arrays stay in the first-level cache */
 #define ELEMENT_ARRAYS 9
 
 typedef struct {
@@ -36,7 +36,7 @@ typedef struct {
    and entropies of rows. */
 typedef struct { double *x, *y, *p, *q, *log_p, *log_q, *terms, *losses, *entropies; } Elements;
 
-/* Copies labels as doubles, and scores where some are not scored; 0 where a label is neither 0 nor 1. */
+/* Copies labels as doubles, and scores where some are not scored; returns 0 where a label is neither 0 nor 1. */
 EVERY_PROCESSOR static int take_elements(const ElementRows *rows, Py_ssize_t first, Py_ssize_t n, Elements *e) {
     const double *x = rows->x + first, neutral = rows->form == LOGITS ? 0.0 : 0.5;
     const int64_t *labels = rows->labels + first;
@@ -108,7 +108,7 @@ EVERY_PROCESSOR static void right_elements(const Elements *e, Py_ssize_t n, doub
     }
 }
 
-/* Sums of the terms of each row, of which those that are not scored become 0. */
+/* Sets the terms of elements that are not scored to 0. */
 EVERY_PROCESSOR static void mask_terms(double *terms, const uint8_t *mask, Py_ssize_t n) {
     for (Py_ssize_t i = 0; i < n; i++) terms[i] = mask[i] ? terms[i] : 0.0;
 }
@@ -119,13 +119,13 @@ static void sum_elements(const Elements *e, const uint8_t *mask, Py_ssize_t n, P
     else row_sums(e->terms, n, width, out);
 }
 
-/* As a sum of terms that are 1. */
+/* The number of scored elements of each row. */
 static void element_sizes(const Elements *e, const uint8_t *mask, Py_ssize_t n, Py_ssize_t width, double *out) {
     for (Py_ssize_t i = 0; i < n * width; i++) e->terms[i] = 1.0;
     sum_elements(e, mask, n, width, out);
 }
 
-/* The n rows from `first` on, which are one tile; 0 where a label is neither 0 nor 1. */
+/* Writes the quantities of n rows from `first` on, which are one tile; returns 0 where a label is neither 0 nor 1. */
 static int element_tile(const ElementRows *rows, Py_ssize_t first, Py_ssize_t n, Elements *e) {
     const Py_ssize_t width = rows->width, start = first * width, size = n * width;
     const uint8_t *mask = rows->mask ? rows->mask + start : NULL;
@@ -156,7 +156,7 @@ static int element_tile(const ElementRows *rows, Py_ssize_t first, Py_ssize_t n,
     return 1;
 }
 
-/* 1, or 0 where a label is neither 0 nor 1, or -1 where there is no memory. */
+/* Writes the quantities of n rows; returns 1, 0 where a label is neither 0 nor 1, or -1 where there is no memory. */
 static int element_rows(const ElementRows *rows, Py_ssize_t n) {
     double near[ELEMENT_ARRAYS * ELEMENT_TILE];
     Py_ssize_t step = rows->width < ELEMENT_TILE ? ELEMENT_TILE / rows->width : 1, size = step * rows->width;

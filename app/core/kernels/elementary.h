@@ -7,7 +7,7 @@
 #endif
 
 #define ROUNDER 0x1.8p52               /* added and taken away again, it rounds to a whole number */
-#define LN2_HIGH 0x1.62e42fefap-1      /* 36 bits: times a small whole number it is exact */
+#define LN2_HIGH 0x1.62e42fefap-1      /* 36 bits, so that its product with a small whole number is exact */
 #define LN2_LOW 0x1.cf79abc9e3b398p-40 /* the rest */
 #define HALF_BITS UINT64_C(0x3fe6a09e667f3bcd) /* of the square root of 1/2 */
 
@@ -46,7 +46,7 @@ INLINE double log_of(double x) {
     return x >= 0.0 ? value : NAN;
 }
 
-/* log(1 + x): what 1 + x loses to rounding is put back to first order. */
+/* The logarithm of 1 + x; the part of x that 1 + x loses to rounding is put back to first order. */
 INLINE double log1p_of(double x) {
     double u = 1.0 + x;
     double lost = x - (u - 1.0);
@@ -66,7 +66,7 @@ INLINE double exp_of(double x) {
     double d = fma(r, 1.0 / 362880, 1.0 / 40320), e = fma(r, 1.0 / 39916800, 1.0 / 3628800);
     double g = fma(r, 1.0 / 6227020800, 1.0 / 479001600);
     double series = fma(r4, fma(r4, fma(r2, g, e), fma(r2, d, c)), fma(r2, b, a));
-    /* two factors, for 2^k itself may lie beyond the doubles where the result does not */
+    /* two factors, for 2^k alone may overflow where the result does not */
     uint64_t power = (uint64_t)(bits_of(shifted) - bits_of(ROUNDER)) + 2048, first = power >> 1;
     double low = double_of((int64_t)((first - 1) << 52)), high = double_of((int64_t)((power - first - 1) << 52));
     return (1.0 + (r + fma(r2, series, lost))) * low * high;

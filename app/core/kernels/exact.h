@@ -14,7 +14,7 @@ typedef unsigned __int128 unsigned_wide;
 /* The whole number in the limbs, times 2^place. */
 typedef struct { uint64_t limb[MOST_LIMBS]; int n_limbs, place; } Total;
 
-/* Two sums for each exponent: one number after the other waits for no sum that has just been written. */
+/* Two sums for each exponent, so that a number need not wait for the sum that the number before it went into. */
 typedef wide Bin[2];
 
 INLINE int exponent_field(int64_t bits) { return (int)(bits >> 52) & 2047; }
@@ -31,7 +31,7 @@ typedef struct { int64_t least, most; int low, high; } Range;
 EVERY_PROCESSOR static Range range_of(const double *x, Py_ssize_t n) {
     int64_t least = INT64_MAX, most = 0;
     for (Py_ssize_t i = 0; i < n; i++) {
-        int64_t size = bits_of(x[i]) & INT64_MAX, below = (size - 1) & INT64_MAX; /* of 0 the largest there is */
+        int64_t size = bits_of(x[i]) & INT64_MAX, below = (size - 1) & INT64_MAX; /* the largest of all for 0 */
         least = below < least ? below : least;
         most = size > most ? size : most;
     }
@@ -59,7 +59,7 @@ static void add_at(Total *total, wide value, int bit) {
     }
 }
 
-/* The sum of n bins: bin b counts units of 2^(place + b * scale). */
+/* Adds n bins up; bin b counts units of 2^(place + b * scale). */
 static void put_together(Total *total, const Bin *bins, int n, int scale, int place) {
     clear(total, place, n * scale + 128 + 64);
     for (int b = 0; b < n; b++) {
@@ -68,7 +68,7 @@ static void put_together(Total *total, const Bin *bins, int n, int scale, int pl
     }
 }
 
-/* Zeros, which have no exponent, go where the least one goes. */
+/* The bin of a number. Zeros have no exponent and go into the bin of the least one. */
 INLINE int bin_of(int64_t bits, int low) {
     int e = exponent_field(bits);
     return e > low ? e - low : 0;
@@ -81,7 +81,7 @@ INLINE void add_powers(double x, int low, int side, Bin *sums, Bin *squares) {
     squares[b][side] += (wide)m * m;
 }
 
-/* `power_sums` of zeros and numbers of one size, such as hits and misses: they are counted. */
+/* The `power_sums` of zeros and numbers of one size, such as hits and misses, which need only be counted. */
 EVERY_PROCESSOR static void uniform_sums(const double *x, Py_ssize_t n, int low, int64_t size, Total *sum,
                                          Total *squares) {
     int64_t m = mantissa(size), above = 0, below = 0;
@@ -95,7 +95,7 @@ EVERY_PROCESSOR static void uniform_sums(const double *x, Py_ssize_t n, int low,
     add_at(squares, (wide)m * m * (above + below), 0);
 }
 
-/* Sum and sum of squares of n finite doubles whose exponents lie between low and high. */
+/* The sum, and the sum of squares, of n finite doubles whose exponents lie between low and high. */
 static void power_sums(const double *x, Py_ssize_t n, int low, int high, Total *sum, Total *squares) {
     Bin sums[EXPONENTS], products[EXPONENTS];
     size_t n_bins = (size_t)(high - low + 1);
@@ -115,7 +115,7 @@ INLINE void add_product(double x, double y, int x_low, int y_low, int side, Bin 
     products[bin_of(x_bits, x_low) + bin_of(y_bits, y_low)][side] += (wide)mantissa(x_bits) * mantissa(y_bits);
 }
 
-/* Sum of the products of two columns of n finite doubles; n_bins exponents, from the least ones upwards. */
+/* The sum of the products of two columns of n finite doubles; n_bins exponents, from the least ones upwards. */
 static void dot(const double *x, const double *y, Py_ssize_t n, int x_low, int y_low, int n_bins, Total *total) {
     Bin products[2 * EXPONENTS];
     memset(products, 0, sizeof(Bin) * (size_t)n_bins);
@@ -142,7 +142,7 @@ static void multiply(const Total *total, uint64_t by, Total *product) {
 
 #define NO_BIT INT_MAX
 
-/* The power of two of the lowest bit that is set; NO_BIT of 0. */
+/* The power of two of the lowest bit that is set; NO_BIT for 0. */
 static int lowest_bit(const Total *total) {
     for (int i = 0; i < total->n_limbs; i++)
         if (total->limb[i]) return total->place + 64 * i + __builtin_ctzll(total->limb[i]);

@@ -1,9 +1,9 @@
 /* Exact sums by group: an integer of 128 bits a group, which spans a window of exponents; numbers below the window wait
    for another pass, of which there is seldom one. */
 
-#define WINDOW 48 /* how far a sum reaches below the top of its window: 53 + 48 + 20 bits and a sign */
+#define WINDOW 48 /* exponents a sum spans: 53 bits of a number, 48, 20 for 2^20 numbers, and a sign fit in 128 */
 
-/* Counts rows by group, those of positive weight where there are weights; 0 where a group is out of range. */
+/* Counts rows by group, only those of positive weight if there are weights; returns 0 if a group is out of range. */
 static int count_groups(const int64_t *groups, Py_ssize_t n, const double *weight, int64_t *counts,
                         Py_ssize_t n_groups) {
     memset(counts, 0, sizeof(int64_t) * (size_t)n_groups);

@@ -1,11 +1,11 @@
-/* One walk over the object that a body is: columns of numbers are read into memory of their own, and an empty list takes
-   the place of each in the text. Nothing else is read, and nothing explained: another reader judges the text that stays.
+/* One walk over the object that a body is. It reads columns of numbers into memory of their own, and puts an empty list
+   in the place of each in the text. It reads nothing else and explains no error: another reader judges the text left.
 
-   Why that is sound: a list that is JSON stands where a list that is JSON stood, so the text that stays is JSON if and
-   only if the body is. If it is, this walk has found the same strings and brackets as any other reader. */
+   That is sound, since a list that is JSON takes the place of a list that is JSON: the text left is JSON if and only if
+   the body is. If it is, this walk has found the same strings and brackets as any other reader. */
 
-#define MOST_NAMES 128 /* of one object; each is held against all before it */
-#define DEEPEST 3      /* names that lead to a column: of candidates, of one of them, of its form */
+#define MOST_NAMES 128 /* names in one object at most, since each is compared with all before it */
+#define DEEPEST 3      /* most names on the path to a column: `candidates`, one of them, its form */
 #define PLACEHOLDER "[]"
 
 enum { DOUBLES_KIND = 1, INTEGERS_KIND = 2, BOOLEANS_KIND = 4, NULLS_KIND = 8 };
@@ -17,27 +17,27 @@ typedef struct {
 
 typedef struct {
     Span path[DEEPEST];
-    int depth, kinds, kind;        /* how many names lead there; what it might hold; what it does */
-    const char *start, *end;       /* of its list in the text */
+    int depth, kinds, kind;        /* names on its path; kinds of value that it might hold; the kind it does */
+    const char *start, *end;       /* where its list stands in the text */
     Py_ssize_t offset, n_values;   /* where its values stand, in bytes */
-    Py_ssize_t n_lists, width;     /* 0 lists: a list of values; width -1: uneven, and offsets stand behind the values */
+    Py_ssize_t n_lists, width;     /* 0 lists: a list of values; width -1: uneven lists, and offsets follow the values */
 } Found;
 
 typedef struct {
-    const char *start, *last;      /* the object's braces: loops over digits, space or strings end there at the latest */
-    const char *names;             /* of columns, each with ":", letters of its kinds and a space behind it; then NUL */
-    char *values;                  /* room for 8 bytes of every two characters: a number takes as many, and its comma */
+    const char *start, *last;      /* the object's braces, where loops over digits, space or strings end at the latest */
+    const char *names;             /* of columns, each followed by ":", letters of its kinds and a space; then NUL */
+    char *values;                  /* 8 bytes for every two characters: a number and its comma take two or more */
     Py_ssize_t n_bytes;
     Found *found;
     Py_ssize_t n_found, found_room;
-    int64_t *offsets;              /* of the column that is being read, where its lists are uneven */
+    int64_t *offsets;              /* offsets of the column that is being read, if its lists are uneven */
     Py_ssize_t offsets_room;
-    Py_ssize_t *hard;              /* of numbers that CPython shall read: the place in the text, that in `values` */
+    Py_ssize_t *hard;              /* numbers left to CPython: pairs of places, in the text and in `values` */
     Py_ssize_t n_hard, hard_room;
-    int is_whole;                  /* no column but null was left in the text */
+    int is_whole;                  /* whether no column but null was left in the text */
 } Walk;
 
-/* Makes room for one thing more, and sets `things` to NULL where there is none; NULL holds no things. */
+/* Makes room for one more thing; sets `things` to NULL where there is no memory. NULL holds no things yet. */
 static int grow(void **things, Py_ssize_t n, Py_ssize_t *room, size_t size) {
     if (n < *room) return 1;
     Py_ssize_t larger = *room ? 2 * *room : 32;
@@ -47,7 +47,7 @@ static int grow(void **things, Py_ssize_t n, Py_ssize_t *room, size_t size) {
     return 1;
 }
 
-/* The quote that ends the string which begins at p; NULL where none does. */
+/* Finds the quote that ends the string which begins at p; NULL where none does. */
 static const char *closing_quote(const char *p, const char *last) {
     for (;;) {
         p = memchr(p + 1, '"', (size_t)(last - p - 1));
@@ -58,7 +58,7 @@ static const char *closing_quote(const char *p, const char *last) {
     }
 }
 
-/* The comma or the bracket that ends the value at p, whatever it is. */
+/* Finds the comma or bracket that ends the value at p, of whatever kind. */
 static const char *past_any(const char *p, const char *last) {
     Py_ssize_t depth = 0;
     for (; p < last; p++) {
@@ -125,7 +125,7 @@ INLINE const char *past_list(Walk *walk, const char *p, char **out, int kind, in
     }
 }
 
-/* Notes where a list ends that may be of another length than those before it. */
+/* Notes the end of a list, which may differ in length from those before it. */
 static int note_list(Walk *walk, Found *found, Py_ssize_t end) {
     Py_ssize_t i = found->n_lists++;
     if (!i) found->width = end;
@@ -170,14 +170,14 @@ INLINE const char *past_lists(Walk *walk, const char *p, Found *found, int kind)
     return p;
 }
 
-/* The first value that is no bracket tells booleans from numbers. */
+/* Tells booleans from numbers by the first value that is no bracket. */
 static int kind_at(const char *p, int kinds) {
     while (*p == '[') p = past_space(p + 1);
     if (kinds & BOOLEANS_KIND && (*p == 't' || *p == 'f')) return BOOLEANS_KIND;
     return kinds & (DOUBLES_KIND | INTEGERS_KIND);
 }
 
-/* Reads the list at p if it is plainly a column; else nothing is kept of it. */
+/* Reads the list at p if it is plainly a column; keeps nothing of any other list. */
 static const char *past_column(Walk *walk, const char *p, Found *found) {
     Py_ssize_t n_bytes = walk->n_bytes, n_hard = walk->n_hard;
     const char *end = NULL;
@@ -196,7 +196,7 @@ static const char *past_column(Walk *walk, const char *p, Found *found) {
     return end;
 }
 
-/* The kinds of a column of that name; 0 where it is none. */
+/* The kinds of the column of a name; 0 where there is no such column. */
 static int kinds_of(const Walk *walk, Span name) {
     for (const char *p = walk->names; *p; p = strchr(p, ' ') + 1) {
         const char *letter = strchr(p, ':');
@@ -260,17 +260,17 @@ static const char *past_members(Walk *walk, const char *p, Found *found) {
     }
 }
 
-/* Whether the text is an object that can be read; `walk` then holds its columns. */
+/* Tells whether the text is an object that can be read; `walk` then holds its columns. */
 static int walk_over(Walk *walk) {
     Found found = {.depth = 0};
     return past_members(walk, walk->start, &found) == walk->last + 1;
 }
 
-/* Whether all hard numbers are finite; CPython reads them, with the interpreter's lock. */
+/* Lets CPython read the hard numbers, with the interpreter's lock; tells whether all are finite. */
 static int read_hard(Walk *walk) {
     for (Py_ssize_t i = 0; i < walk->n_hard; i += 2) {
         char *rest;
-        if (i % 8192 == 8190) { /* some milliseconds later */
+        if (i % 8192 == 8190) { /* some milliseconds have passed */
             Py_BEGIN_ALLOW_THREADS Py_END_ALLOW_THREADS
         }
         double x = PyOS_string_to_double(walk->start + walk->hard[i], &rest, NULL);
@@ -302,7 +302,7 @@ static PyObject *rest_of(const Walk *walk) {
     return rest;
 }
 
-/* (letter, place in bytes, shape), and of uneven lists (letter, place, numbers, lists). */
+/* Makes (letter, place in bytes, shape), or for uneven lists (letter, place, numbers, lists). */
 static PyObject *column_object(const Found *column) {
     const char *letter = column->kind == DOUBLES_KIND ? "d" : column->kind == INTEGERS_KIND ? "i" : "b";
     if (column->width < 0)
@@ -311,7 +311,7 @@ static PyObject *column_object(const Found *column) {
     return Py_BuildValue("(sn(n))", letter, column->offset, column->n_values);
 }
 
-/* Puts a column where its path leads in a dictionary of dictionaries; 0 with an error set. */
+/* Puts a column where its path leads in a dictionary of dictionaries; returns 0 with an error set. */
 static int put(PyObject *columns, const Found *column) {
     PyObject *leaf = column_object(column);
     int done = leaf != NULL;
@@ -321,7 +321,7 @@ static int put(PyObject *columns, const Found *column) {
         PyObject *inner = !name ? NULL : is_end ? Py_NewRef(leaf) : Py_XNewRef(PyDict_GetItemWithError(columns, name));
         if (name && !inner && !PyErr_Occurred()) inner = PyDict_New();
         done = name && inner && !PyDict_SetItem(columns, name, inner);
-        columns = inner; /* the dictionary around keeps it */
+        columns = inner; /* the outer dictionary keeps it alive */
         Py_XDECREF(name);
         Py_XDECREF(inner);
     }
@@ -329,7 +329,7 @@ static int put(PyObject *columns, const Found *column) {
     return done;
 }
 
-/* By name the columns; NULL without an error where a name is no UTF-8. */
+/* Makes the dictionary of columns by name; NULL without an error where a name is no UTF-8. */
 static PyObject *columns_object(const Walk *walk) {
     PyObject *columns = PyDict_New();
     for (Py_ssize_t i = 0; columns && i < walk->n_found; i++)

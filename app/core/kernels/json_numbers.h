@@ -3,7 +3,7 @@
 #include "powers_of_five.h"
 
 #define MOST_DIGITS 19          /* as many fit in 64 bits whatever they are */
-#define LARGEST_EXPONENT 100000 /* of what is written behind e: larger ones mean the same, infinity or 0 */
+#define LARGEST_EXPONENT 100000 /* bound of a written exponent; larger ones mean the same, infinity or 0 */
 
 /* digits * 10^exponent; `cut`: digits that are not 0 were left out behind the first 19. */
 typedef struct {
@@ -66,7 +66,7 @@ static void cut_off(Decimal *number, const char *p, int64_t written_exponent) {
     }
 }
 
-/* Reads what stands behind e; NULL where no digit does. */
+/* Reads the exponent after e; NULL where no digit follows. */
 static const char *past_exponent(const char *p, int64_t *exponent) {
     int minus = *p == '-';
     p += minus || *p == '+';
@@ -77,7 +77,7 @@ static const char *past_exponent(const char *p, int64_t *exponent) {
     return p == first ? NULL : p;
 }
 
-/* One number in the grammar of JSON; NULL where there is none. */
+/* Reads a number in the grammar of JSON; NULL where there is none. */
 INLINE const char *past_number(const char *p, const char *end, Decimal *number) {
     int64_t written = 0;
     Py_ssize_t n_behind_point = 0;
@@ -138,7 +138,7 @@ INLINE double nearest(uint64_t digits, int64_t q) {
     return double_of(exponent << 52 | (int64_t)(mantissa & ((UINT64_C(1) << 52) - 1)));
 }
 
-/* NaN where the number is hard. The integer -0 is 0. */
+/* The double of a number; NaN where it is hard. The integer -0 is 0. */
 INLINE double double_from(const Decimal *number) {
     double x = nearest(number->digits, number->exponent);
     if (number->cut && x != nearest(number->digits + 1, number->exponent)) return NAN;
@@ -146,7 +146,7 @@ INLINE double double_from(const Decimal *number) {
     return number->whole ? 0.0 - x : -x;
 }
 
-/* 0 where the number is no integer of 64 bits. */
+/* Writes an integer of 64 bits; returns 0 where the number is none. */
 INLINE int integer_from(const Decimal *number, int64_t *out) {
     uint64_t most = (uint64_t)INT64_MAX + (uint64_t)number->negative;
     if (!number->whole || number->exponent || number->cut || number->digits > most) return 0;

@@ -9,13 +9,13 @@ typedef struct {
     uint64_t constant;
     TermsState state;
     int low, high;
-    Py_ssize_t n_counted; /* rows of positive weight in which it is positive; -1 where nobody asked */
+    Py_ssize_t n_counted; /* rows of positive weight in which it is positive; -1 until they are counted */
     Total sum, squares;
 } Terms;
 
 typedef struct {
-    Terms *z, *v, *spare; /* two rows to spare, for columns without the rows that count for nothing */
-    double *kept;       /* what stands in the spare rows */
+    Terms *z, *v, *spare; /* room for copies of two columns without the rows that count for nothing */
+    double *kept;       /* the numbers of the spare columns */
     Py_ssize_t n, n_infinite, n_undefined;
     Total zv;
 } Ratio;
@@ -96,7 +96,7 @@ static Outcome add_pairs(Ratio *pairs, Py_ssize_t n_pairs, const double *weight,
     return outcome;
 }
 
-/* Products of weights and numbers, where 0 times anything is 0. Returns whether one is so small that it lost digits. */
+/* Multiplies weights and numbers, where 0 times anything is 0; tells whether one is so small that it lost digits. */
 EVERY_PROCESSOR static int products(const double *weights, const double *x, Py_ssize_t n, double *out) {
     int64_t n_lost = 0;
     for (Py_ssize_t i = 0; i < n; i++) {

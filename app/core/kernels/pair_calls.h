@@ -1,6 +1,6 @@
 /* Python's side of the loops over pairs of losses. */
 
-/* Takes arrays of doubles; any may be None but the last, which is written to. `at` says where each stands. */
+/* Takes arrays of doubles; all but the last, which is written to, may be None. `at` says where each stands. */
 static int take_some(Arrays *a, PyObject *const *arguments, int n, int *at) {
     PyObject *taken[MOST_ARGUMENTS];
     char kinds[MOST_ARGUMENTS + 1] = "";
@@ -14,7 +14,7 @@ static int take_some(Arrays *a, PyObject *const *arguments, int n, int *at) {
     return take(a, taken, n_taken, kinds);
 }
 
-/* (our losses, theirs, weights or None, counts or None, room for rows): rows we win, rows we lose */
+/* Arguments: our losses, theirs, weights or None, counts or None, room for rows. Returns rows that we win and lose. */
 FUNCTION(py_pair_rows) {
     Arrays a;
     int at[5];
@@ -33,8 +33,8 @@ FUNCTION(py_pair_rows) {
     return Py_BuildValue("(nn)", wins, losses);
 }
 
-/* (rows, counts or None, room for residuals, mean difference, both mean losses): whether residuals are finite, whether
-   the difference varies */
+/* Arguments: rows, counts or None, room for residuals, mean difference, both mean losses. Returns whether residuals are
+   finite and whether the difference varies. */
 FUNCTION(py_pair_residuals) {
     Arrays a;
     int at[3], finite, varies;

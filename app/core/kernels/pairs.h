@@ -1,14 +1,14 @@
-/* Losses of two candidates on the same rows: what their paired difference, and the correlation of both, is made of. */
+/* Losses of two candidates on the same rows: the columns behind their paired difference and their correlation. */
 
 #define LAST_BITS (4 * DBL_EPSILON)
 
-/* Rows as they go into exact sums, each n numbers: weighted differences, both weighted losses, the weighted
-   differences that rounding alone can make, and where rows do not count for 1 what they count for. */
+/* The rows that go into exact sums, of n numbers each: weighted differences, both weighted losses, the weighted
+   differences that rounding alone can make, and, where that is not 1, what the rows count for. */
 enum { DIFFERENCE, OURS, THEIRS, ROUNDING, COUNTS };
 
 typedef struct { const double *ours, *theirs, *weight, *counts; Py_ssize_t n; } Pairs;
 
-/* A probability near 1 is known to 1e-16, not better: a loss below 1 is as uncertain as one of 1. */
+/* A probability near 1 is known to 1e-16 and no better, so a loss below 1 is as uncertain as a loss of 1. */
 INLINE double rounding_of(double ours, double theirs) {
     double larger = ours > theirs ? ours : theirs;
     return LAST_BITS * (larger > 1.0 ? larger : 1.0);
@@ -18,7 +18,7 @@ INLINE double times_weight(const double *weight, Py_ssize_t i, double x) {
     return !weight ? x : weight[i] == 0.0 ? 0.0 : weight[i] * x;
 }
 
-/* difference_i = ours_i - theirs_i, 0 where only last bits differ; counts rows that are won, and lost, by ours. */
+/* Writes difference_i = ours_i - theirs_i, 0 where only last bits differ; counts the rows that ours wins and loses. */
 static void pair_rows(const Pairs *pairs, double *out, Py_ssize_t *n_wins, Py_ssize_t *n_losses) {
     const double *ours = pairs->ours, *theirs = pairs->theirs, *weight = pairs->weight, *counts = pairs->counts;
     Py_ssize_t n = pairs->n, wins = 0, losses = 0;
@@ -38,7 +38,7 @@ static void pair_rows(const Pairs *pairs, double *out, Py_ssize_t *n_wins, Py_ss
 
 typedef struct { const double *rows, *counts; double mean[3]; Py_ssize_t n; } PairMeans;
 
-/* residual_i = z_i - mean counts_i of both losses, 0 where only last bits of z make it; 0 where one is not finite. */
+/* Writes residual_i = z_i - mean counts_i of both losses, 0 where rounding of z makes it; returns 0 if not finite. */
 static int pair_residuals(const PairMeans *of, double *out, int *varies) {
     Py_ssize_t n = of->n;
     int finite = 1;

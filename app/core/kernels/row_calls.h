@@ -1,6 +1,6 @@
 /* Python's side of the loops over batches. Their arguments are checked here, so that no loop leaves an array. */
 
-/* Refuses all that was taken. */
+/* Gives back all arrays that were taken, and sets an error. */
 static PyObject *refuse_both(Arrays *a, Arrays *b, const char *rule) {
     give_back(b);
     refuse(a, rule);
@@ -13,7 +13,7 @@ static int read_form(PyObject *form, int n_forms) {
     return number < 0 || number >= n_forms ? -1 : (int)number;
 }
 
-/* Reads places in a matrix with n_rows; 0 where there are others than so many, each -1 or a row. */
+/* Reads n_places places in a matrix with n_rows; returns 0 unless there are as many, each -1 or a row. */
 static int read_places(PyObject *places, int n_places, Py_ssize_t n_rows, Py_ssize_t *place) {
     if (!PyTuple_Check(places) || PyTuple_Size(places) != n_places) return 0;
     for (int i = 0; i < n_places; i++) {
@@ -23,7 +23,7 @@ static int read_places(PyObject *places, int n_places, Py_ssize_t n_rows, Py_ssi
     return 1;
 }
 
-/* Takes the matrix into which `arguments` (matrix, first column, places) have n columns written. */
+/* Takes the matrix of `arguments` (matrix, first column, places), into which n columns are to be written. */
 static int take_matrix(Arrays *out, PyObject *const *arguments, Py_ssize_t n, int n_places, Matrix *matrix) {
     if (!take(out, arguments, 1, "D")) return 0;
     const Py_buffer *view = &out->view[0];
@@ -37,7 +37,7 @@ static int take_matrix(Arrays *out, PyObject *const *arguments, Py_ssize_t n, in
     return 1;
 }
 
-/* (scores, labels, form, matrix, its first column to write, places) */
+/* Arguments: scores, labels, form, matrix, its first column to write, places. */
 FUNCTION(py_class_rows) {
     Arrays a, out;
     ClassRows rows;
@@ -62,7 +62,7 @@ FUNCTION(py_class_rows) {
     Py_RETURN_NONE;
 }
 
-/* (scores, labels, mask or None, form, threshold, matrix, its first column to write, places) */
+/* Arguments: scores, labels, mask or None, form, threshold, matrix, its first column to write, places. */
 FUNCTION(py_element_rows) {
     Arrays a, out;
     ElementRows rows;
@@ -93,7 +93,7 @@ FUNCTION(py_element_rows) {
     Py_RETURN_NONE;
 }
 
-/* (log-probabilities, offsets, matrix, its first column to write, places) */
+/* Arguments: log-probabilities, offsets, matrix, its first column to write, places. */
 FUNCTION(py_token_rows) {
     Arrays a, out;
     Matrix matrix;
@@ -111,7 +111,7 @@ FUNCTION(py_token_rows) {
     Py_RETURN_NONE;
 }
 
-/* (scores, labels or None, form, tolerance), for rows over classes or rows of elements */
+/* Arguments: scores, labels or None, form, tolerance. Serves rows over classes and rows of elements. */
 static PyObject *verdict_on(PyObject *const *arguments, Py_ssize_t n_arguments, int of_classes) {
     Arrays a;
     Verdict verdict;

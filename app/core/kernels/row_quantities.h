@@ -3,18 +3,18 @@
    Rows are taken a tile at a time, so that a tile and all that is made of it stay in the caches of a core. A tile goes
    through the loops of rows.h and elementary.h, one after the other: the same bits as theirs over whole arrays. */
 
-#define TILE_ROWS 512     /* at most */
-#define TILE_NUMBERS 2048 /* at most, but for a single row: 16 KB */
+#define TILE_ROWS 512     /* most rows of a tile */
+#define TILE_NUMBERS 2048 /* most numbers of a tile, a single row aside: 16 KB */
 #define MOST_QUANTITIES 9
 
 enum { PROBABILITIES, LOGITS, LOG_PROBABILITIES, N_FORMS };
 
-/* Room for one tile; numbers of a row wider than a tile lie outside of it. */
+/* Room for one tile; numbers of a row that is wider than a tile lie outside of it. */
 typedef struct {
     int64_t labels[TILE_ROWS], top[TILE_ROWS];
     double own[TILE_ROWS], best[TILE_ROWS], others[TILE_ROWS], log_others[TILE_ROWS];
     double cross_entropy[TILE_ROWS], predictive_entropy[TILE_ROWS];
-    double numbers[2 * TILE_NUMBERS], *first, *second; /* of as many numbers as a tile has */
+    double numbers[2 * TILE_NUMBERS], *first, *second; /* two arrays of as many numbers as a tile has */
 } Room;
 
 /* A matrix with room for n_columns, of which the first to be written is `column`; a place is a row of it, or -1. */
@@ -28,7 +28,7 @@ static Py_ssize_t tile_rows(Py_ssize_t k) {
     return rows < 1 ? 1 : rows > TILE_ROWS ? TILE_ROWS : rows;
 }
 
-/* 0 where there is no memory. */
+/* Makes room for tiles of rows of k numbers; returns 0 where there is no memory. */
 static int make_room(Room *room, Py_ssize_t k) {
     double *numbers = k > TILE_NUMBERS ? malloc(2 * sizeof(double) * (size_t)k) : room->numbers;
     room->first = numbers;
@@ -40,7 +40,7 @@ static void give_room_back(Room *room) {
     if (room->first != room->numbers) free(room->first);
 }
 
-/* Where a quantity of the rows from i on is written: NULL where it is not asked for. */
+/* The place for a quantity of the rows from i on; NULL where it is not asked for. */
 INLINE double *written(const Matrix *matrix, int quantity, Py_ssize_t i) {
     Py_ssize_t place = matrix->place[quantity];
     return place < 0 ? NULL : matrix->out + place * matrix->n_columns + matrix->column + i;

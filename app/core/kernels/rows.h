@@ -9,7 +9,7 @@ typedef int64_t marks __attribute__((vector_size(32)));
 INLINE lanes load(const double *x) { lanes v; memcpy(&v, x, sizeof v); return v; }
 INLINE double folded(lanes v) { return (v[0] + v[1]) + (v[2] + v[3]); }
 
-/* The last n of a row, 1 to 3, and a filler behind them. */
+/* Loads the last n numbers of a row, 1 to 3, and a filler after them. */
 INLINE lanes load_some(const double *x, Py_ssize_t n, double filler) {
     lanes v = {x[0], n > 1 ? x[1] : filler, n > 2 ? x[2] : filler, filler};
     return v;
@@ -24,7 +24,7 @@ INLINE lanes load_some(const double *x, Py_ssize_t n, double filler) {
     } while (0)
 #define TAIL(x) load_some(x, k - c, 0.0)
 
-/* sum_c x_c */
+/* The sums of x_c. */
 EVERY_PROCESSOR static void row_sums(const double *x, Py_ssize_t n, Py_ssize_t k, double *out) {
     for (Py_ssize_t i = 0; i < n; i++, x += k) {
         lanes sum = {0.0};
@@ -35,7 +35,7 @@ EVERY_PROCESSOR static void row_sums(const double *x, Py_ssize_t n, Py_ssize_t k
     }
 }
 
-/* sum_c w_c x_c, where 0 times anything is 0 */
+/* The sums of w_c x_c, where 0 times anything is 0. */
 EVERY_PROCESSOR static void row_products(const double *w, const double *x, Py_ssize_t n, Py_ssize_t k, double *out) {
     for (Py_ssize_t i = 0; i < n; i++, w += k, x += k) {
         lanes sum = {0.0};
@@ -50,7 +50,7 @@ EVERY_PROCESSOR static void row_products(const double *w, const double *x, Py_ss
     }
 }
 
-/* sum_c (x_c - [c is the label])^2 */
+/* The sums of (x_c - [c is the label])^2. */
 EVERY_PROCESSOR static void
 row_errors(const double *x, const int64_t *labels, Py_ssize_t n, Py_ssize_t k, double *out) {
     const lanes one = {1.0, 1.0, 1.0, 1.0};
@@ -68,7 +68,7 @@ row_errors(const double *x, const int64_t *labels, Py_ssize_t n, Py_ssize_t k, d
     }
 }
 
-/* Takes over of `other` what is larger, or as large and of an earlier class; no branch, for none could be predicted. */
+/* Keeps from `other` the numbers that are larger, or as large and of an earlier class. No branch could be predicted. */
 INLINE void take_larger(lanes *top, marks *where, lanes other, marks place) {
     marks better = (other > *top) | ((other == *top) & (place < *where));
     *top = (lanes)((better & (marks)other) | (~better & (marks)*top));
@@ -91,7 +91,7 @@ EVERY_PROCESSOR static void row_maxima(const double *x, Py_ssize_t n, Py_ssize_t
     }
 }
 
-/* Of exponentials of which the largest of each row is 1: their sum less one that is 1. */
+/* The sums of rows of exponentials, leaving out the largest, which is exactly 1. */
 EVERY_PROCESSOR static void row_others(const double *e, Py_ssize_t n, Py_ssize_t k, double *out) {
     const lanes one = {1.0, 1.0, 1.0, 1.0};
     for (Py_ssize_t i = 0; i < n; i++, e += k) {
@@ -109,7 +109,7 @@ EVERY_PROCESSOR static void row_others(const double *e, Py_ssize_t n, Py_ssize_t
     }
 }
 
-/* x_label; 0 where a label is no class */
+/* Picks the number of each label; returns 0 where a label is no class. */
 static int row_picks(const double *x, const int64_t *labels, Py_ssize_t n, Py_ssize_t k, double *out) {
     for (Py_ssize_t i = 0; i < n; i++, x += k) {
         if ((uint64_t)labels[i] >= (uint64_t)k) return 0;
@@ -129,9 +129,9 @@ row_differences(const double *x, const double *less, Py_ssize_t n, Py_ssize_t k,
         for (Py_ssize_t c = 0; c < k; c++) out[c] = x[c] - less[i];
 }
 
-#define TILE 1024 /* numbers: with their logarithms they stay in the first-level cache */
+#define TILE 1024 /* numbers that stay in the first-level cache with their logarithms */
 
-/* Of normal numbers by a shorter way to the same bits. */
+/* The logarithms of numbers; where all are normal, by a shorter way to the same bits. */
 EVERY_PROCESSOR static void logs(const double *x, Py_ssize_t n, double *out) {
     for (; n > 0; n -= TILE, x += TILE, out += TILE) {
         Py_ssize_t now = n < TILE ? n : TILE;
@@ -152,13 +152,13 @@ EVERY_PROCESSOR static void exps(const double *x, Py_ssize_t n, double *out) {
     for (Py_ssize_t i = 0; i < n; i++) out[i] = exp_of(x[i]);
 }
 
-/* e^(x - largest of the row) */
+/* The exponentials e^(x - largest of the row). */
 static void row_exponentials(const double *x, const double *best, Py_ssize_t n, Py_ssize_t k, double *out) {
     row_differences(x, best, n, k, out);
     exps(out, n * k, out);
 }
 
-/* sum_c x_c log x_c, with 0 log 0 = 0: row_products of the numbers and their logarithms, a tile at a time */
+/* The sums of x_c log x_c, with 0 log 0 = 0: the row_products of numbers and their logarithms, tile by tile. */
 static void row_negentropies(const double *x, Py_ssize_t n, Py_ssize_t k, double *out, double *room) {
     Py_ssize_t step = k && k < TILE ? TILE / k : 1;
     for (Py_ssize_t i = 0; i < n; i += step) {

@@ -41,7 +41,7 @@ static PyObject *whole(const Total *total, int place) {
     return up > 0 ? shifted_left(number, up) : number;
 }
 
-/* (n, n_infinite, n_undefined, z, v, zz, zv, vv, place) */
+/* Makes (n, n_infinite, n_undefined, z, v, zz, zv, vv, place). */
 static PyObject *moments_object(const Ratio *pair) {
     int place = common_place(pair);
     PyObject *moments = PyTuple_New(9), *items[9] = {
@@ -60,7 +60,7 @@ static PyObject *moments_object(const Ratio *pair) {
     return moments;
 }
 
-/* (weights, numbers, products) */
+/* Arguments: weights, numbers, room for products. */
 FUNCTION(py_products) {
     Arrays a;
     int lost;
@@ -85,7 +85,7 @@ static int read_matrix(Arrays *a, int array, PyObject *weight_row, SumMatrix *ma
     return 1;
 }
 
-/* The number of a row; or of none: below 0 it stands for a column of a constant, 1 or 2 and so on. */
+/* Reads the number of a row. One below 0 stands for a column of a constant: -1 for ones, -2 for twos, and so on. */
 static int read_row(PyObject *number, const SumMatrix *matrix, long *row) {
     *row = number ? PyLong_AsLong(number) : 0;
     if (PyErr_Occurred()) return 0;
@@ -119,7 +119,7 @@ static PyObject *list_of_moments(Ratio *pairs, Py_ssize_t n_pairs, Outcome outco
     return list;
 }
 
-/* (matrix, pairs of the row of z and that of v, row of weights or -1); None where a v is infinite or no number */
+/* Arguments: matrix, pairs of a row of z and one of v, row of weights or -1. None where a v is infinite or NaN. */
 FUNCTION(py_moments) {
     Arrays a;
     SumMatrix matrix;
@@ -174,7 +174,7 @@ static int add_sums(const Grouping *by, int up, PyObject *list) {
     return 1;
 }
 
-/* Sums of a column by group in units of 2^place, which is at most the place of the lowest bit in it. */
+/* The sums of a column by group in units of 2^place, which is at most the place of the lowest bit in it. */
 static PyObject *column_sums(const GroupedTerms *column, const Grouping *by, int place) {
     PyObject *list = zeros(by->n_groups);
     size_t size = sizeof(wide) * (size_t)by->n_groups;
@@ -206,7 +206,7 @@ static PyObject *list_of_counts(const Grouping *by) {
     return list;
 }
 
-/* (counts, sums of each column, place), None where a number is not finite */
+/* Makes (counts, sums of each column, place); None where a number is not finite. */
 static PyObject *grouped(GroupedTerms *columns, Py_ssize_t n_columns, const Grouping *by) {
     int place = 0;
     PyObject *lists, *counts;
@@ -256,7 +256,7 @@ static PyObject *group_sums(Grouping *by, const SumMatrix *matrix, PyObject *row
     return sums;
 }
 
-/* (groups, how many there are, matrix, rows of it, row of weights or -1) */
+/* Arguments: groups, their number, matrix, rows of it, row of weights or -1. */
 FUNCTION(py_group_sums) {
     Arrays a, b;
     SumMatrix matrix;

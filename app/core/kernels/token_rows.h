@@ -6,9 +6,9 @@
 
 enum { TOKEN_CROSS_ENTROPY, TOKEN_SIZE, MACRO_PERPLEXITY, TOKEN_QUANTITIES };
 
-#define BLOCK 128 /* numbers at most in one block of a pairwise sum */
+#define BLOCK 128 /* most numbers in a block of a pairwise sum, as in NumPy */
 
-/* The sum of up to BLOCK numbers in eight lanes, and what is left over behind them one by one. */
+/* The sum of up to BLOCK numbers in eight lanes; the rest behind the last eight is added one by one. */
 INLINE double block_sum(const double *x, Py_ssize_t n) {
     Py_ssize_t i = 0;
     double sum = -0.0;
@@ -22,7 +22,7 @@ INLINE double block_sum(const double *x, Py_ssize_t n) {
     return sum;
 }
 
-/* As NumPy adds them: the halves of a long row are added for themselves, the first a multiple of eight long. */
+/* The sum as NumPy makes it: the halves of a long row are summed apart, the first a multiple of eight long. */
 EVERY_PROCESSOR static double pairwise_sum(const double *x, Py_ssize_t n) {
     if (n <= BLOCK) return block_sum(x, n);
     Py_ssize_t half = n / 2 - n / 2 % (2 * N_LANES);
@@ -34,8 +34,8 @@ INLINE double document_sum(const double *x, Py_ssize_t n) {
     return x[0] + (n - 1 <= BLOCK ? block_sum(x + 1, n - 1) : pairwise_sum(x + 1, n - 1));
 }
 
-/* The tokens of n documents: document i begins at offset i, and the next one where it ends. 0 where one is empty or
-   lies outside of the `n_values` log-probabilities. */
+/* Writes the quantities of n documents; document i ends where the next one begins. Returns 0 where a document is empty
+   or lies outside of the `n_values` log-probabilities. */
 EVERY_PROCESSOR static int
 token_rows(const double *values, Py_ssize_t n_values, const int64_t *offsets, Py_ssize_t n, const Matrix *out) {
     double *losses = written(out, TOKEN_CROSS_ENTROPY, 0), *sizes = written(out, TOKEN_SIZE, 0);

@@ -6,20 +6,20 @@
    that logarithms stand for is 0 within it, and some logit is above minus infinity. Labels lie in [0, k), those of
    elements in [0, 2). */
 
-/* Of the numbers that losses are made of; of none they are infinity, minus infinity and 0. */
+/* The spread of the numbers that losses are made of; of no numbers it is infinity, minus infinity and 0. */
 typedef struct { double least, largest; int has_fractions; } Spread;
 
 typedef struct {
-    Py_ssize_t row;   /* the first at fault, n where none is */
-    Spread spread;    /* of sound logits and logarithms */
-    int is_lookalike; /* of sound logits: they could all be probabilities, but for the tolerance */
+    Py_ssize_t row;   /* the first row at fault, n where none is */
+    Spread spread;    /* known for sound logits and logarithms only */
+    int is_lookalike; /* whether sound logits could all be probabilities, within the tolerance */
 } Verdict;
 
 INLINE lanes larger(lanes x, lanes y) { return choice(x > y, x, y); }
 INLINE lanes smaller(lanes x, lanes y) { return choice(x < y, x, y); }
 INLINE int is_any(marks v) { return (v[0] | v[1] | v[2] | v[3]) != 0; }
 
-/* Whether all numbers lie within [low, high], NaN does not. */
+/* Tells whether all numbers lie within [low, high]; NaN does not. */
 EVERY_PROCESSOR static int are_within(const double *x, Py_ssize_t n, double low, double high) {
     marks out = {0};
     Py_ssize_t i = 0;
@@ -31,7 +31,7 @@ EVERY_PROCESSOR static int are_within(const double *x, Py_ssize_t n, double low,
     return !is_any(out);
 }
 
-/* Whether the numbers of all rows lie within [low, high], in which 0 lies, and add up to 1 within the tolerance. */
+/* Tells whether the numbers of all rows lie within [low, high], which holds 0, and add up to 1 within the tolerance. */
 EVERY_PROCESSOR static int
 are_distributions(const double *x, Py_ssize_t n, Py_ssize_t k, double low, double high, double tolerance) {
     marks out = {0};
@@ -51,7 +51,7 @@ are_distributions(const double *x, Py_ssize_t n, Py_ssize_t k, double low, doubl
     return good && !is_any(out);
 }
 
-/* Whether logits are below infinity, and some of each row is above minus infinity. */
+/* Tells whether logits are below infinity, and one of each row above minus infinity. */
 static int are_bounded(const double *x, Py_ssize_t n, Py_ssize_t k) {
     if (are_within(x, n * k, -DBL_MAX, DBL_MAX)) return 1;
     for (Py_ssize_t i = 0; i < n; i++, x += k) {
@@ -65,8 +65,8 @@ static int are_bounded(const double *x, Py_ssize_t n, Py_ssize_t k) {
     return 1;
 }
 
-/* Whether logarithms are at most 0, and log sum_c e^(x_c) of each row is 0 within the tolerance; that is the largest
-   number, and the logarithm of 1 and the other exponentials over that of the largest. */
+/* Tells whether logarithms are at most 0, and the logsumexp of each row is 0 within the tolerance. The logsumexp is the
+   largest number, plus the logarithm of 1 plus the other exponentials over that of the largest. */
 static int are_logarithms(const double *x, Py_ssize_t n, Py_ssize_t k, double tolerance, Room *room) {
     int good = 1;
     if (!are_within(x, n * k, -INFINITY, 0.0)) return 0;
@@ -79,7 +79,7 @@ static int are_logarithms(const double *x, Py_ssize_t n, Py_ssize_t k, double to
     return good;
 }
 
-/* What must hold of rows over k classes. */
+/* The rule for rows over k classes. */
 typedef struct { int form; Py_ssize_t k; double tolerance; } Rule;
 
 static int are_sound(const Rule *rule, const double *x, Py_ssize_t n, Room *room) {
@@ -96,7 +96,7 @@ static Py_ssize_t first_beyond(const int64_t *labels, Py_ssize_t n, Py_ssize_t k
     return n;
 }
 
-/* Below 2^52 a sum with 2^52 is rounded to a whole number; from there on all are whole. */
+/* Marks numbers with a fraction. Below 2^52 a sum with 2^52 is rounded to a whole number; above, all are whole. */
 INLINE marks are_fractions(lanes x) {
     const lanes whole = {0x1p52, 0x1p52, 0x1p52, 0x1p52};
     lanes size = (lanes)((marks)x & INT64_MAX);
@@ -118,7 +118,7 @@ EVERY_PROCESSOR static void add_spread(const double *x, Py_ssize_t n, Spread *sp
     spread->has_fractions |= is_any(fractions);
 }
 
-/* Of the rows of a tile; labels may be NULL. */
+/* The first row of a tile at fault; labels may be NULL. */
 static Py_ssize_t first_unsound(const Rule *rule, const double *x, const int64_t *labels, Py_ssize_t n, Room *room) {
     Py_ssize_t row = labels ? first_beyond(labels, n, rule->k) : n;
     if (are_sound(rule, x, row, room)) return row;
@@ -126,7 +126,7 @@ static Py_ssize_t first_unsound(const Rule *rule, const double *x, const int64_t
     return row;
 }
 
-/* The spread is that of the scores of labels. The row is -1 where there is no memory. */
+/* Judges rows over classes. The spread is that of the scores of labels; the row is -1 where there is no memory. */
 static Verdict class_verdict(const Rule *rule, const double *x, const int64_t *labels, Py_ssize_t n) {
     const Py_ssize_t k = rule->k, step = tile_rows(k);
     const double low = -rule->tolerance, high = 1.0 + rule->tolerance;
@@ -147,7 +147,7 @@ static Verdict class_verdict(const Rule *rule, const double *x, const int64_t *l
     return verdict;
 }
 
-/* Of rows (n, width) of elements; the spread is that of all logits. */
+/* Judges rows (n, width) of elements. The spread is that of all logits. */
 static Verdict
 element_verdict(int form, const double *x, const int64_t *labels, Py_ssize_t n, Py_ssize_t width, double tolerance) {
     Verdict verdict = {n, {INFINITY, -INFINITY, 0}, 0};

@@ -10,6 +10,7 @@ from app.core import kernels
 from app.core.batch.checked import batch_of
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.kernels import ELEMENT_QUANTITIES, Into, compiled
+from app.core.metrics.scores import SUBSET_ACCURACY
 from app.core.options import Options
 from app.core.rows.elements import ElementRows
 from tests.core.kernels.predictions import scores
@@ -29,8 +30,12 @@ def expected(
     task: Any = "binary" if x.ndim == 1 else "multilabel"
     columns = {form: x, "labels": labels} | ({} if mask is None else {"mask": mask})
     rows = ElementRows(batch_of(task, columns, Options(threshold=threshold)), slice(0, len(x)))
-    found = {name: getattr(rows, name) for name in ELEMENT_QUANTITIES}
-    return {name: np.ones(len(x)) if of is None else of.astype(np.float64) for name, of in found.items()}
+    found = {name: getattr(rows, name) for name in ELEMENT_QUANTITIES if name != SUBSET_ACCURACY.name}
+    if SUBSET_ACCURACY.quantity is not None:
+        found[SUBSET_ACCURACY.name] = SUBSET_ACCURACY.quantity(rows)
+    return {
+        name: np.ones(len(x)) if (of := found[name]) is None else of.astype(np.float64) for name in ELEMENT_QUANTITIES
+    }
 
 
 def written(  # noqa: PLR0913 what is passed on
