@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _by_cpus(settings: Settings) -> int:
-    """The number of workers for the CPUs of this process, but no more than the limits can be divided among."""
+    """The number of workers: one for each CPU of this process, but no more than can share the limits."""
     found, most = cpus.available(), settings.most_workers
     n_workers = min(found.number, most)
     told = "1 worker" if n_workers == 1 else f"{n_workers} workers"

@@ -83,7 +83,7 @@ class FieldError:
     Attributes:
         pointer: JSON pointer (RFC 6901) into the body, such as `/probabilities/3/1`.
         code: A stable word, such as `out_of_range`.
-        detail: What must hold, then what was found.
+        detail: A sentence that says what must hold, then what was found.
     """
 
     pointer: str

@@ -21,8 +21,8 @@ def create_app(settings: Settings | None = None, counts: Counts | None = None) -
     """The application, by default with the settings of the environment; its threads live in its lifespan.
 
     Args:
-        settings: Its settings, or its share of them.
-        counts: Where it counts if it is one of several workers.
+        settings: The settings, or the share of one worker.
+        counts: The place of its metrics if it is one of several workers.
     """
     settings = settings or read()
     capacity = Capacity(settings)

@@ -56,7 +56,7 @@ def configuration(app: Application, settings: Settings, host: str, port: int) ->
         app,
         host,
         port,
-        http=protocol,  # type: ignore[arg-type] # for uvicorn a class; it does no more than call it
+        http=protocol,  # type: ignore[arg-type] # uvicorn's type asks for a class, but it only calls it
         ws="none",
         lifespan="on",
         log_config=None,
@@ -72,7 +72,7 @@ class Cycle(RequestResponseCycle):
     """The state of a request in uvicorn, which also takes a whole answer in one message and sends it faster."""
 
     async def send(self, message: Any) -> None:
-        """Send a message of ASGI, or a whole answer; the scope says by `WHOLE_ANSWER` that it may be one."""
+        """Callback of ASGI: send a message, which may be a whole answer of the type `WHOLE_ANSWER`."""
         if message["type"] != WHOLE_ANSWER:
             await super().send(message)
             return
@@ -193,7 +193,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse("malformed_request", "the method must not be CONNECT: this service is no proxy")
 
     def _begin_request(self) -> None:
-        """Hand a request to the application as uvicorn does, which would make a cycle of its own class."""
+        """Hand a request to the application as uvicorn does, but with a cycle of our class."""
         url, version, last = httptools.parse_url(self.url), self.parser.get_http_version(), self.cycle
         self.scope["method"] = self.parser.get_method().decode("ascii")
         self.scope["http_version"] = version
@@ -261,7 +261,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return self.loop.call_later(self._settings.head_timeout_seconds, self._head_timed_out)
 
     def _watch_head(self) -> None:
-        """Hold a head to its size and its time, from the end of its first piece: most heads have no other."""
+        """Hold a head to its size and its time; the clock starts after its first piece, which is all of most heads."""
         if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse_head()
         elif self._deadline is None:
@@ -290,9 +290,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse("head_too_large", f"{rule}; longer options stand in a JSON body")
 
     def _refuse(self, code: str, detail: str) -> None:
-        """Answer and close; what still comes is dropped for a while, or it would reset the connection and the answer.
+        """Answer, drop for a while what still comes, and close.
 
-        While earlier requests of the connection wait for their answers there can be none.
+        On a connection that is closed at once such bytes cause a reset, by which the answer is lost. There is no answer
+        while earlier requests of the connection wait for theirs.
         """
         if self._refused:
             return
@@ -310,7 +311,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline = self.loop.call_later(self._settings.head_timeout_seconds, self.transport.close)
 
     def _record_refusal(self, code: str) -> str:
-        """Count and log a refusal, or leave that to the application, which has begun with the request; its id."""
+        """Count and log a refusal, unless the application does for a request that it has; return the request id."""
         status = problems.CATALOGUE[code].status
         if self._is_inside_body() and (exchange := self.cycle.scope["state"].get("exchange")):
             exchange.status, exchange.code = status, code
@@ -320,7 +321,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return request_id
 
     def _problem(self, code: str, detail: str, request_id: str) -> bytes:
-        """A whole answer, to what never became a request."""
+        """The bytes of a whole answer, where no application is asked."""
         further = {"type": problems.address(code, self._settings.root_path)}
         content = problems.content(code, detail, "", request_id, further)
         head = (
@@ -337,7 +338,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return self._is_inside_body()
 
     def _is_inside_body(self) -> bool:
-        """Tell if the body of a request is under way, nothing of which is answered, and no request waits before it."""
+        """Tell if the body of a request is under way, its answer is not begun, and no request waits before it."""
         cycle: RequestResponseCycle | None = self.cycle  # None until the first request
         return cycle is not None and cycle.more_body and not cycle.response_started and not self.pipeline
 

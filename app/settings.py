@@ -21,8 +21,8 @@ KUBERNETES = re.compile(
     r"|SURPRISAL_([A-Z0-9_]+_)?(PORT|PORT_\d+_(TCP|UDP|SCTP))=(tcp|udp|sctp)://.*",
     re.DOTALL,
 )
-"""A variable and its value as Kubernetes adds them to every container beside a service called `surprisal`, or
-`surprisal-` and more: no settings, and nobody's mistake."""
+"""The variables that Kubernetes adds to every container beside a service called `surprisal` or `surprisal-...`. They
+are no settings, so they are ignored."""
 
 ROOT_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
 OWN_SEGMENTS = ["v1"], ["docs"], ["problems"]
@@ -33,17 +33,17 @@ ARGUMENTS = {"host": "the address is an argument: --host", "port": "the port is 
 
 
 DIVIDED = ("max_buffered_bytes", "max_filed_bytes", "max_threads", "max_streams", "max_waiting")
-"""Settings that limit all requests together, of which each worker gets a share."""
+"""The settings that limit all requests together; each worker gets a share of them."""
 FITTING = (("max_body_bytes", "max_buffered_bytes"), ("max_spooled_bytes", "max_filed_bytes"))
-"""The size of one body, and of the room for all."""
+"""The pairs of settings of which the first, the size of one body, must fit into the second, the room for all."""
 
 
 class WrongSettings(Exception):
-    """Variables that the service cannot start with: a line for each, which says what to do."""
+    """Wrong settings, with which the service cannot start: a line for each says what to do."""
 
 
 class Settings(BaseSettings):
-    """One field a setting: the table of docs/operating.md and the tests are made from the descriptions."""
+    """The settings, a field each; the table of docs/operating.md is held to the descriptions."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
@@ -185,7 +185,7 @@ class Settings(BaseSettings):
 
 
 DEFAULTS = Settings.model_construct()
-"""The settings of which the environment says nothing, for answers that no application gives."""
+"""The default settings, for answers that no application gives."""
 
 
 def read(environment: Mapping[str, str] = os.environ) -> Settings:

@@ -1,4 +1,4 @@
-"""What the documents tell of the benchmark is what it found."""
+"""The figures in the documents are those that the benchmark found."""
 
 import json
 import platform

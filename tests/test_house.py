@@ -53,5 +53,5 @@ def test_tests_replace_no_function_of_ours() -> None:
 
 
 def test_no_object_is_told_apart_by_its_number() -> None:
-    """What is found by `id()` must be kept as long, or another object takes its number."""
+    """An object that is found by `id()` must be kept as long, or another one takes its number."""
     assert [path.name for path in (ROOT / "app").rglob("*.py") if re.search(r"\bid\(", path.read_text())] == []

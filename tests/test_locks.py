@@ -36,7 +36,7 @@ def pins(lock: str) -> list[Requirement]:
 
 
 def asked(lock: str) -> list[Requirement]:
-    """What the project names for itself; a lock holds what that brings along, too."""
+    """The requirements that the project names itself; a lock holds those of these, too."""
     table: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
     run, groups = table["project"]["dependencies"], table["dependency-groups"]
     named = {

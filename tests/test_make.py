@@ -52,7 +52,7 @@ class Machine:
         )
 
     def refusal(self, *arguments: str) -> str:
-        """What make says of a machine on which it refuses to go on, having installed nothing."""
+        """The words of make on a machine on which it refuses to go on, having installed nothing."""
         done = self.make(*arguments)
         assert done.returncode == 2, done.stdout
         assert "making" not in done.stdout

@@ -51,7 +51,7 @@ CALIBRATION = ("/calibration", "/metrics/expected_calibration_error", "/metrics/
 
 
 def ask(task: Any, body: Body) -> dict[str, Any]:
-    """What the service answers to a body of plain lists."""
+    """The answer of the service to a body of plain lists."""
     return score(request_of(task, body))
 
 
@@ -123,7 +123,7 @@ def _agree(found: Any, expected: Any, floor: float) -> bool:
 
 
 def _floor(path: str, metrics: Mapping[str, Any]) -> float:
-    """How far two right answers may lie apart where larger numbers cancelled."""
+    """The distance that two right answers may have where larger numbers cancelled."""
     names = {*LOSSES, *path.split("/")} & metrics.keys()
     floor = ABSOLUTE * max(1.0, *(abs(_number(metrics[name], "value")) for name in names))
     if "/confidence_interval/" in path:
@@ -149,7 +149,7 @@ def _number(metric: Mapping[str, Any], name: str) -> float:
 
 
 def _has_confidence_beside_an_edge(task: str, body: Body) -> bool:
-    """Whether a computed confidence lies so near an edge of a bin that its last digit decides."""
+    """Tell if a computed confidence lies so near an edge of a bin that its last digit decides."""
     as_sent = "probabilities" in body and body.get("normalization") != "renormalize"
     if task not in ("binary", "multiclass") or as_sent:
         return False

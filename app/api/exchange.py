@@ -42,10 +42,10 @@ class Exchange(Request):
     Attributes:
         settings: The settings of the application.
         capacity: The capacity of the application.
-        method: The method that was sent; in place of HEAD, GET is routed, and the server leaves the body out.
+        method: The method that was sent. HEAD is routed as GET, and the server leaves the body out.
         head: The headers of the request.
         request_id: The id that was sent, or a new one.
-        has_arrived: Whether the server has the whole body, which then is the next piece; not every server tells.
+        has_arrived: Whether the server has the whole body, which then is the next piece; other servers do not tell.
         began: The time at which the head had come, by `perf_counter`.
         status: The status of the answer; `NOT_BEGUN` before there is one.
         code: The code of the problem; empty if the answer is none.
@@ -135,7 +135,7 @@ def _head(headers: tuple[Header, ...]) -> bytes:
 
 
 def read_head(headers: Iterable[Header]) -> Head:
-    """The headers of a request: of one that was sent several times the first, of `accept` all, with commas between.
+    """The headers of a request. If one is repeated, the first counts; repeated `accept` are joined with commas.
 
     >>> read_head([(b"accept", b"text/csv"), (b"host", b"a"), (b"host", b"b"), (b"accept", b"*/*")])
     {'accept': 'text/csv,*/*', 'host': 'a'}

@@ -146,9 +146,9 @@ def answer(exchange: Exchange, error: Exception) -> Response:
 
 
 def content(code: str, detail: str, instance: str, request_id: str, further: dict[str, Any] | None = None) -> bytes:
-    """The body of a problem, of at most `MAX_PROBLEM_BYTES`: errors that make it longer are not listed.
+    """The body of a problem; errors that would make it longer than `MAX_PROBLEM_BYTES` are not listed.
 
-    `further` holds members beside those that every problem has, and those of these that differ.
+    `further` holds more members, and replaces members that differ from the usual.
     """
     problem = CATALOGUE[code]
     members: dict[str, Any] = {
@@ -186,7 +186,7 @@ def _facts(path: str, prefix: str, error: Exception) -> tuple[str, str, dict[str
 
 
 def _nearby(path: str) -> str:
-    """The tasks of an operation that is asked for with none of them; empty for other paths."""
+    """The hint for a path that names an operation without one of its tasks; empty for other paths."""
     name = next((name for name in TASKS_OF if f"{path}/".startswith(f"/v1/{name}/")), None)
     return f"; after /v1/{name}/ stands a task: {', '.join(TASKS_OF[name])}" if name else ""
 

@@ -41,8 +41,8 @@ class CompareRequest:
     """A checked shape: the values are not yet checked.
 
     Attributes:
-        shared: What all candidates have in common: a request of scoring without a prediction.
-        candidates: By name, the field of the prediction and its column.
+        shared: A request of scoring without a prediction, which all candidates have in common.
+        candidates: The field of the prediction and its column, by the name of the candidate.
         margin: The largest difference that does not matter, in the unit of the options.
         min_samples: Rows, or clusters, of positive weight below which nothing is decided.
         family: The comparisons whose intervals hold together.

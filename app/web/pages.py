@@ -60,8 +60,8 @@ def docs_page(title: str, openapi_url: str, assets_url: str) -> str:
 
     Args:
         title: The name of the browser tab.
-        openapi_url: Where the page fetches the document, on the same origin.
-        assets_url: Where `ASSETS` is served, without a slash at the end.
+        openapi_url: The address of the document, on the same origin.
+        assets_url: The address of `ASSETS`, without a slash at the end.
 
     Returns:
         A page without inline scripts or styles, to be sent with `DOCS_POLICY`.
@@ -83,8 +83,8 @@ def problem_page(code: str, title: str, status: int, text: str, docs_url: str = 
         code: The `code` of the error, and the last part of its `type`.
         title: The `title` of the error.
         status: The HTTP status it comes with.
-        text: What it means and what to do, in plain text; blank lines part paragraphs, backquotes mark code.
-        docs_url: Where `docs_page` is served; the default fits `/problems/{code}` and `/docs`.
+        text: The meaning and the remedy, in plain text; blank lines part paragraphs, backquotes mark code.
+        docs_url: The address of `docs_page`; the default fits `/problems/{code}` and `/docs`.
 
     Returns:
         A page that loads nothing at all, to be sent with `PROBLEM_POLICY`.

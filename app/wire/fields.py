@@ -51,7 +51,7 @@ class Field:
         Args:
             code: NumPy's code for the type; `O` for strings, any other for types that no column holds.
             type_name: The type in its format's words, for the error.
-            hint: What to do about the type, for the error.
+            hint: The advice about the type, for the error.
 
         Raises:
             InvalidInput: The column may not hold such values.

@@ -32,10 +32,10 @@ class Header:
     """The names and types that all rows of a body share.
 
     Attributes:
-        names: Those of most rows; all must have them, but for rows that are not scored.
+        names: The names of most rows; all must have them, but for rows that are not scored.
         slice_names: The same for the object `slices`.
         fields: The columns that are set, that of the mask first.
-        nested: By the names of columns, whether their rows were lists in the first part.
+        nested: Whether the rows of a column were lists in the first part, by its name.
         unset: The names that are null in all rows of the first part; they must be in all further ones.
     """
 

@@ -25,11 +25,11 @@ class Share:
     """The share of one worker.
 
     Attributes:
-        settings: Its part of the limits.
-        listeners: Where clients come, for all workers.
-        counts: Where it counts, and its number.
-        n_clients: Clients that each worker has, in memory that they share.
-        supervisor: A pipe to the process that looks after it, and that it does not outlive.
+        settings: The settings, with its part of the limits.
+        listeners: The sockets at which clients come, for all workers.
+        counts: The place of its metrics, and its number.
+        n_clients: The number of clients of each worker, in memory that they share.
+        supervisor: A pipe to the supervisor; the worker ends when that does.
     """
 
     settings: Settings

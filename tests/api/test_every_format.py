@@ -179,7 +179,7 @@ UNLIKE = {
 
 
 def alike(answer: dict[str, Any]) -> dict[str, Any]:
-    """What must be equal: the metrics, and which rows were scored."""
+    """The parts of an answer that must be equal: the metrics, and which rows were scored."""
     kept = {
         name: answer.get(name) for name in ("n_samples", "n_scored", "n_classes", "weight_sum", "metrics", "slices")
     }

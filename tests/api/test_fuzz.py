@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is documented: scores as promised, or an error that was raised on purpose."""
+"""Random bodies: every answer is documented, as scores or as an error that was raised on purpose."""
 
 from collections import Counter
 
@@ -39,7 +39,7 @@ def changed_bodies(task: TaskName) -> st.SearchStrategy[tuple[TaskName, Body]]:
 
 
 def outcome(app: FastAPI, path: str, body: Body, model: type[BaseModel]) -> str:
-    """What becomes of a body by HTTP; it fails if the answer is not as documented."""
+    """The answer to a body by HTTP; it fails if the answer is not as documented."""
     (answer,) = answers(app, [Asked(path, JSON, orjson.dumps(body))])
     if answer.status == 200:
         model.model_validate_json(answer.body, strict=True)

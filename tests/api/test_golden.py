@@ -51,7 +51,7 @@ def check_values(case: dict[str, Any], answer: dict[str, Any]) -> None:
 
 
 def at(node: Any, path: str) -> Any:
-    """What stands at a path of names and positions."""
+    """The value at a path of names and positions."""
     for part in path.split("."):
         try:
             node = node[int(part)] if isinstance(node, list) else node[part]

@@ -10,7 +10,7 @@ from tests.api.written import WRITERS, Columns, sent
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 N = 80_000
-"""More rows than one part of a body has, in text and in memory."""
+"""A number of rows that no part of a body has, in text or in memory."""
 
 WAYS = ("ndjson", "csv", "arrow")
 P = [[0.25, 0.75], [0.5, 0.5]]

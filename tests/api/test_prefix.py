@@ -57,7 +57,7 @@ BLIND = (taking_off, "")
 
 
 class Addresses(HTMLParser):
-    """What a page leads to."""
+    """The addresses to which a page leads."""
 
     def __init__(self, page: httpx.Response) -> None:
         super().__init__()

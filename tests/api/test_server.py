@@ -68,7 +68,7 @@ def logged(server: Process, request_id: str) -> dict[str, Any]:
 
 
 def counted(server: Process, code: str) -> float:
-    """How many requests the server refused with a code before the application heard of them."""
+    """The number of requests that the server refused with a code before the application heard of them."""
     connection = server.connection()
     connection.request("GET", "/metrics")
     text = connection.getresponse().read().decode()

@@ -21,7 +21,7 @@ END = b"0\r\n\r\n"
 
 
 START = ROW * 30_000
-"""So much that it gets a thread before its end."""
+"""The bytes of a body that is so long that it gets a thread before its end."""
 SETTINGS = {
     "SURPRISAL_MAX_STREAMS": "1",
     "SURPRISAL_MAX_WAITING": "2",

@@ -18,7 +18,7 @@ N_HEAD = WHOLE.index(b"\r\n\r\n") + 4
 
 
 def same(answers: list[tuple[int, dict[str, object]]]) -> bool:
-    """Whether all of them score `BODY`."""
+    """Tell if all of the answers score `BODY`."""
     return all((status, content["n_samples"]) == (200, 3) for status, content in answers)
 
 

@@ -1,4 +1,4 @@
-"""What must hold of every metric, whatever it computes."""
+"""The laws that hold of every metric, whatever it computes."""
 
 import math
 from itertools import pairwise

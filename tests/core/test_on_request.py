@@ -119,7 +119,7 @@ def test_every_calibration_error_has_an_interval(task: TaskName) -> None:
 
 @pytest.mark.parametrize("form", ["probabilities", "log_probabilities", "logits"])
 def test_the_classwise_error_is_the_mean_of_those_of_its_classes(form: str) -> None:
-    """Of weighted rows that are not all scored."""
+    """The rows are weighted, and some are not scored."""
     prediction = ROWS if form == "probabilities" else np.log(ROWS)
     rest = {"sample_weight": RNG.integers(0, 3, N).tolist(), "mask": (RNG.random(N) < 0.9).tolist()}
     found = asked("multiclass", {"labels": CLASSES["labels"], form: prediction.tolist(), **rest})["metrics"]
@@ -151,7 +151,7 @@ def test_the_interval_of_the_classwise_error_is_that_of_rows_drawn_again() -> No
 
 @pytest.mark.parametrize("task", BODIES)
 def test_a_seed_draws_the_same_rows_however_they_were_sent(task: TaskName) -> None:
-    """Also where rows tie in all that one metric sees."""
+    """Some rows tie in all that one metric sees."""
     body = {name: np.round(values, 1).tolist() for name, values in BODIES[task].items()}
     weight = RNG.integers(0, 3, N).tolist()
     order = RNG.permutation(N).tolist()
@@ -178,7 +178,7 @@ def test_more_metrics_leave_room_for_fewer_resamples() -> None:
 
 @pytest.mark.parametrize(("n", "k"), [(100_000, 10), (2_000, 500)])
 def test_the_classwise_bootstrap_takes_little_more_than_its_input(n: int, k: int) -> None:
-    """Of each class of each row its bin and its gap: ten bytes."""
+    """The bin and the gap of each class of each row take ten bytes."""
     probabilities = RNG.dirichlet(np.ones(k), n)
     request = scoring(
         "multiclass",

@@ -153,7 +153,7 @@ def test_the_interval_of_the_loss_covers_as_often_as_it_says() -> None:
 
 
 def _coverage(rng: np.random.Generator, clusters: int, size: int, *, clustered: bool) -> float:
-    """How often the interval of the mean holds the expectation of -log p, p being 1/2 or 1/8 by cluster."""
+    """The share of intervals of the mean that hold the expectation of -log p, p being 1/2 or 1/8 by cluster."""
     truth = 0.5 * np.log(2) + 0.5 * np.log(8)
     held = 0
     for _ in range(2_000):

@@ -23,10 +23,10 @@ FOLDERS = ["app/api", "app/core", "app/service", "app/web", "app/wire", "app/wor
 
 
 def sources(folder: str) -> list[Path]:
-    """The modules of a folder; of `app` the files of its own, of `tests` what the tests share."""
+    """The modules of a folder; of `app` only those that are in none of its folders."""
     paths = (ROOT / folder).glob("*.py") if folder == "app" else (ROOT / folder).rglob("*.py")
     inside = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)]
-    return [path for path in inside if "node_modules" not in path.parts and not path.name.startswith("test_")]
+    return [path for path in inside if "node_modules" not in path.parts]
 
 
 def docstrings(tree: ast.AST) -> Iterator[tuple[int, str]]:

@@ -1,4 +1,4 @@
-"""What the documents show works: requests have the answers shown, programs print what is shown, commands exist."""
+"""The examples of the documents work: requests have the answers shown, programs print what is shown, commands exist."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""What docs/conventions.md says that Surprisal, scikit-learn, PyTorch and Keras answer is what they answer."""
+"""The answers in docs/conventions.md are those of Surprisal, scikit-learn, PyTorch and Keras."""
 
 import math
 import re
@@ -28,7 +28,7 @@ ROWS = [
 
 
 def numbers(library: str) -> dict[str, list[float]]:
-    """What the table tells of a library, row by row."""
+    """The numbers in the table for a library, row by row."""
     head = [cell.strip() for cell in CONVENTIONS.table(HEADING).split("\n")[0].split("|")]
     (column,) = [at - 1 for at, cell in enumerate(head) if cell.startswith(library)]
     found = {row[0]: row[column] for row in CONVENTIONS.rows(HEADING)}

@@ -125,7 +125,7 @@ def test_a_weight_beside_huge_ones_still_counts_as_a_row() -> None:
 
 @pytest.mark.parametrize("n_slices", [0, 10])
 def test_comparing_takes_a_loss_a_row_of_each_candidate(n_slices: int) -> None:
-    """And once more the losses of the rows of one slice, and some columns of the candidate that is scored."""
+    """The losses of the rows of one slice come on top, and some columns of the candidate that is scored."""
     rng = np.random.default_rng(0)
     n, names = 10_000, [f"c{i}" for i in range(20)]
     slices = {f"s{i}": rng.integers(0, 2, n) for i in range(n_slices)}

@@ -46,7 +46,7 @@ def cut(request: ScoreRequest, places: list[int]) -> Iterator[ScoreRequest]:
 
 
 def asked(task: TaskName, seed: int, *, gradient: bool = False) -> ScoreRequest:
-    """Everything a task can include, of random rows in two slices."""
+    """A question for all sections of a task, on random rows in two slices."""
     rng = np.random.default_rng(seed)
     body = random_body(task, rng)
     n = n_rows(request_of(task, body))

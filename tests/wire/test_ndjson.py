@@ -22,7 +22,7 @@ def lines(*rows: object) -> bytes:
 
 
 def many(row: object, n: int = 200_000) -> bytes:
-    """More rows than a block holds."""
+    """A body of more rows than a block holds."""
     return lines(row) * n
 
 

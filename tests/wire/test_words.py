@@ -1,4 +1,4 @@
-"""What errors say to those whose files are nearly right."""
+"""The words of errors for files that are nearly right."""
 
 import base64
 import io
@@ -44,7 +44,7 @@ def file_of(table: pa.Table) -> bytes:
 
 
 def refusals(table: pa.Table, task: TaskName = "multiclass") -> list[SurprisalError]:
-    """What is said of a table as an Arrow stream and as a Parquet file."""
+    """The refusals of a table as an Arrow stream and as a Parquet file."""
     with pytest.raises(SurprisalError) as streamed:
         list(arrow.parts(io.BytesIO(stream(table)), LIMITS, task))
     with pytest.raises(SurprisalError) as stored:
@@ -288,7 +288,7 @@ def test_a_count_of_tokens_is_taken_for_no_other_field() -> None:
 
 
 def without_line_ends(body: bytes) -> bytes:
-    """What `curl -d @file` makes of a file."""
+    """The bytes that `curl -d @file` makes of a file."""
     return body.translate(None, b"\r\n\0")
 
 

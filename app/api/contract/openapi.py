@@ -187,7 +187,7 @@ def _rows(task: TaskName, format_: str) -> dict[str, Any]:
 
 
 def _add_answers(api: FastAPI, found: dict[str, Any]) -> None:
-    """Add the routes' answers to the examples; the first one of scoring is also that of the same rows in a file."""
+    """Add the routes' answers to the examples; the first answer of scoring also stands for the same rows in a file."""
     cases = [
         (noun, task, path, name, example)
         for noun, task, path in _paths()

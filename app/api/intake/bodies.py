@@ -168,16 +168,16 @@ async def _feed(exchange: Exchange, pieces: AsyncIterator[bytes], pipe: Pipe) ->
     except (HTTPException, SurprisalError, ClientDisconnect) as error:
         pipe.end(partial(copy, error.with_traceback(None)))
     except Exception:
-        pipe.end(ClientDisconnect)  # or the thread would wait for ever
+        pipe.end(ClientDisconnect)  # else the thread would wait for ever
         raise
 
 
 async def _pieces(exchange: Exchange, limits: Limits) -> AsyncGenerator[bytes, None]:
     """The pieces of a body, as long as it arrives fast enough.
 
-    A client has `body_timeout_seconds` in hand. What it is waited for is taken from that, what it sends is added to it,
-    a second for each `min_bytes_per_second`, and it never has more in hand than at first. So pauses and the rate are
-    held by one rule, and what the reader of the pieces takes its time for costs the client nothing.
+    A client begins with a credit of `body_timeout_seconds`. Waiting for it takes from the credit; each
+    `min_bytes_per_second` that it sends add a second, up to the first credit. So one rule bounds both pauses and the
+    rate, and the time that the reader of the pieces takes costs the client nothing.
 
     Raises:
         TooLarge: There are more than its limits allow.

@@ -25,9 +25,9 @@ class Work(NamedTuple):
     """The functions of a route, step by step.
 
     Attributes:
-        schema: From the fields of a body to a request.
-        answer: From a request to the content of the answer.
-        is_quick: Tells whether a request of a short body is answered on the event loop.
+        schema: A function from the fields of a body to a request.
+        answer: A function from a request to the content of the answer.
+        is_quick: A function that tells if a request of a short body is answered on the event loop.
     """
 
     task: TaskName

@@ -99,7 +99,7 @@ def _kinds(task: TaskName) -> dict[str, set[str]]:
 
 
 def _json_value(text: str) -> Any:
-    """A number, or what else JSON makes of the text; the text itself where it is a word."""
+    """The value of a text that is JSON, numbers in other notations included; else the text itself."""
     try:
         return orjson.loads(_as_json(text))
     except orjson.JSONDecodeError:

@@ -65,7 +65,7 @@ def asked_of_rows(task: TaskName, query: bytes, columns: Mapping[str, Any]) -> S
 
     Args:
         query: The query of the URL, as it came.
-        columns: As a format has read them: by name, and those of slices as one entry.
+        columns: The columns as a format has read them: by name, those of slices as one entry.
 
     Raises:
         InvalidInput: The schema refuses a column or a parameter.

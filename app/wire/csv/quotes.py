@@ -17,8 +17,8 @@ MAY_STAND_BESIDE = np.isin(np.arange(256), list(b',\r\n"'))
 class Quotes:
     """A scanner for line ends outside quotes in a text that arrives piece by piece.
 
-    Of any two quotes the first opens a field or follows a quote, and the second closes a field or precedes a quote:
-    then a line end is the end of a row where an even number of quotes stands before it.
+    Quotes come in pairs: the first of a pair opens a field or follows a quote, the second closes a field or precedes a
+    quote. So a line end is the end of a row where an even number of quotes stands before it.
     """
 
     def __init__(self, place: Callable[[], str]) -> None:

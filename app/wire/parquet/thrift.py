@@ -31,7 +31,7 @@ class Reader:
     The reader of pyarrow, which comes after this one, checks neither the types of list elements nor repeated fields.
     Both are refused here, so that the two readers cannot disagree.
 
-    Its methods raise `IndexError`, `KeyError` or `ValueError` where the bytes are not what they should be.
+    The methods raise `IndexError`, `KeyError` or `ValueError` for bytes that break the format.
 
     Attributes:
         position: The number of bytes that were read.

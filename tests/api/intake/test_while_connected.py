@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Client:
-    """Who sends the rest of a body, leaves when told to, and says whether somebody watches it."""
+    """A client that sends the rest of a body, leaves when told to, and says if somebody watches it."""
 
     def __init__(self) -> None:
         self.leaves = asyncio.Event()

@@ -344,7 +344,7 @@ def test_a_loss_is_worked_out_once_for_scores_and_differences() -> None:
 
 @pytest.mark.parametrize("n", [24, 3_000, 20_000])
 async def test_answers_are_alike_wherever_the_work_is_done(n: int, client: httpx.AsyncClient) -> None:
-    """Without slices that of few rows on the event loop, with slices in a thread."""
+    """A short body is answered on the event loop without slices, and in a thread with them."""
     plain = await compared(client, "binary", gated(n))
     sliced = await compared(client, "binary", gated(n, slices={"all": ["x"] * n}))
     assert sliced.pop("slices")["all"]["x"]["comparisons"] == plain["comparisons"]

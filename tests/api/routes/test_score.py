@@ -94,7 +94,7 @@ async def test_a_large_body_is_scored_as_its_rows_are(client: httpx.AsyncClient)
 
 @pytest.mark.parametrize("n_rows", [10, 1_000, 4_000, 8_000])
 async def test_plain_rows_are_scored_alike_wherever_the_work_is_done(client: httpx.AsyncClient, n_rows: int) -> None:
-    """On the event loop by length or by count of numbers, in a thread by count or by length."""
+    """The length or the count of numbers puts the work on the event loop or into a thread."""
     body = large(n_rows)
     del body["include"]
     answers = await asyncio.gather(*(scored(client, "multiclass", body) for _ in range(3)))

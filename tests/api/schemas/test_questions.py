@@ -45,7 +45,7 @@ def values(request: ScoreRequest, name: str) -> list[Any]:
 
 
 def content(value: Any) -> Any:
-    """What two equal requests have in common, whichever objects they are made of."""
+    """The content that two equal requests have in common, whichever objects they are made of."""
     match value:
         case np.ndarray():
             return value.dtype.str, value.shape, value.tolist() if value.dtype == object else value.tobytes()
@@ -121,7 +121,7 @@ def test_a_name_that_comes_again_is_refused_though_its_like_was_kept(body: bytes
 
 
 def test_columns_that_are_not_numbers_are_not_kept() -> None:
-    """They stand in the text, where another body may hold an empty list that was read."""
+    """The text holds such columns, where another body may hold an empty list that was read."""
     scoring_of(b'{"labels": [1], "probabilities": [0.5]}')
     with pytest.raises(InvalidInput, match="/labels"):
         scoring_of(b'{"labels": ["x", 1], "probabilities": [0.5]}')
@@ -166,7 +166,7 @@ def test_examples_are_asked_alike_at_first_and_again(noun: str) -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_random_bodies_are_asked_alike_at_first_and_again(task: TaskName) -> None:
-    """Also with a field of another body, whose name may come again."""
+    """Some bodies have a field of another one, whose name may come again."""
     random, rng = Random(5), np.random.default_rng(5)
     for _ in range(300):
         body, other = (orjson.loads(orjson.dumps(random_body(task, rng))) for _ in range(2))

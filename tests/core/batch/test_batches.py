@@ -1,4 +1,4 @@
-"""What a batch refuses, and where it points."""
+"""The refusals of a batch, and the places to which they point."""
 
 import math
 from typing import Any

@@ -38,7 +38,7 @@ def terms(parts: Decomposition) -> tuple[float, float, float, float]:
 
 
 def squares(n: int, seed: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """What happens as often as the square of what is forecast."""
+    """Labels that occur as often as the square of their forecast."""
     rng = np.random.default_rng(seed)
     confidence = rng.random(n).round(2) * 0.98 + 0.01
     return confidence, (rng.random(n) < confidence**2).astype(float), rng.exponential(size=n)

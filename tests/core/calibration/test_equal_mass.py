@@ -89,7 +89,7 @@ def test_the_debiased_square_is_right_on_average() -> None:
 
 
 def test_weights_are_numbers_of_rows_for_the_debiased_error() -> None:
-    """So a weight of 2 is a copy, and weights that sum to 1 are one row in all."""
+    """A weight of 2 is a copy, and weights that sum to 1 are one row in all."""
     confidence, labels = forecasts(300, 8)
     copies = number(debiased_calibration_error(levels_of(np.repeat(confidence, 2), np.repeat(labels, 2)), 15))
     assert number(debiased_calibration_error(levels_of(confidence, labels, np.full(300, 2.0)), 15)) == copies
@@ -114,7 +114,7 @@ def test_equal_mass_errors_lie_in_the_unit_interval(rows: list[tuple[float, bool
 
 
 def classwise(probabilities: FloatArray, targets: FloatArray, weight: FloatArray, options: Options) -> float:
-    """Of (n, k) rows."""
+    """The classwise error of rows (n, k)."""
     bins = bin_index(probabilities.T, options.n_bins, options.bin_edges).astype(np.uint16)
     return number(classwise_calibration_error(bins, (probabilities - targets).T * weight, weight))
 

@@ -43,7 +43,7 @@ def test_at_a_bandwidth_of_its_value_the_definition_gives_the_value(n: int, tilt
     ],
 )
 def test_numbers_of_the_authors(n: int, seed: int, theirs: float) -> None:
-    """They halve the bandwidth ten times, to 1 / 1024, and look at 200 points."""
+    """The authors halve the bandwidth ten times, to 1 / 1024, and look at 200 points."""
     value = number(smooth_calibration_error(levels_of(*forecasts(n, seed))))
     assert value == pytest.approx(theirs, abs=2e-3)
 
@@ -67,7 +67,7 @@ def test_levels_without_a_gap_have_no_error() -> None:
 
 
 def test_a_small_step_of_confidence_is_a_small_step_of_the_error() -> None:
-    """What binned errors do not have: here equal-width bins jump from 0 to 0.5."""
+    """Binned errors lack this: here equal-width bins jump from 0 to 0.5."""
     labels = np.array([1.0, 0.0])
     values = [
         number(smooth_calibration_error(levels_of(np.array([0.5 + step, 0.5 - step]), labels)))

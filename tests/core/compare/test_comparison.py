@@ -45,7 +45,7 @@ def numbers(found: Comparison) -> tuple[float, float, tuple[float, float]]:
 
 
 def interval(paired: PairedLosses, differences: Any) -> tuple[float, float]:
-    """That of the mean difference, without all else that a comparison tells."""
+    """The interval of the mean difference, without all else that a comparison tells."""
     found = paired.rows.mean_of(np.asarray(differences), 0.95).confidence_interval
     assert found is not None
     return found
@@ -201,7 +201,7 @@ def test_a_difference_without_spread_is_no_proof_and_has_no_test() -> None:
 
 @pytest.mark.parametrize("weight", [None, [0.1, 0.2, 0.3, 0.7]])
 def test_a_constant_loss_is_correlated_with_nothing(weight: Any) -> None:
-    """Such as that of a uniform baseline; the rounding of weighted losses is no spread."""
+    """A uniform baseline has such a loss; the rounding of weighted losses is no spread."""
     found = compared({"a": LOSSES["a"], "uniform": [math.log(3)] * 4}, weight)
     assert found.correlation is None
     assert found.p_value is not None

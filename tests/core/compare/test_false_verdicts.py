@@ -1,4 +1,4 @@
-"""How often verdicts are wrong: for models of equal mean loss, through the code that answers requests."""
+"""The frequency of wrong verdicts for models of equal mean loss, found through the code that answers requests."""
 
 import math
 from collections import Counter
@@ -56,7 +56,7 @@ def test_the_guide_shows_all_models() -> None:
 
 @pytest.mark.parametrize(("models", "rows", "better", "worse"), GUIDE)
 def test_false_verdicts_are_as_frequent_as_the_guide_says(models: str, rows: str, better: str, worse: str) -> None:
-    """In percent of 1,000 data sets, within 4 standard errors of what the guide found in 4,000."""
+    """The percentages of 1,000 data sets lie within 4 standard errors of those of the guide, from 4,000."""
     n = int(rows)
     rng = np.random.default_rng(n)
     found = Counter[str](
@@ -69,7 +69,8 @@ def test_false_verdicts_are_as_frequent_as_the_guide_says(models: str, rows: str
 
 
 def share_of_runs_with_a_verdict(n_runs: int, seed: int) -> float:
-    """Of 30 equal candidates on 300 rows: skewed losses with a common part, as of models on the same rows."""
+    """The share for 30 equal candidates on 300 rows, with skewed losses and a common part, as of models on the same
+    rows."""
     rng = np.random.default_rng(seed)
     n_false = 0
     for _ in range(n_runs):

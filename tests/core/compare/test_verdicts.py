@@ -125,7 +125,7 @@ def test_rows_without_weight_and_rows_of_one_cluster_do_not_count() -> None:
 
 @pytest.mark.parametrize("heavy", [8.0, 1e3, 1e100])
 def test_one_heavy_row_decides_nothing(heavy: float) -> None:
-    """Its error would be estimated from rows that weigh nothing beside it: the interval is a lie."""
+    """The error of such a row would be estimated from rows that weigh nothing beside it, and the interval would lie."""
     losses = np.where(np.arange(24) == 0, B - 1.0, WORSE)
     weight = [heavy, *[0.1] * 23]
     found = against_b(losses, weight)

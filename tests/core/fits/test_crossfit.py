@@ -1,4 +1,4 @@
-"""What holds of every method: the guarantee, laws, and the gain on rows that a fit has not seen."""
+"""The guarantee and the laws of every method, and the gain on rows that a fit has not seen."""
 
 import math
 import tracemalloc
@@ -58,7 +58,7 @@ def test_numbers_beyond_all_doubles_are_refused() -> None:
 
 
 def test_a_gain_of_weights_of_all_sizes_is_a_number() -> None:
-    """Without the heavy row, which is wrong, the others are separable: then its loss is 2e4 times as large."""
+    """The heavy row is wrong. The others are separable without it, and then its loss is 2e4 times as large."""
     body = {"labels": [1, 1, 1, 0, 0], "logits": [-1e150, 1, 2, -1, -3], "sample_weight": [1e100, 1, 1, 1, 1]}
     gain = ask("binary", body | {"pos_weight": 1e57})["cross_fitted_gain"]
     assert gain["status"] == "ok"
@@ -185,7 +185,7 @@ def test_the_gain_is_what_each_fold_loses_under_the_fit_to_the_others(task: Task
 
 @every_method
 def test_clusters_of_one_row_are_no_clusters(task: TaskName, method: str) -> None:
-    """But for the last bit of the standard error and the fold of a row, which is that of its cluster's name."""
+    """The last bit of the standard error may differ, and the fold of a row, which is that of its cluster's name."""
     body = overconfident_body(task, 50) | {"method": method}
     alone = ask(task, body | {"cluster_id": list(range(50))})
     assert alone == ask(task, body)
@@ -234,7 +234,7 @@ def test_copies_of_rows_do_not_gain_if_clusters_say_what_they_are(task: TaskName
 
 
 def calibrated_logits(logits: FloatArray, fit: Body) -> FloatArray:
-    """What the answer of any method makes of logits."""
+    """The logits that the answer of any method makes of others."""
     if "thresholds" in fit:
         places, values = fit["thresholds"].values()
         found: FloatArray = logit(np.interp(expit(logits), places, values))
@@ -263,7 +263,7 @@ def test_an_isotonic_fit_gains_where_there_is_much_to_mend() -> None:
 
 
 def test_a_held_out_row_of_probability_zero_makes_the_gain_infinite() -> None:
-    """Under the slope of the others the score of the last row, which is wrong, is beyond all doubles."""
+    """The last row is wrong, and under the slope of the others its score is beyond all doubles."""
     body = {"labels": [1] * 8 + [0] * 9, "logits": [0.1] * 8 + [-0.1] * 8 + [1.7e308]}
     gain = ask("binary", body | {"method": "platt"})["cross_fitted_gain"]
     assert (gain["value"], gain["status"]) == (None, "infinite")

@@ -36,7 +36,7 @@ from tests.core.parts import Body
 @pytest.mark.parametrize(("k", "right", "n"), [(3, 3, 4), (2, 3, 4), (10, 9, 10), (4, 51, 100), (1000, 1, 2)])
 @pytest.mark.parametrize("height", [0.01, 4.0, 700.0])
 def test_equal_margins_have_a_closed_form(k: int, right: int, n: int, height: float) -> None:
-    """With z = h e_c and m of n right, p of the top class is m / n at T = h / log(m (k - 1) / (n - m))."""
+    """The top class of z = h e_c, with m of n right, has p = m / n at T = h / log(m (k - 1) / (n - m))."""
     top = np.arange(n) % k
     labels = np.where(np.arange(n) < right, top, (top + 1) % k)
     body = {"labels": labels.tolist(), "logits": (height * np.eye(k)[top]).tolist()}
@@ -237,7 +237,7 @@ def test_options_that_shape_the_loss_shape_the_fit(task: TaskName, options: Body
 
 @pytest.mark.parametrize(("n_classes", "seed"), [(2, 0), (2, 1), (4, 2), (7, 3)])
 def test_temperature_against_scikit_learn(n_classes: int, seed: int) -> None:
-    """Its bounded search ends at a relative error of 1e-8 or so."""
+    """The bounded search of scikit-learn ends at a relative error of 1e-8 or so."""
     x, y = make_classification(400, 12, n_informative=8, n_classes=n_classes, flip_y=0.3, random_state=seed)
     model = LogisticRegression(max_iter=1000).fit(x[:60], y[:60])
     frozen = CalibratedClassifierCV(FrozenEstimator(model), method="temperature", ensemble=False).fit(x[60:], y[60:])

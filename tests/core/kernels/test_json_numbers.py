@@ -27,7 +27,7 @@ NAMES = b"labels:ib logits:dn mask:b n_bytes:i probabilities:d "
 
 
 def plain(text: bytes, *, of_integers: bool = False) -> list[Any] | None:
-    """What Python reads of a column, None where it is not plainly one: the reader answers this or None.
+    """The column that Python reads, None where it is not plainly one: the reader answers this or None.
 
     orjson is no judge: of numbers of some 770 digits that lie between two doubles it may take the wrong one.
     """
@@ -154,7 +154,7 @@ def test_null_is_nan_and_a_negative_zero_keeps_its_sign() -> None:
 
 
 def test_no_byte_behind_a_text_is_read() -> None:
-    """Behind the text lies a page that nobody may read: a byte too far ends the process."""
+    """A page that nobody may read lies behind the text, so a byte too far ends the process."""
     code = "from tests.core.kernels.test_json_numbers import read_before_guard; read_before_guard()"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "unharmed\n"), done.stderr

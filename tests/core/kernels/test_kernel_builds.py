@@ -51,7 +51,7 @@ def loaded(path: Path) -> ModuleType:
 
 
 def outcomes(module: ModuleType) -> dict[str, bytes]:
-    """What a build makes of rows of many shapes, in bits: by function, width and kind of numbers."""
+    """The results of a build for rows of many shapes, in bits, by function, width and kind of numbers."""
     found: dict[str, bytes] = {}
     for k in WIDTHS:
         for kind in KINDS:

@@ -54,7 +54,7 @@ OF: dict[str, Callable[[Decimal], Decimal]] = {
 
 
 def errors(name: str, inputs: FloatArray) -> list[float]:
-    """How far each value is from the true one, in units in the last place of that."""
+    """The distance of each value from the true one, in units in the last place of that."""
     found = getattr(kernels, name)(inputs)
     with localcontext() as context:
         context.prec = 60

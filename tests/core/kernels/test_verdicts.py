@@ -91,7 +91,7 @@ def test_elements_keep_their_rules(width: int | None, form: Form) -> None:
 
 
 def accepted(task: TaskName, form: Form, x: FloatArray, labels: IntArray, options: Options) -> bool:
-    """Whether the checks of a batch find nothing to refuse and nothing to tell of.
+    """Tell if the checks of a batch find nothing to refuse and nothing to tell of.
 
     A row more, which is not scored, has NumPy check the others.
     """

@@ -59,7 +59,7 @@ def columns(form: str) -> pa.RecordBatch:
 
 @pytest.mark.parametrize("form", ["numbers", "lists", "fixed lists"])
 def test_one_record_batch_is_held_at_a_time(form: str) -> None:
-    """Even though the last part is kept by those who add up parts, until the next one comes."""
+    """The code that adds up parts keeps the last one until the next one comes."""
     batch = columns(form)
     body = stream(*[batch] * 4)
     source = io.BytesIO(body)
@@ -118,7 +118,7 @@ def endless(start: bytes, message: bytes) -> Iterator[bytes]:
 
 
 class Source:
-    """What an iterator gives, which must not be read without a bound."""
+    """A source of what an iterator gives, which must not be read without a bound."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces, self._rest, self._n_read = pieces, b"", 0

@@ -249,7 +249,7 @@ class Fused:
 
 
 def places(body: bytes) -> list[int]:
-    """Where the messages of a stream begin."""
+    """The positions at which the messages of a stream begin."""
     starts = [0]
     while body[starts[-1] :] != END:
         start = starts[-1]

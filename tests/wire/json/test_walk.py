@@ -36,7 +36,7 @@ NAMES = [*SOUND, "x", "probab\\u0069lities", 'x\\"labels', "labels\\", "é", "la
 
 
 def bits(value: Any) -> Any:
-    """What two equal results have in common, to the last bit."""
+    """The content that two equal results have in common, to the last bit."""
     match value:
         case np.ndarray():
             content = value.tolist() if value.dtype == object else value.tobytes()
@@ -272,7 +272,7 @@ def test_these_are_walked_whole(name: str) -> None:
     ],
 )
 def test_names_that_come_twice_or_in_escapes_end_the_walk(body: bytes) -> None:
-    """Else two bodies of unlike meaning might have one text without their columns, which is a key of a cache."""
+    """A cache has the text without its columns as key, and two bodies of unlike meaning must not share one."""
     assert json.walk(body, "multiclass") is None
 
 
@@ -285,7 +285,7 @@ def test_other_names_that_come_twice_stay_in_the_text(field: bytes) -> None:
 
 
 def test_an_empty_list_is_no_column_that_was_read() -> None:
-    """It stands in the text for one that was."""
+    """The text holds an empty list in place of each column that was read."""
     for body in (b'{"logits": []}', b'{"slices": {"a": []}}', b'{"candidates": {"a": {"logits": []}}}'):
         assert walked(body) == "walked in part"
 
