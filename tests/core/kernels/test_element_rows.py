@@ -1,6 +1,7 @@
 """The quantities of rows of elements that one call writes are those of `ElementRows`, in the same bits."""
 
 import sys
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -30,12 +31,11 @@ def expected(
     task: Any = "binary" if x.ndim == 1 else "multilabel"
     columns = {form: x, "labels": labels} | ({} if mask is None else {"mask": mask})
     rows = ElementRows(batch_of(task, columns, Options(threshold=threshold)), slice(0, len(x)))
-    found = {name: getattr(rows, name) for name in ELEMENT_QUANTITIES if name != SUBSET_ACCURACY.name}
-    if SUBSET_ACCURACY.quantity is not None:
-        found[SUBSET_ACCURACY.name] = SUBSET_ACCURACY.quantity(rows)
-    return {
-        name: np.ones(len(x)) if (of := found[name]) is None else of.astype(np.float64) for name in ELEMENT_QUANTITIES
+    found = {
+        name: (SUBSET_ACCURACY.quantity(ElementRows) if name == SUBSET_ACCURACY.name else attrgetter(name))(rows)
+        for name in ELEMENT_QUANTITIES
     }
+    return {name: np.ones(len(x)) if of is None else of.astype(np.float64) for name, of in found.items()}
 
 
 def written(  # noqa: PLR0913 what is passed on
