@@ -26,9 +26,7 @@ class Reading:
             self.nothing = undefined("no row is scored")
         elif not state.weight_sum.digits:
             self.nothing = undefined("all weights are zero")
-        distinct = {sums[:]: sums for sums in state.moments.values()}  # names share sums; tuples mind no unit
-        known = dict(zip(distinct, means(distinct.values(), confidence_level), strict=True))
-        self.means = {name: known[sums[:]] for name, sums in state.moments.items()}
+        self.means = dict(zip(state.moments, means(state.moments.values(), confidence_level), strict=True))
         self.without_number = [name for name, moments in state.moments.items() if moments.n_undefined]
 
     @lazy

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import lru_cache
 
 from scipy.special import stdtrit
@@ -28,21 +27,23 @@ def means(moments: Iterable[Moments], confidence_level: float) -> list[Value]:
             found.append(_no_mean(n_infinite, n_undefined))
             continue
         try:
-            value, error = z / v, None
+            value = z / v
         except OverflowError:
             found.append(undefined("overflow"))
             continue
-        with suppress(OverflowError, ZeroDivisionError):  # of an error beyond all doubles, and of one row
+        try:
             # v**2 sum (z_i - m v_i)**2 = v (v zz - z zv) + z (z vv - v zv), in integers: nothing cancels unseen
             squares, rest, power = v * zz - z * zv, z * vv - v * zv, v * v * v
             if rest:  # 0 where all denominators are equal: then v cancels
                 squares, power = v * squares + z * rest, power * v
-            error = math.sqrt(n * squares / ((n - 1) * power))
-        if error is None or n < 2:
+            error = math.sqrt(n * squares / ((n - 1) * power)) if n > 1 else None
+        except OverflowError:
+            error = None
+        if error is None:
             found.append(Value(value))
-        else:
-            spread = t_quantile(n - 1, confidence_level) * error
-            found.append(Value(value, "ok", None, error, (value - spread, value + spread)))
+            continue
+        spread = t_quantile(n - 1, confidence_level) * error
+        found.append(Value(value, "ok", None, error, (value - spread, value + spread)))
     return found
 
 
@@ -67,6 +68,7 @@ def exponential(value: Value) -> Value:
     except OverflowError:
         return undefined("overflow")
     interval = value.confidence_interval
-    with suppress(OverflowError):
-        return Value(value=result, confidence_interval=interval and (math.exp(interval[0]), math.exp(interval[1])))
-    return Value(value=result)
+    try:
+        return Value(result, "ok", None, None, interval and (math.exp(interval[0]), math.exp(interval[1])))
+    except OverflowError:
+        return Value(result)
