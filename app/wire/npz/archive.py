@@ -48,14 +48,15 @@ class Header:
 def columns(body: bytes | bytearray | memoryview | BinaryIO, limits: Limits, task: TaskName) -> dict[str, Any]:
     """Read the columns of a NumPy archive, which lies in memory or in a file of the system.
 
-    Values are copied only if they are compressed, not native, not aligned, or not in the order of C.
+    Values are copied only if they are compressed, not native, or not in the order of C; or not aligned, but for those
+    in the memory of a `BytesIO`: they are moved there, by some bytes.
 
     Raises:
         MalformedBody: No whole archive of arrays.
         InvalidInput: A field is unknown, comes twice, or holds what it may not.
         TooLarge: More bytes or arrays than the limits allow.
     """
-    archive = memoryview(body) if isinstance(body, bytes | bytearray | memoryview) else _mapped(body)
+    archive = memoryview(body).toreadonly() if isinstance(body, bytes | bytearray | memoryview) else _mapped(body)
     tally = Tally(limits)
     tally.add(len(archive), 0)
     if bytes(archive[:2]) != b"PK" and (words := likeness(archive)):
@@ -144,9 +145,22 @@ def _array(content: memoryview, header: Header) -> NDArray[Any]:
         raise MalformedBody("must be NumPy arrays of as many values as their shape has, found others")
     if not n_values:
         return np.empty(0, dtype.newbyteorder("="))
-    values = np.frombuffer(content, dtype, n_values, header.start)
+    start = header.start if content.readonly else _aligned(content, header.start, dtype.alignment)
+    values = np.frombuffer(content, dtype, n_values, start)
     values = values.reshape(header.shape, order="F" if header.is_fortran else "C")
     return np.require(values, dtype.newbyteorder("="), ["C_CONTIGUOUS", "ALIGNED"])
+
+
+def _aligned(content: memoryview, start: int, alignment: int) -> int:
+    """Move the values into the end of their header, so that they are aligned; return where they begin.
+
+    A copy would need as much memory again, and to be given that takes longer than to score what is in it.
+    """
+    address, _ = np.frombuffer(content, np.uint8, 1, start).__array_interface__["data"]
+    moved: int = start - address % alignment
+    if moved < start:
+        content[moved : moved + len(content) - start] = content[start:]
+    return moved
 
 
 def _check_text(field: Field, texts: NDArray[Any]) -> None:

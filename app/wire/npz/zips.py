@@ -4,6 +4,8 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
+from operator import attrgetter
 
 from app.errors import MalformedBody, TooLarge
 from app.wire.foreign import KEPT_WHOLE
@@ -20,6 +22,7 @@ class Member:
     """A file of an archive, still encoded.
 
     Attributes:
+        start, end: Its place in the archive, from its own header to behind its last byte.
         n_bytes: The length that it claims to have once decoded.
     """
 
@@ -28,6 +31,8 @@ class Member:
     checksum: int
     n_bytes: int
     encoded: memoryview
+    start: int
+    end: int
 
     def content(self) -> memoryview | bytes:
         """The decoded bytes, `n_bytes` long; not copied if they are stored.
@@ -56,7 +61,8 @@ def members(archive: memoryview, max_members: int) -> list[Member]:
     """The members of an archive of less than 4 GiB, without a comment at its end, on one disk.
 
     Raises:
-        MalformedBody: No such archive; a member lies outside of it, is encrypted, or neither stored nor deflated.
+        MalformedBody: No such archive; a member lies outside of it, shares bytes with another, is encrypted, or neither
+            stored nor deflated.
         TooLarge: More than `max_members`.
     """
     try:
@@ -65,9 +71,12 @@ def members(archive: memoryview, max_members: int) -> list[Member]:
             raise MalformedBody(f"must end with the directory of a ZIP archive, found other bytes ({KEPT_WHOLE})")
         if n_members > max_members:
             raise TooLarge(f"an archive must have at most {max_members} members, found {n_members}")
-        return list(_members(archive, start, n_members))
+        found = list(_members(archive, start, n_members))
     except (struct.error, UnicodeDecodeError) as error:
         raise MalformedBody(f"must be a ZIP archive, found other bytes or only a part of one ({KEPT_WHOLE})") from error
+    if any(one.end > other.start for one, other in pairwise(sorted(found, key=attrgetter("start")))):
+        raise MalformedBody("must have members apart from each other in the ZIP archive, found two that share bytes")
+    return found
 
 
 def _members(archive: memoryview, place: int, n_members: int) -> Iterator[Member]:
@@ -78,13 +87,16 @@ def _members(archive: memoryview, place: int, n_members: int) -> Iterator[Member
             raise MalformedBody("must have one entry a member in the directory of a ZIP archive, found other bytes")
         if flags & ENCRYPTED or method not in {STORED, DEFLATED}:
             raise MalformedBody("must have members that are stored or deflated and not encrypted, found another")
-        yield Member(name, method, checksum, n_bytes, _encoded(archive, start, n_encoded))
+        begin = _begin(archive, start, n_encoded)
+        encoded = archive[begin : begin + n_encoded]
+        yield Member(name, method, checksum, n_bytes, encoded, start, begin + n_encoded)
         place += ENTRY.size + n_name + sum(n_more)
 
 
-def _encoded(archive: memoryview, start: int, n_bytes: int) -> memoryview:
+def _begin(archive: memoryview, start: int, n_bytes: int) -> int:
+    """The place of the bytes of a member, behind its own header."""
     magic, *n_more = LOCAL.unpack_from(archive, start)
-    encoded = archive[start + LOCAL.size + sum(n_more) :][:n_bytes]
-    if magic != b"PK\3\4" or len(encoded) != n_bytes:
+    begin: int = start + LOCAL.size + sum(n_more)
+    if magic != b"PK\3\4" or begin + n_bytes > len(archive):
         raise MalformedBody("must have members inside the ZIP archive, found one outside")
-    return encoded
+    return begin
