@@ -7,6 +7,7 @@ import pytest
 
 from app.api.schemas import calibrate, compare, score
 from app.core.columns import sound
+from app.core.kernels import FORMS
 from app.core.tasks import COLUMN_NAMES, COLUMNS, TASKS, ColumnSpec, Shape, TaskName, ValueKind, shape_of
 from app.errors import InvalidInput
 from app.wire.columns import RULES, SLICE_RULE, Rule
@@ -112,6 +113,10 @@ def test_comparing_and_calibrating_take_columns_of_the_table() -> None:
         assert model.model_fields.keys() & COLUMNS.keys() == {*known.truths, *known.predictions, *fitted}
     for task, model in compare.MODELS.items():
         assert model.model_fields.keys() & COLUMNS.keys() == {*TASKS[task].truths, *TASKS[task].columns}
+
+
+def test_kernels_know_the_form_of_every_prediction() -> None:
+    assert sorted(FORMS) == sorted(name for name, column in COLUMNS.items() if column.role == "prediction")
 
 
 def test_columns_of_tables_are_numbered_where_there_are_several_a_row() -> None:

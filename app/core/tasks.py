@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias, get_args
 
 TaskName: TypeAlias = Literal["binary", "multiclass", "multilabel", "distributions", "tokens"]
 Role: TypeAlias = Literal["truth", "prediction", "detail", "group"]
-"""The part of a column beside the two: a detail says something of a row, values of a group only tell rows apart."""
+"""The part of a column in a request: a detail says something of a row, values of a group only tell rows apart."""
 ValueKind: TypeAlias = Literal["number", "score", "integer", "boolean", "string"]
 """The sorts of values; a score is a number of which minus infinity has a meaning: probability 0."""
 Shape: TypeAlias = Literal["(n,)", "(n, k)", "(n, l)", "(n,) or (n, l)", "one list a document"]
