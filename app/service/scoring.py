@@ -5,8 +5,6 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from app.core.batch.batches import Batch
 from app.core.batch.checked import batch_of
 from app.core.columns import Column, IntArray, owned
@@ -131,7 +129,9 @@ def part_of(batch: Batch, plan: Plan, include: frozenset[Include], n_threads: in
         check_sections(batch, include)
     kept = places(batch, "cross_entropy", "size") if include & {"per_sample", "worst"} else {}
     summary = summarize(batch, plan.needs, kept=kept, n_threads=n_threads, inspected=True)
-    losses = kept["cross_entropy"] / kept["size"] if kept else np.empty(0)
+    if not kept:
+        return Part(batch.form, summary)
+    losses = kept["cross_entropy"] / kept["size"]
     return Part(
         batch.form,
         summary,

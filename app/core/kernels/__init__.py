@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from app.core.columns import BoolArray, Column, FloatArray, IntArray, Ragged
+from app.core.columns import BoolArray, FloatArray, IntArray, Ragged
 
 try:
     from app.core.kernels import compiled
@@ -189,18 +189,17 @@ def json_columns(text: bytes | bytearray | memoryview, names: bytes) -> JsonColu
 
 
 def _columns(values: bytearray, places: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: _column(values, *place) if type(place) is tuple else _columns(values, place)
-        for name, place in places.items()
-    }
-
-
-def _column(values: bytearray, letter: str, start: int, shape: tuple[int, ...], n_lists: int | None = None) -> Column:
-    column: NDArray[Any] = np.ndarray(shape, _DTYPES[letter], values, start)
-    if n_lists is None:
-        return column
-    behind = start + (column.nbytes + 7) // 8 * 8  # the offsets begin at a multiple of 8 bytes
-    return Ragged(column, np.ndarray(n_lists + 1, np.int64, values, behind))
+    columns: dict[str, Any] = {}
+    for name, place in places.items():
+        if type(place) is not tuple:
+            columns[name] = _columns(values, place)
+            continue
+        letter, start, shape, *lists = place
+        columns[name] = column = np.ndarray(shape, _DTYPES[letter], values, start)
+        if lists:
+            behind = start + (column.nbytes + 7) // 8 * 8  # the offsets begin at a multiple of 8 bytes
+            columns[name] = Ragged(column, np.ndarray(lists[0] + 1, np.int64, values, behind))
+    return columns
 
 
 FORMS = ("probabilities", "logits", "log_probabilities")
