@@ -3,7 +3,7 @@
 # .venv-torch holds these and PyTorch, for the tests that compare with it; .venv-build holds what compiles the C of the
 # core, and is not looked at again until the C changes.
 PYTHON ?= python3
-# The products of the core are too small for OpenBLAS to share out; the service has threads of its own.
+# OpenBLAS gets one thread: the matrix products of the core are small, and the service has threads of its own.
 export OPENBLAS_NUM_THREADS ?= 1
 HOST ?= 127.0.0.1
 PORT ?= 8000
@@ -33,7 +33,7 @@ serve: $(KERNELS) $(RUN_STAMP) ## serve on HOST:PORT, by default 127.0.0.1:8000
 	@echo 'serving on http://$(HOST):$(PORT), with documentation at /docs; Ctrl-C ends it'
 	@exec $(RUN)python -m app --host $(HOST) --port $(PORT)
 
-# What is quick to fail comes first. The kernels stand before it, for they may want a compiler that is not there.
+# Quick checks come first, but after the kernels, which may need a compiler that is missing.
 test: $(KERNELS) lint documents types openapi-check ## what to run before a commit: all checks, and every test but slow ones
 	$(DEV)coverage erase
 	$(DEV)coverage run -m pytest $(SIDE_BY_SIDE) -m 'not slow and not torch' --ignore=tests/docs --ignore=tests/contract
@@ -74,7 +74,7 @@ openapi: $(KERNELS) $(DEV_STAMP) ## write openapi/openapi.json from the code
 openapi-check: $(KERNELS) $(DEV_STAMP)
 	$(DEV)python -m app.api.contract.openapi --check
 
-# PyTorch takes part where its environment has been made: make .venv-torch
+# PyTorch takes part if its environment is there, which `make .venv-torch` makes.
 bench: $(KERNELS) $(DEV_STAMP) ## time everything beside its peers and the limit, and write it down (BENCH_FLAGS=--quick ...)
 	$(if $(wildcard $(TORCH_STAMP)),.venv-torch/bin/,$(DEV))python -m benchmarks $(BENCH_FLAGS)
 
@@ -87,7 +87,7 @@ container: ## build the image surprisal
 
 env: $(KERNELS) $(DEV_STAMP) ## compile the C, and make the environment of the tests
 
-# Keeps the pins that still fit; `make lock LOCK_FLAGS=--upgrade` moves them all to the newest.
+# Pins that still fit are kept; `make lock LOCK_FLAGS=--upgrade` moves all of them to the newest.
 lock: .venv-lock/bin/uv ## write requirements/*.txt from pyproject.toml
 	$(COMPILE) pyproject.toml -o requirements/run.txt
 	$(COMPILE) pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
@@ -110,7 +110,7 @@ python:
 		echo 'Surprisal needs Python 3.11 or newer; $(PYTHON) is' "$$($(PYTHON) -V 2>&1)." \
 			'Name another one: make PYTHON=python3.12 ...' >&2; exit 1; }
 
-# Said before anything is installed: the first line of what installs or compiles.
+# The check of the machine is the first line of each rule that installs or compiles.
 define check-machine
 @missing="$$(sh scripts/missing.sh $(PYTHON) $(1))"; [ -z "$$missing" ] || { \
 	echo "Surprisal needs what this machine does not have. Debian and Ubuntu bring it (as root):" >&2; \
@@ -154,7 +154,7 @@ $(NPM_STAMP): | $(CONTRACT_STAMP)
 		ci --ignore-scripts --loglevel=error
 	@touch $@
 
-# Forced, because make has seen what setuptools would not: other flags in setup.py, another setuptools.
+# The build is forced, for make sees changes that setuptools does not: other flags in setup.py, another setuptools.
 $(KERNELS): $(wildcard app/core/kernels/*.[ch]) setup.py $(BUILD_STAMP)
 	$(call check-machine,compiler)
 	@echo 'compiling $@: some seconds'

@@ -107,9 +107,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """Callback of asyncio: a client has connected, and must send a head."""
         super().connection_made(transport)
         self._refused = False
-        # Bytes of the piece in hand; of the earlier pieces of this message; and of the piece in which it began.
+        # Bytes of the present piece, of the earlier pieces of this message, and of the piece in which it began.
         self._n_read = self._head_bytes = self._first_bytes = 0
-        # Bytes since the head of a chunk, or None while a chunk brings any: after the last one trailers follow.
+        # Bytes since the head of a chunk, which are trailers if the chunk was the last; None while a chunk has a body.
         self._trailer_bytes: int | None = None
         self._is_in_head = True
         self._deadline: asyncio.TimerHandle | None = self._open_head()
@@ -184,7 +184,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_in_head = False
         if self._deadline is not None:
             self._close_head()
-        # The size is found out only where the pieces that hold the head are larger than it may be.
+        # The exact size is a sum over all headers, found only if the pieces that hold the head exceed the bound.
         if self._first_bytes + self._head_bytes + self._n_read > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
             self._refuse_head()
         elif not self.parser.should_upgrade():

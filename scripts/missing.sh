@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints the Debian packages without which a Python makes no environment here and, with `compiler`, compiles no C.
+# Print the Debian packages that a Python lacks to make environments and, with `compiler`, to compile C.
 #   scripts/missing.sh PYTHON [compiler]
 python=$1
 
@@ -13,7 +13,7 @@ fi
 if [ "$2" = compiler ]; then
   compiler=${CC:-$("$python" -c 'import sysconfig; print(sysconfig.get_config_var("CC"))' 2>/dev/null || echo gcc)}
   include=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)
-  # A compiler may be more words than one: "gcc -pthread".
+  # The name of a compiler may have several words: "gcc -pthread".
   # shellcheck disable=SC2086
   echo '#include <stdlib.h>' | $compiler -fsyntax-only -x c - 2>/dev/null || missing="$missing gcc libc6-dev"
   [ -f "$include/Python.h" ] || missing="$missing python3-dev"

@@ -45,7 +45,7 @@ class Application(FastAPI):
         if prefix := self.settings.root_path:
             scope["root_path"] = prefix
             if scope["path"] == prefix:
-                # A front page needs its slash, or what it leads to would be beside it and not below.
+                # The links of the front page are relative: without the slash they would lead out of the prefix.
                 scope["path"] += "/"
         exchange = Exchange(scope, receive, send, self.settings, self.capacity)
         self.telemetry.begin()

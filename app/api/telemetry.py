@@ -64,7 +64,7 @@ class Telemetry:
         self._in_flight[self._worker] -= 1
         seconds = perf_counter() - exchange.began
         scope, status, code = exchange.scope, exchange.status, exchange.code
-        # The template of the path, not the path: of unknown ones there is one label only.
+        # The label is the template of a path, not the path, and unknown paths share one label.
         route = scope["route"].path if "route" in scope else UNMATCHED
         self._requests(route, status, code).inc()
         self._seconds(route).observe(seconds)

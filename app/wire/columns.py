@@ -101,6 +101,6 @@ def rows_of(values: NDArray[Any], lengths: list[int] | IntArray) -> Column:
 
 
 def _n_like_first(lengths: list[int] | IntArray) -> int:
-    if isinstance(lengths, list):  # to make it an array takes longer than to look at it
+    if isinstance(lengths, list):  # making it an array takes longer than looking at it
         return lengths.count(lengths[0])
     return int(np.count_nonzero(lengths == lengths[0]))

@@ -34,7 +34,7 @@ def likeness(body: bytes | bytearray | memoryview) -> str:
     for mark, words in STARTS.items():
         if start.startswith(mark):
             return words
-    n_zeros = start[:4].count(0)  # in the first characters of a text: ASCII ones, in wider units
+    n_zeros = start[:4].count(0)  # zeros are the upper bytes of ASCII characters in wider units
     return f"UTF-{32 if n_zeros > 2 else 16}: encode the text as UTF-8" if n_zeros else ""
 
 

@@ -95,7 +95,7 @@ def _rows(text: bytes, first_row: int) -> Rows:
     try:
         rows.extend(map(orjson.loads, lines))
     except orjson.JSONDecodeError as error:
-        # The rows before the error are there: no line is parsed again to find it.
+        # `extend` keeps the rows before the error, so their number tells the line.
         raise MalformedBody(f"row {first_row + len(rows)} {_fault(lines[len(rows)], error)}") from None
     for i, row in enumerate(rows):
         if type(row) is not dict:

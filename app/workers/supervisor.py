@@ -117,8 +117,8 @@ class Supervisor:
     def _drain(self) -> int:
         """Let every worker finish its requests; return the exit code."""
         for listener in self._listeners:
-            with suppress(OSError):  # not everywhere can this be done
-                listener.shutdown(socket.SHUT_RD)  # for every process that has it
+            with suppress(OSError):  # not every system can do this
+                listener.shutdown(socket.SHUT_RD)  # this shuts it for every process
             listener.close()
         deadline = time.monotonic() + self._drain_seconds + GRACE_SECONDS
         processes = [place.process for place in self._places if place.due is None]

@@ -61,11 +61,11 @@ def serve_beside_others(share: Share) -> None:
     tune()
     config = configuration(app, share.settings, "", 0)
     SharingServer(config, share.counts.worker, share.n_clients, share.supervisor).run(share.listeners)
-    # No signal has ended this process, so the supervisor has died, and has cleared nothing up.
+    # No signal has ended this process, so the supervisor has died without clearing up.
     rmtree(share.counts.folder, ignore_errors=True)
 
 
 def _end_on_signals() -> None:
-    # uvicorn sends itself the signal again once it has drained; by then it means: done.
+    # uvicorn raises the signal again once it has drained; this handler then ends the process with code 0.
     for number in SIGNALS:
         signal.signal(number, lambda *_: sys.exit(0))

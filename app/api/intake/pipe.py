@@ -73,4 +73,4 @@ class Pipe:
             if self._is_full and self._waiting <= MAX_WAITING_BYTES // 2:
                 self._is_full = False
                 self._loop.call_soon_threadsafe(self._room.set)
-        return bytes(piece)  # no copy of what is bytes
+        return bytes(piece)  # copies views only

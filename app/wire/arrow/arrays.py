@@ -229,7 +229,7 @@ def _named(field: Field, array: pa.DictionaryArray, place: Place, scored: BoolAr
     """The strings behind their positions in a dictionary; each is made once, and only if it occurs."""
     used, codes = _used(array.indices.to_numpy().astype(np.int64, copy=False))
     names = array.dictionary
-    if types.is_string_view(names.type):  # of views, pyarrow cannot take some
+    if types.is_string_view(names.type):  # pyarrow cannot `take` from views
         _check_views(names)
         names = names.cast(pa.large_string())
     names = names.take(pa.array(used))

@@ -113,7 +113,7 @@ def _type(field: Field) -> pa.DataType:
 
 
 def _read(text: bytes, types: dict[int, pa.DataType], refuse: Refuse | None = None) -> pa.Table:
-    # pyarrow drops a mark at the start of what it gets, which may be in the middle of the body.
+    # pyarrow drops a byte order mark at the start of each text, even where the body only goes on.
     text = b"\n" + text if text.startswith(BOM_UTF8) else text
     names = list(map(str, range(len(types))))
     reading = arrow_csv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=names)

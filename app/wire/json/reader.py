@@ -55,7 +55,7 @@ def fields_of(body: Text, walked: JsonColumns | None, task: TaskName) -> dict[st
         try:
             fields = object_of(walked.rest)
         except MalformedBody:
-            pass  # the whole body has the same fault, and tells its place
+            pass  # the whole body is read below, which names the place of the fault
         else:
             return _filled(fields, walked.columns, task)
     return _filled(object_of(body.removeprefix(BOM_UTF8)), {}, task)
