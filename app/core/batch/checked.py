@@ -68,7 +68,8 @@ def with_prediction(batch: Batch, columns: Mapping[str, Column]) -> Batch:
     task, options = batch.task, batch.options
     form = next(name for name in TASKS[task].predictions if name in columns)
     if batch.scored is None and (plain := judged(task, form, columns[form], batch.labels, options)):
-        return replace(plain, sample_weight=batch.sample_weight, clusters=batch.clusters)
+        weight, clusters = batch.sample_weight, batch.clusters
+        return plain if weight is None and clusters is None else replace(plain, sample_weight=weight, clusters=clusters)
     column = sound(form, columns[form], f"/{form}")
     if task == "tokens":
         return replace(batch, slices={}, **predicted_tokens(form, column, options))

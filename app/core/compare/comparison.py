@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -19,8 +18,7 @@ MIN_SAMPLES = 20
 """The default of `min_samples`: with fewer observations a t interval of skewed losses covers too rarely."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(NamedTuple):
     """The rules by which candidates are compared.
 
     Attributes:

@@ -34,6 +34,7 @@ class Chunk:
     """The quantities and sums of some scored rows of a batch, whose weights lie in one band.
 
     Attributes:
+        rows: The numbers of its rows in the batch.
         matrix: (m, n) quantities of the rows in the order of the layout; weights in it are scaled to band 0.
         marks: (n,) numbers of classes and findings by name.
         tables: Sums by group, by name of the table.
@@ -41,7 +42,7 @@ class Chunk:
     """
 
     def __init__(self, batch: Batch, rows: Rows, needs: Needs, layout: Layout) -> None:
-        self._rows, self._layout = rows, layout
+        self.rows, self._layout = rows, layout
         n_rows = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
         self.matrix = matrix = np.empty((layout.n_rows, n_rows))
         for row in layout.zeros:
@@ -80,12 +81,12 @@ class Chunk:
 
     def reduce_to(self, places: IntArray, batch: Batch, needs: Needs) -> None:
         """Drop all rows but those at `places`."""
-        layout, self._rows = self._layout, self.numbers[places]
+        layout, self.rows = self._layout, self.numbers[places]
         self.matrix = matrix = self.matrix.take(places, axis=1)
         self.marks = {name: values[places] for name, values in self.marks.items()}
         self.weight = None if self.weight is None else matrix[layout.weight]
         self.tables, start = {}, 0
-        for block in blocks(batch, self._rows) if layout.has_block_tables else ():
+        for block in blocks(batch, self.rows) if layout.has_block_tables else ():
             with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
                 self._add_block_tables(block, start, needs)
             start += len(block)
@@ -101,7 +102,7 @@ class Chunk:
     @property
     def numbers(self) -> IntArray:
         """The numbers of the rows in the batch, (n,)."""
-        return np.arange(self._rows.start, self._rows.stop) if isinstance(self._rows, slice) else self._rows
+        return np.arange(self.rows.start, self.rows.stop) if isinstance(self.rows, slice) else self.rows
 
     @property
     def weighs(self) -> BoolArray | np.bool_:
@@ -114,9 +115,9 @@ class Chunk:
         values = batch.prediction.values if isinstance(batch.prediction, Ragged) else batch.prediction
         # one block will do where a kernel reads the numbers as they lie in memory: it makes no arrays over the classes
         is_lean = (
-            layout.kernel and not layout.quantities and isinstance(self._rows, slice) and values.dtype == np.float64
+            layout.kernel and not layout.quantities and isinstance(self.rows, slice) and values.dtype == np.float64
         )
-        for block in (ROWS[batch.task](batch, self._rows),) if is_lean else blocks(batch, self._rows):
+        for block in (ROWS[batch.task](batch, self.rows),) if is_lean else blocks(batch, self.rows):
             end = len(self.matrix[0]) if is_lean else start + len(block)
             if layout.kernel:
                 block.write(Into(self.matrix, start, layout.kernel))
@@ -128,7 +129,7 @@ class Chunk:
                 self._add_block_tables(block, start, needs)
             start = end
         if batch.labels is not None and batch.labels.ndim == 1:
-            self.marks["labels"] = batch.labels[self._rows]
+            self.marks["labels"] = batch.labels[self.rows]
 
     def _mark(self, name: str, values: Any, start: int) -> None:
         if name not in self.marks:
@@ -144,7 +145,7 @@ class Chunk:
 
     def _add_up(self, batch: Batch, needs: Needs) -> None:
         """Add up the rows, whose quantities before sample weights are all there."""
-        codes = None if batch.clusters is None else batch.clusters.codes[self._rows]
+        codes = None if batch.clusters is None else batch.clusters.codes[self.rows]
         small = self._multiply(codes) if self._layout.products else {}
         self._add_tables(batch, needs, small)
         self.moments = self._moments(codes, small)

@@ -227,7 +227,7 @@ def _sums_of(chunk: Chunk, batch: Batch, needs: Needs, kept: Mapping[str, FloatA
         sums.clipped.add(chunk.numbers[chunk.marks["clipped"]] + batch.first_row)
     for name, values in kept.items():
         column = chunk.column(name)
-        values[chunk.numbers] = 1.0 if column is None else column
+        values[chunk.rows] = 1.0 if column is None else column
     return sums
 
 
