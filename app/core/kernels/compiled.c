@@ -262,8 +262,9 @@ FUNCTION(py_are_equal) {
     int equal;
     (void)self;
     if (!take(&a, arguments, n_arguments, "d")) return NULL;
-    Py_ssize_t k = a.view[0].ndim == 1 ? 1 : a.view[0].shape[1];
-    if ((a.view[0].ndim > 2 || k < 1) && !refuse(&a, "takes rows of one number or more")) return NULL;
+    int n_dimensions = a.view[0].ndim;
+    Py_ssize_t k = n_dimensions == 2 ? a.view[0].shape[1] : n_dimensions;
+    if ((n_dimensions > 2 || k < 1) && !refuse(&a, "takes rows of one number or more")) return NULL;
     RUN(a.n[0], equal = are_equal(DOUBLES(&a, 0), a.n[0], k));
     give_back(&a);
     return PyBool_FromLong(equal);

@@ -263,8 +263,8 @@ FUNCTION(py_group_sums) {
     (void)self;
     if (!take(&a, arguments, n_arguments ? 1 : 0, "i")) return NULL;
     Py_ssize_t n_groups = n_arguments == 5 && PyTuple_Check(arguments[3]) ? PyLong_AsSsize_t(arguments[1]) : -1;
-    if (n_groups < 1 && !refuse(&a, "takes groups, their number above 0, a matrix, rows and a row of weights"))
-        return NULL;
+    int fits = n_groups > 0 && n_groups <= PY_SSIZE_T_MAX / (Py_ssize_t)sizeof(wide);
+    if (!fits && !refuse(&a, "takes groups, their number above 0, a matrix, rows and a row of weights")) return NULL;
     if (!take(&b, arguments + 2, 1, "d") || !read_matrix(&b, 0, arguments[4], &matrix)) return give_back(&a), NULL;
     Grouping by = {.groups = WHOLES(&a, 0), .n = a.n[0], .n_groups = n_groups};
     PyObject *sums = NULL;

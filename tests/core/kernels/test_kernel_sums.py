@@ -168,6 +168,12 @@ def test_more_numbers_than_a_window_holds_are_summed_by_group() -> None:
     assert by_group(values, groups, 2) == [(MOST + 2) * Fraction(LARGEST), (MOST + 1) * Fraction(LARGEST)]
 
 
+@pytest.mark.parametrize("n_groups", [-1, 0, 1 << 60, 1 << 61, (1 << 63) - 1])
+def test_groups_are_as_many_as_memory_could_hold(n_groups: int) -> None:
+    with pytest.raises(ValueError, match="takes groups, their number above 0"):
+        compiled.group_sums(np.array([1 << 40]), n_groups, np.ones((1, 1)), (0,), -1)
+
+
 def test_calls_on_many_threads_do_not_meet() -> None:
     columns = [adversarial(50_000, seed)[None] for seed in range(8)]
 

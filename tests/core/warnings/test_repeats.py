@@ -32,3 +32,9 @@ def test_more_rows_than_there_are_or_than_fit_are_refused(n: int) -> None:
     rows = np.zeros((2 if n == 3 else 600, 2))
     with pytest.raises(ValueError, match="rows"):
         n_repeats(rows, rows, n)
+
+
+@pytest.mark.parametrize("shape", [(), (2, 0), (2, 2, 2)])
+def test_what_is_no_rows_of_numbers_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="takes rows of one number or more"):
+        are_equal(np.zeros(shape))
