@@ -222,6 +222,20 @@ def decisions() -> None:
     assert [found["value"] for found in requested("multilabel", labels, names[1:3])] == [0.75, 1.0]
 
 
+def ranking() -> None:
+    names = ("roc_auc", "average_precision")
+    tied: Body = {"labels": [0, 1, 0, 1], "probabilities": [0.1, 0.4, 0.4, 0.8]}
+    assert [found["value"] for found in requested("binary", tied, names)] == [0.875, near(5 / 6)]
+    soft: Body = {"targets": [0.5, 1.0], "probabilities": [0.2, 0.7]}
+    assert requested("binary", soft, names)[1]["value"] == near(2 / 3 * 1.0 + 1 / 3 * 0.75)
+    far: Body = {"labels": [0, 1], "logits": [40.0, 50.0]}
+    assert requested("binary", far, names)[0]["value"] == 1.0
+    absent: Body = {"labels": [0, 1], "logits": [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]}
+    assert {found["reason"] for found in requested("multiclass", absent, names)} == {
+        "column 2 never occurs in the truth"
+    }
+
+
 def two_columns() -> None:
     pair = {"labels": [1], "probabilities": [[0.2, 0.8]]}
     (_, halves), (_, whole) = (
@@ -282,6 +296,7 @@ CHOICES: dict[str, Callable[[], None]] = {
         per_sample,
         ties,
         decisions,
+        ranking,
         two_columns,
         infinities,
         missing_values,

@@ -32,7 +32,6 @@ from app.errors import InvalidInput
 
 MAX_CLASS_BINS = 1_000_000
 """The most bins over all classes, which bounds the sums that each resample makes."""
-"""The most bins over all classes, which bounds the sums that each resample makes."""
 
 _LOSS = Needs((Mean("cross_entropy", "cross_entropy", "score"),))
 
@@ -123,6 +122,40 @@ class Observed:
         plain = replace(self.options, epsilon=0.0, pos_weight=None, label_smoothing=0.0)
         moments = summarize(replace(self._batch, options=plain, slices={}), _LOSS).state.moments["cross_entropy"]
         return math.inf if moments.n_infinite else moments.z / moments.v
+
+    def rankings(self) -> Iterator[tuple[str, Levels]]:
+        """The name of each class or label that weighs anything, and the rows by what was predicted of it.
+
+        Binary has its positive class alone. Logits of binary and multilabel rank as they were sent, for rounding makes
+        ties of large probabilities.
+        """
+        scores, scored, weight = self._class_scores, self._batch.scored, self._weight
+        for column, own in enumerate(scores):
+            kept = slice(None) if scored is None or scored.ndim == 1 else scored[self._rows, column]
+            ranks = np.unique(own[kept], return_inverse=True)[1].astype(np.float64)
+            levels = levels_of(ranks, self._truth_of(column)[kept], None if weight is None else weight[kept])
+            if len(levels):
+                yield "the positive class" if len(scores) == 1 else f"column {column}", levels
+
+    def _truth_of(self, column: int) -> FloatArray:
+        """The truth (n,) of one class or label against the rest, in [0, 1]."""
+        labels, targets = self._batch.labels, self._batch.targets
+        truth = np.asarray(labels if targets is None else targets)[self._rows]
+        if truth.ndim == 2:
+            truth = truth[:, column]
+        elif self._batch.task == "multiclass":
+            truth = truth == column
+        return truth * 1.0
+
+    @property
+    def _class_scores(self) -> FloatArray:
+        """The numbers (k, n) that rank the rows for each class or label, (1, n) for binary."""
+        if self._batch.task != "multiclass":
+            return np.atleast_2d(np.asarray(self._batch.prediction)[self._rows].T)
+        scores = np.empty((self.n_classes, len(self._rows)))
+        for place, block in self._classes(self._rows):
+            scores[:, place] = block.probabilities
+        return scores
 
     @property
     def debiased_calibration_error(self) -> Value:

@@ -10,6 +10,7 @@ from app.core.metrics import (
     divergences,
     entropies,
     focal,
+    ranking,
     scores,
     tokens,
 )
@@ -26,6 +27,7 @@ METRICS: tuple[Metric, ...] = (
     *tokens.METRICS,
     *decompositions.METRICS,
     *counts.METRICS,
+    *ranking.METRICS,
 )
 """The metrics in the order of answers."""
 

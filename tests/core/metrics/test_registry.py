@@ -51,7 +51,7 @@ def columns_of(task: TaskName, call: str) -> dict[str, Any]:
     if task == "tokens":
         return TOKENS
     truth = {"targets": TARGETS[task]} if "targets" in call else {"labels": LABELS.get(task, TARGETS[task])}
-    if task == "multiclass" and ("macro" in call or "balanced" in call):
+    if task == "multiclass" and any(word in call for word in ("macro", "balanced")):
         truth = {"labels": EVERY_CLASS}
     if task == "distributions":
         truth = {"targets": TARGETS[task]}
