@@ -1,4 +1,4 @@
-"""Every error Surprisal raises on purpose.
+"""The errors that Surprisal raises on purpose.
 
     SurprisalError
     ├── InvalidInput            well-formed, but a field breaks a rule
@@ -66,7 +66,7 @@ def clip(text: str) -> str:
 class SurprisalError(Exception):
     """The root: `code` is what a program reads, `detail` what a person reads.
 
-    It is not raised itself; if it were, that would be a fault of the service.
+    Only its subclasses are raised; an error of this class itself would be a fault of the service.
     """
 
     code = "internal"
@@ -126,7 +126,7 @@ class MalformedBody(SurprisalError):
 
 
 class UnsupportedMediaType(SurprisalError):
-    """A body in a format nobody reads here."""
+    """A body in a format that the service does not read."""
 
     code = "unsupported_media_type"
 

@@ -123,7 +123,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Callback of asyncio: a piece of what the client sends, cut anywhere."""
+        """Callback of asyncio: bytes of the client, cut anywhere."""
         if self._refused:
             return
         self._unset_keepalive_if_required()
@@ -143,9 +143,9 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse("head_too_large", f"trailers must fit in {MAX_HEAD_BYTES} bytes")
 
     def _parse_without(self, offer: httptools.HttpParserUpgrade, data: bytes) -> None:
-        """Go on where the parser ended a message, at a head that offers to upgrade, and left the body where it is.
+        """Go on after a head with an offer to upgrade, at which the parser ends the message and leaves the body unread.
 
-        Another parser reads that head again, without the offer, and then what the first has left.
+        A new parser reads that head again, without the offer, and then the bytes that the first one has left.
         """
         rest = memoryview(data)
         while not self._refused:

@@ -162,7 +162,7 @@ class Settings(BaseSettings):
         return min(self.max_threads, self.max_streams, *bodies)
 
     def share(self, worker: int, n_workers: int) -> Self:
-        """The settings of one worker, numbered from 0; those of all of them add up to these.
+        """The settings of one worker, numbered from 0; the limits of all workers add up to these.
 
         Raises:
             WrongSettings: A share would be too small for any work.

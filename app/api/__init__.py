@@ -1,1 +1,1 @@
-"""The HTTP face: what comes in is checked here, what goes out documented, and errors get their status."""
+"""The HTTP face: it checks requests, documents answers, and gives errors their status."""

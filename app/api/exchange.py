@@ -1,4 +1,4 @@
-"""A request and its answer: what a route is given, and what is counted and logged of both."""
+"""A request and its answer, as a route gets them, with the facts that are counted and logged."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Rows in any format, and compressed JSON: from the bytes of a body to what is scored."""
+"""The way of rows in any format, and of compressed JSON, from the bytes of a body to the answer."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Rows:
 
 
 def read_rows_head(task: TaskName, json_path: str, exchange: Exchange) -> Rows:
-    """Read the head of a request, and refuse what it gets wrong before any of the body is read.
+    """Read the head of a request, and refuse its errors before any of the body is read.
 
     Raises:
         UnsupportedMediaType: The format or the compression is none that is read here.

@@ -1,4 +1,4 @@
-"""The use cases: what a caller asks for, without HTTP or SQL."""
+"""The use cases, without HTTP or SQL."""
 
 from app.service.calibrating import CALIBRATED, CALIBRATING_OPTIONS, CalibrateRequest, calibrate
 from app.service.comparing import COMPARED, OWN_OPTIONS, CompareRequest, compare

@@ -63,7 +63,7 @@ _NEEDS = Needs((CROSS_ENTROPY,), ("class_frequencies",))
 
 @dataclass(frozen=True, slots=True)
 class CalibrateRequest:
-    """A checked shape: known column names, one truth and one prediction; the values are not yet checked."""
+    """A request to calibrate: known columns, with one truth and one prediction, whose values are not yet checked."""
 
     task: TaskName
     columns: Mapping[str, Column]

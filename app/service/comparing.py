@@ -38,7 +38,7 @@ _OF_THE_TRUTH = {"all_ignored", "single_class"}
 
 @dataclass(frozen=True, slots=True)
 class CompareRequest:
-    """A checked shape: the values are not yet checked.
+    """A request to compare, whose values are not yet checked.
 
     Attributes:
         shared: A request of scoring without a prediction, which all candidates have in common.
@@ -78,7 +78,7 @@ Slices: TypeAlias = Mapping[str, Mapping[str, _Slice]]
 
 
 class _Scored(NamedTuple):
-    """The answer to scoring of a candidate, as far as it stands in that of a comparison."""
+    """The part of a candidate's scores that a comparison answers."""
 
     metrics: dict[str, Any]
     warnings: list[dict[str, Any]]
@@ -124,7 +124,7 @@ def _echo(request: CompareRequest) -> dict[str, Any]:
 def _all_scored(
     request: CompareRequest, baseline: Batch, order: IntArray | None
 ) -> tuple[PairedLosses, PairedLosses | None, dict[str, _Scored]]:
-    """The losses as sent, those of rows divided by their sums if these differ, and the scores of all candidates."""
+    """The losses as sent, those of rows divided by their sums if they differ, and the scores of all candidates."""
     plan = request.shared.question.plan
     counted = places(baseline, *layout_of(baseline, plan.needs).rows.keys() & {"size", "share"})
     losses, normalized, scored = {}, {}, {}
@@ -238,7 +238,7 @@ def _is_of_the_truth(entry: Mapping[str, Any]) -> bool:
 
 
 def _few_samples(sent: PairedLosses, slices: Slices, terms: Terms) -> Iterator[dict[str, Any]]:
-    """The warning in place of that of scoring, which asks for two rows only."""
+    """The warning of few samples, in place of that of scoring, which demands two rows only."""
     shortage = sent.shortage(terms.min_samples)
     if shortage is not None:
         yield warning("few_samples", f"every verdict is inconclusive: {shortage}")

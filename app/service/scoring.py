@@ -173,7 +173,7 @@ def _head(plan: Plan, state: State) -> dict[str, Any]:
 
 
 def _values(reading: Reading, plan: Plan, batch: Batch | None, bootstrap: Bootstrap | None = None) -> dict[str, Value]:
-    """The metrics of a state; with all rows at hand also those that need them, and intervals from resampled rows."""
+    """The metrics of a state; if all rows are at hand, also the metrics that need them, and intervals by resampling."""
     if batch is None or not (plan.needs_rows or bootstrap):
         return plan.values(reading)
     observed = Observed(batch)

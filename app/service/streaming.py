@@ -49,7 +49,7 @@ def _needs_all_rows(request: ScoreRequest) -> bool:
 
 
 def _alike(parts: Iterable[ScoreRequest]) -> Iterator[ScoreRequest]:
-    """The parts, as long as their columns are those of the first part and hold the like."""
+    """Yield the parts, and refuse one whose columns or types differ from those of the parts before."""
     columns: dict[str, str] = {}
     slices: dict[str, str] = {}
     n_rows = 0

@@ -1,4 +1,4 @@
-"""The pages a person sees, without a framework: `api` serves what these functions return."""
+"""The pages for people, made without a framework; `api` serves them."""
 
 from app.web.pages import ASSETS, DOCS_POLICY, PROBLEM_POLICY, docs_page, favicon, problem_page
 

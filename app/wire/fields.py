@@ -30,7 +30,7 @@ Place: TypeAlias = Callable[[int], tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A column by name: where errors point, and what it may hold."""
+    """A column by its name, with the pointer for errors and the rule for values."""
 
     name: str
     pointer: str

@@ -1,6 +1,6 @@
 """The core against `np.sum` of the same array in the same run, with room for noise: `pytest benchmarks/micro`.
 
-What stands here guards; what is reached stands in docs/performance.md.
+The bounds here only guard; docs/performance.md has the figures that are reached.
 """
 
 import timeit

@@ -80,7 +80,7 @@ class Names:
         self._enums = enum_names(None)
 
     def add_request(self, task: TaskName, schema: Schema) -> None:
-        """Name the model of a body, in which some enums are those of its task."""
+        """Name the schema of a body, some of whose enums are named for its task."""
         self._enums = enum_names(task)
         self.add_model(schema)
 

@@ -8,7 +8,7 @@ from app.core.tasks import TaskName
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A body and what it shows."""
+    """A body, and a sentence about its purpose."""
 
     summary: str
     body: dict[str, Any]

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI knows of the routes, and the bodies that routes read raw.
+"""The OpenAPI document: FastAPI's own, and the bodies that routes read raw.
 
     python -m app.api.contract.openapi          # write openapi/openapi.json
     python -m app.api.contract.openapi --check  # exit 1 if it differs from the code
@@ -94,7 +94,7 @@ def document() -> dict[str, Any]:
 
 
 def application() -> FastAPI:
-    """The routes and what the document says of all of them; it serves nobody but examples."""
+    """An application for the document alone: all routes, the general texts, and answers to the examples."""
     api = FastAPI(
         title="Surprisal",
         version=__version__,
@@ -235,7 +235,7 @@ def dump(content: dict[str, Any]) -> str:
 
 
 def _comparable(value: Any, *, is_exact: bool = True) -> Any:
-    """The document with what libraries compute, and fits, rounded; every other number is promised to the last bit."""
+    """The document with the numbers of libraries and fits rounded; all others are compared to the last bit."""
     match value:
         case float() if not is_exact:
             return float(f"{value:.{SIGNIFICANT_DIGITS}g}")

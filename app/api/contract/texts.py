@@ -1,4 +1,4 @@
-"""The texts of the document: what each operation gives, and what its groups hold."""
+"""The texts of the document about operations and their groups."""
 
 from app.api.contract import samples
 from app.api.problems import CATALOGUE

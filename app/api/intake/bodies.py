@@ -110,8 +110,8 @@ async def _flush(late: bytearray, spool: Spool, memory: Lease) -> None:
 async def while_arriving(exchange: Exchange, limits: Limits, work: Callable[[Check, Source], Result]) -> Result:
     """The result of a thread that reads a body while it arrives, or at once if all of it is there.
 
-    The thread gets what ends the body before its time as an error: the client leaves, is too slow, sends too much, or
-    the server ends. The body is read no further than the thread needs it.
+    If the client leaves, is too slow or sends too much, or the server ends, the thread gets that as an error. The body
+    is read no further than the thread needs it.
 
     Raises:
         TooLarge: It is said to hold more than its limits allow.

@@ -37,7 +37,7 @@ class Pipe:
             self._changed.notify()
 
     def end(self, error: Callable[[], Exception] | None = None) -> None:
-        """End the pipe; with an error, what waits is dropped and the reader gets the error in its place.
+        """End the pipe; with an error, waiting bytes are dropped and the reader gets the error in their place.
 
         Args:
             error: A function that makes the error. A kept error would keep, by its traceback, all that the reader

@@ -50,7 +50,7 @@ async def while_connected(
 
 
 async def disconnected(exchange: Exchange) -> None:
-    """Wait until the client has left; what it still sends of the body is dropped."""
+    """Wait until the client has left; bytes that it still sends are dropped."""
     with suppress(ClientDisconnect):
         while True:
             await exchange.next_piece()

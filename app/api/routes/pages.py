@@ -38,7 +38,7 @@ async def docs(_: Exchange) -> Response:
 
 @router.get("/docs/assets/{name}")
 async def asset(exchange: Exchange) -> Response:
-    """A file of Swagger UI; what the folder's listing does not name does not exist."""
+    """A file of Swagger UI, if the listing of the folder names it."""
     name = exchange.path_params["name"]
     if name not in _assets():
         raise HTTPException(404)

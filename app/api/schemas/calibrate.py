@@ -46,7 +46,7 @@ def calibrate_request(task: TaskName, body: Mapping[str, Any]) -> CalibrateReque
 
 
 def _own_fields(task: TaskName, known: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]]:
-    """The fields that scoring lacks or knows otherwise, or what is wrong with them."""
+    """The fields that scoring lacks or knows otherwise, and the errors in them."""
     sent = {name: known[name] for name in OWN[task].model_fields if name in known}
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in sent.items()}
     try:
@@ -87,7 +87,7 @@ def own_model(task: TaskName) -> type[BaseModel]:
 
 
 def request_model(task: TaskName) -> type[BaseModel]:
-    """The schema of a task's body: that of scoring without what a fit has no use for."""
+    """The schema of a task's body: that of scoring without the fields that have no bearing on a fit."""
     scoring, own = score.MODELS[task], OWN[task].model_fields
     fitted = [name for name in TASKS[task].columns if COLUMNS[name].is_fitted]
     kept = (*TASKS[task].truths, *TASKS[task].predictions, *fitted, *CALIBRATING_OPTIONS)

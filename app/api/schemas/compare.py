@@ -107,7 +107,7 @@ def _unknown_errors(task: TaskName, names: list[str]) -> Iterator[FieldError]:
 
 
 def shared_model(task: TaskName) -> type[BaseModel]:
-    """All fields of a task's body but candidates and baseline: what pydantic checks."""
+    """The model by which pydantic checks all fields of a body but candidates and baseline."""
     scoring = score.MODELS[task].model_fields
     left_out = (*TASKS[task].predictions, *SCORING_ONLY)
     definitions: dict[str, Any] = {

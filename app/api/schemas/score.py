@@ -63,7 +63,7 @@ def score_request(task: TaskName, body: Mapping[str, Any]) -> ScoreRequest:
 
 
 def validated(model: type[BaseModel], known: Mapping[str, Any]) -> tuple[BaseModel | None, list[FieldError]]:
-    """The fields of a body as their model takes them, or what is wrong with them."""
+    """The fields of a body as their model takes them, and the errors in them."""
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
     _check_lengths(values)
     try:
@@ -73,7 +73,7 @@ def validated(model: type[BaseModel], known: Mapping[str, Any]) -> tuple[BaseMod
 
 
 def given(body: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """The fields of a body that a model knows and that are set, which those that are null are not."""
+    """The fields of a body that a model knows and that are not null."""
     names = model.model_fields
     return {name: value for name, value in body.items() if value is not None and name in names}
 
@@ -211,7 +211,7 @@ def _unknown_errors(task: TaskName, names: list[str]) -> Iterator[FieldError]:
 
 
 def unknown_field(name: str, rule: str, known: Iterable[str]) -> FieldError:
-    """A field that breaks a rule because nobody knows it here: whose it is, or what it may be a slip of."""
+    """The error of an unknown field, with a hint to its task or to the name that was probably meant."""
     owners = [task for task, model in MODELS.items() if name in model.model_fields]
     close = meant(name, known, cutoff=0.55)
     hint = f'; did you mean "{close}"?' if close else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table inside a buffer; whatever is read raises `struct.error` where it lies outside."""
+    """A table inside a buffer; reading outside of it raises `struct.error`."""
 
     buffer: bytes | bytearray
     position: int

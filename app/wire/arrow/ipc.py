@@ -56,7 +56,7 @@ class _Stream:
         self._n_held = self._n_waiting = 0
 
     def message(self, metadata: bytes | bytearray, kinds: set[int]) -> Message:
-        """Read the message that begins with some metadata; it must be of one of some kinds."""
+        """Read the message that begins with `metadata` and is of one of `kinds`."""
         with _refusing_broken():
             message = root(metadata)
             kind, n_body, header = message.scalar(1, "<B"), message.scalar(3, "<q"), message.table(2)

@@ -16,7 +16,7 @@ INDEX = re.compile(r"__index_level_\d+__")
 
 
 def groups_of_schema(schema: pa.Schema, limits: Limits, task: TaskName) -> list[Group]:
-    """The columns of a request that those of a schema make, that of the mask first.
+    """The columns of a request that the columns of a schema make, the mask first.
 
     A struct `slices` counts as its children. A column of the type null is not set, and an index of pandas is no column.
 

@@ -17,7 +17,7 @@ SEPARATORS = {b";": "semicolons", b"\t": "tabs", b"|": "bars"}
 
 
 def column_names(text: bytes) -> tuple[list[str], bytes]:
-    """The names of columns in the first line of a text, and what follows it.
+    """The names of columns in the first line of a text, and the rest of the text.
 
     Raises:
         MalformedBody: No line of names, or not with commas between them.

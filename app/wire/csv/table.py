@@ -161,7 +161,7 @@ def _n_rows(text: bytes) -> int:
 def _columns(
     groups: list[Group], table: pa.Table, first_row: int, *, is_settled: bool
 ) -> tuple[list[Group], list[Column]]:
-    """The columns of those groups that are set, and the groups as the first block with a scored row settles them."""
+    """The columns of the groups that are set, and the groups with the kinds that the cells of a block settle."""
     settled, columns, refusals = [], [], []
     scored: BoolArray | None = None
     for group in groups:

@@ -23,7 +23,7 @@ Rows: TypeAlias = list[list[Any]]
 
 
 def column_of(place: str, rule: Rule, value: object, scored: BoolArray | None = None) -> Column | None:
-    """The array of a list of values or of lists, of the first of the rule's kinds that all values are; None of null.
+    """The array of a list of values or of lists, in the first kind of the rule that fits all values; None of null.
 
     Lists of one length become a two-dimensional array, others a `Ragged`. A column that is all lists where values
     belong, or all values where lists do, is an array too: the batch says what is wrong with all of it.
@@ -67,7 +67,7 @@ def _column(place: str, rule: Rule, values: list[Any]) -> Column:
 
 
 def _without_left_out(rule: Rule, values: list[Any], scored: BoolArray) -> list[Any]:
-    """The values with others in place of those that are not scored: the first that is, or an empty list."""
+    """The values, with the first scored value or an empty list in place of each that is not scored."""
     rows = scored if scored.ndim == 1 else np.logical_or.reduce(scored, axis=1)
     first = next((v for v, kept in zip(values, rows.tolist(), strict=True) if kept), _nothing(rule.kinds))
     blank = [] if rule.nested else first
@@ -103,13 +103,13 @@ def _values(place: str, kinds: tuple[Kind, ...], rows: Rows, *, nested: bool) ->
 
 
 def _with_texts(kinds: tuple[Kind, ...], types: set[type], rows: Rows) -> Kind | None:
-    """The first kind that all values are of, some of them in words; NumPy reads these."""
+    """The first kind that fits all values when some are words such as "-Infinity", which NumPy reads."""
     texts = {value for value in chain.from_iterable(rows) if type(value) is str} if str in types else set()
     return next((kind for kind in kinds if texts <= kind.texts and types - {str} <= kind.types), None)
 
 
 def _refusal(place: str, kinds: tuple[Kind, ...], rows: Rows, *, nested: bool) -> InvalidInput:
-    """An error at each value that is not of the kind that most are."""
+    """An error for each value that is not of the kind of most."""
     counts = Counter(map(type, chain.from_iterable(rows)))
     first = next(chain.from_iterable(rows))
     usual = max(kinds, key=lambda kind: (sum(counts[type_] for type_ in kind.types), kind.holds(first)))
@@ -131,7 +131,7 @@ def _refusal(place: str, kinds: tuple[Kind, ...], rows: Rows, *, nested: bool) -
 
 
 def _hint(place: str, value: object, kinds: tuple[Kind, ...]) -> str:
-    """The advice about a value: integers of so many bits that JSON gives them with a fraction, labels, tokens."""
+    """The advice about a wrong value: an object, a label with a fraction, or an integer beyond 64 bits."""
     if isinstance(value, dict) and any(kind.holds([]) for kind in kinds):
         return "; send its values as a list, in the order of the classes"
     if isinstance(value, dict) and place.endswith("log_probabilities"):

@@ -1,4 +1,4 @@
-"""JSON bodies: known column fields become arrays, every other field stays as it came."""
+"""The reader of JSON bodies: columns become arrays, every other field stays as it came."""
 
 import re
 from codecs import BOM_UTF8
@@ -62,7 +62,7 @@ def fields_of(body: Text, walked: JsonColumns | None, task: TaskName) -> dict[st
 
 
 def no_json(text: Text, error: orjson.JSONDecodeError) -> str:
-    """The fault of a text that is no JSON, and the advice about it."""
+    """The error of a text that is no JSON, with advice."""
     if words := likeness(text):
         return f"must be JSON, found {words}"
     hint = NUMBERS if NO_NUMBER.search(text) else ""
@@ -70,7 +70,7 @@ def no_json(text: Text, error: orjson.JSONDecodeError) -> str:
 
 
 def _filled(fields: dict[str, Any], read: Columns, task: TaskName) -> dict[str, Any]:
-    """The fields with their columns: those that were read, and arrays of the lists that were not."""
+    """The fields with columns as arrays: those in `read`, and others made of their lists."""
     refusals = []
     scored: BoolArray | None = None
     for holder, name, place, rule, known in _columns(fields, read, RULES[task]):
@@ -86,7 +86,7 @@ def _filled(fields: dict[str, Any], read: Columns, task: TaskName) -> dict[str, 
 
 
 def _columns(fields: dict[str, Any], read: Columns, rules: dict[str, Rule]) -> list[Holder]:
-    """The places of columns, that of the mask first."""
+    """The columns of a body with their places, the mask first."""
     columns = [(fields, name, f"/{name}", rules[name], read) for name in fields if name in rules]
     if "mask" in fields:
         columns.sort(key=lambda holder: holder[1] != "mask")
@@ -121,7 +121,7 @@ def object_of(body: Text) -> dict[str, Any]:
 
 
 def _rows_hint(body: Text) -> str:
-    """The way for rows where a body begins with one and goes on with another line."""
+    """The advice for a body that is JSON Lines."""
     line, _, rest = body.lstrip().partition(b"\n")
     if not rest.strip().startswith(b"{"):
         return ""

@@ -1,4 +1,4 @@
-"""NumPy archives (`numpy.savez`): a ZIP of arrays, read without pickles and without trust in what headers claim."""
+"""The reader of NumPy archives (`numpy.savez`), ZIPs of arrays: it reads no pickles and does not trust headers."""
 
 import math
 import mmap

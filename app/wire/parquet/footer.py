@@ -1,7 +1,7 @@
 """The claims of a Parquet file: its footer, and the headers of its pages.
 
-They are read here and not by pyarrow, which makes room for what they claim, and some of whose accessors end the
-process where a footer contradicts itself.
+They are read here and not by pyarrow, which allocates as much as they claim, and which ends the process in some
+accessors when a footer contradicts itself.
 """
 
 from collections.abc import Callable, Iterator

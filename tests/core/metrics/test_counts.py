@@ -101,7 +101,7 @@ def test_zero_by_zero_is_undefined_where_scikit_learn_answers_0(
 
 
 def test_a_row_without_weight_is_no_decision() -> None:
-    """The class of such a label counts in scikit-learn's mean over classes."""
+    """The class of such a row counts in scikit-learn's mean over classes."""
     body = {"labels": [0, 1, 2], "logits": [[1, 0, 0], [0, 1, 0], [1, 0, 0]], "sample_weight": [1, 1, 0]}
     assert numbers("multiclass", body, *SHARES) == [1.0, 1.0, 1.0]
 
