@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.api.schemas import calibrate, compare, score
-from app.core.columns import sound
+from app.core.columns import checked_column
 from app.core.kernels import FORMS
 from app.core.tasks import COLUMN_NAMES, COLUMNS, TASKS, ColumnSpec, Shape, TaskName, ValueKind, shape_of
 from app.errors import InvalidInput
@@ -37,7 +37,7 @@ def rule_of(task: TaskName, name: str) -> Rule:
 
 def is_sound(name: str, value: object) -> bool:
     try:
-        sound(name, np.array([value]), f"/{name}")
+        checked_column(name, np.array([value]), f"/{name}")
     except InvalidInput:
         return False
     return True

@@ -107,7 +107,7 @@ def kind_of(column: Column) -> str:
     return {"u": "i", "O": "U"}.get(kind, kind if kind in _WORDS else "V")
 
 
-def sound(field: str, column: Column, pointer: str) -> Column:
+def checked_column(field: str, column: Column, pointer: str) -> Column:
     """Check the kind of a field's values and cast them to the core's type for it; float32 and float64 are kept.
 
     Raises:

@@ -15,7 +15,7 @@ from app.core.compare.pairing import PairedLosses, normalized_losses, observatio
 from app.core.compare.verdicts import Family
 from app.core.metrics.entropies import CROSS_ENTROPY
 from app.core.metrics.plan import Plan
-from app.core.metrics.reading import Reading
+from app.core.metrics.state_view import StateView
 from app.core.sums.layout import layout_of
 from app.core.sums.summary import Summary, places, summarize
 from app.core.tasks import TASKS, TaskName
@@ -144,9 +144,9 @@ def _all_scored(
 
 
 def _scored(plan: Plan, summary: Summary) -> _Scored:
-    reading = Reading(summary.state, plan.options.confidence_level)
-    loss = reading.means[CROSS_ENTROPY.name]
-    return _Scored(metrics_shown(plan.values(reading)), warnings_of(summary, loss))
+    view = StateView(summary.state, plan.options.confidence_level)
+    loss = view.means[CROSS_ENTROPY.name]
+    return _Scored(metrics_shown(plan.values(view)), warnings_of(summary, loss))
 
 
 def _terms(request: CompareRequest) -> Terms:

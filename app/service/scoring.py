@@ -8,12 +8,12 @@ from typing import Any
 from app.core.batch.batches import Batch
 from app.core.batch.checked import batch_of
 from app.core.columns import Column, IntArray, owned
+from app.core.metrics.all_rows import AllRows
 from app.core.metrics.bootstrap import Bootstrap, with_interval
 from app.core.metrics.entropies import CROSS_ENTROPY
 from app.core.metrics.gradients import gradient
-from app.core.metrics.observed import Observed
 from app.core.metrics.plan import Plan, plan_of
-from app.core.metrics.reading import Reading
+from app.core.metrics.state_view import StateView
 from app.core.options import Options
 from app.core.sums.state import State
 from app.core.sums.summary import Summary, places, summarize
@@ -143,11 +143,11 @@ def part_of(batch: Batch, plan: Plan, include: frozenset[Include], n_threads: in
 def answer_of(question: Question, part: Part, batch: Batch | None = None) -> dict[str, Any]:
     """The answer that parts added up give; `batch` is all of them, for metrics that need all rows at once."""
     summary, plan = part.summary, question.plan
-    reading = Reading(summary.state, plan.options.confidence_level)
+    view = StateView(summary.state, plan.options.confidence_level)
     answer = {
         **_head(plan, summary.state),
-        "metrics": entries(_values(reading, plan, batch, question.bootstrap)),
-        "warnings": warnings_of(summary, reading.means[CROSS_ENTROPY.name]),
+        "metrics": entries(_values(view, plan, batch, question.bootstrap)),
+        "warnings": warnings_of(summary, view.means[CROSS_ENTROPY.name]),
         "options": question.echo,
     }
     if question.include:
@@ -172,19 +172,19 @@ def _head(plan: Plan, state: State) -> dict[str, Any]:
     return head
 
 
-def _values(reading: Reading, plan: Plan, batch: Batch | None, bootstrap: Bootstrap | None = None) -> dict[str, Value]:
+def _values(view: StateView, plan: Plan, batch: Batch | None, bootstrap: Bootstrap | None = None) -> dict[str, Value]:
     """The metrics of a state; if all rows are at hand, also the metrics that need them, and intervals by resampling."""
     if batch is None or not (plan.needs_rows or bootstrap):
-        return plan.values(reading)
-    observed = Observed(batch)
-    values = plan.values(reading, observed)
+        return plan.values(view)
+    all_rows = AllRows(batch)
+    values = plan.values(view, all_rows)
     if bootstrap:
         statistics = {
-            metric.name: metric.resampled(observed)
+            metric.name: metric.resampled(all_rows)
             for metric in plan.metrics
             if metric.resampled and values[metric.name].value is not None
         }
-        for name, varied in observed.replicates(statistics, bootstrap).items():
+        for name, varied in all_rows.replicates(statistics, bootstrap).items():
             values[name] = with_interval(values[name], varied, plan.options.confidence_level)
     return values
 
@@ -200,7 +200,7 @@ def _slices(summary: Summary, plan: Plan, batch: Batch | None) -> dict[str, Any]
             value: {
                 "n_scored": state.n_scored,
                 "metrics": entries(
-                    _values(Reading(state, level), plan, batch.take(rows[name][value]) if batch and rows else None)
+                    _values(StateView(state, level), plan, batch.take(rows[name][value]) if batch and rows else None)
                 ),
             }
             for value, state in values.items()

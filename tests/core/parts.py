@@ -6,7 +6,7 @@ from typing import Any
 from app.core.batch.batches import Batch
 from app.core.batch.checked import batch_of
 from app.core.metrics.plan import plan_of
-from app.core.metrics.reading import Reading
+from app.core.metrics.state_view import StateView
 from app.core.sums.state import State
 from app.core.sums.summary import summarize
 from app.core.tasks import COLUMN_NAMES, TaskName
@@ -35,7 +35,7 @@ def state_of(whole: Batch) -> State:
 def values(task: TaskName, body: Body) -> dict[str, Value]:
     whole = batch(task, body)
     plan = plan_of(whole.task, replace(whole.options, unit="nats"), tuple(whole.sizes), mergeable_on_request(task))
-    return plan.values(Reading(state_of(whole), 0.95))
+    return plan.values(StateView(state_of(whole), 0.95))
 
 
 def numbers(task: TaskName, body: Body) -> dict[str, tuple[str, float | None]]:

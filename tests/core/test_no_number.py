@@ -8,8 +8,8 @@ from app.core.batch.checked import batch_of
 from app.core.columns import FloatArray
 from app.core.metrics.entropies import CROSS_ENTROPY
 from app.core.metrics.metric import Average
-from app.core.metrics.reading import Reading
 from app.core.metrics.registry import METRICS
+from app.core.metrics.state_view import StateView
 from app.core.options import Options
 from app.core.rows.classes import ClassRows
 from app.core.sums.layout import Mean, Needs
@@ -38,7 +38,7 @@ def state_of(probabilities: list[list[float]], weight: list[float]) -> State:
 
 
 def value_of(state: State) -> Value:
-    return METRIC.value(Reading(state, 0.95))
+    return METRIC.value(StateView(state, 0.95))
 
 
 def test_zero_by_zero_is_undefined_with_the_reason_of_the_metric() -> None:
@@ -46,7 +46,7 @@ def test_zero_by_zero_is_undefined_with_the_reason_of_the_metric() -> None:
     assert state.moments["spherical"].n_undefined == 1
     assert state.moments["spherical"].n_infinite == 0
     assert value_of(state) == Value(status="undefined", reason="a row is all 0")
-    loss = METRICS[0].value(Reading(state, 0.95))
+    loss = METRICS[0].value(StateView(state, 0.95))
     assert (loss.status, "probability 0" in str(loss.reason)) == ("infinite", True)
 
 

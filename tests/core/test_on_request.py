@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.core.metrics.all_rows import AllRows
 from app.core.metrics.bootstrap import Bootstrap, resamples
-from app.core.metrics.observed import Observed
 from app.core.metrics.registry import METRICS, on_request
 from app.core.options import Options
 from app.core.tasks import TASKS, TaskName
@@ -136,11 +136,11 @@ def test_the_classwise_error_is_the_mean_of_those_of_its_classes(form: str) -> N
 def test_the_interval_of_the_classwise_error_is_that_of_rows_drawn_again() -> None:
     plan = Bootstrap(n_resamples=300, seed=2)
     found = asked("multiclass", CLASSES, bootstrap=plan)["metrics"]["classwise_calibration_error"]
-    observed = Observed(batch("multiclass", CLASSES))
+    all_rows = AllRows(batch("multiclass", CLASSES))
     labels = np.array(CLASSES["labels"])
     values = []
     for counts in resamples(N, plan):
-        drawn = np.repeat(observed.rows.order, counts)
+        drawn = np.repeat(all_rows.rows.order, counts)
         body = {"labels": labels[drawn].tolist(), "probabilities": ROWS[drawn].tolist()}
         again = score(asking(request_of("multiclass", body), metrics=("classwise_calibration_error",)))
         values.append(again["metrics"]["classwise_calibration_error"]["value"])

@@ -70,14 +70,14 @@ class Batch:
         rows = None if self.scored is None else rowwise(self.scored)
         return len(self.prediction) if rows is None else int(np.count_nonzero(rows))
 
-    def further(self, rows: int) -> "Batch":
+    def shifted(self, rows: int) -> "Batch":
         """The batch as a part of a longer body, with its row numbers shifted by `rows`."""
         return replace(
             self,
             first_row=rows,
-            not_normalized=self.not_normalized.further(rows),
-            rounded={name: finding.further(rows) for name, finding in self.rounded.items()},
-            sentinels=self.sentinels.further(rows),
+            not_normalized=self.not_normalized.shifted(rows),
+            rounded={name: finding.shifted(rows) for name, finding in self.rounded.items()},
+            sentinels=self.sentinels.shifted(rows),
         )
 
     def take(self, rows: IntArray | slice) -> "Batch":

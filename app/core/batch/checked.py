@@ -13,7 +13,7 @@ from app.core.batch.findings import Finding
 from app.core.batch.grouping import Grouping, grouping_of
 from app.core.batch.predicted import Truth, judged, noted, predicted, predicted_tokens, prediction_of
 from app.core.batch.truth import labels_of, mask_of, refuse_booleans, rowwise, shaped, targets_of
-from app.core.columns import BoolArray, Column, FloatArray, sound
+from app.core.columns import BoolArray, Column, FloatArray, checked_column
 from app.core.options import MAX_WEIGHT, Options
 from app.core.tasks import COLUMN_NAMES, LABELLED, TASKS, TaskName
 from app.errors import FieldError, InvalidInput, pointer
@@ -48,11 +48,11 @@ def batch_of(
             batch = _checked(task, columns, options)
         if slices:
             batch = replace(batch, slices=_slices(slices, len(batch)))
-        return batch.further(first_row) if first_row else batch
+        return batch.shifted(first_row) if first_row else batch
     except InvalidInput as refusal:
         if not first_row:
             raise
-        raise InvalidInput((_further(error, first_row) for error in refusal.errors), refusal.n_errors) from None
+        raise InvalidInput((_shifted(error, first_row) for error in refusal.errors), refusal.n_errors) from None
 
 
 def with_prediction(batch: Batch, columns: Mapping[str, Column]) -> Batch:
@@ -70,7 +70,7 @@ def with_prediction(batch: Batch, columns: Mapping[str, Column]) -> Batch:
     if batch.scored is None and (plain := judged(task, form, columns[form], batch.labels, options)):
         weight, clusters = batch.sample_weight, batch.clusters
         return plain if weight is None and clusters is None else replace(plain, sample_weight=weight, clusters=clusters)
-    column = sound(form, columns[form], f"/{form}")
+    column = checked_column(form, columns[form], f"/{form}")
     if task == "tokens":
         return replace(batch, slices={}, **predicted_tokens(form, column, options))
     prediction = prediction_of(task, form, {**columns, form: column})
@@ -83,13 +83,13 @@ def with_prediction(batch: Batch, columns: Mapping[str, Column]) -> Batch:
 _ROW = re.compile(rf"^(/(?:slices/[^/]+|{'|'.join(COLUMN_NAMES)})/)([0-9]+)")
 
 
-def _further(error: FieldError, rows: int) -> FieldError:
+def _shifted(error: FieldError, rows: int) -> FieldError:
     """The error with the row number in its pointer shifted by `rows`."""
     return replace(error, pointer=_ROW.sub(lambda at: f"{at[1]}{int(at[2]) + rows}", error.pointer, count=1))
 
 
 def _checked(task: TaskName, columns: Mapping[str, Column], options: Options) -> Batch:
-    columns = {name: sound(name, column, f"/{name}") for name, column in columns.items()}
+    columns = {name: checked_column(name, column, f"/{name}") for name, column in columns.items()}
     form = next(name for name in TASKS[task].predictions if name in columns)
     for name, column in columns.items():
         if len(column) != len(columns[form]):
@@ -107,7 +107,7 @@ def _slices(slices: Mapping[str, Column], n_rows: int) -> dict[str, Grouping]:
         if len(values) != n_rows:
             rule = f"must hold as many values as there are samples, {n_rows}, found {len(values)}"
             raise InvalidInput.at(place, "wrong_length", rule)
-        groupings[name] = grouping_of(shaped(place[1:], sound("slices", values, place), 1))
+        groupings[name] = grouping_of(shaped(place[1:], checked_column("slices", values, place), 1))
     n_slices = sum(len(grouping.names) for grouping in groupings.values())
     if n_slices > MAX_SLICES:
         rule = f"must have at most {MAX_SLICES} different values in all, found {n_slices}"

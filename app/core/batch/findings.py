@@ -34,7 +34,7 @@ class Finding:
         self.rows = sorted(self.rows + np.sort(rows)[:MAX_LISTED_ROWS].tolist())[:MAX_LISTED_ROWS]
         self.max_deviation = max(self.max_deviation, deviation)
 
-    def further(self, rows: int) -> "Finding":
+    def shifted(self, rows: int) -> "Finding":
         """The finding with its row numbers shifted by `rows`."""
         return replace(self, rows=[row + rows for row in self.rows]) if rows else self
 

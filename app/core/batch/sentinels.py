@@ -54,11 +54,11 @@ class Sentinels:
             self.has_fractions or other.has_fractions,
         )
 
-    def further(self, rows: int) -> "Sentinels":
+    def shifted(self, rows: int) -> "Sentinels":
         """The sentinels with their row numbers shifted by `rows`."""
         if not rows:
             return self
-        found = {value: finding.further(rows) for value, finding in self.rows.items()}
+        found = {value: finding.shifted(rows) for value, finding in self.rows.items()}
         return Sentinels(found, self.times, self.largest, self.has_others, self.has_fractions)
 
     def suspects(self) -> Iterator[tuple[float, Finding]]:

@@ -13,27 +13,27 @@ from app.core.calibration.equal_mass import (
 from app.core.calibration.levels import Levels
 from app.core.calibration.smooth import smooth_calibration_error
 from app.core.columns import IntArray
+from app.core.metrics.all_rows import AllRows
 from app.core.metrics.bootstrap import Statistic, expected_gap_statistic, largest_gap_statistic, level_statistic
 from app.core.metrics.metric import Metric
-from app.core.metrics.observed import Observed
 from app.core.tasks import ONE_LABEL
 from app.core.values import Value
 
 
-def _over_equal_mass(measure: Callable[[Levels, int], Value]) -> Callable[[Observed], Statistic]:
-    def resampled(observed: Observed) -> Statistic:
-        n_bins = observed.options.n_bins
+def _over_equal_mass(measure: Callable[[Levels, int], Value]) -> Callable[[AllRows], Statistic]:
+    def resampled(all_rows: AllRows) -> Statistic:
+        n_bins = all_rows.options.n_bins
         # found by trying, on the safe side: 50 rows take 3,200 to 4,400 steps, and each bin that holds rows 5 more
-        return level_statistic(observed.rows, lambda levels: measure(levels, n_bins), steps=8_000 + 5 * n_bins)
+        return level_statistic(all_rows.rows, lambda levels: measure(levels, n_bins), steps=8_000 + 5 * n_bins)
 
     return resampled
 
 
-def _classwise(observed: Observed) -> Statistic:
-    weight, n_classes, n_bins = observed.rows.weight, observed.n_classes, observed.options.n_bins
+def _classwise(all_rows: AllRows) -> Statistic:
+    weight, n_classes, n_bins = all_rows.rows.weight, all_rows.n_classes, all_rows.options.n_bins
 
     def number(counts: IntArray) -> float:
-        return classwise_gap(*observed.class_gaps, counts) / float(counts @ weight) / n_classes
+        return classwise_gap(*all_rows.class_gaps, counts) / float(counts @ weight) / n_classes
 
     return Statistic(number, steps_per_row=0.5 * n_classes, steps=n_classes * (1_000 + n_bins // 2))
 
@@ -47,7 +47,7 @@ METRICS: tuple[Metric, ...] = (
         formula="sum over bins of weight share times |mean confidence - frequency|",
         reference="Naeini, Cooper, Hauskrecht, Obtaining Well Calibrated Probabilities, AAAI (2015)",
         compute=lambda reading: expected_gap(reading.gaps),
-        resampled=lambda observed: expected_gap_statistic(observed.rows, observed.bins),
+        resampled=lambda all_rows: expected_gap_statistic(all_rows.rows, all_rows.bins),
         tables=("calibration",),
     ),
     Metric(
@@ -58,7 +58,7 @@ METRICS: tuple[Metric, ...] = (
         formula="largest |mean confidence - frequency| of a bin that is not empty",
         reference="Naeini, Cooper, Hauskrecht, Obtaining Well Calibrated Probabilities, AAAI (2015)",
         compute=lambda reading: largest_gap(reading.gaps),
-        resampled=lambda observed: largest_gap_statistic(observed.rows, observed.bins),
+        resampled=lambda all_rows: largest_gap_statistic(all_rows.rows, all_rows.bins),
         tables=("calibration",),
     ),
     Metric(
@@ -68,7 +68,7 @@ METRICS: tuple[Metric, ...] = (
         direction="lower is better",
         formula="expected calibration error over n_bins bins of equal weight; equal confidences are never split",
         reference="Nguyen, O'Connor, Posterior Calibration and Exploratory Analysis, EMNLP (2015)",
-        measure=lambda observed: adaptive_calibration_error(observed.levels, observed.options.n_bins),
+        measure=lambda all_rows: adaptive_calibration_error(all_rows.levels, all_rows.options.n_bins),
         resampled=_over_equal_mass(adaptive_calibration_error),
         on_request=True,
     ),
@@ -79,7 +79,7 @@ METRICS: tuple[Metric, ...] = (
         direction="lower is better",
         formula="mean over classes of the expected calibration error of that class against the rest",
         reference="Kull et al., Beyond Temperature Scaling, NeurIPS (2019), eq. 2",
-        measure=lambda observed: classwise_calibration_error(*observed.class_gaps, observed.rows.weight),
+        measure=lambda all_rows: classwise_calibration_error(*all_rows.class_gaps, all_rows.rows.weight),
         resampled=_classwise,
         on_request=True,
     ),
@@ -90,8 +90,8 @@ METRICS: tuple[Metric, ...] = (
         direction="lower is better",
         formula="smECE: mean gap, smoothed by a reflected Gaussian that is as wide as this mean gap",
         reference="Blasiok, Nakkiran, Smooth ECE, ICLR (2024)",
-        measure=lambda observed: smooth_calibration_error(observed.levels),
-        resampled=lambda observed: level_statistic(observed.rows, smooth_calibration_error, steps=100_000),
+        measure=lambda all_rows: smooth_calibration_error(all_rows.levels),
+        resampled=lambda all_rows: level_statistic(all_rows.rows, smooth_calibration_error, steps=100_000),
         on_request=True,
     ),
     Metric(

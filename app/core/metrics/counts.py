@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from app.core.metrics.metric import Compute, Metric
-from app.core.metrics.reading import Reading
+from app.core.metrics.state_view import StateView
 from app.core.sums.decisions import DECISIONS
 from app.core.tasks import LABELLED, ONE_LABEL, TaskName
 from app.core.values import Value, undefined
@@ -56,9 +56,9 @@ PRECISION = Share("precision", lambda own: (own.hits, own.predicted), "{} is nev
 RECALL = Share("recall", lambda own: (own.hits, own.true), "{} never occurs in the truth")
 
 
-def _decisions(reading: Reading) -> list[tuple[str, Decisions]]:
+def _decisions(view: StateView) -> list[tuple[str, Decisions]]:
     """The decisions about each class or label that weighs anything, with its name in a reason."""
-    table = reading.state.groups["decisions"]
+    table = view.state.groups["decisions"]
     columns = [table[column] for column in DECISIONS]
     if len(columns[0]) == 1:
         return [("the positive class", Decisions(*(column[0] for column in columns)))]
@@ -66,25 +66,25 @@ def _decisions(reading: Reading) -> list[tuple[str, Decisions]]:
     return [(name, own) for name, own in found if own.weight]
 
 
-def _classes(reading: Reading) -> list[tuple[str, Decisions]]:
+def _classes(view: StateView) -> list[tuple[str, Decisions]]:
     """The decisions about each class, for binary about both."""
-    found = _decisions(reading)
+    found = _decisions(view)
     return [("the negative class", found[0][1].others), *found] if found[0][0] == "the positive class" else found
 
 
 def macro(share: Share) -> Compute:
     """The share of the positive class, or its mean over classes or labels."""
-    return lambda reading: share.mean(_decisions(reading))
+    return lambda view: share.mean(_decisions(view))
 
 
-def balanced_accuracy(reading: Reading) -> Value:
+def balanced_accuracy(view: StateView) -> Value:
     """The mean recall of the classes that occur in the truth."""
-    return RECALL.mean([(name, own) for name, own in _classes(reading) if own.true])
+    return RECALL.mean([(name, own) for name, own in _classes(view) if own.true])
 
 
-def matthews_correlation(reading: Reading) -> Value:
+def matthews_correlation(view: StateView) -> Value:
     """The correlation of truth and prediction as indicators of classes (Gorodkin 2004, eq. 8), from integers."""
-    classes = [own for _, own in _classes(reading)]
+    classes = [own for _, own in _classes(view)]
     hits, weight = sum(own.hits for own in classes), sum(own.true for own in classes)
     covariance = hits * weight - sum(own.true * own.predicted for own in classes)
     truth = weight**2 - sum(own.true**2 for own in classes)

@@ -5,7 +5,7 @@ import math
 from app.core.columns import FloatArray
 from app.core.formulas import divergences
 from app.core.metrics.metric import Metric, average
-from app.core.metrics.reading import Reading
+from app.core.metrics.state_view import StateView
 from app.core.rows.classes import ClassRows
 from app.core.sums.layout import Mean
 from app.core.values import Value
@@ -24,9 +24,9 @@ REVERSE_KL = Mean("reverse_kl_divergence", _reverse_kl, "loss")
 JS_DIVERGENCE = Mean("js_divergence", _js, "loss")
 
 
-def js_distance(reading: Reading) -> Value:
+def js_distance(view: StateView) -> Value:
     """The square root of the mean Jensen-Shannon divergence."""
-    divergence = reading.means["js_divergence"]
+    divergence = view.means["js_divergence"]
     return divergence if divergence.value is None else Value(value=math.sqrt(divergence.value))
 
 

@@ -3,7 +3,7 @@
 from operator import attrgetter
 
 from app.core.metrics.metric import EVERY_CLASS, LOSS_OPTIONS, Metric, average, exponential_average
-from app.core.metrics.reading import Reading
+from app.core.metrics.state_view import StateView
 from app.core.sums.layout import Mean
 from app.core.tasks import LABELLED, ONE_LABEL, TASKS, TaskName
 from app.core.values import Value, undefined
@@ -16,20 +16,20 @@ PREDICTIVE_ENTROPY = Mean("predictive_entropy", "predictive_entropy", "loss")
 ENTROPY_GAP = Mean("entropy_gap", "entropy_gap", "share")
 
 
-def entropy_gap(reading: Reading) -> Value:
+def entropy_gap(view: StateView) -> Value:
     """The mean of loss minus predictive entropy, with z = mean / standard error: standard normal under calibration."""
-    gap = reading.means["entropy_gap"]
+    gap = view.means["entropy_gap"]
     if gap.value is None or not gap.standard_error:
         return gap
     return gap._replace(z=gap.value / gap.standard_error)
 
 
-def d2_log_loss(reading: Reading) -> Value:
+def d2_log_loss(view: StateView) -> Value:
     """The share of the baseline's loss that the prediction saves: 1 - loss / baseline_cross_entropy.
 
     The loss is without `pos_weight` and `label_smoothing`, over the weights, as the baseline is.
     """
-    loss, baseline = reading.means["plain_cross_entropy"], reading.baseline_cross_entropy
+    loss, baseline = view.means["plain_cross_entropy"], view.baseline_cross_entropy
     if baseline.value is None:
         return baseline
     if not baseline.value:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
+from app.core.metrics.all_rows import AllRows
 from app.core.metrics.bootstrap import Statistic
-from app.core.metrics.observed import Observed
-from app.core.metrics.reading import Reading
+from app.core.metrics.state_view import StateView
 from app.core.options import Options
 from app.core.sums.layout import Mean
 from app.core.sums.uncertainty import exponential
@@ -26,8 +26,8 @@ EVERY_CLASS = "labels=numpy.arange(probabilities.shape[1])"
 When: TypeAlias = Callable[[Options, Collection[str]], bool]
 """The rule that tells, from the options and the names of columns, whether a metric is in an answer."""
 
-Compute: TypeAlias = Callable[[Reading], Value]
-Measure: TypeAlias = Callable[[Observed], Value]
+Compute: TypeAlias = Callable[[StateView], Value]
+Measure: TypeAlias = Callable[[AllRows], Value]
 
 # the power of the unit of information in the unit of a metric
 _INFORMATION_POWER: dict[MetricUnit, float] = {"information": 1.0, "square root of information": 0.5}
@@ -39,9 +39,9 @@ class Average:
 
     name: str
 
-    def __call__(self, reading: Reading) -> Value:
+    def __call__(self, view: StateView) -> Value:
         """Look the mean up."""
-        return reading.means[self.name]
+        return view.means[self.name]
 
 
 def average(of: Mean) -> Compute:
@@ -51,7 +51,7 @@ def average(of: Mean) -> Compute:
 
 def exponential_average(of: Mean) -> Compute:
     """The exponential of a mean in nats, with its interval."""
-    return lambda reading: exponential(reading.means[of.name])
+    return lambda view: exponential(view.means[of.name])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,7 +81,7 @@ class Metric:
     reference: str
     compute: Compute | None = None
     measure: Measure | None = None
-    resampled: Callable[[Observed], Statistic] | None = None
+    resampled: Callable[[AllRows], Statistic] | None = None
     means: tuple[Mean, ...] = ()
     tables: tuple[str, ...] = ()
     on_request: bool = False
@@ -100,14 +100,14 @@ class Metric:
         """The number by which to divide a value in nats for one in a unit of so many nats."""
         return float(nats_per_unit ** _INFORMATION_POWER.get(self.unit, 0.0))
 
-    def value(self, reading: Reading, observed: Observed | None = None) -> Value:
+    def value(self, view: StateView, all_rows: AllRows | None = None) -> Value:
         """The value for a state, or for all rows where the metric needs them; in nats where it has a unit."""
-        if reading.nothing is not None:
-            return reading.nothing
-        if reading.without_number and any(mean.name in reading.without_number for mean in self.means):
+        if view.nothing is not None:
+            return view.nothing
+        if view.without_number and any(mean.name in view.without_number for mean in self.means):
             return undefined(self.undefined)
         if self.compute is not None:
-            return self.compute(reading)
-        if self.measure is not None and observed is not None:
-            return self.measure(observed)
+            return self.compute(view)
+        if self.measure is not None and all_rows is not None:
+            return self.measure(all_rows)
         return undefined("all rows are needed at once")

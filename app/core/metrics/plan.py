@@ -4,10 +4,10 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
+from app.core.metrics.all_rows import AllRows
 from app.core.metrics.metric import Average, Metric
-from app.core.metrics.observed import Observed
-from app.core.metrics.reading import Reading
 from app.core.metrics.registry import metrics_for
+from app.core.metrics.state_view import StateView
 from app.core.options import Options
 from app.core.sums.layout import Needs
 from app.core.tasks import TaskName
@@ -34,18 +34,18 @@ class Plan:
     needs: Needs
     needs_rows: bool
 
-    def values(self, reading: Reading, observed: Observed | None = None) -> dict[str, Value]:
-        """The metrics of a state, in the unit of the options; `observed` is all rows, for metrics that need them."""
-        is_plain = reading.nothing is None and not reading.without_number
+    def values(self, view: StateView, all_rows: AllRows | None = None) -> dict[str, Value]:
+        """The metrics of a state, in the unit of the options; some need `all_rows`."""
+        is_plain = view.nothing is None and not view.without_number
         values = {}
         for metric, divisor in zip(self.metrics, self.divisors, strict=True):
             compute = metric.compute
             if compute is None or not is_plain:
-                value = metric.value(reading, observed)
+                value = metric.value(view, all_rows)
             elif type(compute) is Average:
-                value = reading.means[compute.name]
+                value = view.means[compute.name]
             else:
-                value = compute(reading)
+                value = compute(view)
             if divisor != 1.0:
                 value = value.scaled(divisor)
             number, interval = value.value, value.confidence_interval or (0.0, 0.0)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 
 from app.core.calibration.levels import Levels
+from app.core.metrics.all_rows import AllRows
 from app.core.metrics.metric import Measure, Metric
-from app.core.metrics.observed import Observed
 from app.core.tasks import LABELLED
 from app.core.values import Value, undefined
 
@@ -47,7 +47,7 @@ def average_precision(levels: Levels) -> Value:
 def macro(measure: Callable[[Levels], Value]) -> Measure:
     """The measure of the positive class, or its mean over classes or labels against the rest."""
 
-    def mean(observed: Observed) -> Value:
+    def mean(observed: AllRows) -> Value:
         values = []
         for name, levels in observed.rankings():
             found = measure(levels)

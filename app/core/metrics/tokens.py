@@ -4,7 +4,7 @@ import math
 
 from app.core.metrics.entropies import CROSS_ENTROPY
 from app.core.metrics.metric import Metric, exponential_average
-from app.core.metrics.reading import Reading
+from app.core.metrics.state_view import StateView
 from app.core.sums.layout import Mean
 from app.core.values import INFINITE, Value, undefined
 
@@ -13,17 +13,17 @@ LOSS_PER_BYTE = Mean("loss_per_byte", "cross_entropy", "n_bytes")
 LOSS_PER_WORD = Mean("loss_per_word", "cross_entropy", "n_words")
 
 
-def macro_perplexity(reading: Reading) -> Value:
+def macro_perplexity(view: StateView) -> Value:
     """The mean over documents of the exponential of their mean loss."""
-    if reading.state.moments["cross_entropy"].n_infinite:
+    if view.state.moments["cross_entropy"].n_infinite:
         return INFINITE
-    value = reading.means["macro_perplexity"]
+    value = view.means["macro_perplexity"]
     return undefined("overflow") if value.status == "infinite" else value
 
 
-def bits_per_byte(reading: Reading) -> Value:
+def bits_per_byte(view: StateView) -> Value:
     """The loss of all documents, in bits, divided by their bytes."""
-    return reading.means["loss_per_byte"].scaled(math.log(2.0))
+    return view.means["loss_per_byte"].scaled(math.log(2.0))
 
 
 _LOSS = "-numpy.concatenate(log_probabilities).sum()"

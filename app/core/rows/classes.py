@@ -29,7 +29,7 @@ class ClassRows:
         return losses.class_major(self._sent)
 
     @lazy
-    def _own(self) -> FloatArray:
+    def _label_score(self) -> FloatArray:
         """The score sent for the true class, (n,)."""
         return losses.at_labels(self.labels, self._scores)
 
@@ -77,7 +77,7 @@ class ClassRows:
         if self._form == "probabilities":
             return self._unclipped(self._scores)
         if self._is_softmax:
-            return losses.quotients(self._exponentials, 1.0 + self._others)
+            return losses.quotients(self._exponentials, 1.0 + self._other_exponentials)
         return kernels.exp(self._scores)
 
     @property
@@ -87,25 +87,25 @@ class ClassRows:
     @lazy
     def _exponentials(self) -> FloatArray:
         """The exponentials e**(x - largest x), (k, n)."""
-        return losses.exponentials(self._scores, self._best)
+        return losses.exponentials(self._scores, self._largest_score)
 
     @lazy
-    def _others(self) -> FloatArray:
+    def _other_exponentials(self) -> FloatArray:
         return losses.other_exponentials(self._exponentials)
 
     @lazy
-    def _log_others(self) -> FloatArray:
-        return kernels.log1p(self._others)
+    def _log_normalizer(self) -> FloatArray:
+        return kernels.log1p(self._other_exponentials)
 
     @lazy
-    def _total(self) -> FloatArray:
+    def _row_total(self) -> FloatArray:
         return losses.class_sum(self._scores)
 
     def _unclipped(self, scores: FloatArray) -> FloatArray:
         """The probabilities or log-probabilities before clipping, from scores (k, n) or from those of labels (n,)."""
         if self._is_softmax:
-            return losses.differences(losses.differences(scores, self._best), self._log_others)
-        return losses.quotients(scores, self._total) if self._renormalizes else scores
+            return losses.differences(losses.differences(scores, self._largest_score), self._log_normalizer)
+        return losses.quotients(scores, self._row_total) if self._renormalizes else scores
 
     def _logarithms(self, scores: FloatArray) -> FloatArray:
         """Logarithms of the clipped probabilities, from scores (k, n) or from those of labels (n,)."""
@@ -143,7 +143,7 @@ class ClassRows:
     def label_probabilities(self) -> FloatArray:
         """The probability of the true class."""
         if self._form == "probabilities":
-            return self._unclipped(self._own)
+            return self._unclipped(self._label_score)
         return losses.at_labels(self.labels, self.probabilities)
 
     @lazy
@@ -201,7 +201,7 @@ class ClassRows:
     @lazy
     def cross_entropy(self) -> FloatArray:
         if self.hard:
-            return self._shared(0.0 - self._logarithms(self._own))
+            return self._shared(0.0 - self._logarithms(self._label_score))
         return losses.cross_entropy(self.loss_weights, self.log_probabilities)
 
     @lazy
@@ -210,7 +210,7 @@ class ClassRows:
         if not self.options.label_smoothing:
             return self.cross_entropy
         if self._targets is None:
-            return self._shared(0.0 - self._logarithms(self._own))
+            return self._shared(0.0 - self._logarithms(self._label_score))
         return losses.cross_entropy(self.weighted_targets, self.log_probabilities)
 
     @property
@@ -226,7 +226,7 @@ class ClassRows:
             return -weight.T
         slopes = np.where(weight == 0.0, 0.0, -weight / p)
         if self._renormalizes:
-            slopes = (slopes + total) / self._total
+            slopes = (slopes + total) / self._row_total
         return slopes.T
 
     @property
@@ -276,9 +276,9 @@ class ClassRows:
     def confidence(self) -> FloatArray:
         """The probability of the top class."""
         if self._is_softmax:
-            return 1.0 / (1.0 + self._others)
+            return 1.0 / (1.0 + self._other_exponentials)
         if self.probabilities is self._scores:
-            return self._best
+            return self._largest_score
         return losses.largest(self.probabilities)[0]
 
     @lazy
@@ -286,7 +286,7 @@ class ClassRows:
         return losses.largest(self._scores)
 
     @property
-    def _best(self) -> FloatArray:
+    def _largest_score(self) -> FloatArray:
         return self._top[0]
 
     @lazy
@@ -308,6 +308,6 @@ class ClassRows:
     def top_k_accuracy(self, k: int) -> BoolArray:
         """Tell whether the label is among the k largest scores; ties go to the lower class."""
         before = np.arange(self.n_classes)[:, None] < self.labels
-        ahead = (self._scores > self._own) | ((self._scores == self._own) & before)
+        ahead = (self._scores > self._label_score) | ((self._scores == self._label_score) & before)
         rows: BoolArray = np.add.reduce(ahead, axis=0) < k
         return rows

@@ -105,7 +105,7 @@ class Chunk:
         return np.arange(self.rows.start, self.rows.stop) if isinstance(self.rows, slice) else self.rows
 
     @property
-    def weighs(self) -> BoolArray | np.bool_:
+    def has_weight(self) -> BoolArray | np.bool_:
         """The rows of positive sample weight, (n,); True for all."""
         return np.True_ if self.weight is None else self.weight > 0.0
 

@@ -222,7 +222,7 @@ def _sums_of(chunk: Chunk, batch: Batch, needs: Needs, kept: Mapping[str, FloatA
         sums = _Sums(len(chunk), chunk.weight_sum, chunk.moments, chunk.tables)
     if sums.moments["cross_entropy"].n_infinite:
         loss = chunk.column("cross_entropy")
-        sums.zero_probability.add(chunk.numbers[np.isinf(loss) & chunk.weighs] + batch.first_row)
+        sums.zero_probability.add(chunk.numbers[np.isinf(loss) & chunk.has_weight] + batch.first_row)
     if "clipped" in chunk.marks:
         sums.clipped.add(chunk.numbers[chunk.marks["clipped"]] + batch.first_row)
     for name, values in kept.items():

@@ -17,7 +17,7 @@ from app.core.calibration.decomposition import (
 )
 from app.core.calibration.levels import levels_of
 from app.core.columns import FloatArray
-from app.core.metrics.observed import Observed
+from app.core.metrics.all_rows import AllRows
 from app.core.metrics.registry import on_request
 from app.core.values import Value
 from tests.calls import n_calls
@@ -212,6 +212,6 @@ def test_all_parts_of_an_answer_come_from_one_fit() -> None:
 
 
 def test_rows_of_a_batch_are_decomposed_as_their_levels() -> None:
-    seen = Observed(batch("binary", {"labels": [0, 1, 1, 0], "probabilities": [0.2, 0.3, 0.3, 0.9]}))
+    seen = AllRows(batch("binary", {"labels": [0, 1, 1, 0], "probabilities": [0.2, 0.3, 0.3, 0.9]}))
     assert seen.brier_decomposition == brier_decomposition(seen.levels)
     assert seen.log_loss_decomposition == log_loss_decomposition(seen.levels, seen.log_loss)

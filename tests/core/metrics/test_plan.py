@@ -3,7 +3,7 @@
 import pytest
 
 from app.core.metrics.plan import plan_of
-from app.core.metrics.reading import Reading
+from app.core.metrics.state_view import StateView
 from app.core.options import Options
 from tests.core.parts import batch, state_of
 
@@ -12,7 +12,7 @@ HUGE = {"labels": [0, 0], "logits": [[-8e307, 8e307], [0.0, 1e308]]}
 
 def test_an_error_whose_square_is_beyond_all_doubles_is_left_out() -> None:
     plan = plan_of("multiclass", Options())
-    value = plan.values(Reading(state_of(batch("multiclass", HUGE)), 0.95))["cross_entropy"]
+    value = plan.values(StateView(state_of(batch("multiclass", HUGE)), 0.95))["cross_entropy"]
     assert value.value == pytest.approx(1.3e308)
     assert value.standard_error is None
     assert value.confidence_interval is None
@@ -22,7 +22,7 @@ def test_an_error_whose_square_is_beyond_all_doubles_is_left_out() -> None:
 def test_a_value_beyond_all_doubles_is_none(unit: str, status: str) -> None:
     body = {"labels": [0], "logits": [[-8e307, 8e307]], "unit": unit}
     plan = plan_of("multiclass", Options(unit=unit))  # type: ignore[arg-type]
-    assert plan.values(Reading(state_of(batch("multiclass", body)), 0.95))["cross_entropy"].status == status
+    assert plan.values(StateView(state_of(batch("multiclass", body)), 0.95))["cross_entropy"].status == status
 
 
 def test_questions_that_are_equal_share_a_plan() -> None:

@@ -36,7 +36,7 @@ MAX_CLASS_BINS = 1_000_000
 _LOSS = Needs((Mean("cross_entropy", "cross_entropy", "score"),))
 
 
-class Observed:
+class AllRows:
     """The confidence and truth of all scored rows, for the positive class (binary) or the top class (multiclass)."""
 
     def __init__(self, batch: Batch) -> None:

@@ -10,7 +10,7 @@ from app.core.sums.uncertainty import means
 from app.core.values import Value, undefined
 
 
-class Reading:
+class StateView:
     """The quantities that metrics derive from one state at one confidence level; means are in nats.
 
     Attributes:
