@@ -17,7 +17,7 @@ from app.service import INCLUDES, ScoreRequest, score, score_parts, streaming
 from app.wire.arrow import stream as arrow
 from app.wire.limits import Limits
 from tests.bodies import random_body
-from tests.requests import asking, request_of, scoring
+from tests.requests import asking, mergeable_on_request, request_of, scoring
 
 HELD = 1 << 20
 every_task = pytest.mark.parametrize("task", TASKS)
@@ -102,6 +102,13 @@ def test_a_gradient_and_a_metric_on_request_of_parts(more: dict[str, Any]) -> No
     if "include" not in more:
         request = asking(request, metrics=("smooth_calibration_error", "classwise_calibration_error"))
     assert plain(score_parts(cut(request, [10, 30]), HELD)) == plain(score(request))
+
+
+def test_metrics_on_request_that_add_hold_no_rows() -> None:
+    request = asking(rows(50), metrics=mergeable_on_request("multiclass"))
+    assert plain(score_parts(cut(request, [10, 30]), 0)) == plain(score(request))
+    with pytest.raises(TooLarge, match="metrics that do not merge need all rows at once"):
+        score_parts(cut(asking(request, metrics=("roc_auc",)), [10, 30]), 0)
 
 
 def test_small_parts_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
