@@ -1,4 +1,4 @@
-"""Scores of decisions, from the weights of rows by what they are and what they are predicted to be: these add."""
+"""Scores of decisions. They follow from the weights of rows by true and predicted class, which add over parts."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,13 +12,13 @@ from app.core.values import Value, undefined
 
 
 class Decisions(NamedTuple):
-    """The decisions about one class, in units of weight that cancel.
+    """The decisions about one class, as sums of weights in a unit that cancels.
 
     Attributes:
-        weight: All of them; about a class among several, those where it is the truth or predicted.
-        true: Those where it is the truth.
-        predicted: Those where it is predicted.
-        hits: Those where it is both.
+        weight: The weight of all of them; for one class among several, of those where it is the truth or predicted.
+        true: The weight of those where the class is the truth.
+        predicted: The weight of those where the class is predicted.
+        hits: The weight of those where the class is both.
     """
 
     weight: int
@@ -34,14 +34,14 @@ class Decisions(NamedTuple):
 
 
 class Share(NamedTuple):
-    """A share of decisions, such as the precision, and why there is none where its divisor is 0."""
+    """A share of decisions, such as the precision, with the reason for having none where its divisor is 0."""
 
     name: str
     of: Callable[[Decisions], tuple[int, int]]
     reason: str
 
     def mean(self, classes: Sequence[tuple[str, Decisions]]) -> Value:
-        """The mean over classes that weigh anything."""
+        """The mean over classes of positive weight."""
         shares = []
         for name, decisions in classes:
             hits, divisor = self.of(decisions)
@@ -57,7 +57,7 @@ RECALL = Share("recall", lambda own: (own.hits, own.true), "{} never occurs in t
 
 
 def _decisions(view: StateView) -> list[tuple[str, Decisions]]:
-    """The decisions about each class or label that weighs anything, with its name in a reason."""
+    """The decisions about each class or label of positive weight, with its name for a reason."""
     table = view.state.groups["decisions"]
     columns = [table[column] for column in DECISIONS]
     if len(columns[0]) == 1:
@@ -67,7 +67,7 @@ def _decisions(view: StateView) -> list[tuple[str, Decisions]]:
 
 
 def _classes(view: StateView) -> list[tuple[str, Decisions]]:
-    """The decisions about each class, for binary about both."""
+    """The decisions about each class; for binary, about both classes."""
     found = _decisions(view)
     return [("the negative class", found[0][1].others), *found] if found[0][0] == "the positive class" else found
 

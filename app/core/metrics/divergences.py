@@ -13,7 +13,7 @@ from app.core.values import Value
 
 def _reverse_kl(rows: ClassRows) -> FloatArray:
     p, log_p = rows.clipped_probabilities, rows.log_probabilities
-    return divergences.relative_entropy(p, log_p, rows.targets, rows.log_smoothed)  # this task has no smoothing
+    return divergences.relative_entropy(p, log_p, rows.targets, rows.log_smoothed)  # never smoothed in this task
 
 
 def _js(rows: ClassRows) -> FloatArray:

@@ -1,4 +1,4 @@
-"""The numbers of each row of a batch, from which all sums are made."""
+"""Chunks of rows that are summed at once, and blocks of rows whose arrays over all classes have a bounded size."""
 
 from collections.abc import Iterable, Iterator
 from functools import partial

@@ -173,7 +173,7 @@ class ClassRows:
 
     @lazy
     def smoothed(self) -> FloatArray:
-        """The truth as distributions, smoothed."""
+        """The truth as distributions, with label smoothing."""
         return losses.smoothed(self.targets, self.options.label_smoothing, self.n_classes)
 
     @lazy

@@ -164,7 +164,7 @@ class ElementRows:
 
     @lazy
     def smoothed(self) -> FloatArray:
-        """The truth as probabilities of yes, smoothed."""
+        """The truth as probabilities of yes, with label smoothing."""
         return losses.smoothed(self.targets, self.options.label_smoothing, 2)
 
     @lazy

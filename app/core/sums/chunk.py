@@ -66,7 +66,7 @@ class Chunk:
         self._fill(batch, needs)
         if batch.options.class_weight is not None or batch.options.pos_weight is not None:
             self._check_class_products(batch)
-        if not batch.slices:  # whose sums those of all rows may be made of
+        if not batch.slices:  # else the sums of all rows may be made of those of slices
             self._add_up(batch, needs)
 
     def column(self, name: str) -> Any:
@@ -159,7 +159,7 @@ class Chunk:
             small = multiplied(self.matrix[first], self.matrix[second], self.matrix[row], codes)
             if small is not None:
                 found[row] = small
-            for other in others:  # factors of a denominator, which are not small
+            for other in others:  # the factors of a denominator have no small products
                 multiplied(self.matrix[row], self.matrix[other], self.matrix[row])
         return found
 
