@@ -4,7 +4,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 
 from app.workers.worker import SIGNALS, Share, serve_beside_others
@@ -40,6 +40,7 @@ class Place:
         self._begun = time.monotonic()
         self._pipe, its_end = SPAWN.Pipe()
         self.process = SPAWN.Process(target=serve_beside_others, args=(self._share(its_end),))
+        resource_tracker.ensure_running()  # started by that of a process, it would let signals through
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             self.process.start()

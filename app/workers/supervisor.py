@@ -7,7 +7,6 @@ import socket
 import time
 from contextlib import suppress
 from functools import partial
-from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from tempfile import TemporaryDirectory
 
@@ -64,7 +63,6 @@ class Supervisor:
         self._signals, write_end = os.pipe()
         for number in SIGNALS:
             signal.signal(number, lambda *_: os.write(write_end, b"\0"))
-        resource_tracker.ensure_running()  # started by the first worker, it would let signals through
         code = 0
         try:
             self._watch()

@@ -71,8 +71,13 @@ class Process:
 
 def workers_of(pid: int) -> list[int]:
     """The process ids of workers below a process."""
+    return children_of(pid, b"spawn_main")
+
+
+def children_of(pid: int, word: bytes) -> list[int]:
+    """The process ids below a process whose command holds a word."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [int(child) for child in children if word in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Self
 
 import pytest
 
-from tests.api.servers import ROOT, Process, running, workers_of
+from tests.api.servers import ROOT, Process, children_of, running, workers_of
 
 TWO = {"SURPRISAL_WORKERS": "2"}
 
@@ -124,6 +124,17 @@ def test_a_worker_that_dies_before_it_serves_ends_the_start() -> None:
         "was killed by SIGKILL"
     ]
     assert not any("running" in line["event"] for line in lines)
+
+
+def test_a_worker_that_just_begins_ends_in_order_though_the_tracker_was_killed() -> None:
+    """Python's tracker of resources begins again with the next process, and lets signals through to it."""
+    with running(**TWO) as server:
+        for pid in (*children_of(server.pid, b"resource_tracker"), server.workers()[0]):
+            os.kill(pid, signal.SIGKILL)
+        server.wait_for("worker ")
+        eventually(lambda: len(server.workers()) == 2)
+        server.terminate()
+        assert server.ended() == 0
 
 
 def test_no_worker_and_no_file_outlives_the_supervisor(tmp_path: Path) -> None:
