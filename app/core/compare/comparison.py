@@ -10,7 +10,7 @@ from app.core.compare.pairing import PairedLosses
 from app.core.compare.significance import Interval, holm, simultaneous_interval, t_test
 from app.core.compare.verdicts import Family, Ruling, Verdict, equal_ruling, infinite_ruling, not_confirmed, verdict
 from app.core.kernels import paired_residuals, paired_rows
-from app.core.sums.moments import Moments, moments_of_rows
+from app.core.sums.moments import moments_of_rows
 from app.core.sums.observations import Observations
 from app.core.values import Value, undefined
 
@@ -161,17 +161,8 @@ def _pair(paired: PairedLosses, candidate: str, terms: Terms) -> Pair:
     rows, both = paired.rows, (candidate, terms.baseline)
     ours, theirs = map(paired.losses.__getitem__, both)
     columns, wins, losses = paired_rows(ours, theirs, rows.weight, rows.counts)
-    counts = -1 if rows.counts is None else len(columns) - 1
-    differing, *own = moments_of_rows(columns, ((0, counts), (1, counts), (2, counts)))
-    n_infinite, varies, residuals = (own[0].n_infinite, own[1].n_infinite), True, None
-    difference = _undecided(rows, both, n_infinite)
-    if difference is None:
-        within = rows.within_clusters(columns)
-        difference = _difference(rows, rows.sums(differing, within[0]), terms.confidence_level)
-        if difference.value is not None and difference.standard_error is not None:
-            means = difference.value, own[0].z / own[0].v, own[1].z / own[1].v
-            residuals, varies = paired_residuals(within, rows.cluster_counts, means)
-    difference = difference.scaled(terms.nats_per_unit).finite()
+    mean, n_infinite, varies, residuals = _difference(rows, columns, both, terms.confidence_level)
+    difference = mean.scaled(terms.nats_per_unit).finite()
     t_statistic, p_value = t_test(difference, rows.n) if varies or not difference.value else (None, None)
     entry = Comparison(
         candidate=candidate,
@@ -183,7 +174,7 @@ def _pair(paired: PairedLosses, candidate: str, terms: Terms) -> Pair:
         t_statistic=t_statistic,
         p_value=p_value,
         p_value_adjusted=None,
-        correlation=None if p_value is None else _correlation(residuals),
+        correlation=None if p_value is None or residuals is None else _correlation(residuals),
         wins=wins,
         losses=losses,
         ties=rows.n_counted - wins - losses,
@@ -191,20 +182,40 @@ def _pair(paired: PairedLosses, candidate: str, terms: Terms) -> Pair:
     return Pair(entry, rows.n, paired.shortage(terms.min_samples), n_infinite, varies)
 
 
-def _undecided(rows: Observations, names: tuple[str, str], n_infinite: tuple[int, int]) -> Value | None:
-    """The difference where it has no number; None where it has one."""
+class _Difference(NamedTuple):
+    """A mean difference in nats, with what tells how sure it is; the rest as in `Pair`.
+
+    Attributes:
+        residuals: (2, n) what each row, or cluster, adds to the errors of both mean losses; None where that is unknown.
+    """
+
+    mean: Value
+    n_infinite: tuple[int, int]
+    varies: bool = True
+    residuals: FloatArray | None = None
+
+
+def _difference(
+    rows: Observations, columns: FloatArray, names: tuple[str, str], confidence_level: float
+) -> _Difference:
+    """The mean difference of rows; the columns are those of `paired_rows`."""
+    counts = -1 if rows.counts is None else len(columns) - 1
+    differing, ours, theirs = moments_of_rows(columns, ((0, counts), (1, counts), (2, counts)))
+    n_infinite = ours.n_infinite, theirs.n_infinite
     if any(n_infinite):
-        return _without_number(*names, n_infinite)
-    return None if rows.n else undefined("no scored row has positive weight")
-
-
-def _difference(rows: Observations, sums: Moments, confidence_level: float) -> Value:
-    """The mean difference, with the reason where it has no standard error."""
-    value = rows.mean(sums, confidence_level)
+        return _Difference(_without_number(*names, n_infinite), n_infinite)
+    if not rows.n:
+        return _Difference(undefined("no scored row has positive weight"), n_infinite)
+    within = rows.within_clusters(columns)
+    mean = rows.mean(rows.sums(differing, within[0]), confidence_level)
     if rows.n == 1:
         unit = "row" if rows.clusters is None else "cluster"
-        return value._replace(reason=f"no standard error: only one {unit} of positive weight")
-    return value
+        mean = mean._replace(reason=f"no standard error: only one {unit} of positive weight")
+    if mean.value is None or mean.standard_error is None:
+        return _Difference(mean, n_infinite)
+    means = mean.value, ours.z / ours.v, theirs.z / theirs.v
+    residuals, varies = paired_residuals(within, rows.cluster_counts, means)
+    return _Difference(mean, n_infinite, varies, residuals)
 
 
 def _without_number(candidate: str, baseline: str, n_infinite: tuple[int, int]) -> Value:
@@ -217,10 +228,8 @@ def _without_number(candidate: str, baseline: str, n_infinite: tuple[int, int]) 
     return Value(status="infinite", reason=reason)
 
 
-def _correlation(residuals: FloatArray | None) -> float | None:
+def _correlation(residuals: FloatArray) -> float | None:
     """The correlation of two vectors of residuals; None where one has no spread."""
-    if residuals is None:
-        return None
     (sums,) = moments_of_rows(residuals, ((0, 1),))
     if not sums.zz or not sums.vv:
         return None
