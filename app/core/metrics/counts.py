@@ -91,7 +91,8 @@ def matthews_correlation(view: StateView) -> Value:
     prediction = weight**2 - sum(own.predicted**2 for own in classes)
     if not truth or not prediction:
         return undefined(f"the {'prediction' if truth else 'truth'} is of one class only")
-    return Value(value=math.copysign(math.sqrt(covariance**2 / (truth * prediction)), covariance))
+    size = math.sqrt(covariance**2 / (truth * prediction))
+    return Value(value=-size if covariance < 0 else size)  # as a float the covariance may overflow
 
 
 _AVERAGE = "of the positive class; multiclass: mean over classes that occur or are predicted; multilabel: over labels"

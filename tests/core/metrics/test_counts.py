@@ -71,6 +71,12 @@ def test_multilabel(weight: Any) -> None:
     assert numbers("multilabel", body, *SHARES) == pytest.approx(theirs(labels, p >= 0.5, "macro", weight))
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_correlation_is_there_whatever_the_size_of_weights(sign: int) -> None:
+    body = {"labels": [1, 0, 1, 0], "logits": [sign, -sign, sign, -sign], "sample_weight": [1e100, 1e100, 5e-324, 1.0]}
+    assert numbers("binary", body, "matthews_correlation") == [sign]
+
+
 def test_a_mask_of_elements_leaves_decisions_out() -> None:
     p, mask = RNG.random((N, 2)), RNG.random((N, 2)) < 0.7
     labels = (RNG.random((N, 2)) < p).astype(int)
