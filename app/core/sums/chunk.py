@@ -10,7 +10,7 @@ import numpy as np
 from app.core.batch.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray, Ragged
 from app.core.formulas.weights import places_of
-from app.core.kernels import Into
+from app.core.kernels import Into, compiled
 from app.core.rows.blocks import ROWS, blocks
 from app.core.rows.blocks import Rows as Block
 from app.core.sums.decisions import decisions
@@ -157,7 +157,10 @@ class Chunk:
         found = {}
         for row, (first, second, *others) in self._layout.products.items():
             small = multiplied(self.matrix[first], self.matrix[second], self.matrix[row], codes)
-            if small is not None:
+            if small is not None and self._layout.divides(row):
+                # a small weight beside a large one of its cluster leaves no trace, but what was taken out is missing
+                compiled.products(self.matrix[first], self.matrix[second], self.matrix[row])
+            elif small is not None:
                 found[row] = small
             for other in others:  # the factors of a denominator have no small products
                 multiplied(self.matrix[row], self.matrix[other], self.matrix[row])

@@ -145,6 +145,10 @@ class Layout:
         """Tell whether a row is a product of which the sample weights are a factor."""
         return self.weight != ONES and self.weight in (row, *self.products.get(row, ()))
 
+    def divides(self, row: int) -> bool:
+        """Tell whether sums of a row are divisors: denominators of means, or the frequencies of classes."""
+        return row in self.frequencies or any(row == v for _, v in self.distinct)
+
 
 def layout_of(batch: Batch, needs: Needs) -> Layout:
     """The layout of the matrices of a batch."""

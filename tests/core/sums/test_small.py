@@ -1,4 +1,5 @@
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from app.core.sums.groups import GroupSums
 from app.core.sums.moments import Moments, column_moments
 from app.core.sums.small import moments_of_small, multiplied
 from app.core.sums.tables import calibration
+from app.core.tasks import TaskName
 from tests.bodies import random_body
 from tests.core.doubles import fractions
 from tests.core.parts import numbers, rows
@@ -56,6 +58,24 @@ def test_a_cluster_goes_with_its_small_products() -> None:
     assert out[:2].tolist() == [0.0, 0.0]
     found = moments_of_small(small, None, codes)
     assert (found.n, found.v, found.vv) == (0, 0, 0)
+
+
+CLUSTERED: dict[TaskName, dict[str, Any]] = {
+    "tokens": {"log_probabilities": [[-1.0, -2.0], [-3.0, -1.0, -2.0], [-0.5]]},
+    "multiclass": {
+        "labels": [0, 0, 1],
+        "probabilities": [[0.75, 0.25], [0.75, 0.25], [0.125, 0.875]],
+        "class_weight": [0.5, 0.25],
+    },
+    "multilabel": {"labels": [[1, 0], [1, 1], [0, 1]], "probabilities": [[0.5, 0.5], [0.25, 0.75], [0.125, 0.875]]},
+}
+
+
+@pytest.mark.parametrize("task", CLUSTERED)
+def test_a_weight_near_zero_is_as_good_as_none_whatever_its_cluster(task: TaskName) -> None:
+    body = {**CLUSTERED[task], "cluster_id": [0, 0, 1]}
+    least, none = (numbers(task, {**body, "sample_weight": [1.0, weight, 1.0]}) for weight in (LEAST, 0.0))
+    assert least == none
 
 
 def test_a_table_keeps_small_products_too() -> None:
