@@ -51,6 +51,25 @@ def test_a_slice_is_what_its_rows_score_alone(task: TaskName, seed: int) -> None
     assert set(found["odd"]) <= {"true", "false"}
 
 
+@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("task", ["binary", "multilabel"])
+def test_a_slice_of_clusters_with_far_weights_is_that_of_its_rows_alone(task: TaskName, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shape = 12 if task == "binary" else (12, 2)
+    body = {
+        "probabilities": rng.uniform(0.1, 0.9, shape).tolist(),
+        "labels": rng.integers(0, 2, shape).tolist(),
+        "sample_weight": rng.choice([1e100, 1e-210, 1.0, 1e-300], 12).tolist(),
+        "cluster_id": rng.integers(0, 3, 12).tolist(),
+    }
+    groups = rng.integers(0, 2, 12)
+    found = answer(task, {**body, "slices": {"group": groups.tolist()}})["slices"]["group"]
+    for value in {str(group) for group in groups.tolist()}:
+        kept = np.flatnonzero(groups == int(value)).tolist()
+        alone = answer(task, {name: [values[row] for row in kept] for name, values in body.items()})
+        assert found[value]["metrics"] == alone["metrics"]
+
+
 def test_slices_are_bounded_and_checked() -> None:
     body = {"labels": [0, 1], "probabilities": [[0.5, 0.5], [0.25, 0.75]]}
     with pytest.raises(InvalidInput, match="/slices/a: must hold as many"):

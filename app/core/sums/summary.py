@@ -15,6 +15,7 @@ from app.core.batch.findings import Finding, added
 from app.core.batch.inspected import NO_ROWS, InspectedRows, inspected_rows
 from app.core.batch.sentinels import Sentinels
 from app.core.columns import FloatArray, IntArray
+from app.core.formulas.weights import are_usual
 from app.core.options import Options
 from app.core.rows.blocks import chunks
 from app.core.sums.chunk import Chunk
@@ -239,16 +240,29 @@ def _with_slices(chunk: Chunk, batch: Batch, needs: Needs) -> _Sums:
     """The sums of a chunk, and those of the slices that have rows in it."""
     # sums within clusters do not add, and of weights that are too large the first row is told
     whole = None if batch.clusters is None and batch.sample_weight is None else _added_up(chunk, batch, needs)
+    weight = None if batch.clusters is None else batch.sample_weight
+    # a cluster has the scale of its largest weight, which may lie in another slice: then each slice is scored anew
+    is_scaled = weight is not None and not are_usual(weight[chunk.rows])
     slices: dict[tuple[str, int], _Sums] = {}
     parts: list[_Sums] = []
     for name, grouping in batch.slices.items():
         parts = []
         for code, places in grouping.places(chunk.numbers):
-            parts.append(_added_up(chunk.take(places, batch, needs), batch, needs))
+            if is_scaled:
+                parts.append(_scored_anew(chunk.numbers[places], batch, needs))
+            else:
+                parts.append(_added_up(chunk.take(places, batch, needs), batch, needs))
             slices[name, code] = parts[-1]
     if whole is None:
         whole = reduce(add, parts) if len(parts) <= MAX_ADDED else _added_up(chunk, batch, needs)
     return replace(whole, zero_probability=Finding(), clipped=Finding(), slices=slices)
+
+
+def _scored_anew(rows: IntArray, batch: Batch, needs: Needs) -> _Sums:
+    """The sums of some scored rows, as if there were no others."""
+    alone = batch.take(rows)
+    parts = (_added_up(Chunk(alone, some, needs, layout_of(alone, needs)), alone, needs) for some in chunks(alone))
+    return reduce(add, parts)
 
 
 def _added_up(chunk: Chunk, batch: Batch, needs: Needs) -> _Sums:
