@@ -71,7 +71,8 @@ def log_loss_decomposition(levels: Levels, score: float | None = None, starts: I
     if score is None:
         scores = 0.0 - (xlogy(levels.hits, levels.confidence) + xlog1py(levels.misses, -levels.confidence))
     else:
-        scores = np.array([score]) * float(exact_sum(levels.weight))
+        with np.errstate(over="ignore"):  # a score beyond all doubles is infinite
+            scores = np.array([score]) * float(exact_sum(levels.weight))
     return _decomposition(levels, starts, scores, _entropy)
 
 
