@@ -7,12 +7,15 @@ from typing import Any
 from app.core.batch.checked import batch_of
 from app.core.metrics.entropies import CROSS_ENTROPY
 from app.core.options import Options
+from app.core.sums.layout import Needs
 from app.core.sums.summary import summarize
 from app.core.sums.uncertainty import mean
 from app.service import Question, ScoreRequest, score
 
 LOSS, ALL = "validation and cross-entropy", "all default metrics"
 TWO_THREADS = "all default metrics, two threads"
+
+_NEEDS = Needs((CROSS_ENTROPY,))
 
 
 def works(columns: Mapping[str, Any]) -> dict[str, Callable[[], object]]:
@@ -24,4 +27,4 @@ def works(columns: Mapping[str, Any]) -> dict[str, Callable[[], object]]:
 def _loss(columns: Mapping[str, Any]) -> object:
     """Do all checks of a batch, and find the cross-entropy with its standard error and interval."""
     batch = batch_of("multiclass", columns, Options())
-    return mean(summarize(batch, [CROSS_ENTROPY], []).state.moments[CROSS_ENTROPY.name], 0.95)
+    return mean(summarize(batch, _NEEDS).state.moments[CROSS_ENTROPY.name], 0.95)

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks import report
 from benchmarks.figures import Turn, compared, figure_of
+from benchmarks.scoring import works
 
 if not report.RESULTS_JSON.exists():
     pytest.skip("nothing has been measured", allow_module_level=True)
@@ -20,6 +22,12 @@ if not report.RESULTS_JSON.exists():
 def results() -> dict[str, Any]:
     found: dict[str, Any] = json.loads(report.RESULTS_JSON.read_text())
     return found
+
+
+def test_every_work_of_the_core_runs() -> None:
+    columns = {"probabilities": np.full((4, 2), 0.5), "labels": np.zeros(4, np.int64)}
+    for work in works(columns).values():
+        assert work()
 
 
 def test_the_tables_are_those_of_the_results(results: dict[str, Any]) -> None:
