@@ -7,7 +7,7 @@ import pytest
 
 from app.api.schemas import calibrate, compare, score
 from app.core.columns import checked_column
-from app.core.kernels import FORMS
+from app.core.kernels.quantities import FORMS
 from app.core.tasks import COLUMN_NAMES, COLUMNS, TASKS, ColumnSpec, Shape, TaskName, ValueKind, shape_of
 from app.errors import InvalidInput
 from app.wire.columns import RULES, SLICE_RULE, Rule

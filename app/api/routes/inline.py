@@ -1,6 +1,6 @@
 """The choice of requests that are answered on the event loop, where all others wait; a thread would take longer."""
 
-from app.core.kernels import JsonColumns
+from app.core.kernels.json_columns import JsonColumns
 from app.core.options import Options
 from app.service import ScoreRequest
 

@@ -9,7 +9,7 @@ from starlette.datastructures import QueryParams
 from app.api.schemas.query import query_options
 from app.api.schemas.score import score_request
 from app.api.schemas.validation import check_width
-from app.core.kernels import JsonColumns
+from app.core.kernels.json_columns import JsonColumns
 from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody
 from app.service import CalibrateRequest, CompareRequest, ScoreRequest

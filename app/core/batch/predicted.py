@@ -20,7 +20,7 @@ from app.core.batch.predictions import (
 from app.core.batch.sentinels import SMALLEST_SENTINEL, Sentinels, sentinels_among
 from app.core.batch.truth import shaped
 from app.core.columns import BoolArray, Column, IntArray, Ragged
-from app.core.kernels import class_verdict, element_verdict
+from app.core.kernels.verdicts import class_verdict, element_verdict
 from app.core.options import Options
 from app.core.tasks import TaskName
 from app.errors import InvalidInput

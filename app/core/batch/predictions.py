@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core import kernels
 from app.core.batch.checks import (
     Interval,
     check_logits,
@@ -18,6 +17,7 @@ from app.core.batch.checks import (
 )
 from app.core.batch.findings import Finding
 from app.core.columns import BoolArray, Ragged
+from app.core.kernels.verdicts import is_bounded, is_normalized
 from app.core.options import Options
 from app.core.tasks import TaskName
 from app.errors import FieldError, InvalidInput
@@ -48,7 +48,7 @@ def is_plainly_sound(
     """Tell whether one pass of a kernel finds a prediction (n, k) and its row sums sound; False also where none can."""
     if scored is not None or task not in NORMALIZED or form == "log_probabilities":
         return False
-    return kernels.is_bounded(prediction) if form == "logits" else kernels.is_normalized(prediction, options.tolerance)
+    return is_bounded(prediction) if form == "logits" else is_normalized(prediction, options.tolerance)
 
 
 def checked_prediction(

@@ -6,6 +6,7 @@ from app.core import kernels
 from app.core.batch.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.formulas import divergences, losses
+from app.core.kernels.quantities import CLASS_QUANTITIES, Into, class_rows
 from app.core.lazy import lazy
 from app.core.rows.kind import Kind, Score
 
@@ -53,13 +54,13 @@ class ClassRows:
         options = kind.options
         reshaped = options.epsilon or options.label_smoothing or options.class_weight is not None
         is_plain = not kind.is_soft and not reshaped and options.normalization != "renormalize"
-        return kernels.CLASS_QUANTITIES if is_plain else ()
+        return CLASS_QUANTITIES if is_plain else ()
 
-    def write(self, into: kernels.Into) -> None:
+    def write(self, into: Into) -> None:
         """Write the quantities of the kernel into a matrix."""
         labels = self.labels if self._labels is None else self._labels
         scores = np.ascontiguousarray(self._sent, np.float64)
-        kernels.class_rows(scores, np.ascontiguousarray(labels), self._form, into)
+        class_rows(scores, np.ascontiguousarray(labels), self._form, into)
 
     @property
     def has_labels(self) -> bool:

@@ -9,6 +9,7 @@ from app.core import kernels
 from app.core.batch.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.formulas import divergences, losses
+from app.core.kernels.quantities import ELEMENT_QUANTITIES, Into, element_rows
 from app.core.lazy import lazy
 from app.core.rows.kind import Kind, Score
 
@@ -47,13 +48,13 @@ class ElementRows:
     def kernel_quantities(kind: Kind) -> tuple[str, ...]:
         """The quantities that `write` gives; none where options change probabilities or truth."""
         is_plain = kind.is_hard and not kind.options.epsilon and kind.options.pos_weight is None
-        return kernels.ELEMENT_QUANTITIES if is_plain else ()
+        return ELEMENT_QUANTITIES if is_plain else ()
 
-    def write(self, into: kernels.Into) -> None:
+    def write(self, into: Into) -> None:
         """Write the quantities of the kernel into a matrix."""
         scores, form = np.ascontiguousarray(self._sent, np.float64), "logits" if self._logits else "probabilities"
         mask = None if self._shown is None else np.ascontiguousarray(self._shown)
-        kernels.element_rows(scores, np.ascontiguousarray(self._truth), mask, form, self.options.threshold, into)
+        element_rows(scores, np.ascontiguousarray(self._truth), mask, form, self.options.threshold, into)
 
     def _elements(self, values: NDArray[Any], masked: float) -> FloatArray:
         rows = losses.class_major(values if values.ndim == 2 else values[:, None])

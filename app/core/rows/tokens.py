@@ -9,6 +9,7 @@ from app.core import kernels
 from app.core.batch.batches import Batch
 from app.core.columns import FloatArray, IntArray, Ragged
 from app.core.formulas.losses import log_bounds
+from app.core.kernels.quantities import TOKEN_QUANTITIES, Into, token_rows
 from app.core.lazy import lazy
 from app.core.rows.kind import Kind
 
@@ -42,12 +43,12 @@ class TokenRows:
     @staticmethod
     def kernel_quantities(kind: Kind) -> tuple[str, ...]:
         """The quantities that `write` gives; none where probabilities are clipped."""
-        return () if kind.options.epsilon else kernels.TOKEN_QUANTITIES
+        return () if kind.options.epsilon else TOKEN_QUANTITIES
 
-    def write(self, into: kernels.Into) -> None:
+    def write(self, into: Into) -> None:
         """Write the quantities of the kernel into a matrix."""
         offsets = self._offsets - self._offsets[0]
-        kernels.token_rows(np.ascontiguousarray(self._tokens, np.float64), offsets, into)
+        token_rows(np.ascontiguousarray(self._tokens, np.float64), offsets, into)
 
     def __len__(self) -> int:
         return len(self._offsets) - 1

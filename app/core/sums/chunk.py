@@ -10,7 +10,8 @@ import numpy as np
 from app.core.batch.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray, Ragged
 from app.core.formulas.weights import places_of
-from app.core.kernels import Into, compiled
+from app.core.kernels import compiled
+from app.core.kernels.quantities import Into
 from app.core.rows.blocks import ROWS, blocks
 from app.core.rows.blocks import Rows as Block
 from app.core.sums.decisions import decisions

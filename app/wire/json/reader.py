@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 
 from app.core.columns import BoolArray
-from app.core.kernels import JsonColumns, json_columns
+from app.core.kernels.json_columns import JsonColumns, json_columns
 from app.core.tasks import TASKS, TaskName
 from app.errors import InvalidInput, MalformedBody, describe, pointer
 from app.wire.columns import RULES, SLICE_RULE, Rule

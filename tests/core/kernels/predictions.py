@@ -3,7 +3,7 @@
 import numpy as np
 
 from app.core.columns import FloatArray
-from app.core.kernels import FORMS
+from app.core.kernels.quantities import FORMS
 
 SPECIAL = {
     "probabilities": [0.0, -0.0, 1.0, 5e-324, 2.0**-1022, 1.0 - 2.0**-53],

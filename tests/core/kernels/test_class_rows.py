@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.core import kernels
 from app.core.batch.checked import batch_of
 from app.core.columns import FloatArray, IntArray
-from app.core.kernels import CLASS_QUANTITIES, FORMS, Into, compiled
+from app.core.kernels import compiled
+from app.core.kernels.quantities import CLASS_QUANTITIES, FORMS, Into, class_rows
 from app.core.options import Options
 from app.core.rows.classes import ClassRows
 from tests.core.kernels.predictions import scores
@@ -31,7 +31,7 @@ def expected(x: FloatArray, labels: IntArray, form: str) -> dict[str, FloatArray
 
 def written(x: FloatArray, labels: IntArray, form: str, places: tuple[int, ...] = ALL) -> FloatArray:
     out = np.full((len(CLASS_QUANTITIES) + 1, len(x) + 5), np.nan)
-    kernels.class_rows(x, labels, form, Into(out, 3, places))
+    class_rows(x, labels, form, Into(out, 3, places))
     return out
 
 
@@ -91,11 +91,11 @@ def test_threads_may_write_to_one_matrix() -> None:
     n, k, step = 40_000, 10, 7_001
     x, labels = scores("logits", n, k), truth(n, k)
     whole, parts = np.empty((2, len(ALL), n))
-    kernels.class_rows(x, labels, "logits", Into(whole, 0, ALL))
+    class_rows(x, labels, "logits", Into(whole, 0, ALL))
 
     def write(start: int) -> None:
         part = slice(start, start + step)
-        kernels.class_rows(x[part], labels[part], "logits", Into(parts, start, ALL))
+        class_rows(x[part], labels[part], "logits", Into(parts, start, ALL))
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(write, range(0, n, step)))
@@ -109,12 +109,12 @@ def test_a_label_that_is_no_class_is_refused(label: int, row: int) -> None:
     labels[row] = label
     for places in (ALL, (-1,) * len(ALL)):
         with pytest.raises(ValueError, match="labels must be numbers of classes"):
-            kernels.class_rows(np.ones((1000, 3)), labels, "logits", Into(np.empty((6, 1000)), 0, places))
+            class_rows(np.ones((1000, 3)), labels, "logits", Into(np.empty((6, 1000)), 0, places))
 
 
 def test_there_may_be_no_rows() -> None:
     out = np.ones((6, 2))
-    kernels.class_rows(np.empty((0, 3)), np.empty(0, np.int64), "logits", Into(out, 2, ALL))
+    class_rows(np.empty((0, 3)), np.empty(0, np.int64), "logits", Into(out, 2, ALL))
     assert out.tolist() == [[1.0, 1.0]] * 6
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.core import kernels
 from app.core.batch.checked import batch_of
 from app.core.columns import BoolArray, FloatArray, IntArray
-from app.core.kernels import ELEMENT_QUANTITIES, Into, compiled
+from app.core.kernels import compiled
+from app.core.kernels.quantities import ELEMENT_QUANTITIES, Into, element_rows
 from app.core.metrics.scores import SUBSET_ACCURACY
 from app.core.options import Options
 from app.core.rows.elements import ElementRows
@@ -47,7 +47,7 @@ def written(  # noqa: PLR0913 what is passed on
     places: tuple[int, ...] = ALL,
 ) -> FloatArray:
     out = np.full((len(ALL) + 1, len(x) + 5), np.nan)
-    kernels.element_rows(x, labels, mask, form, threshold, Into(out, 3, places))
+    element_rows(x, labels, mask, form, threshold, Into(out, 3, places))
     return out
 
 
@@ -121,7 +121,7 @@ def test_a_label_that_is_neither_0_nor_1_is_refused(label: int, row: int) -> Non
 
 def test_there_may_be_no_rows() -> None:
     out = np.ones((9, 2))
-    kernels.element_rows(np.empty((0, 3)), np.empty((0, 3), np.int64), None, "logits", 0.5, Into(out, 2, ALL))
+    element_rows(np.empty((0, 3)), np.empty((0, 3), np.int64), None, "logits", 0.5, Into(out, 2, ALL))
     assert out.tolist() == [[1.0, 1.0]] * 9
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.core import kernels
 from app.core.batch.checked import batch_of
 from app.core.columns import FloatArray, IntArray, Ragged
-from app.core.kernels import TOKEN_QUANTITIES, Into, compiled
+from app.core.kernels import compiled
+from app.core.kernels.quantities import TOKEN_QUANTITIES, Into, token_rows
 from app.core.options import Options
 from app.core.rows.tokens import TokenRows
 from tests.core.kernels.predictions import scores
@@ -25,7 +25,7 @@ def check(values: FloatArray, offsets: IntArray) -> None:
     n = len(offsets) - 1
     rows = TokenRows(batch_of("tokens", {"log_probabilities": Ragged(values, offsets)}, Options()), slice(0, n))
     out = np.full((4, n + 5), np.nan)
-    kernels.token_rows(values, offsets, Into(out, 2, (3, 0, 1)))
+    token_rows(values, offsets, Into(out, 2, (3, 0, 1)))
     for place, name in zip((3, 0, 1), TOKEN_QUANTITIES, strict=True):
         assert out[place, 2:-3].tobytes() == getattr(rows, name).tobytes(), name
     out[[0, 1, 3], 2:-3] = np.nan
@@ -48,14 +48,14 @@ def test_documents_of_one_value(value: float) -> None:
 def test_quantities_are_the_same_whatever_is_asked_for_and_wherever_documents_stand() -> None:
     values, offsets = tokens([3, 50, 1, 200, 7])
     whole, part = np.full((3, 5), np.nan), np.full((3, 2), np.nan)
-    kernels.token_rows(values, offsets, Into(whole, 0, (0, 1, 2)))
-    kernels.token_rows(values, offsets[2:5], Into(part, 0, (0, 1, 2)))
+    token_rows(values, offsets, Into(whole, 0, (0, 1, 2)))
+    token_rows(values, offsets[2:5], Into(part, 0, (0, 1, 2)))
     assert part.tolist() == whole[:, 2:4].tolist()
     for quantity in range(3):
         alone = np.full((1, 5), np.nan)
-        kernels.token_rows(values, offsets, Into(alone, 0, tuple(np.where(np.arange(3) == quantity, 0, -1).tolist())))
+        token_rows(values, offsets, Into(alone, 0, tuple(np.where(np.arange(3) == quantity, 0, -1).tolist())))
         assert alone[0].tolist() == whole[quantity].tolist()
-    kernels.token_rows(values, offsets[:1], Into(whole, 5, (0, 1, 2)))
+    token_rows(values, offsets[:1], Into(whole, 5, (0, 1, 2)))
 
 
 values, offsets, out = np.zeros(6), np.array([0, 2, 6]), np.zeros((3, 2))

@@ -7,19 +7,20 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from app.core import kernels
 from app.core.batch.checked import batch_of
 from app.core.batch.predictions import is_lookalike
 from app.core.batch.sentinels import Sentinels, sentinels_among
 from app.core.columns import FloatArray, IntArray
-from app.core.kernels import Verdict, class_verdict, compiled, element_verdict
+from app.core.kernels import compiled
+from app.core.kernels.quantities import FORMS
+from app.core.kernels.verdicts import Verdict, class_verdict, element_verdict, is_bounded, is_normalized
 from app.core.options import Options
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
 from tests.core.kernels.predictions import scores
 
 Form = Literal["probabilities", "logits", "log_probabilities"]
-FORMS: tuple[Form, ...] = ("probabilities", "logits")
+JUDGED: tuple[Form, ...] = ("probabilities", "logits")
 WRONG = {
     "probabilities": [-5e-324, 1.0 + 2**-52, math.nan, math.inf, -math.inf, 0.9],
     "logits": [math.nan, math.inf],
@@ -28,7 +29,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("k", [*range(1, 10), 100, 2049])
-@pytest.mark.parametrize(("form", "wrong"), [(form, wrong) for form in kernels.FORMS for wrong in WRONG[form]])
+@pytest.mark.parametrize(("form", "wrong"), [(form, wrong) for form in FORMS for wrong in WRONG[form]])
 def test_the_first_row_at_fault_is_found(k: int, form: Form, wrong: float) -> None:
     n = 600
     x = np.full((n, k), 1.0 / k if form == "probabilities" else -math.log(k))
@@ -44,8 +45,8 @@ def test_a_tolerance_is_kept_to_the_last_bit() -> None:
     x = np.array([[0.5, 0.5 + 2**-40], [0.5, 0.5 - 2**-40]])
     for tolerance, row in ((2**-40, 2), (float(np.nextafter(2**-40, 0.0)), 0), (math.nan, 0)):
         assert class_verdict(x, None, "probabilities", tolerance).row == row
-    assert kernels.is_normalized(x, 2**-40)
-    assert not kernels.is_normalized(x[:, ::-1], 2**-40)  # not in the order of C: no answer is no
+    assert is_normalized(x, 2**-40)
+    assert not is_normalized(x[:, ::-1], 2**-40)  # not in the order of C: no answer is no
 
 
 @pytest.mark.parametrize("k", [*range(1, 10), 100])
@@ -55,13 +56,13 @@ def test_a_row_of_logits_has_something_above_minus_infinity(k: int) -> None:
     assert class_verdict(x, None, "logits", 0.0).row == 5
     x[1:, k - 1] = -math.inf
     assert class_verdict(x, None, "logits", 0.0).row == 1
-    assert not kernels.is_bounded(x)
+    assert not is_bounded(x)
     assert element_verdict(x, None, "logits", 0.0).row == 5
 
 
 @pytest.mark.parametrize("label", [-(2**63), -1, 3, 2**63 - 1])
 @pytest.mark.parametrize("row", [0, 1, 699, 999])
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", JUDGED)
 def test_a_label_is_a_class(label: int, row: int, form: Form) -> None:
     x, labels = np.full((1000, 3), 1.0 / 3), np.ones(1000, np.int64)
     assert class_verdict(x, labels, form, 1e-9).row == 1000
@@ -72,7 +73,7 @@ def test_a_label_is_a_class(label: int, row: int, form: Form) -> None:
 
 
 @pytest.mark.parametrize("width", [None, 1, 3, 7])
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", JUDGED)
 def test_elements_keep_their_rules(width: int | None, form: Form) -> None:
     n = 3000
     shape = (n,) if width is None else (n, width)
@@ -118,7 +119,7 @@ def numbers(form: Form, rng: np.random.Generator, n: int, k: int) -> FloatArray:
     return found
 
 
-@pytest.mark.parametrize("form", kernels.FORMS)
+@pytest.mark.parametrize("form", FORMS)
 def test_verdicts_are_those_of_the_checks(form: Form) -> None:
     rng, n_sound = np.random.default_rng(3), 0
     for _ in range(600):
@@ -133,7 +134,7 @@ def test_verdicts_are_those_of_the_checks(form: Form) -> None:
     assert n_sound > 100
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", JUDGED)
 def test_verdicts_on_elements_are_those_of_the_checks(form: Form) -> None:
     rng, n_sound = np.random.default_rng(4), 0
     for _ in range(600):
