@@ -221,8 +221,8 @@ static int braces(Walk *walk, const char *start, const char *end) {
     return *walk->start == '{';
 }
 
-/* Makes (rest, bytes of the values, columns, whether no column was left); None where the text cannot be read here. */
-static PyObject *read_walk(Walk *walk) {
+/* Makes (rest, columns, whether none was left, their bytes, most columns of a table); None of a text not read here. */
+static PyObject *read_walk(Walk *walk, PyObject *const *types) {
     Py_ssize_t length = walk->last + 1 - walk->start;
     PyObject *values = PyByteArray_FromStringAndSize(NULL, 4 * length), *read = NULL;
     if (!values) return NULL;
@@ -230,8 +230,9 @@ static PyObject *read_walk(Walk *walk) {
     int good;
     RUN(length / 16, good = walk_over(walk));
     if (good && read_hard(walk) && !PyByteArray_Resize(values, walk->n_bytes)) {
-        PyObject *columns = columns_object(walk), *rest = columns ? rest_of(walk) : NULL;
-        if (rest) read = PyTuple_Pack(4, rest, values, columns, walk->is_whole ? Py_True : Py_False);
+        PyObject *columns = columns_object(walk, values, types), *rest = columns ? rest_of(walk) : NULL;
+        PyObject *is_whole = walk->is_whole ? Py_True : Py_False;
+        if (rest) read = Py_BuildValue("(OOOnn)", rest, columns, is_whole, walk->n_bytes, width_of(walk));
         Py_XDECREF(columns);
         Py_XDECREF(rest);
     }
@@ -239,16 +240,17 @@ static PyObject *read_walk(Walk *walk) {
     return read || PyErr_Occurred() ? read : Py_NewRef(Py_None);
 }
 
-/* Arguments: text, names of columns. */
+/* Arguments: text, names of columns, the types of `N_TYPES` one by one. */
 FUNCTION(py_json_columns) {
     Py_buffer text;
     Walk walk = {.is_whole = 1};
     (void)self;
-    if (n_arguments != 2) return PyErr_SetString(PyExc_TypeError, "takes a text and names"), NULL;
+    if (n_arguments != 2 + N_TYPES) return PyErr_SetString(PyExc_TypeError, "takes a text, names and five types"), NULL;
     if (!(walk.names = PyBytes_AsString(arguments[1]))) return NULL;
     if (PyObject_GetBuffer(arguments[0], &text, PyBUF_SIMPLE)) return NULL;
     const char *start = text.buf;
-    PyObject *read = braces(&walk, start, start + text.len) ? read_walk(&walk) : Py_NewRef(Py_None);
+    int is_object = braces(&walk, start, start + text.len);
+    PyObject *read = is_object ? read_walk(&walk, arguments + 2) : Py_NewRef(Py_None);
     free(walk.found);
     free(walk.offsets);
     free(walk.hard);

@@ -147,6 +147,9 @@ INLINE Py_ssize_t n_between(const char *first, const char *behind, int kind) {
     return (behind - first) / (kind == BOOLEANS_KIND ? 1 : 8);
 }
 
+/* The bytes that values take, up to a multiple of 8. */
+INLINE Py_ssize_t bytes_of(Py_ssize_t n, int kind) { return kind == BOOLEANS_KIND ? (n + 7) / 8 * 8 : 8 * n; }
+
 /* Reads a list of values, or of lists of values, from its bracket; returns what follows it. */
 INLINE const char *past_lists(Walk *walk, const char *p, Found *found, int kind) {
     char *first = walk->values + walk->n_bytes, *out = first;
@@ -166,7 +169,7 @@ INLINE const char *past_lists(Walk *walk, const char *p, Found *found, int kind)
         p++;
     }
     found->n_values = n_between(first, out, kind);
-    walk->n_bytes = (out - walk->values + 7) / 8 * 8;
+    walk->n_bytes += bytes_of(found->n_values, kind);
     return p;
 }
 
@@ -302,18 +305,36 @@ static PyObject *rest_of(const Walk *walk) {
     return rest;
 }
 
-/* Makes (letter, place in bytes, shape), or for uneven lists (letter, place, numbers, lists). */
-static PyObject *column_object(const Found *column) {
-    const char *letter = column->kind == DOUBLES_KIND ? "d" : column->kind == INTEGERS_KIND ? "i" : "b";
-    if (column->width < 0)
-        return Py_BuildValue("(sn(n)n)", letter, column->offset, column->n_values, column->n_lists);
-    if (column->n_lists) return Py_BuildValue("(sn(nn))", letter, column->offset, column->n_lists, column->width);
-    return Py_BuildValue("(sn(n))", letter, column->offset, column->n_values);
+/* The types that columns are made of: ndarray, its types of doubles, integers and booleans, and Ragged. */
+enum { ARRAY, DOUBLES_TYPE, INTEGERS_TYPE, BOOLEANS_TYPE, RAGGED, N_TYPES };
+
+/* Makes ndarray(shape, type, values, offset); takes the shape over, which may be NULL with an error set. */
+static PyObject *array_object(PyObject *shape, PyObject *const *types, int type, PyObject *values, Py_ssize_t offset) {
+    PyObject *place = shape ? PyLong_FromSsize_t(offset) : NULL;
+    PyObject *array = place ? PyObject_CallFunctionObjArgs(types[ARRAY], shape, types[type], values, place, NULL) : NULL;
+    Py_XDECREF(shape);
+    Py_XDECREF(place);
+    return array;
+}
+
+/* Makes the array of a column, or of uneven lists a Ragged: their values, and behind these their offsets. */
+static PyObject *column_object(const Found *column, PyObject *values, PyObject *const *types) {
+    int kind = column->kind, is_table = column->n_lists && column->width >= 0;
+    int type = kind == DOUBLES_KIND ? DOUBLES_TYPE : kind == INTEGERS_KIND ? INTEGERS_TYPE : BOOLEANS_TYPE;
+    PyObject *shape = is_table ? Py_BuildValue("(nn)", column->n_lists, column->width)
+                               : Py_BuildValue("(n)", column->n_values);
+    PyObject *array = array_object(shape, types, type, values, column->offset);
+    if (!array || column->width >= 0) return array;
+    Py_ssize_t behind = column->offset + bytes_of(column->n_values, kind);
+    PyObject *offsets = array_object(Py_BuildValue("(n)", column->n_lists + 1), types, INTEGERS_TYPE, values, behind);
+    PyObject *ragged = offsets ? PyObject_CallFunctionObjArgs(types[RAGGED], array, offsets, NULL) : NULL;
+    Py_DECREF(array);
+    Py_XDECREF(offsets);
+    return ragged;
 }
 
 /* Puts a column where its path leads in a dictionary of dictionaries; returns 0 with an error set. */
-static int put(PyObject *columns, const Found *column) {
-    PyObject *leaf = column_object(column);
+static int put(PyObject *columns, const Found *column, PyObject *leaf) {
     int done = leaf != NULL;
     for (int i = 0; done && i < column->depth; i++) {
         int is_end = i == column->depth - 1;
@@ -330,10 +351,18 @@ static int put(PyObject *columns, const Found *column) {
 }
 
 /* Makes the dictionary of columns by name; NULL without an error where a name is no UTF-8. */
-static PyObject *columns_object(const Walk *walk) {
+static PyObject *columns_object(const Walk *walk, PyObject *values, PyObject *const *types) {
     PyObject *columns = PyDict_New();
     for (Py_ssize_t i = 0; columns && i < walk->n_found; i++)
-        if (!put(columns, walk->found + i)) Py_CLEAR(columns);
+        if (!put(columns, walk->found + i, column_object(walk->found + i, values, types))) Py_CLEAR(columns);
     if (!columns && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) PyErr_Clear();
     return columns;
+}
+
+/* The most columns of a table, of those that were read. */
+static Py_ssize_t width_of(const Walk *walk) {
+    Py_ssize_t width = 0;
+    for (Py_ssize_t i = 0; i < walk->n_found; i++)
+        if (walk->found[i].width > width) width = walk->found[i].width;
+    return width;
 }

@@ -7,7 +7,8 @@ import numpy as np
 from app.core.columns import Ragged
 from app.core.kernels import compiled
 
-_DTYPES = {"d": np.dtype(np.float64), "i": np.dtype(np.int64), "b": np.dtype(np.bool_)}
+_TYPES = (np.ndarray, np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_), Ragged)
+"""The types that the walk makes columns of."""
 
 
 class JsonColumns(NamedTuple):
@@ -18,12 +19,14 @@ class JsonColumns(NamedTuple):
         columns: The columns by name; those of `slices` and of each of `candidates` are in dictionaries of their own.
         is_whole: Whether no column was left in `rest`, but for nulls.
         n_bytes: The size of the columns in memory.
+        width: The most columns of a table among them.
     """
 
     rest: bytes
     columns: dict[str, Any]
     is_whole: bool
     n_bytes: int
+    width: int
 
 
 def json_columns(text: bytes | bytearray | memoryview, names: bytes) -> JsonColumns | None:
@@ -41,24 +44,7 @@ def json_columns(text: bytes | bytearray | memoryview, names: bytes) -> JsonColu
 
     >>> json_columns(b'{"logits": [[0.25, 1], [2, null]], "unit": "bits"}', b"labels:ib logits:d ")
     JsonColumns(rest=b'{"logits": [], "unit": "bits"}', columns={'logits': array([[0.25, 1.  ],
-           [2.  ,  nan]])}, is_whole=True, n_bytes=32)
+           [2.  ,  nan]])}, is_whole=True, n_bytes=32, width=2)
     """
-    found = compiled.json_columns(text, names)
-    if found is None:
-        return None
-    rest, values, places, is_whole = found
-    return JsonColumns(rest, _columns(values, places), is_whole, len(values))
-
-
-def _columns(values: bytearray, places: dict[str, Any]) -> dict[str, Any]:
-    columns: dict[str, Any] = {}
-    for name, place in places.items():
-        if type(place) is not tuple:
-            columns[name] = _columns(values, place)
-            continue
-        letter, start, shape, *lists = place
-        columns[name] = column = np.ndarray(shape, _DTYPES[letter], values, start)
-        if lists:
-            behind = start + (column.nbytes + 7) // 8 * 8  # the offsets begin at a multiple of 8 bytes
-            columns[name] = Ragged(column, np.ndarray(lists[0] + 1, np.int64, values, behind))
-    return columns
+    found = compiled.json_columns(text, names, *_TYPES)
+    return None if found is None else JsonColumns(*found)

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.core.kernels import compiled
+from app.core.columns import Ragged
+from app.core.kernels.json_columns import json_columns
 from tests.core.kernels.test_kernel_builds import build
 from tests.wire.number_texts import CONTEXT, body_text, column_text, damaged, number_texts
 
@@ -50,23 +51,24 @@ def plain(text: bytes, *, of_integers: bool = False) -> list[Any] | None:
 
 
 def read(text: bytes, *, of_integers: bool = False) -> list[Any] | None:
-    found = compiled.json_columns(b'{"x":%b}' % text, b"x:i " if of_integers else b"x:dn ")
-    if found is None or not found[2]:
+    found = json_columns(b'{"x":%b}' % text, b"x:i " if of_integers else b"x:dn ")
+    if found is None or not found.columns:
         return None
-    letter, start, shape, *_ = found[2]["x"]
-    assert letter == "di"[of_integers]
-    return np.ndarray(shape, np.int64 if of_integers else np.float64, found[1], start).ravel().tolist()
+    column = found.columns["x"]
+    values = column.values if isinstance(column, Ragged) else column
+    assert values.dtype == (np.int64 if of_integers else np.float64)
+    return values.ravel().tolist()
 
 
 def check_numbers(seed: int, n: int) -> None:
     texts = number_texts(seed)
     for _ in range(0, n, N_AT_ONCE):
         some = list(islice(texts, N_AT_ONCE))
-        found = compiled.json_columns(f'{{"x":[{",".join(some)}]}}'.encode(), b"x:d ")
+        found = json_columns(f'{{"x":[{",".join(some)}]}}'.encode(), b"x:d ")
         assert found is not None
         whole = (int(text) if text.lstrip("-").isdigit() else float(text) for text in some)
         expected = np.array([float(number) for number in whole])
-        differ = np.flatnonzero(np.frombuffer(found[1], np.int64) != expected.view(np.int64))
+        differ = np.flatnonzero(found.columns["x"].view(np.int64) != expected.view(np.int64))
         assert [some[at] for at in differ[:3]] == []
 
 
@@ -172,7 +174,7 @@ def read_before_guard() -> None:
         for text in (whole, damaged(random, whole), whole[: random.randrange(len(whole) + 1)]):
             if len(text) <= page:
                 room[page - len(text) : page] = text
-                compiled.json_columns(memoryview(room)[page - len(text) : page], NAMES)
+                json_columns(memoryview(room)[page - len(text) : page], NAMES)
     sys.stdout.write("unharmed\n")
     sys.stdout.flush()
     os._exit(0)  # the mapping cannot be closed while its address is held
@@ -182,6 +184,7 @@ SANITIZED = """
 import sys
 from pathlib import Path
 from random import Random
+from app.core.kernels.json_columns import _TYPES as TYPES
 from tests.core.kernels.test_json_numbers import NAMES
 from tests.core.kernels.test_kernel_builds import loaded, outcomes
 from tests.wire.number_texts import body_text, damaged, number_texts
@@ -191,7 +194,7 @@ random, texts = Random(7), number_texts(7)
 for _ in range(10_000):
     whole = body_text(random, texts)
     for text in (whole, damaged(random, whole)):
-        module.json_columns(bytearray(text), NAMES)
+        module.json_columns(bytearray(text), NAMES, *TYPES)
 print("clean")
 """
 
