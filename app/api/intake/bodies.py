@@ -44,7 +44,8 @@ async def whole_body(exchange: Exchange, memory: Lease, advice: str) -> bytes | 
     settings = exchange.settings
     if exchange.has_arrived:  # a deadline would cost more than the rest of this function
         piece, _ = await exchange.next_piece()
-        _check_size(len(piece), settings.max_body_bytes, advice)
+        if len(piece) > settings.max_body_bytes:
+            raise _too_large(settings.max_body_bytes, advice)
         memory.take(len(piece))
         return piece
     _check_declared(exchange, settings.max_body_bytes, advice)
@@ -216,4 +217,8 @@ def _check_declared(exchange: Exchange, max_bytes: int, advice: str) -> None:
 
 def _check_size(n_bytes: int, max_bytes: int, advice: str) -> None:
     if n_bytes > max_bytes:
-        raise TooLarge(f"the body must hold at most {max_bytes} bytes; {advice}")
+        raise _too_large(max_bytes, advice)
+
+
+def _too_large(max_bytes: int, advice: str) -> TooLarge:
+    return TooLarge(f"the body must hold at most {max_bytes} bytes; {advice}")

@@ -11,25 +11,21 @@ a thread, since the interpreter and its data would go back and forth between two
 _DEFAULTS = Options()
 
 
-def is_long(body: bytes | bytearray, walked: JsonColumns | None, n_scores: int = 1) -> bool:
-    """Tell if the length of a body alone calls for a thread.
+def is_long(walked: JsonColumns | None, n_scores: int = 1) -> bool:
+    """Tell if what stands in a body of more than `MAX_NUMBERS` bytes calls for a thread.
 
     Args:
         walked: The columns that the walk in C has read of it.
         n_scores: The factor on the sizes that hold for scoring.
     """
-    if len(body) <= MAX_NUMBERS:
-        return False
     if walked is None or not walked.is_whole:
         return True
     return walked.n_bytes >= 8 * MAX_NUMBERS * n_scores or len(walked.rest) > MAX_NUMBERS
 
 
-def is_slow(request: ScoreRequest) -> bool:
-    """Tell if a column or an option makes even a small body expensive, so that it gets a thread."""
+def is_quick(request: ScoreRequest) -> bool:
+    """Tell if no column, option or section makes even a small body expensive, so that it would get a thread."""
     question = request.question
-    return bool(request.slices) or "cluster_id" in question.columns or question.options.n_bins > _DEFAULTS.n_bins
-
-
-def never_stop() -> None:
-    """A check that never stops: work on the event loop is finished even if the client leaves, for it is short."""
+    if question.include or question.metrics or question.bootstrap or request.slices:
+        return False
+    return "cluster_id" not in question.columns and question.options.n_bins <= _DEFAULTS.n_bins

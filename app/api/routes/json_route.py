@@ -1,7 +1,6 @@
 """A route for JSON: it reads the body whole and answers a short one on the event loop, others in a thread."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter
@@ -10,56 +9,60 @@ from starlette.responses import Response
 
 from app.api.capacity import Lease
 from app.api.exchange import Exchange
-from app.api.intake.bodies import whole_body
+from app.api.intake.bodies import spooled, whole_body
 from app.api.intake.while_connected import Check, while_connected
 from app.api.negotiation.accept import Accepted, json_terms
+from app.api.negotiation.formats import ADVICE, FORMATS, limits_of
 from app.api.routes import inline
 from app.api.schemas.query import refuse_query
 from app.api.schemas.questions import Schema, asked, asked_of
+from app.api.scoring import decompressed_json
 from app.core.tasks import TaskName
-from app.settings import Settings
 from app.wire.json.reader import walk
+from app.wire.sources import Source
 
 
 class Work(NamedTuple):
-    """The functions of a route, step by step.
+    """The functions of a route, step by step, and the sizes of bodies that it answers at once.
 
     Attributes:
         schema: A function from the fields of a body to a request.
         answer: A function from a request to the content of the answer.
-        is_quick: A function that tells if a request of a short body is answered on the event loop.
+        is_quick: A function that tells if few rows take little time, so that they are answered on the event loop.
+        n_scores: The factor on the sizes of `inline` up to which a body is read on the event loop.
+        rows_path: The path for rows in other formats; empty if there is none, and then no body may be compressed.
     """
 
     task: TaskName
     schema: Schema[Any]
     answer: Callable[[Any], dict[str, Any]]
     is_quick: Callable[[Any], bool]
-
-
-N_SCORES = 2
-"""The factor on the sizes of `inline`: a body is answered on the event loop if it is up to so many times as long."""
+    n_scores: int = 1
+    rows_path: str = ""
 
 
 def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseModel], **texts: str) -> None:
     """Add the route `POST path` to a router."""
+    advice = ADVICE["held"] if work.rows_path else "send fewer rows at once"
 
     async def answer(exchange: Exchange) -> Response:
-        forms, settings = json_terms(exchange.head).forms, exchange.settings
-        refuse_query(exchange)
+        encoding, forms = json_terms(exchange.head, work.rows_path)
+        if exchange.scope["query_string"]:
+            refuse_query(exchange)
+        if encoding:
+            return await _compressed(exchange, work, encoding, forms)
         with Lease(exchange.capacity.memory) as memory:
-            body = await whole_body(exchange, memory, "send fewer rows at once")
-            request = _asked_at_once(work, body, settings)
-            ask = partial(asked, work.schema, work.task, body, settings.max_columns)
-            if request is None:
-                answered = await while_connected(exchange, exchange.capacity.whole, _answered, work, ask, forms)
-            elif work.is_quick(request):
-                answered = _answered(inline.never_stop, work, lambda: request, forms)
-            else:
-                answered = await while_connected(
-                    exchange, exchange.capacity.whole, _answered, work, lambda: request, forms
-                )
-            response, exchange.n_scored = answered
-        return response
+            body = await whole_body(exchange, memory, advice)
+            request = None
+            if len(body) <= work.n_scores * inline.MAX_BYTES:
+                walked = walk(body, work.task)
+                if len(body) <= inline.MAX_NUMBERS or not inline.is_long(walked, work.n_scores):
+                    request = asked_of(work.schema, work.task, body, walked, exchange.settings.max_columns)
+            if request is not None and work.is_quick(request):
+                content = work.answer(request)
+                exchange.n_scored = content["n_scored"]
+                return forms.answer(content)
+            return await _in_thread(exchange, work, forms, body, request)
 
     router.add_api_route(
         path,
@@ -70,18 +73,40 @@ def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseMod
     )
 
 
-def _asked_at_once(work: Work, body: bytes | bytearray, settings: Settings) -> Any:
-    """The request of a body that is so short that it is read on the event loop; None of others."""
-    if len(body) > N_SCORES * inline.MAX_BYTES:
-        return None
-    walked = walk(body, work.task)
-    if inline.is_long(body, walked, N_SCORES):
-        return None
-    return asked_of(work.schema, work.task, body, walked, settings.max_columns)
+async def _in_thread(
+    exchange: Exchange, work: Work, forms: Accepted, body: bytes | bytearray, request: Any
+) -> Response:
+    """Answer a request, which a thread reads from the body if it is None."""
+
+    def answered(check: Check) -> tuple[Response, int]:
+        if request is not None:
+            return _answered(work, request, forms)
+        with exchange.capacity.json_lock:
+            check()
+            read = asked(work.schema, work.task, body, exchange.settings.max_columns)
+            check()
+            if work.is_quick(read):
+                return _answered(work, read, forms)
+        return _answered(work, read, forms)
+
+    response, exchange.n_scored = await while_connected(exchange, exchange.capacity.whole, answered)
+    return response
 
 
-def _answered(check: Check, work: Work, ask: Callable[[], Any], forms: Accepted) -> tuple[Response, int]:
-    request = ask()
-    check()
+async def _compressed(exchange: Exchange, work: Work, encoding: str, forms: Accepted) -> Response:
+    settings = exchange.settings
+
+    def answered(check: Check, source: Source) -> tuple[Response, int]:
+        body = decompressed_json(encoding, source, settings, check)
+        request = asked(work.schema, work.task, body, settings.max_columns)
+        check()
+        return _answered(work, request, forms)
+
+    async with spooled(exchange, limits_of(FORMATS["json"], settings)) as file:
+        response, exchange.n_scored = await while_connected(exchange, exchange.capacity.whole, answered, file)
+    return response
+
+
+def _answered(work: Work, request: Any, forms: Accepted) -> tuple[Response, int]:
     content = work.answer(request)
     return forms.answer(content), content["n_scored"]

@@ -47,7 +47,8 @@ def asked_of(
         except (MalformedBody, InvalidInput):
             pass  # the whole body is read below, which names the place of the error
         else:
-            check_width(walked.columns, max_columns)
+            if walked.width > max_columns:
+                check_width(walked.columns, max_columns)
             return alike.with_columns(walked.columns)  # type: ignore[no-any-return]
     fields = json.fields_of(body, walked, task)
     check_width(fields, max_columns)
