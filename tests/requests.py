@@ -52,7 +52,7 @@ def scoring(  # noqa: PLR0913 what a request is made of
 
 def asking(request: ScoreRequest, **changes: Any) -> ScoreRequest:
     """The same columns, of which something else is asked."""
-    return replace(request, question=replace(request.question, **changes))
+    return request._replace(question=replace(request.question, **changes))
 
 
 def column(values: list[Any]) -> Column:

@@ -1,7 +1,6 @@
 """A remedy for parts in which no row is scored: their values may be anything, so valid rows take their place."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -109,12 +108,12 @@ def _unscored(model: ScoreRequest, n_rows: int, slices: Mapping[str, Column]) ->
     part = _with_rows(model, np.zeros(n_rows, np.int64))
     fitting = {name: values for name, values in slices.items() if kind_of(values) == kind_of(model.slices[name])}
     mask = np.zeros_like(part.columns["mask"])
-    return replace(part, columns={**part.columns, "mask": mask}, slices={**part.slices, **fitting})
+    return part._replace(columns={**part.columns, "mask": mask}, slices={**part.slices, **fitting})
 
 
 def _with_rows(part: ScoreRequest, rows: IntArray) -> ScoreRequest:
     columns = {name: _rows(values, rows) for name, values in part.columns.items()}
-    return replace(part, columns=columns, slices={name: _rows(values, rows) for name, values in part.slices.items()})
+    return part._replace(columns=columns, slices={name: _rows(values, rows) for name, values in part.slices.items()})
 
 
 def _rows(values: Column, rows: IntArray) -> Column:

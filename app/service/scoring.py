@@ -1,9 +1,10 @@
 """The use case of scoring: from columns, at once or part by part, to the answer of the contract."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from app.core.batch.batches import Batch
 from app.core.batch.checked import batch_of
@@ -56,13 +57,12 @@ class Question:
         return options
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreRequest:
+class ScoreRequest(NamedTuple):
     """A question with the columns that it is asked of; their names are checked, their values not yet."""
 
     question: Question
     columns: Mapping[str, Column]
-    slices: Mapping[str, Column] = field(default_factory=dict)
+    slices: Mapping[str, Column] = MappingProxyType({})
 
     @property
     def task(self) -> TaskName:

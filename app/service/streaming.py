@@ -1,7 +1,6 @@
 """The scoring of rows that come in parts: the sums of parts add up, so no more than one part is kept."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -146,7 +145,7 @@ def _joined(parts: list[ScoreRequest]) -> ScoreRequest:
     if len(parts) == 1:
         return parts[0]
     columns = joined_columns([part.columns for part in parts])
-    return replace(parts[0], columns=columns, slices=joined_columns([part.slices for part in parts]))
+    return parts[0]._replace(columns=columns, slices=joined_columns([part.slices for part in parts]))
 
 
 def _n_rows(request: ScoreRequest) -> int:

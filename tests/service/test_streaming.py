@@ -3,7 +3,6 @@
 import io
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -42,7 +41,7 @@ def cut(request: ScoreRequest, places: list[int]) -> Iterator[ScoreRequest]:
                 {name: c.take(rows) if isinstance(c, Ragged) else c[rows] for name, c in held.items()}
                 for held in (request.columns, request.slices)
             )
-            yield replace(request, columns=columns, slices=slices)
+            yield request._replace(columns=columns, slices=slices)
 
 
 def asked(task: TaskName, seed: int, *, gradient: bool = False) -> ScoreRequest:
@@ -134,7 +133,7 @@ def test_errors_count_rows_from_the_first_part(body: dict[str, Any], pointer: st
     sound = rows(3, sample_weight=[1.0, 1.0, 1.0])
     other = rows(3, sample_weight=[1.0, 1.0, 1.0])
     columns = {**other.columns, **{name: np.array(values) for name, values in body.items()}}
-    parts = [replace(sound), replace(rows(1, sample_weight=[1.0])), replace(other, columns=columns)]
+    parts = [sound, rows(1, sample_weight=[1.0]), other._replace(columns=columns)]
     with pytest.raises(InvalidInput) as refused:
         score_parts(parts, HELD)
     assert [error.pointer for error in refused.value.errors] == [pointer]
@@ -151,7 +150,7 @@ def test_findings_name_rows_of_the_whole_body() -> None:
     request = rows(30)
     values = request.columns["probabilities"].copy()  # type: ignore[union-attr]
     values[[12, 25]] *= 0.9
-    request = replace(request, columns={**request.columns, "probabilities": values})
+    request = request._replace(columns={**request.columns, "probabilities": values})
     answer = score_parts(cut(request, [7, 14, 21]), HELD)
     assert {"code": "not_normalized", "count": 2, "rows": [12, 25]}.items() <= answer["warnings"][0].items()
 
@@ -160,9 +159,9 @@ def test_findings_name_rows_of_the_whole_body() -> None:
     ("second", "pointer"),
     [
         (rows(2, sample_weight=[1.0, 2.0]), "/sample_weight"),
-        (replace(rows(2), columns={**rows(2).columns, "labels": np.array(["a", "b"], object)}), "/labels/3"),
-        (replace(rows(2), slices={"s": np.array([1, 2])}), "/slices/s"),
-        (replace(rows(2), columns={"labels": np.array([0, 1]), "probabilities": np.eye(4)[:2]}), "/probabilities/3"),
+        (rows(2)._replace(columns={**rows(2).columns, "labels": np.array(["a", "b"], object)}), "/labels/3"),
+        (rows(2)._replace(slices={"s": np.array([1, 2])}), "/slices/s"),
+        (rows(2)._replace(columns={"labels": np.array([0, 1]), "probabilities": np.eye(4)[:2]}), "/probabilities/3"),
     ],
 )
 def test_parts_are_alike(second: ScoreRequest, pointer: str) -> None:
@@ -185,7 +184,7 @@ def test_what_is_held_of_rows_is_bounded(more: dict[str, Any]) -> None:
 
 
 def test_different_values_of_slices_are_bounded() -> None:
-    parts = [replace(rows(600), slices={"id": np.arange(600) + start}) for start in (0, 600)]
+    parts = [rows(600)._replace(slices={"id": np.arange(600) + start}) for start in (0, 600)]
     with pytest.raises(InvalidInput, match="at most 1000 different values"):
         score_parts(parts, HELD)
 
@@ -197,7 +196,7 @@ def test_no_part_is_taken_after_a_bad_one() -> None:
         nonlocal taken
         while True:
             taken += 1
-            yield rows(10) if taken < 20 else replace(rows(10), columns={**rows(10).columns, "labels": np.full(10, 7)})
+            yield rows(10) if taken < 20 else rows(10)._replace(columns={**rows(10).columns, "labels": np.full(10, 7)})
 
     with pytest.raises(InvalidInput):
         score_parts(many(), HELD)

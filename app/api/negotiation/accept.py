@@ -1,7 +1,7 @@
 """The forms that an answer may take, by the header `Accept`, and with them all that the head of a JSON body says."""
 
 from collections.abc import Collection
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -11,6 +11,19 @@ from starlette.responses import Response
 from app.api.exchange import Head
 from app.api.negotiation.media import ARROW, JSON, check_json, encoding_of, quality, refuse_encoding
 from app.wire.arrow.answer import stream_of
+
+_JSON_TYPE = (b"content-type", JSON.encode())
+
+dumps = partial(orjson.dumps, option=orjson.OPT_SERIALIZE_NUMPY)
+"""A function that writes an answer as JSON, NumPy arrays included; NaN becomes null, as losses of rows mean it."""
+
+
+class JsonResponse(Response):
+    """An answer of status 200 that is JSON: its head is known, so nothing of starlette's works it out."""
+
+    def __init__(self, body: bytes) -> None:
+        self.status_code, self.body, self.background = 200, body, None
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), _JSON_TYPE]
 
 
 class Accepted:
@@ -46,7 +59,7 @@ class Accepted:
             return Response(stream_of(column, dumps(content)), media_type=ARROW)
         if not self._json:
             self.check(())
-        return Response(dumps(content), media_type=JSON)
+        return JsonResponse(dumps(content))
 
 
 def accepted(head: Head) -> Accepted:
@@ -94,8 +107,3 @@ def _json_terms(content_type: str, encoding: str, accept: str, rows_path: str) -
     if not rows_path:
         refuse_encoding(encoding)
     return Terms(encoding_of(encoding), _accepted(accept))
-
-
-def dumps(content: object) -> bytes:
-    """Write an answer as JSON, NumPy arrays included; NaN becomes null, which per-sample losses mean to have."""
-    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
