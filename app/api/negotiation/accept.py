@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.api.exchange import Head
-from app.api.negotiation.media import ARROW, JSON, check_json, encoding_of, quality, refuse_encoding
+from app.api.negotiation.media import ARROW, JSON, check_json, encoding_of, media_ranges, quality, refuse_encoding
 from app.wire.arrow.answer import stream_of
 
 _JSON_TYPE = (b"content-type", JSON.encode())
@@ -34,8 +34,10 @@ class Accepted:
     """
 
     def __init__(self, accept: str) -> None:
-        self._json = accept == "*/*" or quality(accept, JSON) > 0.0
-        self._arrow = ARROW in accept.lower() and quality(accept, ARROW) >= max(quality(accept, JSON), 1e-9)
+        ranges = media_ranges(accept)
+        wanted, by_name = quality(ranges, JSON), ranges.get(ARROW, 0.0)
+        self._json = wanted > 0.0
+        self._arrow = by_name > 0.0 and by_name >= wanted
         if not self._json and not self._arrow:
             raise HTTPException(406, f"the header Accept must not exclude {JSON}")
 

@@ -1,7 +1,10 @@
 """The headers `Content-Type`, `Content-Encoding` and `Accept`, read and checked."""
 
-from email.message import Message
+import re
+from collections.abc import Mapping
 from functools import lru_cache
+
+from starlette.exceptions import HTTPException
 
 from app.api.negotiation.formats import FORMATS, Format
 from app.errors import UnsupportedMediaType
@@ -11,6 +14,11 @@ JSON = FORMATS["json"].media_type
 ARROW = FORMATS["arrow"].media_type
 ROWS_TYPES = {format_.media_type: format_.name for format_ in FORMATS.values() if not format_.is_json}
 """Canonical media types of rows, without their aliases, and the names of their formats."""
+MAX_CONTENT_TYPE = 256
+"""The longest `Content-Type` that is looked at, in bytes; a longer one names no format."""
+MAX_RANGES = 100
+"""The most media ranges that `Accept` may list."""
+PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))')
 BY_MEDIA_TYPE = {name: format_ for format_ in FORMATS.values() for name in (format_.media_type, *format_.aliases)}
 
 
@@ -57,18 +65,26 @@ def rows_format(sent: str, json_path: str) -> Format:
 
 
 def _found(sent: str) -> str:
+    if len(sent) > MAX_CONTENT_TYPE:
+        return f"found {len(sent)} bytes of it, more than {MAX_CONTENT_TYPE}"
     return f'found "{sent[:80]}"' if sent else "found none"
 
 
-@lru_cache(maxsize=64)  # clients send few different headers
 def _format(sent: str) -> Format | None:
     """The format that a `Content-Type` names; None where nobody reads it here."""
-    message = Message()
-    message["content-type"] = sent
-    kind, charset = message.get_content_type(), message.get_content_charset("utf-8")
+    return None if len(sent) > MAX_CONTENT_TYPE else _named(sent)
+
+
+@lru_cache(maxsize=64)  # clients send few different headers
+def _named(sent: str) -> Format | None:
+    kind = sent.partition(";")[0].strip().lower()
     if kind.startswith("application/") and kind.endswith("+json"):
         kind = JSON
-    return BY_MEDIA_TYPE.get(kind) if charset in {"utf-8", "utf8", "us-ascii"} else None
+    charsets = [
+        (quoted or plain).lower() for name, quoted, plain in PARAMETER.findall(sent) if name.lower() == "charset"
+    ]
+    is_utf_8 = (charsets or ["utf-8"])[0] in {"utf-8", "utf8", "us-ascii"}
+    return BY_MEDIA_TYPE.get(kind) if is_utf_8 else None
 
 
 def encoding_of(sent: str) -> str:
@@ -101,16 +117,29 @@ def _encoding(sent: str) -> str:
     return "" if encoding == "identity" else encoding
 
 
-def quality(accept: str, media_type: str) -> float:
-    """The weight from 0 (refused) to 1 that `Accept` gives a media type; the most specific range that matches decides.
+def media_ranges(accept: str) -> dict[str, float]:
+    """The media ranges that `Accept` lists, each with its weight from 0 (refused) to 1.
 
-    >>> quality("text/html, */*;q=0.1", "application/json"), quality("*/*, application/json;q=0", "application/json")
+    Raises:
+        HTTPException: 406, it lists more than `MAX_RANGES`.
+
+    >>> media_ranges("text/html, */*;q=0.1")
+    {'text/html': 1.0, '*/*': 0.1}
+    """
+    if accept.count(",") >= MAX_RANGES:
+        raise HTTPException(406, f"the header Accept must list at most {MAX_RANGES} media ranges, found more")
+    return dict(map(_range, accept.split(",")))
+
+
+def quality(ranges: Mapping[str, float], media_type: str) -> float:
+    """The weight that media ranges give a media type; the most specific range that matches decides.
+
+    >>> quality({"text/html": 1.0, "*/*": 0.1}, "application/json"), quality({"*/*": 1.0, "text/csv": 0.0}, "text/csv")
     (0.1, 0.0)
     """
-    qualities = dict(map(_range, accept.split(",")))
     for media_range in (media_type, media_type.partition("/")[0] + "/*", "*/*"):
-        if media_range in qualities:
-            return qualities[media_range]
+        if media_range in ranges:
+            return ranges[media_range]
     return 0.0
 
 
