@@ -36,9 +36,9 @@ def query_options(task: TaskName, query: QueryParams) -> dict[str, Any]:
     if not query:
         return {}
     known = query_names(task)
-    unknown = [_unknown(name, known) for name in query if name not in known]
-    if unknown:
-        raise InvalidInput(unknown, len(unknown))
+    unknown = [name for name in query if name not in known]
+    if unknown:  # a search for a name that was meant takes long, so only listed errors have one
+        raise InvalidInput((_unknown(name, known) for name in unknown), len(unknown))
     options = {name: _value(task, name, query.getlist(name)) for name in query}
     score_request(task, options | _columns_to_come(task))
     return options

@@ -101,17 +101,18 @@ def _checked(task: TaskName, columns: Mapping[str, Column], options: Options) ->
 
 
 def _slices(slices: Mapping[str, Column], n_rows: int) -> dict[str, Grouping]:
-    groupings = {}
+    groupings: dict[str, Grouping] = {}
+    n_slices = 0
     for name, values in slices.items():
         place = pointer("slices", name)
         if len(values) != n_rows:
             rule = f"must hold as many values as there are samples, {n_rows}, found {len(values)}"
             raise InvalidInput.at(place, "wrong_length", rule)
         groupings[name] = grouping_of(shaped(place[1:], checked_column("slices", values, place), 1))
-    n_slices = sum(len(grouping.names) for grouping in groupings.values())
-    if n_slices > MAX_SLICES:
-        rule = f"must have at most {MAX_SLICES} different values in all, found {n_slices}"
-        raise InvalidInput.at("/slices", "out_of_range", rule)
+        n_slices += len(groupings[name].names)
+        if n_slices > MAX_SLICES:
+            rule = f"must have at most {MAX_SLICES} different values in all, found {n_slices} or more"
+            raise InvalidInput.at("/slices", "out_of_range", rule)
     return groupings
 
 

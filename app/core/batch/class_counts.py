@@ -47,6 +47,10 @@ def _check_weight_size(name: str, values: tuple[float, ...]) -> None:
 
 
 def _check_once(name: str, values: tuple[object, ...]) -> None:
-    if len(set(values)) < len(values):
-        position = next(i for i, value in enumerate(values) if value in values[:i])
-        raise InvalidInput.at(f"/{name}/{position}", "duplicate", "must hold each value once, found one again")
+    if len(set(values)) == len(values):
+        return
+    seen: set[object] = set()
+    for position, value in enumerate(values):
+        if value in seen:
+            raise InvalidInput.at(f"/{name}/{position}", "duplicate", "must hold each value once, found one again")
+        seen.add(value)

@@ -46,6 +46,12 @@ def refusal(task: TaskName, body: dict[str, Any]) -> InvalidInput:
         ),
         ("multiclass", {"labels": [0, 1], "classes": ["a", "b"], "probabilities": TWO}, "/labels/0", "must be names"),
         ("multiclass", {"labels": ["a"], "classes": ["a", "a"], "probabilities": TWO[:1]}, "/classes/1", "once"),
+        (
+            "multiclass",
+            {"labels": ["a"], "classes": ["b", "a", "b"], "probabilities": [[1, 0, 0]]},
+            "/classes/2",
+            "once",
+        ),
         ("multiclass", {"labels": [0], "probabilities": TWO[:1], "class_weight": [1.0]}, "/class_weight", "2 columns"),
         ("multiclass", {"labels": [0], "probabilities": TWO[:1], "top_k": [3]}, "/top_k/0", "found 3"),
         ("multiclass", {"labels": [0], "probabilities": TWO[:1], "top_k": [1, 1]}, "/top_k/1", "once"),
