@@ -92,7 +92,7 @@ def _column(field: Field, member: Member) -> Column:
     values = _array(content, header)
     if values.dtype == np.bool_ and (values.view(np.uint8) > 1).any():
         raise MalformedBody("must have booleans of 0 and 1, found others")
-    if values.dtype.kind == "U":
+    if values.dtype.kind == "U" and values.size:
         _check_text(field, values)
     return field.cast(values, kind, in_order(0, *values.shape[1:]))
 

@@ -386,3 +386,10 @@ def test_a_changed_byte_is_refused_or_changes_nothing(save: Any, flip: int) -> N
             refused += 1
         body[i] ^= flip
     assert refused > len(body) // 2
+
+
+@pytest.mark.parametrize("name", ["labels", "cluster_id", "slices.a"])
+def test_no_strings_are_a_column_like_no_numbers(name: str) -> None:
+    found = npz.columns(archive(**{name: np.array([], "U3")}), LIMITS, "binary")
+    column = found["slices"]["a"] if name.startswith("slices") else found[name]
+    assert (column.dtype, column.shape) == (np.dtype(object), (0,))
