@@ -17,7 +17,7 @@ from app.wire.fields import SLICE, Field, fields_of, gathered, holds_scored
 from app.wire.foreign import KEPT_WHOLE, not_utf_8
 from app.wire.json.lists import column_of
 from app.wire.json.names import n_names, refusal, refuse_repeated, repeated
-from app.wire.json.reader import NO_NUMBER, NUMBERS
+from app.wire.json.reader import NO_NUMBER, NUMBERS, syntax_fault
 from app.wire.limits import Limits
 from app.wire.sources import Source
 from app.wire.text import blocks
@@ -114,7 +114,8 @@ def _fault(line: bytes, error: orjson.JSONDecodeError) -> str:
         hint = "; JSON over several lines is application/json, a field a column"
     elif b"}{" in line.replace(b" ", b""):
         hint = f"; {KEPT_WHOLE}"
-    return f"must be a JSON object on one line: {error.msg} at character {error.pos}{hint}"
+    fault = syntax_fault(error, f"{error.msg} at character {error.pos}")
+    return f"must be a JSON object on one line{fault}{hint}"
 
 
 def _refuse_repeated(text: bytes, rows: Rows, first_row: int) -> None:

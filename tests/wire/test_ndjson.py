@@ -93,6 +93,8 @@ def test_blocks_hold_about_a_mebibyte_and_do_not_depend_on_how_bytes_arrive() ->
         (b"null", "found null"),
         (b'{"labels":NaN}', "JSON has no NaN"),
         (b"{", "JSON over several lines is application/json"),
+        (b'{"labels":' + b"[" * 600, "of at most 1024 levels, found more"),
+        (b'{"labels":' + b"[" * 2_000, "of at most 1024 levels, found more"),
     ],
 )
 def test_a_line_that_is_no_object_is_named_by_its_row(line: bytes, words: str) -> None:

@@ -19,6 +19,8 @@ from app.wire.json.names import n_names, refuse_repeated
 
 NO_NUMBER = re.compile(rb"\b(NaN|Infinity)\b")
 NUMBERS = '; JSON has no NaN and no Infinity: null is NaN, and "-Infinity" may stand for a logit or a log-probability'
+MAX_DEPTH = 1024
+"""The most lists and objects within each other that the parser reads."""
 ROWS = "rows are sent as NDJSON (application/x-ndjson) to the path that ends in /rows; here each field is a column"
 
 Text: TypeAlias = bytes | bytearray
@@ -66,7 +68,13 @@ def no_json(text: Text, error: orjson.JSONDecodeError) -> str:
     if words := likeness(text):
         return f"must be JSON, found {words}"
     hint = NUMBERS if NO_NUMBER.search(text) else ""
-    return not_utf_8(text) or f"must be JSON: {error}{hint}"
+    return not_utf_8(text) or f"must be JSON{syntax_fault(error, str(error))}{hint}"
+
+
+def syntax_fault(error: orjson.JSONDecodeError, words: str) -> str:
+    """The fault that the parser found, in `words` unless it is the depth: of some deep texts it says memory lacks."""
+    deep = error.msg in {"depth limit exceeded", "failed to allocate memory"}
+    return f" of at most {MAX_DEPTH} levels, found more" if deep else f": {words}"
 
 
 def _filled(fields: dict[str, Any], read: Columns, task: TaskName) -> dict[str, Any]:

@@ -232,3 +232,9 @@ def test_as_deep_as_the_parser_goes_is_an_error_of_the_column() -> None:
     body = b'{"probabilities": ' + b"[" * depth + b"]" * depth + b"}"
     with pytest.raises(InvalidInput, match="must be a number, found a list"):
         decode(body)
+
+
+@pytest.mark.parametrize("n", [600, 2_000])
+def test_bodies_nested_too_deep_are_refused_as_such(n: int) -> None:
+    with pytest.raises(MalformedBody, match="must be JSON of at most 1024 levels, found more"):
+        decode(b'{"labels":' + b"[" * n, "binary")
