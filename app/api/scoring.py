@@ -6,6 +6,7 @@ from typing import Any
 
 from app import service
 from app.api.exchange import Exchange
+from app.api.intake.body import Body
 from app.api.intake.while_connected import Check
 from app.api.negotiation.formats import FORMATS, PARTS, Format, Parts, limits_of
 from app.api.negotiation.media import encoding_of, rows_format
@@ -69,17 +70,17 @@ def scored_rows(rows: Rows, source: Source, settings: Settings, check: Check) ->
     return service.score_parts(requests, settings.max_held_bytes, settings.threads_per_request)
 
 
-def decompressed_json(encoding: str, source: Source, settings: Settings, check: Check) -> bytearray:
+def decompressed_json(encoding: str, source: Source, settings: Settings, check: Check) -> bytes:
     """A JSON body that was sent compressed.
 
     Raises:
         SurprisalError: It is not compressed as it says, or too large.
     """
-    limits, whole = limits_of(FORMATS["json"], settings), bytearray()
+    limits, body = limits_of(FORMATS["json"], settings), Body()
     decoded = compression.decoded(Pieces(_checked(source, check)), encoding, limits)
     while piece := decoded.read(limits.max_part_bytes):
-        whole += piece
-    return whole
+        body.add(piece)
+    return body.taken()
 
 
 def _requests(rows: Rows, parts: Parts, settings: Settings, check: Check) -> Iterator[ScoreRequest]:

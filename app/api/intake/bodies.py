@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from app.api.capacity import Lease
 from app.api.exchange import Exchange
+from app.api.intake.body import Body
 from app.api.intake.pipe import Pipe
 from app.api.intake.spool import Spool
 from app.api.intake.while_connected import Check, disconnected, while_connected
@@ -26,11 +27,11 @@ START_BYTES = 2**20
 
 
 FILE_BYTES = 2**20
-"""Bytes that are gathered for one write to a file, since each write takes a thread."""
+"""Bytes that are worth a thread, to write them to a file or to join them."""
 
 
-async def whole_body(exchange: Exchange, memory: Lease, advice: str) -> bytes | bytearray:
-    """The body in memory.
+async def whole_body(exchange: Exchange, memory: Lease, advice: str) -> Body:
+    """The body in memory, not joined yet: to join a long one takes milliseconds, which a thread has.
 
     Args:
         memory: The lease that pays for the body; the caller gives it back when the body is no longer used.
@@ -47,15 +48,15 @@ async def whole_body(exchange: Exchange, memory: Lease, advice: str) -> bytes | 
         if len(piece) > settings.max_body_bytes:
             raise _too_large(settings.max_body_bytes, advice)
         memory.take(len(piece))
-        return piece
+        return Body(piece)
     _check_declared(exchange, settings.max_body_bytes, advice)
-    body, more = bytearray(), True
+    body, more = Body(), True
     try:
         async with asyncio.timeout(settings.body_timeout_seconds):
             while more:
                 piece, more = await exchange.next_piece()
                 memory.take(len(piece))
-                body += piece
+                body.add(piece)
                 _check_size(len(body), settings.max_body_bytes, advice)
     except TimeoutError as error:
         raise _too_slow(settings.body_timeout_seconds) from error
@@ -79,7 +80,7 @@ async def spooled(exchange: Exchange, limits: Limits) -> AsyncIterator[BinaryIO]
                 await _store(pieces, spool, memory, files)
         except TimeoutError as error:
             raise _too_slow(seconds) from error
-        yield spool.rewound()
+        yield await asyncio.to_thread(spool.rewound) if spool.n_bytes > FILE_BYTES else spool.rewound()
 
 
 async def _store(pieces: AsyncIterator[bytes], spool: Spool, memory: Lease, files: Lease) -> None:

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from tempfile import TemporaryFile
 from typing import BinaryIO, Self
 
+from app.api.intake.body import Body
 from app.errors import Unavailable
 
 IN_MEMORY_BYTES = 16 * 2**20
@@ -19,7 +20,8 @@ class Spool:
     """
 
     def __init__(self) -> None:
-        self._file: BinaryIO = io.BytesIO()
+        self._start = Body()
+        self._file: BinaryIO | None = None
         self._open = ExitStack()
         self.n_bytes = 0
 
@@ -32,7 +34,7 @@ class Spool:
     @property
     def is_in_memory(self) -> bool:
         """Tell if no file on disk was needed so far."""
-        return isinstance(self._file, io.BytesIO)
+        return self._file is None
 
     def fits(self, piece: bytes | bytearray) -> bool:
         """Tell if a piece can be written without a file on disk."""
@@ -45,11 +47,14 @@ class Spool:
             Unavailable: There is no room for a file.
         """
         with _room():
-            if isinstance(self._file, io.BytesIO) and not self.fits(piece):
-                start, file = self._file.getbuffer(), TemporaryFile()  # noqa: SIM115 the context is this one
-                self._file = self._open.enter_context(file)
-                file.write(start)
-            self._file.write(piece)
+            if self.fits(piece):
+                self._start.add(piece)
+            else:
+                if self._file is None:
+                    file = TemporaryFile()  # noqa: SIM115 the context is this one
+                    self._file = self._open.enter_context(file)
+                    self._file.write(self._start.taken())
+                self._file.write(piece)
         self.n_bytes += len(piece)
 
     def rewound(self) -> BinaryIO:
@@ -58,6 +63,8 @@ class Spool:
         Raises:
             Unavailable: There is no room for what was written last.
         """
+        if self._file is None:
+            return io.BytesIO(self._start.taken())
         with _room():
             self._file.seek(0)
         return self._file

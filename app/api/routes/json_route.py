@@ -10,6 +10,7 @@ from starlette.responses import Response
 from app.api.capacity import Lease
 from app.api.exchange import Exchange
 from app.api.intake.bodies import spooled, whole_body
+from app.api.intake.body import Body
 from app.api.intake.while_connected import Check, while_connected
 from app.api.negotiation.accept import Accepted, json_terms
 from app.api.negotiation.formats import ADVICE, FORMATS, limits_of
@@ -55,9 +56,12 @@ def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseMod
             body = await whole_body(exchange, memory, advice)
             request = None
             if len(body) <= work.n_scores * inline.MAX_BYTES:
-                walked = walk(body, work.task)
-                if len(body) <= inline.MAX_NUMBERS or not inline.is_long(walked, work.n_scores):
-                    request = asked_of(work.schema, work.task, body, walked, exchange.settings.max_columns)
+                whole = body.taken()
+                walked = walk(whole, work.task)
+                if len(whole) <= inline.MAX_NUMBERS or not inline.is_long(walked, work.n_scores):
+                    request = asked_of(work.schema, work.task, whole, walked, exchange.settings.max_columns)
+                else:
+                    body.add(whole)
             if request is not None and work.is_quick(request):
                 content = work.answer(request)
                 exchange.n_scored = content["n_scored"]
@@ -73,9 +77,7 @@ def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseMod
     )
 
 
-async def _in_thread(
-    exchange: Exchange, work: Work, forms: Accepted, body: bytes | bytearray, request: Any
-) -> Response:
+async def _in_thread(exchange: Exchange, work: Work, forms: Accepted, body: Body, request: Any) -> Response:
     """Answer a request, which a thread reads from the body if it is None."""
 
     def answered(check: Check) -> tuple[Response, int]:
@@ -83,7 +85,7 @@ async def _in_thread(
             return _answered(work, request, forms)
         with exchange.capacity.json_lock:
             check()
-            read = asked(work.schema, work.task, body, exchange.settings.max_columns)
+            read = asked(work.schema, work.task, body.taken(), exchange.settings.max_columns)
             check()
             if work.is_quick(read):
                 return _answered(work, read, forms)
