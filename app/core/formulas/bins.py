@@ -14,8 +14,8 @@ def bin_edges(n_bins: int) -> FloatArray:
 
 
 @lru_cache(maxsize=16)
-def _lower_edges(n_bins: int) -> FloatArray:
-    """The lower ends of bins."""
+def lower_edges(n_bins: int) -> FloatArray:
+    """The lower ends of equal bins over [0, 1], (n_bins,)."""
     edges = bin_edges(n_bins)[:-1]
     edges.flags.writeable = False
     return edges
@@ -28,5 +28,5 @@ def bin_index(confidence: FloatArray, n_bins: int, edge: str) -> IntArray:
         edge: `left` for bins [a, b), the last one closed; `right` for (a, b], the first one closed.
     """
     bins = np.empty(confidence.shape, np.int64)
-    compiled.bins(np.ascontiguousarray(confidence), _lower_edges(n_bins), edge == "left", bins)
+    compiled.bins(np.ascontiguousarray(confidence), lower_edges(n_bins), edge == "left", bins)
     return bins

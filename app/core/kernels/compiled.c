@@ -301,7 +301,7 @@ static PyMethodDef methods[] = {
     METHOD(row_products), METHOD(row_errors),
     METHOD(row_maxima), METHOD(row_others), METHOD(row_exponentials), METHOD(row_picks), METHOD(row_quotients),
     METHOD(row_differences), METHOD(row_negentropies), METHOD(row_relative_entropy), METHOD(row_js), METHOD(bins),
-    METHOD(moments), METHOD(group_sums), METHOD(products), METHOD(json_columns), METHOD(class_rows),
+    METHOD(sums), METHOD(products), METHOD(json_columns), METHOD(class_rows),
     METHOD(element_rows), METHOD(token_rows), METHOD(class_verdict), METHOD(element_verdict), METHOD(distinct),
     METHOD(pair_rows), METHOD(pair_residuals), METHOD(are_equal), METHOD(n_repeats), {NULL, NULL, 0, NULL},
 };

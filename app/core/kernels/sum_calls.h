@@ -41,6 +41,16 @@ static PyObject *whole(const Total *total, int place) {
     return up > 0 ? shifted_left(number, up) : number;
 }
 
+/* A sum of 128 bits, times 2^up. */
+static PyObject *whole_of(wide sum, int up) {
+    int64_t upper = (int64_t)(sum >> 64), lower = (int64_t)sum;
+    PyObject *n_bits = PyLong_FromLong(64), *number = NULL;
+    if (upper == lower >> 63) number = PyLong_FromLongLong(lower);
+    else if (n_bits) number = with_lower_bits(PyLong_FromLongLong(upper), n_bits, (uint64_t)lower);
+    Py_XDECREF(n_bits);
+    return up && sum ? shifted_left(number, up) : number;
+}
+
 /* Makes (n, n_infinite, n_undefined, z, v, zz, zv, vv, place). */
 static PyObject *moments_object(const Ratio *pair) {
     int place = common_place(pair);
@@ -119,35 +129,24 @@ static PyObject *list_of_moments(Ratio *pairs, Py_ssize_t n_pairs, Outcome outco
     return list;
 }
 
-/* Arguments: matrix, pairs of a row of z and one of v, row of weights or -1. None where a v is infinite or NaN. */
-FUNCTION(py_moments) {
-    Arrays a;
-    SumMatrix matrix;
-    (void)self;
-    if (!take(&a, arguments, n_arguments ? 1 : 0, "d")) return NULL;
-    if ((n_arguments != 3 || !PyTuple_Check(arguments[1])) && !refuse(&a, "takes a matrix, pairs and a row of weights"))
-        return NULL;
-    if (!read_matrix(&a, 0, arguments[2], &matrix)) return NULL;
-    if (matrix.n > MOST_ADDENDS && !refuse(&a, "too many numbers for one call")) return NULL;
-    Py_ssize_t n_pairs = PyTuple_Size(arguments[1]), n_rows = matrix.n_rows + 2 * n_pairs;
-    Terms *rows = PyMem_Malloc(sizeof(Terms) * (size_t)n_rows);
+/* The moments of pairs of a row of z and one of v, a list of them; None where a v is infinite or NaN. */
+static PyObject *moments_of(PyObject *asked, const SumMatrix *matrix) {
+    Py_ssize_t n_pairs = PyTuple_Size(asked), n_read = 0;
+    Terms *rows = PyMem_Malloc(sizeof(Terms) * (size_t)(matrix->n_rows + 2 * n_pairs));
     Ratio *pairs = PyMem_Malloc(sizeof(Ratio) * (size_t)n_pairs);
     PyObject *list = NULL;
-    Py_ssize_t n_read = 0;
-    for (Py_ssize_t i = 0; i < matrix.n_rows && rows; i++)
-        begin_row(&rows[i], matrix.x + i * matrix.n);
-    for (Terms *spare = rows + matrix.n_rows; rows && pairs && n_read < n_pairs; n_read++, spare += 2)
-        if (!read_pair(PyTuple_GetItem(arguments[1], n_read), &matrix, rows, spare, &pairs[n_read])) break;
+    for (Py_ssize_t i = 0; i < matrix->n_rows && rows; i++) begin_row(&rows[i], matrix->x + i * matrix->n);
+    for (Terms *spare = rows + matrix->n_rows; rows && pairs && n_read < n_pairs; n_read++, spare += 2)
+        if (!read_pair(PyTuple_GetItem(asked, n_read), matrix, rows, spare, &pairs[n_read])) break;
     if (!rows || !pairs) PyErr_NoMemory();
     else if (n_read == n_pairs) {
         Outcome outcome;
-        RUN(matrix.n * n_pairs, outcome = add_pairs(pairs, n_pairs, matrix.weight, matrix.n));
+        RUN(matrix->n * n_pairs, outcome = add_pairs(pairs, n_pairs, matrix->weight, matrix->n));
         list = list_of_moments(pairs, n_pairs, outcome);
         for (Py_ssize_t i = 0; i < n_pairs; i++) free(pairs[i].kept);
     }
     PyMem_Free(rows);
     PyMem_Free(pairs);
-    give_back(&a);
     return list;
 }
 
@@ -155,42 +154,39 @@ typedef struct { const double *x; long row; Range range; } GroupedTerms;
 
 typedef struct { const int64_t *groups; int64_t *counts; Py_ssize_t n, n_groups; wide *sums; } Grouping;
 
-static PyObject *zeros(Py_ssize_t n) {
-    PyObject *list = PyList_New(n);
-    for (Py_ssize_t i = 0; i < n && list; i++) PyList_SetItem(list, i, PyLong_FromLong(0));
-    return list;
-}
-
-/* Adds sums by group, times 2^up, to a list. */
-static int add_sums(const Grouping *by, int up, PyObject *list) {
+/* Adds sums by group, times 2^up, to a list; the first of them are its first items. */
+static int add_sums(const Grouping *by, int up, PyObject *list, int are_first) {
     for (Py_ssize_t g = 0; g < by->n_groups; g++) {
-        wide sum = by->sums[g];
-        if (!sum) continue;
-        Total total = {.limb = {(uint64_t)sum, (uint64_t)(sum >> 64)}, .n_limbs = 2, .place = up};
-        PyObject *number = whole(&total, 0), *added = number ? PyNumber_Add(PyList_GetItem(list, g), number) : NULL;
-        Py_XDECREF(number);
-        if (!added || PyList_SetItem(list, g, added)) return 0;
+        if (!by->sums[g] && !are_first) continue;
+        PyObject *number = whole_of(by->sums[g], up);
+        if (number && !are_first) {
+            PyObject *added = PyNumber_Add(PyList_GetItem(list, g), number);
+            Py_DECREF(number);
+            number = added;
+        }
+        if (!number || PyList_SetItem(list, g, number)) return 0;
     }
     return 1;
 }
 
 /* The sums of a column by group in units of 2^place, which is at most the place of the lowest bit in it. */
 static PyObject *column_sums(const GroupedTerms *column, const Grouping *by, int place) {
-    PyObject *list = zeros(by->n_groups);
+    PyObject *list = PyList_New(by->n_groups);
     size_t size = sizeof(wide) * (size_t)by->n_groups;
-    int good = list != NULL;
-    if (good && !column->x) {
-        for (Py_ssize_t g = 0; g < by->n_groups; g++) by->sums[g] = (wide)by->counts[g] * -column->row;
-        good = add_sums(by, -place, list);
-    }
+    int good = list != NULL, are_first = 1;
     for (Py_ssize_t start = 0; good && column->x && start < by->n; start += MOST_ADDENDS) {
         Py_ssize_t n = by->n - start < MOST_ADDENDS ? by->n - start : MOST_ADDENDS;
         for (int low = column->range.low, top = column->range.most ? column->range.high : 0; good && top;) {
             int base = top - WINDOW > low ? top - WINDOW : low;
             memset(by->sums, 0, size);
             RUN(n, top = window_sums(column->x + start, by->groups + start, n, low, base, top, by->sums));
-            good = add_sums(by, base - BIAS - place, list);
+            good = add_sums(by, base - BIAS - place, list, are_first);
+            are_first = 0;
         }
+    }
+    if (good && are_first) { /* a constant, or zeros */
+        for (Py_ssize_t g = 0; g < by->n_groups; g++) by->sums[g] = column->x ? 0 : (wide)by->counts[g] * -column->row;
+        good = add_sums(by, -place, list, 1);
     }
     if (!good) Py_CLEAR(list);
     return list;
@@ -256,21 +252,80 @@ static PyObject *group_sums(Grouping *by, const SumMatrix *matrix, PyObject *row
     return sums;
 }
 
-/* Arguments: groups, their number, matrix, rows of it, row of weights or -1. */
-FUNCTION(py_group_sums) {
-    Arrays a, b;
-    SumMatrix matrix;
-    (void)self;
-    if (!take(&a, arguments, n_arguments ? 1 : 0, "i")) return NULL;
-    Py_ssize_t n_groups = n_arguments == 5 && PyTuple_Check(arguments[3]) ? PyLong_AsSsize_t(arguments[1]) : -1;
-    int fits = n_groups > 0 && n_groups <= PY_SSIZE_T_MAX / (Py_ssize_t)sizeof(wide);
-    if (!fits && !refuse(&a, "takes groups, their number above 0, a matrix, rows and a row of weights")) return NULL;
-    if (!take(&b, arguments + 2, 1, "d") || !read_matrix(&b, 0, arguments[4], &matrix)) return give_back(&a), NULL;
-    Grouping by = {.groups = WHOLES(&a, 0), .n = a.n[0], .n_groups = n_groups};
-    PyObject *sums = NULL;
-    if (matrix.n == by.n) sums = group_sums(&by, &matrix, arguments[3]);
+/* The sums by (groups, their number, rows of the matrix). */
+static PyObject *sums_by_group(PyObject *asked, const SumMatrix *matrix) {
+    Arrays a;
+    PyObject *groups = PyTuple_GetItem(asked, 0), *rows = PyTuple_GetItem(asked, 2), *sums = NULL;
+    Py_ssize_t n_groups = PyTuple_Check(rows) ? PyLong_AsSsize_t(PyTuple_GetItem(asked, 1)) : -1;
+    if (n_groups < 1 || n_groups > PY_SSIZE_T_MAX / (Py_ssize_t)sizeof(wide)) {
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "takes groups, their number above 0, and rows");
+        return NULL;
+    }
+    if (!take(&a, &groups, 1, "i")) return NULL;
+    Grouping by = {.groups = WHOLES(&a, 0), .n = matrix->n, .n_groups = n_groups};
+    if (a.n[0] == by.n) sums = group_sums(&by, matrix, rows);
     else PyErr_SetString(PyExc_ValueError, "rows of the matrix must be as long as the groups");
     give_back(&a);
-    give_back(&b);
     return sums;
+}
+
+/* The sums by bin, as (row of numbers, lower ends of bins, whether bins hold their lower ends, rows of the matrix). */
+static PyObject *sums_by_bin(PyObject *asked, const SumMatrix *matrix) {
+    Arrays a;
+    PyObject *lower = PyTuple_GetItem(asked, 1), *rows = PyTuple_GetItem(asked, 3), *sums = NULL;
+    long row;
+    int holds_lower = PyObject_IsTrue(PyTuple_GetItem(asked, 2));
+    if (holds_lower < 0 || !read_row(PyTuple_GetItem(asked, 0), matrix, &row) || !take(&a, &lower, 1, "d")) return NULL;
+    int fits = row >= 0 && a.n[0] && PyTuple_Check(rows);
+    int64_t *numbers = fits ? malloc(sizeof(int64_t) * (size_t)(matrix->n + 1)) : NULL;
+    if (numbers) {
+        RUN(matrix->n, bins(matrix->x + row * matrix->n, matrix->n, DOUBLES(&a, 0), a.n[0], holds_lower, numbers));
+        Grouping by = {.groups = numbers, .n = matrix->n, .n_groups = a.n[0]};
+        sums = group_sums(&by, matrix, rows);
+    } else if (fits) {
+        PyErr_NoMemory();
+    } else {
+        PyErr_SetString(PyExc_ValueError, "takes a row of numbers, one bin or more, a flag, and rows");
+    }
+    free(numbers);
+    give_back(&a);
+    return sums;
+}
+
+/* The sums of each grouping, a list of them; None where a number is not finite. */
+static PyObject *list_of_groupings(PyObject *asked, const SumMatrix *matrix) {
+    Py_ssize_t n = PyTuple_Size(asked);
+    PyObject *list = PyList_New(n);
+    for (Py_ssize_t i = 0; i < n && list; i++) {
+        PyObject *one = PyTuple_GetItem(asked, i), *sums = NULL;
+        Py_ssize_t size = PyTuple_Check(one) ? PyTuple_Size(one) : 0;
+        if (size == 3) sums = sums_by_group(one, matrix);
+        else if (size == 4) sums = sums_by_bin(one, matrix);
+        else PyErr_SetString(PyExc_TypeError, "takes groupings, of groups or of bins");
+        if (!sums || sums == Py_None) return Py_DECREF(list), sums;
+        PyList_SetItem(list, i, sums);
+    }
+    return list;
+}
+
+/* Arguments: matrix, row of weights or -1, pairs of a row of z and one of v, groupings. Makes (moments, sums by group);
+   None where a v or a number that is summed by group is not finite. */
+FUNCTION(py_sums) {
+    Arrays a;
+    SumMatrix matrix;
+    (void)self;
+    if (!take(&a, arguments, n_arguments ? 1 : 0, "d")) return NULL;
+    int fits = n_arguments == 4 && PyTuple_Check(arguments[2]) && PyTuple_Check(arguments[3]);
+    if (!fits && !refuse(&a, "takes a matrix, a row of weights, pairs and groupings")) return NULL;
+    if (!read_matrix(&a, 0, arguments[1], &matrix)) return NULL;
+    if (matrix.n > MOST_ADDENDS && PyTuple_Size(arguments[2]) && !refuse(&a, "too many numbers for one call"))
+        return NULL;
+    PyObject *moments = moments_of(arguments[2], &matrix), *groups = NULL, *both = NULL;
+    if (moments && moments != Py_None) groups = list_of_groupings(arguments[3], &matrix);
+    give_back(&a);
+    if (moments == Py_None || groups == Py_None) both = Py_NewRef(Py_None);
+    else if (groups) both = PyTuple_Pack(2, moments, groups);
+    Py_XDECREF(moments);
+    Py_XDECREF(groups);
+    return both;
 }

@@ -1,9 +1,9 @@
 """The sums of a chunk of scored rows: quantities fill a matrix, and its rows are weighted and added up."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -18,10 +18,13 @@ from app.core.sums.decisions import decisions
 from app.core.sums.exact import Exact, exact_sum
 from app.core.sums.groups import GroupSums
 from app.core.sums.layout import ONES, Layout, Needs
-from app.core.sums.moments import Moments, clustered_moments, moments_of_rows
-from app.core.sums.small import Small, moments_of_small, multiplied
-from app.core.sums.tables import block_tables, calibration, class_frequencies, confusion, per_class
+from app.core.sums.moments import Moments, clustered_moments, moments_and_groups
+from app.core.sums.small import NOTHING_SMALL, Small, moments_of_small, multiplied
+from app.core.sums.tables import block_tables, calibration, confusion, per_class, with_small_products
 from app.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from app.core.kernels.compiled import Grouped
 
 # Freeing one block of 16 MiB raises glibc's threshold for mmap, so that bodies and temporaries come from memory that
 # the process keeps. Fresh pages for every temporary cost up to a third of the time of scoring; after a block of 8 MiB,
@@ -131,7 +134,7 @@ class Chunk:
                 self._add_block_tables(block, start, needs)
             start = end
         if batch.labels is not None and batch.labels.ndim == 1:
-            self.marks["labels"] = batch.labels[self.rows]
+            self.marks["labels"] = np.ascontiguousarray(batch.labels[self.rows])
 
     def _mark(self, name: str, values: Any, start: int) -> None:
         if name not in self.marks:
@@ -148,9 +151,14 @@ class Chunk:
     def _add_up(self, batch: Batch, needs: Needs) -> None:
         """Add up the rows, whose quantities before sample weights are all there."""
         codes = None if batch.clusters is None else batch.clusters.codes[self.rows]
-        small = self._multiply(codes) if self._layout.products else {}
-        self._add_tables(batch, needs, small)
-        self.moments = self._moments(codes, small)
+        small = self._multiply(codes) if self._layout.products else NOTHING_SMALL
+        groupings, frequencies = self._layout.bins, self._layout.frequencies
+        if frequencies:
+            groupings = (*groupings, (self.marks["labels"], batch.n_classes, frequencies))
+        pairs = self._layout.distinct if codes is None else ()
+        moments, groups = moments_and_groups(self.matrix, self._layout.weight, pairs, groupings)
+        self._add_tables(batch, needs, groups, small)
+        self.moments = self._moments(moments, codes, small)
         self.weight_sum = Exact(len(self)) if self.weight is None else exact_sum(self.weight).shifted(self._places)
 
     def _multiply(self, codes: IntArray | None) -> dict[int, Small]:
@@ -167,31 +175,39 @@ class Chunk:
                 multiplied(self.matrix[row], self.matrix[other], self.matrix[row])
         return found
 
-    def _add_tables(self, batch: Batch, needs: Needs, small: Mapping[int, Small]) -> None:
-        """Add the tables whose columns have one number a row."""
+    def _add_tables(self, batch: Batch, needs: Needs, groups: Sequence["Grouped"], small: Mapping[int, Small]) -> None:
+        """Add the tables whose columns have one number a row, given the sums of calibration bins and of classes."""
         layout, marks = self._layout, self.marks
         if layout.calibration:
-            confidence = self.column("confidence")
-            self.tables["calibration"] = calibration(confidence, self.matrix, layout.calibration, batch.options, small)
+            table = calibration(groups[0])
+            if small:
+                table = with_small_products(table, self.column("confidence"), layout.calibration, batch.options, small)
+            self.tables["calibration"] = table
         if layout.frequencies:
-            frequencies = class_frequencies(marks["labels"], batch.n_classes, self.matrix, layout.frequencies)
-            self.tables["class_frequencies"] = frequencies
-        if "confusion" in needs.tables and batch.task != "multilabel":
-            self.tables["confusion"] = confusion(marks, batch.n_classes)
-        if "per_class" in needs.tables and batch.task != "multilabel":
-            self.tables["per_class"] = per_class(
-                marks | {name: self.matrix[row] for name, row in layout.rows.items()}, self.weight, batch.n_classes
-            )
-        if "decisions" in needs.tables and batch.task != "multilabel":
-            self.tables["decisions"] = decisions(marks, self.weight, batch)
+            _, (weights,), place = groups[-1]
+            self.tables["class_frequencies"] = GroupSums({"weight": weights}, place)
+        if batch.task != "multilabel":
+            self._add_listed_tables(batch, needs)
         if self._places:
             self.tables = {name: sums.scaled(self._places) for name, sums in self.tables.items()}
 
-    def _moments(self, codes: IntArray | None, small: Mapping[int, Small]) -> dict[str, Moments]:
+    def _add_listed_tables(self, batch: Batch, needs: Needs) -> None:
+        """Add the tables of sections and of metrics on request."""
+        layout, marks = self._layout, self.marks
+        if "confusion" in needs.tables:
+            self.tables["confusion"] = confusion(marks, batch.n_classes)
+        if "per_class" in needs.tables:
+            columns = marks | {name: self.matrix[row] for name, row in layout.rows.items()}
+            self.tables["per_class"] = per_class(columns, self.weight, batch.n_classes)
+        if "decisions" in needs.tables:
+            self.tables["decisions"] = decisions(marks, self.weight, batch)
+
+    def _moments(
+        self, sums: list[Moments], codes: IntArray | None, small: Mapping[int, Small]
+    ) -> dict[str, Moments]:
+        """The moments by name of the mean, given those of distinct pairs where rows are independent."""
         layout = self._layout
-        if codes is None:
-            sums = moments_of_rows(self.matrix, layout.distinct, layout.weight)
-        else:
+        if codes is not None:
             sums = [clustered_moments(self.matrix, pair, layout.weight, codes) for pair in layout.distinct]
         if layout.weight != ONES:
             self._check_products(sums)

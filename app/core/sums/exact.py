@@ -99,8 +99,8 @@ def exact_sum(values: FloatArray) -> Exact:
 
 
 def _sum(values: FloatArray) -> Exact:
-    found = compiled.moments(np.ascontiguousarray(values, np.float64)[None], ((0, -1),), -1)
-    if found is None or found[0][0] < len(values):
+    found = compiled.sums(np.ascontiguousarray(values, np.float64)[None], -1, ((0, -1),), ())
+    if found is None or found[0][0][0] < len(values):
         raise NotFinite
-    _, _, _, digits, *_, place = found[0]
+    _, _, _, digits, *_, place = found[0][0]
     return Exact(digits, place)

@@ -72,7 +72,7 @@ def group_sums(
     >>> counts, [total * 2.0**place for total in sums], [total * 2.0**place for total in ones]
     ([2, 0, 1], [2.5, 0.0, 1.0], [2.0, 0.0, 1.0])
     """
-    found = compiled.group_sums(np.ascontiguousarray(groups), n_groups, matrix, rows, weight_row)
+    found = compiled.sums(matrix, weight_row, (), ((np.ascontiguousarray(groups), n_groups, rows),))
     if found is None:
         raise NotFinite
-    return found
+    return found[1][0]

@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
 from operator import attrgetter
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from app.core.batch.batches import Batch
+from app.core.formulas.bins import lower_edges
 from app.core.options import Options
 from app.core.rows.blocks import ROWS, Rows
 from app.core.rows.kind import Kind
+
+if TYPE_CHECKING:
+    from app.core.kernels.compiled import Grouping
 
 Family: TypeAlias = Literal["loss", "share", "score", "row", "n_bytes", "n_words"]
 Quantity: TypeAlias = Callable[[Any], Any]
@@ -101,6 +105,7 @@ class Layout:
         distinct: The pairs in order.
         means: The number of the pair of each mean, by name.
         calibration: The rows of weights, weighted confidences and weighted frequencies, summed by bin; empty for none.
+        bins: The grouping of these by bin of confidence, as kernels take it, in a tuple; empty for none.
         frequencies: The row that is summed by label, in a tuple; empty for none.
         marks: The attributes of rows that hold integers or booleans.
         has_block_tables: Whether a table needs all elements of a row at once.
@@ -118,6 +123,7 @@ class Layout:
     distinct: tuple[tuple[int, int], ...] = ()
     means: dict[str, int] = field(default_factory=dict)
     calibration: tuple[int, ...] = ()
+    bins: tuple["Grouping", ...] = ()
     frequencies: tuple[int, ...] = ()
     marks: tuple[str, ...] = ()
     has_block_tables: bool = False
@@ -178,6 +184,8 @@ def _layout(kind: Kind, needs: Needs) -> Layout:
     if "calibration" in tables:
         summed = (layout.product(layout.weight, layout.rows[name]) for name in _OF_TABLES["calibration"])
         layout.calibration = (layout.weight, *summed)
+        edges = lower_edges(kind.options.n_bins), kind.options.bin_edges == "left"
+        layout.bins = ((layout.rows["confidence"], *edges, layout.calibration),)
     if "class_frequencies" in tables and not kind.is_soft:
         layout.frequencies = (layout.product(layout.weight, layout.rows.get("share", ONES)),)
     is_listed = "per_class" in needs.tables

@@ -1,8 +1,8 @@
 """Moments of columns of numerators over columns of denominators: exact sums, and sums of products."""
 
-from functools import reduce
+from functools import partial, reduce
 from operator import add
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from app.core.columns import FloatArray, IntArray
 from app.core.kernels import compiled
 from app.core.sums.exact import MOST, NotFinite
 from app.core.sums.segments import segment_sums
+
+if TYPE_CHECKING:
+    from app.core.kernels.compiled import Grouped, Grouping
 
 
 class Moments(NamedTuple):
@@ -85,10 +88,33 @@ def moments_of_rows(matrix: FloatArray, pairs: tuple[tuple[int, int], ...], weig
         parts = (np.ascontiguousarray(matrix[:, i : i + MOST]) for i in range(0, matrix.shape[1], MOST))
         found = (moments_of_rows(part, pairs, weight_row) for part in parts)
         return [reduce(add, of_pair) for of_pair in zip(*found, strict=True)]
-    sums = compiled.moments(matrix, pairs, weight_row)
-    if sums is None:
+    return moments_and_groups(matrix, weight_row, pairs, ())[0]
+
+
+def moments_and_groups(
+    matrix: FloatArray, weight_row: int, pairs: tuple[tuple[int, int], ...], groupings: tuple["Grouping", ...]
+) -> tuple[list[Moments], list["Grouped"]]:
+    """The moments of pairs of rows, as `moments_of_rows` takes them, and sums by group, of at most `MOST` columns.
+
+    Args:
+        groupings: The group of each column (n,), the number of groups, and rows as `group_sums` takes them. Or, for
+            bins, the row of the numbers that fall into them, the lower ends, whether bins hold these, and rows.
+
+    Returns:
+        Moments, and for each grouping what `group_sums` returns.
+
+    Raises:
+        NotFinite: A denominator, or a number that is summed by group, is infinite or NaN.
+        ValueError: A group is out of range.
+    """
+    found = compiled.sums(matrix, weight_row, pairs, groupings)
+    if found is None:
         raise NotFinite
-    return [Moments(*of_pair) for of_pair in sums]
+    return list(map(_moments, found[0])), found[1]
+
+
+_moments = partial(tuple.__new__, Moments)
+"""`Moments` of a tuple of nine numbers, in a third of the time."""
 
 
 def column_moments(z: FloatArray, v: FloatArray) -> Moments:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,31 +18,33 @@ from app.core.rows.tokens import TokenRows
 from app.core.sums.decisions import DECISIONS, label_decisions
 from app.core.sums.exact import Exact
 from app.core.sums.groups import GroupSums, group_sums
-from app.core.sums.small import NOTHING_SMALL, RAISED, Small, multiplied
+from app.core.sums.small import RAISED, Small, multiplied
+
+if TYPE_CHECKING:
+    from app.core.kernels.compiled import Grouped
 
 Rows: TypeAlias = ClassRows | ElementRows | TokenRows
 ClassedRows: TypeAlias = ClassRows | ElementRows
 
 
-def calibration(
-    confidence: FloatArray,
-    matrix: FloatArray,
-    rows: tuple[int, ...],
-    options: Options,
-    small: Mapping[int, Small] = NOTHING_SMALL,
+def calibration(by_bin: "Grouped") -> GroupSums:
+    """Rows of positive weight, their weight, confidence and observed frequency by bin of confidence, from their sums."""
+    n, (weight, confidence, frequency), place = by_bin
+    return GroupSums({"n": n, "weight": weight, "confidence": confidence, "frequency": frequency}, place)
+
+
+def with_small_products(
+    table: GroupSums, confidence: FloatArray, rows: tuple[int, ...], options: Options, small: Mapping[int, Small]
 ) -> GroupSums:
-    """Rows of positive weight, their weight, confidence and observed frequency by bin of confidence.
+    """The table of `calibration` with the products that are too small to stand in the matrix.
 
     Args:
         confidence: (n,) confidences before sample weights.
-        rows: The rows of the matrix (m, n) with weights (-1 for ones), weighted confidences and weighted frequencies.
-        small: The products that are too small to stand in the matrix, by row.
+        rows: The rows of the matrix with weights, weighted confidences and weighted frequencies.
+        small: The products by row.
     """
     bins = bin_index(confidence, options.n_bins, options.bin_edges)
-    n, sums, place = group_sums(bins, options.n_bins, matrix, rows, rows[0])
-    columns = dict(zip(("weight", "confidence", "frequency"), sums, strict=True))
-    table = GroupSums({"n": n, **columns}, place)
-    return _with_small(table, bins, zip(columns, map(small.get, rows), strict=True)) if small else table
+    return _with_small(table, bins, zip(TABLE_COLUMNS["calibration"][1:], map(small.get, rows), strict=True))
 
 
 def calibration_of(
@@ -50,15 +52,12 @@ def calibration_of(
 ) -> GroupSums:
     """The table of `calibration`, for columns (n,) that stand in no matrix."""
     if weight is None:
-        return calibration(confidence, np.array([confidence, frequency], np.float64), (-1, 0, 1), options)
-    matrix = np.array([weight, weighted(weight, confidence), weighted(weight, frequency)])
-    return calibration(confidence, matrix, (0, 1, 2), options)
-
-
-def class_frequencies(labels: IntArray, n_classes: int, matrix: FloatArray, rows: tuple[int, ...]) -> GroupSums:
-    """The weight of the labels of each class, class weights included; `rows` holds the row of their weights."""
-    _, sums, place = group_sums(labels, n_classes, matrix, rows)
-    return GroupSums({"weight": sums[0]}, place)
+        matrix, rows = np.array([confidence, frequency], np.float64), (-1, 0, 1)
+    else:
+        matrix = np.array([weight, weighted(weight, confidence), weighted(weight, frequency)])
+        rows = (0, 1, 2)
+    bins = bin_index(confidence, options.n_bins, options.bin_edges)
+    return calibration(group_sums(bins, options.n_bins, matrix, rows, rows[0]))
 
 
 def block_tables(rows: Rows, weight: FloatArray | None, names: Sequence[str]) -> dict[str, GroupSums]:
