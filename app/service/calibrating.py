@@ -8,7 +8,7 @@ import numpy as np
 
 from app.core.batch.batches import Batch
 from app.core.batch.checked import batch_of
-from app.core.batch.findings import Finding, warning
+from app.core.batch.findings import NO_FINDING, warning
 from app.core.columns import Column, FloatArray
 from app.core.fits.crossfit import (
     Evidence,
@@ -148,9 +148,9 @@ def _warnings(batch: Batch, evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def _floored(evidence: Evidence) -> list[dict[str, Any]]:
-    finding = Finding()
+    finding = NO_FINDING
     for rows in parts(evidence.batch, evidence.rows):
-        finding.add(rows[floored(evidence.batch, rows)])
+        finding = finding.with_rows(rows[floored(evidence.batch, rows)])
     if not finding.count:
         return []
     detail = f"{finding.count} rows hold probabilities below {FLOOR:g} that were fitted as {FLOOR:g}"

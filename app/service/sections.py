@@ -9,6 +9,7 @@ import numpy as np
 from app.core.batch.batches import Batch
 from app.core.calibration.bins import reliability
 from app.core.columns import FloatArray, IntArray
+from app.core.records import record
 from app.core.rows.blocks import rows_of
 from app.core.rows.tokens import TokenRows
 from app.core.sums.summary import Summary
@@ -47,7 +48,7 @@ class Worst:
     facts: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Part:
     """A part of a body, summed up; parts are added in any order.
 

@@ -1,22 +1,23 @@
 """Batches: the columns of one request, checked where they are scored."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.batch.findings import Finding
+from app.core.batch.findings import NO_FINDING, Finding
 from app.core.batch.grouping import Grouping
-from app.core.batch.sentinels import Sentinels
+from app.core.batch.sentinels import NO_SENTINELS, Sentinels
 from app.core.batch.truth import rowwise
 from app.core.columns import BoolArray, FloatArray, IntArray, Ragged
 from app.core.options import Options
+from app.core.records import record
 from app.core.tasks import TaskName
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class Batch:
     """The n samples of a request, each with its truth and one prediction, checked where they are scored.
 
@@ -51,9 +52,9 @@ class Batch:
     clusters: Grouping | None = None
     slices: Mapping[str, Grouping] = field(default_factory=dict)
     first_row: int = 0
-    not_normalized: Finding = field(default_factory=Finding)
+    not_normalized: Finding = NO_FINDING
     rounded: Mapping[str, Finding] = field(default_factory=dict)
-    sentinels: Sentinels = field(default_factory=Sentinels)
+    sentinels: Sentinels = NO_SENTINELS
     looks_like_probabilities: bool = False
 
     def __len__(self) -> int:
@@ -62,12 +63,12 @@ class Batch:
     @property
     def scored_rows(self) -> BoolArray | None:
         """The rows that are scored, at least in part, (n,); None for all."""
-        return None if self.scored is None else rowwise(self.scored)
+        return rowwise(self.scored)
 
     @property
     def n_scored(self) -> int:
         """The number of rows that are scored, at least in part."""
-        rows = None if self.scored is None else rowwise(self.scored)
+        rows = rowwise(self.scored)
         return len(self.prediction) if rows is None else int(np.count_nonzero(rows))
 
     def shifted(self, rows: int) -> "Batch":
@@ -83,20 +84,19 @@ class Batch:
     def take(self, rows: IntArray | slice) -> "Batch":
         """The batch of some of its rows, without findings; a slice gives views."""
         prediction = self.prediction
-        return replace(
-            self,
-            prediction=prediction.take(rows) if isinstance(prediction, Ragged) else prediction[rows],
-            labels=_taken(self.labels, rows),
-            targets=_taken(self.targets, rows),
-            sample_weight=_taken(self.sample_weight, rows),
-            scored=_taken(self.scored, rows),
-            sizes={name: values[rows] for name, values in self.sizes.items()},
-            clusters=None if self.clusters is None else self.clusters.take(rows),
-            slices={},
-            not_normalized=Finding(),
-            rounded={},
-            sentinels=Sentinels(),
-            looks_like_probabilities=False,
+        return Batch(
+            self.task,
+            self.options,
+            self.form,
+            prediction.take(rows) if isinstance(prediction, Ragged) else prediction[rows],
+            self.n_classes,
+            _taken(self.scored, rows),
+            _taken(self.labels, rows),
+            _taken(self.targets, rows),
+            _taken(self.sample_weight, rows),
+            {name: values[rows] for name, values in self.sizes.items()},
+            None if self.clusters is None else self.clusters.take(rows),
+            first_row=self.first_row,
         )
 
 
@@ -106,14 +106,16 @@ def _taken(values: NDArray[Any] | None, rows: IntArray | slice) -> NDArray[Any] 
 
 def joined(first: Batch, second: Batch) -> Batch:
     """Join two batches of one request, scored in full and without documents; clusters and slices are left out."""
-    return replace(
-        first,
-        prediction=np.concatenate([first.prediction, second.prediction]),
-        labels=_joined(first.labels, second.labels),
-        targets=_joined(first.targets, second.targets),
-        sample_weight=_joined(first.sample_weight, second.sample_weight),
-        clusters=None,
-        slices={},
+    return Batch(
+        first.task,
+        first.options,
+        first.form,
+        np.concatenate([first.prediction, second.prediction]),
+        first.n_classes,
+        None,
+        _joined(first.labels, second.labels),
+        _joined(first.targets, second.targets),
+        _joined(first.sample_weight, second.sample_weight),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.batch.findings import Finding
+from app.core.batch.findings import NO_FINDING, Finding
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.formulas.losses import class_major, class_sum, log_sum_exp
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, describe
@@ -114,7 +114,7 @@ def within_bounds(
     Raises:
         InvalidInput: A scored element lies outside by more than the tolerance.
     """
-    finding, low, high = Finding(), interval.low, interval.high
+    finding, low, high = NO_FINDING, interval.low, interval.high
     inside = _interval((low, high), interval.rule)
     for rows in pieces(len(values), values[:1].size):
         piece = values[rows]
@@ -126,7 +126,7 @@ def within_bounds(
             with np.errstate(invalid="ignore"):  # -inf - -inf is NaN, which no tolerance covers
                 deviation = np.where(outside, np.maximum(low - piece, piece - high), 0.0)
             deviation = deviation.reshape(len(piece), -1).max(axis=1)
-            finding.add(np.flatnonzero(deviation > 0.0) + rows.start, float(deviation.max()))
+            finding = finding.with_rows(np.flatnonzero(deviation > 0.0) + rows.start, float(deviation.max()))
     return (np.clip(values, low, high) if finding.count else values), finding
 
 

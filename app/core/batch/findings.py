@@ -1,7 +1,7 @@
 """Findings about a batch, and the warnings made of them for machines to read. They change no number."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,7 +14,7 @@ MAX_LISTED_ROWS = 10
 Key = TypeVar("Key", str, float)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A count of rows in which something was noticed, with the first of them.
 
@@ -25,27 +25,28 @@ class Finding:
     """
 
     count: int = 0
-    rows: list[int] = field(default_factory=list)
+    rows: Sequence[int] = ()
     max_deviation: float = 0.0
 
-    def add(self, rows: IntArray, deviation: float = 0.0) -> None:
-        """Add rows (m,) to the finding."""
-        self.count += len(rows)
-        self.rows = sorted(self.rows + np.sort(rows)[:MAX_LISTED_ROWS].tolist())[:MAX_LISTED_ROWS]
-        self.max_deviation = max(self.max_deviation, deviation)
+    def with_rows(self, rows: IntArray, deviation: float = 0.0) -> "Finding":
+        """The finding with rows (m,) added to it."""
+        return self + Finding(len(rows), np.sort(rows)[:MAX_LISTED_ROWS].tolist(), deviation)
 
     def shifted(self, rows: int) -> "Finding":
         """The finding with its row numbers shifted by `rows`."""
         return replace(self, rows=[row + rows for row in self.rows]) if rows else self
 
     def __add__(self, other: "Finding") -> "Finding":
-        rows = sorted(self.rows + other.rows)[:MAX_LISTED_ROWS]
+        rows = sorted([*self.rows, *other.rows])[:MAX_LISTED_ROWS]
         return Finding(self.count + other.count, rows, max(self.max_deviation, other.max_deviation))
+
+
+NO_FINDING = Finding()
 
 
 def added(ours: Mapping[Key, Finding], theirs: Mapping[Key, Finding]) -> dict[Key, Finding]:
     """The findings of two parts, added by key and sorted by it."""
-    return {key: ours.get(key, Finding()) + theirs.get(key, Finding()) for key in sorted(ours.keys() | theirs.keys())}
+    return {key: ours.get(key, NO_FINDING) + theirs.get(key, NO_FINDING) for key in sorted(ours.keys() | theirs.keys())}
 
 
 def warning(code: str, detail: str, **evidence: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Inspected rows: a sample in which mistakes of the sender are looked for, the same in whatever parts rows come."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from app.core.batch.batches import Batch, joined
 from app.core.columns import BoolArray, IntArray, Ragged
 from app.core.kernels.compiled import are_equal
+from app.core.records import record
 
 MAX_INSPECTED_ROWS = 500
 """The most rows in each half of the sample: the first rows, and rows spread over all. It bounds time and memory."""
@@ -15,7 +16,7 @@ MAX_COMPARED_COLUMNS = 100
 """The most columns of rows that a sample keeps; wider rows would take long to copy and compare."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class InspectedRows:
     """A sample of the rows of a body, the same in whatever parts they come.
 
@@ -40,7 +41,7 @@ class InspectedRows:
         end = max(self.end, other.end)
         n_scored = self.n_scored + other.n_scored
         if self.rows is None or other.rows is None:
-            return replace(NO_ROWS, end=end, n_scored=n_scored)
+            return InspectedRows(end, n_scored, NO_ROWS.numbers, None, constant=False)
         numbers = np.concatenate([self.numbers, other.numbers])
         both, constant = joined(self.rows, other.rows), self._is_constant_with(other)
         if self._goes_on_with(other):
@@ -80,19 +81,24 @@ def inspected_rows(batch: Batch, n_scored: int) -> InspectedRows:
     n_rows = len(batch.prediction)
     end = batch.first_row + n_rows
     if elementwise or batch.n_classes > MAX_COMPARED_COLUMNS or isinstance(batch.prediction, Ragged):
-        return replace(NO_ROWS, end=end, n_scored=n_scored)
-    numbers = np.arange(batch.first_row, end) if end <= MAX_INSPECTED_ROWS else _chosen_numbers(batch.first_row, end)
+        return InspectedRows(end, n_scored, NO_ROWS.numbers, None, constant=False)
+    if end <= MAX_INSPECTED_ROWS:
+        numbers, rows = np.arange(batch.first_row, end), batch
+    else:
+        numbers, rows = _spread_over(batch, end)
     if batch.scored is not None:
-        numbers = numbers[batch.scored[numbers - batch.first_row]]
-    plain = batch.scored is None and len(numbers) == n_rows
-    rows = batch if plain else replace(batch.take(numbers - batch.first_row), scored=None)
+        scored = batch.scored[numbers - batch.first_row]
+        numbers, rows = numbers[scored], replace(rows.take(np.flatnonzero(scored)), scored=None)
     return InspectedRows(end, n_scored, numbers, rows, _is_constant(batch, rows.prediction))
 
 
-def _chosen_numbers(start: int, end: int) -> IntArray:
-    step = _step(end)
-    first = max(start, MAX_INSPECTED_ROWS)
-    return np.concatenate([np.arange(start, MAX_INSPECTED_ROWS), np.arange(-(-first // step) * step, end, step)])
+def _spread_over(batch: Batch, end: int) -> tuple[IntArray, Batch]:
+    """The row numbers of the sample, and its rows; slices are copied in a fifth of the time of single rows."""
+    start, step, n_rows = batch.first_row, _step(end), len(batch.prediction)
+    first = max(0, MAX_INSPECTED_ROWS - start)
+    parts = slice(0, first, 1), slice(first + -(first + start) % step, n_rows, step)
+    numbers = [np.arange(start + part.start, start + part.stop, part.step) for part in parts]
+    return np.concatenate(numbers), joined(*map(batch.take, parts))
 
 
 def _is_chosen(numbers: IntArray, end: int) -> BoolArray:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from app.core.batch.batches import Batch
 from app.core.batch.class_counts import check_class_counts
-from app.core.batch.findings import Finding
+from app.core.batch.findings import NO_FINDING, Finding
 from app.core.batch.predictions import (
     MIN_LOOKALIKES,
     checked_prediction,
@@ -17,7 +17,7 @@ from app.core.batch.predictions import (
     is_plainly_sound,
     noted_row_sums,
 )
-from app.core.batch.sentinels import SMALLEST_SENTINEL, Sentinels, sentinels_among
+from app.core.batch.sentinels import NO_SENTINELS, SMALLEST_SENTINEL, Sentinels, sentinels_among
 from app.core.batch.truth import shaped
 from app.core.columns import BoolArray, Column, IntArray, Ragged
 from app.core.kernels.verdicts import class_verdict, element_verdict
@@ -51,7 +51,7 @@ def predicted(task: TaskName, form: str, prediction: NDArray[Any], truth: Truth,
     Raises:
         InvalidInput: The prediction breaks a rule; the pointer names field and index.
     """
-    rounded, not_normalized = Finding(), Finding()
+    rounded, not_normalized = NO_FINDING, NO_FINDING
     if not is_plainly_sound(task, form, prediction, truth.scored, options):
         prediction, rounded = checked_prediction(task, form, prediction, truth.scored, options)
         not_normalized = noted_row_sums(task, form, prediction, truth.scored, options)
@@ -61,7 +61,7 @@ def predicted(task: TaskName, form: str, prediction: NDArray[Any], truth: Truth,
         "prediction": prediction,
         "not_normalized": not_normalized,
         "rounded": noted({form: rounded}),
-        "sentinels": Sentinels() if form == "probabilities" else sentinels_among(prediction, observed, truth.scored),
+        "sentinels": NO_SENTINELS if form == "probabilities" else sentinels_among(prediction, observed, truth.scored),
         "looks_like_probabilities": form == "logits" and is_lookalike(task, prediction, truth.scored, options),
     }
 
@@ -93,20 +93,23 @@ def judged(
     """The batch of class indices and a prediction, all scored, if one call finds both sound; else None."""
     if not isinstance(prediction, np.ndarray) or not isinstance(labels, np.ndarray):
         return None
-    if not _are_plain(task, prediction, labels):
+    is_multiclass = task == "multiclass"
+    try:
+        verdict = (class_verdict if is_multiclass else element_verdict)(prediction, labels, form, options.tolerance)
+    except (TypeError, ValueError):  # kernels take arrays of doubles and of 64-bit integers in the order of C only
         return None
-    judge = class_verdict if task == "multiclass" else element_verdict
-    verdict = judge(prediction, labels, form, options.tolerance)
-    is_bounded = form == "probabilities"
-    if verdict.row < len(labels) or not (is_bounded or verdict.least > SMALLEST_SENTINEL):
+    shape = prediction.shape
+    if verdict.row < shape[0] or not _are_alike(task, shape, labels.shape):
         return None
-    n_classes = 2 if task == "binary" else prediction.shape[1]
-    check_class_counts(task, options, n_classes)
-    sentinels, is_lookalike = Sentinels(), False
-    if not is_bounded:
+    if form == "probabilities":
+        sentinels, is_lookalike = NO_SENTINELS, False
+    elif verdict.least > SMALLEST_SENTINEL:
         sentinels = Sentinels({}, {}, max(verdict.largest, -verdict.least), True, verdict.has_fractions)
-    if form == "logits":
-        is_lookalike = verdict.is_lookalike and (task == "multiclass" or len(labels) >= MIN_LOOKALIKES)
+        is_lookalike = verdict.is_lookalike and (is_multiclass or shape[0] >= MIN_LOOKALIKES)
+    else:
+        return None
+    n_classes = 2 if task == "binary" else shape[1]
+    check_class_counts(task, options, n_classes)
     return Batch(
         task,
         options,
@@ -119,15 +122,8 @@ def judged(
     )
 
 
-def _are_plain(task: TaskName, prediction: NDArray[Any], labels: NDArray[Any]) -> bool:
-    """Tell whether arrays have the types, shapes and order in memory that kernels take."""
-    shape = prediction.shape
-    return (
-        prediction.dtype == np.float64
-        and labels.dtype == np.int64
-        and labels.shape == (shape[:1] if task == "multiclass" else shape)
-        and len(shape) == (1 if task == "binary" else 2)
-        and shape[0] > 0
-        and shape[-1] > (task == "multiclass")
-        and all(array.flags.c_contiguous and array.flags.aligned for array in (prediction, labels))
-    )
+def _are_alike(task: TaskName, shape: tuple[int, ...], truth_shape: tuple[int, ...]) -> bool:
+    """Tell whether predictions and labels have the shapes of the task, and at least one row."""
+    if task == "multiclass":
+        return truth_shape == shape[:1] != (0,) and shape[1] > 1
+    return truth_shape == shape != (0,) and len(shape) == (1 if task == "binary" else 2)

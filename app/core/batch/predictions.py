@@ -15,7 +15,7 @@ from app.core.batch.checks import (
     off_rows,
     within_bounds,
 )
-from app.core.batch.findings import Finding
+from app.core.batch.findings import NO_FINDING, Finding
 from app.core.columns import BoolArray, Ragged
 from app.core.kernels.verdicts import is_bounded, is_normalized
 from app.core.options import Options
@@ -67,7 +67,7 @@ def checked_prediction(
     check_logits(form, prediction, scored)
     if task in NORMALIZED:
         check_not_only_minus_infinity(form, prediction, scored)
-    return prediction, Finding()
+    return prediction, NO_FINDING
 
 
 def _probabilities(
@@ -87,7 +87,7 @@ def noted_row_sums(
     task: TaskName, form: str, prediction: NDArray[Any], scored: BoolArray | None, options: Options
 ) -> Finding:
     """Note the rows that do not sum to 1, or refuse them where the options say so or no number could follow."""
-    finding = Finding()
+    finding = NO_FINDING
     if task not in NORMALIZED or form == "logits":
         return finding
     logarithmic = form == "log_probabilities"
@@ -98,7 +98,7 @@ def noted_row_sums(
         if options.normalization == "renormalize" and nothing in sums:
             row = rows[sums.index(nothing)]
             raise InvalidInput.at(f"/{form}/{row}", "not_normalized", "must have a positive sum to divide by, found 0")
-        finding.add(np.array(rows), max(abs(total - (not logarithmic)) for total in sums))
+        finding = finding.with_rows(np.array(rows), max(abs(total - (not logarithmic)) for total in sums))
     return finding
 
 
@@ -123,9 +123,7 @@ def checked_tokens(form: str, documents: Ragged, options: Options) -> tuple[Ragg
         return documents, finding
     above = np.flatnonzero(documents.values > 0.0)
     rows = np.unique(np.searchsorted(documents.offsets, above, side="right") - 1)
-    by_document = Finding()
-    by_document.add(rows, finding.max_deviation)
-    return replace(documents, values=values), by_document
+    return replace(documents, values=values), NO_FINDING.with_rows(rows, finding.max_deviation)
 
 
 def _token_error(documents: Ragged, flat: FieldError, pointer: str) -> FieldError:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.batch.checks import pieces
-from app.core.batch.findings import Finding, added
+from app.core.batch.findings import NO_FINDING, Finding, added
 from app.core.columns import BoolArray, FloatArray, IntArray, Ragged
 
 # sizes of the numbers that programs write for "none": -99 to -999999999, -100 to -1e38, and the least floats
@@ -26,7 +26,7 @@ _ALONE, _REPEATED = 4.0, 2.0
 """The factors by which a sentinel, alone or repeated, must exceed every other number to be reported."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Sentinels:
     """The sentinels in some rows, and the numbers among which they stand. Sentinels of parts add.
 
@@ -77,6 +77,9 @@ class Sentinels:
                 yield value, finding
 
 
+NO_SENTINELS = Sentinels()
+
+
 def sentinels_among(
     prediction: NDArray[Any] | Ragged, observed: NDArray[Any] | None, scored: BoolArray | None
 ) -> Sentinels:
@@ -88,7 +91,7 @@ def sentinels_among(
         scored: (n,), or (n, k) where single elements are masked; None for all.
     """
     parts = _in_pieces(prediction, observed, scored)
-    return reduce(add, parts, next(parts, Sentinels()))
+    return reduce(add, parts, next(parts, NO_SENTINELS))
 
 
 def _in_pieces(
@@ -126,11 +129,11 @@ def _rows(looked_at: BoolArray, rows: IntArray, places: IntArray) -> IntArray:
 def _sentinels(values: NDArray[Any], rows_of: Callable[[IntArray], IntArray], most: float | None = None) -> Sentinels:
     """The sentinels among values (m,), none above `most`; `rows_of` gives the rows of places among the values."""
     if not values.size:
-        return Sentinels()
+        return NO_SENTINELS
     least = float(values.min())
     if least <= SMALLEST_SENTINEL:
         return _among_large(values.astype(np.float64, copy=False), rows_of)
-    return _among_others(Sentinels(), values, least, most)
+    return _among_others(NO_SENTINELS, values, least, most)
 
 
 def _among_large(values: FloatArray, rows_of: Callable[[IntArray], IntArray]) -> Sentinels:
@@ -138,15 +141,13 @@ def _among_large(values: FloatArray, rows_of: Callable[[IntArray], IntArray]) ->
     found = Sentinels()
     for value in np.unique(values[known]).tolist():
         places = np.flatnonzero(values == value)
-        finding = Finding()
-        finding.add(np.unique(rows_of(places)))
-        found.rows[value], found.times[value] = finding, len(places)
+        found.rows[value] = NO_FINDING.with_rows(np.unique(rows_of(places)))
+        found.times[value] = len(places)
     others = values[~known & np.isfinite(values)]
     return _among_others(found, others, float(others.min())) if others.size else found
 
 
 def _among_others(found: Sentinels, others: NDArray[Any], least: float, most: float | None = None) -> Sentinels:
-    found.has_others = True
-    found.largest = max(float(others.max()) if most is None else most, -least)
-    found.has_fractions = not float(others[0]).is_integer() or bool((others != np.rint(others)).any())
-    return found
+    largest = max(float(others.max()) if most is None else most, -least)
+    has_fractions = not float(others[0]).is_integer() or bool((others != np.rint(others)).any())
+    return Sentinels(found.rows, found.times, largest, True, has_fractions)

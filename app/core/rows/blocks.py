@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
@@ -43,22 +42,21 @@ def rows_of(batch: Batch, rows: slice | IntArray) -> Rows:
     return ROWS[batch.task](batch, rows)
 
 
-def chunks(batch: Batch) -> Iterable[slice | IntArray]:
+def chunks(batch: Batch) -> list[slice | IntArray]:
     """The scored rows in chunks of some thousand rows or of whole clusters, each with weights of one band."""
-    scored = None if batch.scored is None else batch.scored_rows
-    weight, n_rows = batch.sample_weight, len(batch.prediction)
+    scored, weight, n_rows = batch.scored_rows, batch.sample_weight, len(batch.prediction)
     step = _chunk_rows(n_rows)
-    found: Iterable[slice | IntArray]
+    found: list[slice | IntArray]
     if batch.clusters is not None:
-        found = _whole_clusters(batch, batch.clusters)
+        found = list(_whole_clusters(batch, batch.clusters))
     elif scored is not None:
         rows = np.flatnonzero(scored)
-        found = (rows[start : start + step] for start in range(0, len(rows), step))
+        found = [rows[start : start + step] for start in range(0, len(rows), step)]
     else:
-        found = (slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step))
+        found = [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
     if weight is None or are_usual(weight if scored is None else weight[scored]):
         return found
-    return chain.from_iterable(_in_bands(batch, weight, part) for part in found)
+    return [band for part in found for band in _in_bands(batch, weight, part)]
 
 
 def _in_bands(batch: Batch, weight: FloatArray, chunk: slice | IntArray) -> Iterator[IntArray]:

@@ -14,13 +14,12 @@ from app.core.kernels import compiled
 from app.core.kernels.quantities import Into
 from app.core.rows.blocks import ROWS, blocks
 from app.core.rows.blocks import Rows as Block
-from app.core.sums.decisions import decisions
 from app.core.sums.exact import Exact, exact_sum
 from app.core.sums.groups import GroupSums
-from app.core.sums.layout import ONES, Layout, Needs
+from app.core.sums.layout import ONES, Layout
 from app.core.sums.moments import Moments, clustered_moments, moments_and_groups
 from app.core.sums.small import NOTHING_SMALL, Small, moments_of_small, multiplied
-from app.core.sums.tables import block_tables, calibration, confusion, per_class, with_small_products
+from app.core.sums.tables import LISTED, block_tables, calibration, with_small_products
 from app.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ class Chunk:
         moments: The sums of each mean, by name.
     """
 
-    def __init__(self, batch: Batch, rows: Rows, needs: Needs, layout: Layout) -> None:
+    def __init__(self, batch: Batch, rows: Rows, layout: Layout) -> None:
         self.rows, self._layout = rows, layout
         n_rows = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
         self.matrix = matrix = np.empty((layout.n_rows, n_rows))
@@ -61,45 +60,45 @@ class Chunk:
             self._places = places_of(batch.sample_weight[rows])
             np.ldexp(batch.sample_weight[rows], -self._places, out=self.weight)
         if layout.is_compiled and batch.clusters is None:
-            self._make(batch, needs)
+            self._make(batch)
         else:
             with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-                self._make(batch, needs)
+                self._make(batch)
 
-    def _make(self, batch: Batch, needs: Needs) -> None:
-        self._fill(batch, needs)
+    def _make(self, batch: Batch) -> None:
+        self._fill(batch)
         if batch.options.class_weight is not None or batch.options.pos_weight is not None:
             self._check_class_products(batch)
         if not batch.slices:  # else the sums of all rows may be made of those of slices
-            self._add_up(batch, needs)
+            self._add_up(batch)
 
     def column(self, name: str) -> Any:
         """The column (n,) of a quantity before sample weights, or of a mark, by name; None for ones."""
         row = self._layout.rows.get(name)
         return self.marks.get(name) if row is None else self.matrix[row]
 
-    def take(self, places: IntArray, batch: Batch, needs: Needs) -> "Chunk":
+    def take(self, places: IntArray, batch: Batch) -> "Chunk":
         """The chunk of some of the rows, by rising places, not added up: quantities are copied."""
         part = copy(self)
-        part.reduce_to(places, batch, needs)
+        part.reduce_to(places, batch)
         return part
 
-    def reduce_to(self, places: IntArray, batch: Batch, needs: Needs) -> None:
+    def reduce_to(self, places: IntArray, batch: Batch) -> None:
         """Drop all rows but those at `places`."""
         layout, self.rows = self._layout, self.numbers[places]
         self.matrix = matrix = self.matrix.take(places, axis=1)
         self.marks = {name: values[places] for name, values in self.marks.items()}
         self.weight = None if self.weight is None else matrix[layout.weight]
         self.tables, start = {}, 0
-        for block in blocks(batch, self.rows) if layout.has_block_tables else ():
+        for block in blocks(batch, self.rows) if layout.block_tables else ():
             with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-                self._add_block_tables(block, start, needs)
+                self._add_block_tables(block, start)
             start += len(block)
 
-    def add_up(self, batch: Batch, needs: Needs) -> None:
+    def add_up(self, batch: Batch) -> None:
         """Add up the rows of a batch with slices, or of one of these."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-            self._add_up(batch, needs)
+            self._add_up(batch)
 
     def __len__(self) -> int:
         return int(self.matrix.shape[1])
@@ -114,7 +113,7 @@ class Chunk:
         """The rows of positive sample weight, (n,); True for all."""
         return np.True_ if self.weight is None else self.weight > 0.0
 
-    def _fill(self, batch: Batch, needs: Needs) -> None:
+    def _fill(self, batch: Batch) -> None:
         """Write the quantities block by block: first those that a kernel computes, then those that NumPy does."""
         layout, start = self._layout, 0
         values = batch.prediction.values if isinstance(batch.prediction, Ragged) else batch.prediction
@@ -130,8 +129,8 @@ class Chunk:
                 self.matrix[row, start:end] = quantity(block)
             for name in layout.marks:
                 self._mark(name, getattr(block, name), start)
-            if layout.has_block_tables:
-                self._add_block_tables(block, start, needs)
+            if layout.block_tables:
+                self._add_block_tables(block, start)
             start = end
         if batch.labels is not None and batch.labels.ndim == 1:
             self.marks["labels"] = np.ascontiguousarray(batch.labels[self.rows])
@@ -142,22 +141,22 @@ class Chunk:
         if len(values) < len(self):
             self.marks[name][start : start + len(values)] = values
 
-    def _add_block_tables(self, block: Block, start: int, needs: Needs) -> None:
+    def _add_block_tables(self, block: Block, start: int) -> None:
         """Add the tables that need all elements of a row, of the rows of a block, the first of which is given."""
         weight = None if self.weight is None else self.weight[start : start + len(block)]
-        for name, sums in block_tables(block, weight, needs.tables).items():
+        for name, sums in block_tables(block, weight, self._layout.block_tables).items():
             self.tables[name] = self.tables[name] + sums if name in self.tables else sums
 
-    def _add_up(self, batch: Batch, needs: Needs) -> None:
+    def _add_up(self, batch: Batch) -> None:
         """Add up the rows, whose quantities before sample weights are all there."""
         codes = None if batch.clusters is None else batch.clusters.codes[self.rows]
         small = self._multiply(codes) if self._layout.products else NOTHING_SMALL
-        groupings, frequencies = self._layout.bins, self._layout.frequencies
-        if frequencies:
-            groupings = (*groupings, (self.marks["labels"], batch.n_classes, frequencies))
-        pairs = self._layout.distinct if codes is None else ()
-        moments, groups = moments_and_groups(self.matrix, self._layout.weight, pairs, groupings)
-        self._add_tables(batch, needs, groups, small)
+        layout, groupings = self._layout, self._layout.bins
+        if layout.frequencies:
+            groupings = (*groupings, (self.marks["labels"], batch.n_classes, layout.frequencies))
+        pairs = layout.distinct if codes is None else ()
+        moments, groups = moments_and_groups(self.matrix, layout.weight, pairs, groupings)
+        self._add_tables(batch, groups, small)
         self.moments = self._moments(moments, codes, small)
         self.weight_sum = Exact(len(self)) if self.weight is None else exact_sum(self.weight).shifted(self._places)
 
@@ -175,36 +174,25 @@ class Chunk:
                 multiplied(self.matrix[row], self.matrix[other], self.matrix[row])
         return found
 
-    def _add_tables(self, batch: Batch, needs: Needs, groups: Sequence["Grouped"], small: Mapping[int, Small]) -> None:
+    def _add_tables(self, batch: Batch, groups: Sequence["Grouped"], small: Mapping[int, Small]) -> None:
         """Add the tables whose columns have one number a row, given the sums of calibration bins and of classes."""
-        layout, marks = self._layout, self.marks
-        if layout.calibration:
-            table = calibration(groups[0])
+        layout, tables = self._layout, self.tables
+        if layout.bins:
+            tables["calibration"] = calibration(groups[0])
             if small:
-                table = with_small_products(table, self.column("confidence"), layout.calibration, batch.options, small)
-            self.tables["calibration"] = table
+                products = map(small.get, layout.bins[0][-1])
+                table, confidence = tables["calibration"], self.column("confidence")
+                tables["calibration"] = with_small_products(table, confidence, products, batch.options)
         if layout.frequencies:
             _, (weights,), place = groups[-1]
-            self.tables["class_frequencies"] = GroupSums({"weight": weights}, place)
-        if batch.task != "multilabel":
-            self._add_listed_tables(batch, needs)
+            tables["class_frequencies"] = GroupSums({"weight": weights}, place)
+        for name in layout.listed:
+            columns = self.marks | {name: self.matrix[row] for name, row in layout.rows.items()}
+            tables[name] = LISTED[name](columns, self.weight, batch)
         if self._places:
-            self.tables = {name: sums.scaled(self._places) for name, sums in self.tables.items()}
+            self.tables = {name: sums.scaled(self._places) for name, sums in tables.items()}
 
-    def _add_listed_tables(self, batch: Batch, needs: Needs) -> None:
-        """Add the tables of sections and of metrics on request."""
-        layout, marks = self._layout, self.marks
-        if "confusion" in needs.tables:
-            self.tables["confusion"] = confusion(marks, batch.n_classes)
-        if "per_class" in needs.tables:
-            columns = marks | {name: self.matrix[row] for name, row in layout.rows.items()}
-            self.tables["per_class"] = per_class(columns, self.weight, batch.n_classes)
-        if "decisions" in needs.tables:
-            self.tables["decisions"] = decisions(marks, self.weight, batch)
-
-    def _moments(
-        self, sums: list[Moments], codes: IntArray | None, small: Mapping[int, Small]
-    ) -> dict[str, Moments]:
+    def _moments(self, sums: list[Moments], codes: IntArray | None, small: Mapping[int, Small]) -> dict[str, Moments]:
         """The moments by name of the mean, given those of distinct pairs where rows are independent."""
         layout = self._layout
         if codes is not None:

@@ -3,7 +3,6 @@
 Such sums are not rounded and depend on no order; a quotient, or `float`, rounds once, at the end.
 """
 
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
 from operator import add
@@ -12,6 +11,7 @@ import numpy as np
 
 from app.core.columns import FloatArray
 from app.core.kernels import compiled
+from app.core.records import record
 
 MOST = 1 << 20
 """The numbers of a column that one call of a kernel adds up: 8 MiB of doubles."""
@@ -24,7 +24,7 @@ class NotFinite(ValueError):
         super().__init__("exact sums take finite numbers")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class Exact:
     """The number digits * 2**place. Numbers of one value are equal, whatever their digits and place.
 

@@ -1,15 +1,14 @@
 """Exact sums by group, such as a calibration bin or a class."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from app.core.columns import FloatArray, IntArray
 from app.core.kernels import compiled
+from app.core.records import record
 from app.core.sums.exact import Exact, NotFinite
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class GroupSums:
     """Sums by group (bin or class), a list for each column.
 

@@ -104,11 +104,12 @@ class Layout:
         pairs: Rows of numerators and of denominators that are summed together, each with its number.
         distinct: The pairs in order.
         means: The number of the pair of each mean, by name.
-        calibration: The rows of weights, weighted confidences and weighted frequencies, summed by bin; empty for none.
-        bins: The grouping of these by bin of confidence, as kernels take it, in a tuple; empty for none.
+        bins: The grouping by bin of confidence, as kernels take it, in a tuple; empty for none. Its rows are those of
+            weights, weighted confidences and weighted frequencies.
         frequencies: The row that is summed by label, in a tuple; empty for none.
+        listed: The tables of sections and of metrics on request, whose columns have one number a row.
         marks: The attributes of rows that hold integers or booleans.
-        has_block_tables: Whether a table needs all elements of a row at once.
+        block_tables: The tables of which one needs all elements of a row at once; empty where none does.
         is_compiled: Whether kernels do all of the work, so that NumPy has nothing to warn of.
         n_rows: The number of rows of the matrix.
     """
@@ -122,11 +123,11 @@ class Layout:
     pairs: dict[tuple[int, int], int] = field(default_factory=dict)
     distinct: tuple[tuple[int, int], ...] = ()
     means: dict[str, int] = field(default_factory=dict)
-    calibration: tuple[int, ...] = ()
     bins: tuple["Grouping", ...] = ()
     frequencies: tuple[int, ...] = ()
+    listed: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
-    has_block_tables: bool = False
+    block_tables: tuple[str, ...] = ()
     is_compiled: bool = False
     n_rows: int = 0
 
@@ -180,16 +181,16 @@ def _layout(kind: Kind, needs: Needs) -> Layout:
         pair = layout.product(layout.weight, numerator), layout.product(weight, *size)
         layout.means[mean.name] = layout.pairs.setdefault(pair, len(layout.pairs))
     layout.distinct = tuple(layout.pairs)
-    layout.has_block_tables = bool(needs.tables) and (kind.is_soft or kind.task == "multilabel")
+    layout.block_tables = needs.tables if kind.is_soft or kind.task == "multilabel" else ()
     if "calibration" in tables:
         summed = (layout.product(layout.weight, layout.rows[name]) for name in _OF_TABLES["calibration"])
-        layout.calibration = (layout.weight, *summed)
         edges = lower_edges(kind.options.n_bins), kind.options.bin_edges == "left"
-        layout.bins = ((layout.rows["confidence"], *edges, layout.calibration),)
+        layout.bins = ((layout.rows["confidence"], *edges, (layout.weight, *summed)),)
     if "class_frequencies" in tables and not kind.is_soft:
         layout.frequencies = (layout.product(layout.weight, layout.rows.get("share", ONES)),)
     is_listed = "per_class" in needs.tables
-    layout.is_compiled = not (layout.quantities or layout.products or layout.has_block_tables or is_listed)
+    layout.is_compiled = not (layout.quantities or layout.products or layout.block_tables or is_listed)
+    layout.listed = tuple(table for table in tables if table not in ("calibration", "class_frequencies"))
     marks = {mark for table in tables for mark in _MARKS[table] if kind.is_soft or mark != "labels"}
     layout.marks = tuple(sorted(marks | ({"clipped"} if kind.options.epsilon else set())))
     return layout

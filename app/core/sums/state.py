@@ -2,9 +2,10 @@
 
 import json
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from app.core.records import record
 from app.core.sums.exact import NOTHING, Exact
 from app.core.sums.groups import GroupSums, is_count
 from app.core.sums.moments import Moments
@@ -16,7 +17,7 @@ _SUM = re.compile(r"(-?[0-9a-f]{1,2200})p(-?[0-9]{1,4})")
 _FARTHEST = 5_000  # powers of two, more than any sum of products of doubles takes
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class State:
     """All sums of one batch or of several. States of the same task and options add, in any order.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import reduce
 from operator import add
 from types import MappingProxyType
@@ -11,17 +11,18 @@ from typing import TypeVar
 import numpy as np
 
 from app.core.batch.batches import Batch
-from app.core.batch.findings import Finding, added
+from app.core.batch.findings import NO_FINDING, Finding, added
 from app.core.batch.inspected import NO_ROWS, InspectedRows, inspected_rows
-from app.core.batch.sentinels import Sentinels
+from app.core.batch.sentinels import NO_SENTINELS, Sentinels
 from app.core.columns import FloatArray, IntArray
 from app.core.formulas.weights import are_usual
 from app.core.options import Options
+from app.core.records import record
 from app.core.rows.blocks import chunks
 from app.core.sums.chunk import Chunk
 from app.core.sums.exact import NOTHING, Exact
 from app.core.sums.groups import GroupSums
-from app.core.sums.layout import Needs, layout_of
+from app.core.sums.layout import Layout, Needs, layout_of
 from app.core.sums.moments import Moments
 from app.core.sums.state import State
 from app.core.sums.tables import empty_table
@@ -32,7 +33,7 @@ Key = TypeVar("Key")
 Sum = TypeVar("Sum", State, "_Sums")
 
 
-@dataclass(slots=True)
+@record
 class Summary:
     """A state with what was noticed about its rows. It stands for a batch, or for parts of a longer body added up.
 
@@ -53,10 +54,10 @@ class Summary:
     not_normalized: Finding
     looks_like_probabilities: bool
     inspected: InspectedRows = NO_ROWS
-    zero_probability: Finding = field(default_factory=Finding)
-    clipped: Finding = field(default_factory=Finding)
+    zero_probability: Finding = NO_FINDING
+    clipped: Finding = NO_FINDING
     rounded: Mapping[str, Finding] = field(default_factory=dict)
-    sentinels: Sentinels = field(default_factory=Sentinels)
+    sentinels: Sentinels = NO_SENTINELS
     slices: Mapping[str, Mapping[str, State]] = field(default_factory=dict)
 
     def __add__(self, other: "Summary") -> "Summary":
@@ -109,11 +110,11 @@ def summarize(
     def summed(rows: Iterable[slice | IntArray]) -> _Sums | None:
         total = None
         for some in rows:
-            part = _sums_of(Chunk(batch, some, needs, layout), batch, needs, kept)
+            part = _sums_of(Chunk(batch, some, layout), batch, layout, kept)
             total = part if total is None else total + part
         return total
 
-    rows = list(chunks(batch))
+    rows = chunks(batch)
     is_shared = n_threads > 1 and len(rows) >= MIN_SHARED_CHUNKS
     sums = (_shared_out(summed, rows, n_threads) if is_shared else summed(rows)) or _nothing(batch, needs)
     n_scored = batch.n_scored
@@ -161,7 +162,7 @@ def _states(batch: Batch, needs: Needs, sums: "_Sums", whole: State) -> dict[str
     return states
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Sums:
     """The sums of some chunks of one batch, with what was noticed in them.
 
@@ -173,8 +174,8 @@ class _Sums:
     weight_sum: Exact
     moments: dict[str, Moments]
     groups: dict[str, GroupSums]
-    zero_probability: Finding = field(default_factory=Finding)
-    clipped: Finding = field(default_factory=Finding)
+    zero_probability: Finding = NO_FINDING
+    clipped: Finding = NO_FINDING
     slices: Mapping[tuple[str, int], "_Sums"] = field(default_factory=dict)
 
     def __add__(self, other: "_Sums") -> "_Sums":
@@ -215,17 +216,18 @@ def _nothing(batch: Batch, needs: Needs) -> _Sums:
     return _Sums(0, NOTHING, {mean.name: Moments() for mean in needs.means}, tables)
 
 
-def _sums_of(chunk: Chunk, batch: Batch, needs: Needs, kept: Mapping[str, FloatArray]) -> _Sums:
+def _sums_of(chunk: Chunk, batch: Batch, layout: Layout, kept: Mapping[str, FloatArray]) -> _Sums:
     """The sums and findings of a chunk; copy the quantities of its rows that are to be kept."""
     if batch.slices:
-        sums = _with_slices(chunk, batch, needs)
+        sums = _with_slices(chunk, batch, layout)
     else:
         sums = _Sums(len(chunk), chunk.weight_sum, chunk.moments, chunk.tables)
     if sums.moments["cross_entropy"].n_infinite:
-        loss = chunk.column("cross_entropy")
-        sums.zero_probability.add(chunk.numbers[np.isinf(loss) & chunk.has_weight] + batch.first_row)
+        rows = chunk.numbers[np.isinf(chunk.column("cross_entropy")) & chunk.has_weight] + batch.first_row
+        sums = replace(sums, zero_probability=NO_FINDING.with_rows(rows))
     if "clipped" in chunk.marks:
-        sums.clipped.add(chunk.numbers[chunk.marks["clipped"]] + batch.first_row)
+        rows = chunk.numbers[chunk.marks["clipped"]] + batch.first_row
+        sums = replace(sums, clipped=NO_FINDING.with_rows(rows))
     for name, values in kept.items():
         column = chunk.column(name)
         values[chunk.rows] = 1.0 if column is None else column
@@ -236,10 +238,10 @@ MAX_ADDED = 8
 """States of so many slices are added up in less time than all their rows, which each lie in one of them."""
 
 
-def _with_slices(chunk: Chunk, batch: Batch, needs: Needs) -> _Sums:
+def _with_slices(chunk: Chunk, batch: Batch, layout: Layout) -> _Sums:
     """The sums of a chunk, and those of the slices that have rows in it."""
     # sums within clusters do not add, and of weights that are too large the first row is told
-    whole = None if batch.clusters is None and batch.sample_weight is None else _added_up(chunk, batch, needs)
+    whole = None if batch.clusters is None and batch.sample_weight is None else _added_up(chunk, batch)
     weight = None if batch.clusters is None else batch.sample_weight
     # a cluster has the scale of its largest weight, which may lie in another slice: then each slice is scored anew
     is_scaled = weight is not None and not are_usual(weight[chunk.rows])
@@ -249,22 +251,22 @@ def _with_slices(chunk: Chunk, batch: Batch, needs: Needs) -> _Sums:
         parts = []
         for code, places in grouping.places(chunk.numbers):
             if is_scaled:
-                parts.append(_scored_anew(chunk.numbers[places], batch, needs))
+                parts.append(_scored_anew(chunk.numbers[places], batch, layout))
             else:
-                parts.append(_added_up(chunk.take(places, batch, needs), batch, needs))
+                parts.append(_added_up(chunk.take(places, batch), batch))
             slices[name, code] = parts[-1]
     if whole is None:
-        whole = reduce(add, parts) if len(parts) <= MAX_ADDED else _added_up(chunk, batch, needs)
-    return replace(whole, zero_probability=Finding(), clipped=Finding(), slices=slices)
+        whole = reduce(add, parts) if len(parts) <= MAX_ADDED else _added_up(chunk, batch)
+    return replace(whole, zero_probability=NO_FINDING, clipped=NO_FINDING, slices=slices)
 
 
-def _scored_anew(rows: IntArray, batch: Batch, needs: Needs) -> _Sums:
+def _scored_anew(rows: IntArray, batch: Batch, layout: Layout) -> _Sums:
     """The sums of some scored rows, as if there were no others."""
     alone = batch.take(rows)
-    parts = (_added_up(Chunk(alone, some, needs, layout_of(alone, needs)), alone, needs) for some in chunks(alone))
+    parts = (_added_up(Chunk(alone, some, layout), alone) for some in chunks(alone))
     return reduce(add, parts)
 
 
-def _added_up(chunk: Chunk, batch: Batch, needs: Needs) -> _Sums:
-    chunk.add_up(batch, needs)
+def _added_up(chunk: Chunk, batch: Batch) -> _Sums:
+    chunk.add_up(batch)
     return _Sums(len(chunk), chunk.weight_sum, chunk.moments, chunk.tables)

@@ -15,7 +15,7 @@ from app.core.options import Options
 from app.core.rows.classes import ClassRows
 from app.core.rows.elements import ElementRows
 from app.core.rows.tokens import TokenRows
-from app.core.sums.decisions import DECISIONS, label_decisions
+from app.core.sums.decisions import DECISIONS, decisions, label_decisions
 from app.core.sums.exact import Exact
 from app.core.sums.groups import GroupSums, group_sums
 from app.core.sums.small import RAISED, Small, multiplied
@@ -28,23 +28,22 @@ ClassedRows: TypeAlias = ClassRows | ElementRows
 
 
 def calibration(by_bin: "Grouped") -> GroupSums:
-    """Rows of positive weight, their weight, confidence and observed frequency by bin of confidence, from their sums."""
+    """The number of rows of positive weight, their weight, confidence and observed frequency by bin of confidence."""
     n, (weight, confidence, frequency), place = by_bin
     return GroupSums({"n": n, "weight": weight, "confidence": confidence, "frequency": frequency}, place)
 
 
 def with_small_products(
-    table: GroupSums, confidence: FloatArray, rows: tuple[int, ...], options: Options, small: Mapping[int, Small]
+    table: GroupSums, confidence: FloatArray, small: Iterable[Small | None], options: Options
 ) -> GroupSums:
-    """The table of `calibration` with the products that are too small to stand in the matrix.
+    """The table of `calibration` with products that are too small for a matrix.
 
     Args:
         confidence: (n,) confidences before sample weights.
-        rows: The rows of the matrix with weights, weighted confidences and weighted frequencies.
-        small: The products by row.
+        small: The small products of each column of exact sums.
     """
     bins = bin_index(confidence, options.n_bins, options.bin_edges)
-    return _with_small(table, bins, zip(TABLE_COLUMNS["calibration"][1:], map(small.get, rows), strict=True))
+    return _with_small(table, bins, zip(TABLE_COLUMNS["calibration"][1:], small, strict=True))
 
 
 def calibration_of(
@@ -90,14 +89,19 @@ def target_frequencies(rows: ClassedRows, weight: FloatArray | None) -> GroupSum
     return replace(table, columns={"weight": table["weight"]})
 
 
-def per_class(columns: Mapping[str, Any], weight: FloatArray | None, n_classes: int) -> GroupSums:
+def per_class(columns: Mapping[str, Any], weight: FloatArray | None, batch: Batch) -> GroupSums:
     """Sums of loss, Brier score and accuracy over the rows of each true class."""
-    return _scores_by_group(columns["labels"], n_classes, columns, weight)
+    return _scores_by_group(columns["labels"], batch.n_classes, columns, weight)
 
 
-def confusion(columns: Mapping[str, Any], n_classes: int) -> GroupSums:
+def confusion(columns: Mapping[str, Any], weight: FloatArray | None, batch: Batch) -> GroupSums:  # noqa: ARG001 as others
     """Counts of rows by true and predicted class, (k, k) flattened."""
+    n_classes = batch.n_classes
     return GroupSums({"n": _counts(columns["labels"] * n_classes + columns["predicted"], n_classes**2)})
+
+
+LISTED = {"confusion": confusion, "decisions": decisions, "per_class": per_class}
+"""The tables, by name, of sections and of metrics on request, made of columns (n,) of quantities and class numbers."""
 
 
 def label_confusion(rows: ElementRows) -> GroupSums:

@@ -126,8 +126,8 @@ def of_exact_sums(module: ModuleType, x: FloatArray) -> bytes:
     finite = np.where(np.isfinite(x), x, 1.0).ravel()
     matrix = np.array([finite, finite[::-1], x.ravel(), np.sign(finite)])
     exact = (
-        module.moments(matrix, ((0, 1), (2, 1), (0, -3), (3, 0)), 1),
-        module.group_sums(np.arange(finite.size) % 3, 3, matrix, (0, -2, 3), 1),
+        module.sums(matrix, 1, ((0, 1), (2, 1), (0, -3), (3, 0)), ()),
+        module.sums(matrix, 1, (), ((np.arange(finite.size) % 3, 3, (0, -2, 3)), (0, np.arange(7) / 7, True, (0, 3)))),
         module.products(finite, matrix[1], products := np.empty(finite.size)),
         bits(products),
     )

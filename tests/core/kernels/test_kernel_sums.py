@@ -21,6 +21,18 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 Sums: TypeAlias = tuple[int, int, int, Fraction, Fraction, Fraction, Fraction, Fraction]
 
 
+def moments(matrix: FloatArray, pairs: tuple[tuple[int, int], ...], weight_row: int) -> list[Any] | None:
+    found = compiled.sums(matrix, weight_row, pairs, ())
+    return None if found is None else found[0]
+
+
+def group_sums(
+    groups: IntArray, n_groups: int, matrix: FloatArray, rows: tuple[int, ...], weight_row: int
+) -> tuple[Any, ...] | None:
+    found = compiled.sums(matrix, weight_row, (), ((groups, n_groups, rows),))
+    return None if found is None else found[1][0]
+
+
 def read(found: tuple[int, ...]) -> Sums:
     """Moments as the core writes them, as fractions."""
     n, n_infinite, n_undefined, *sums, place = found
@@ -71,7 +83,7 @@ def test_moments_of_numbers_of_every_range_are_exact(seed: int) -> None:
         matrix[0, rng.integers(n)] = rng.choice([math.inf, -math.inf, math.nan])
     pairs = tuple((int(rng.integers(m)), int(rng.choice([-1, -3, *range(1, m)]))) for _ in range(4))
     weight_row = int(rng.integers(-1, m))
-    found = compiled.moments(matrix, pairs, weight_row)
+    found = moments(matrix, pairs, weight_row)
     assert found is not None
     weight = matrix[weight_row] if weight_row >= 0 else np.ones(n)
     for (z, v), own in zip(pairs, found, strict=True):
@@ -80,7 +92,7 @@ def test_moments_of_numbers_of_every_range_are_exact(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(300))
 def test_the_unit_of_moments_is_as_large_as_can_be(seed: int) -> None:
-    found = compiled.moments(matrix_of(np.random.default_rng(seed)), ((0, 1), (1, -2)), -1)
+    found = moments(matrix_of(np.random.default_rng(seed)), ((0, 1), (1, -2)), -1)
     assert found is not None
     for _, _, _, *sums, place in found:
         assert any(sums) or place == 0
@@ -92,14 +104,14 @@ def test_the_unit_of_moments_is_as_large_as_can_be(seed: int) -> None:
 @example([(-LEAST, LARGEST)])
 def test_moments_are_exact(pairs: list[tuple[float, float]]) -> None:
     matrix = np.array(pairs).reshape(-1, 2).T.copy()
-    found = compiled.moments(matrix, ((0, 1),), -1)
+    found = moments(matrix, ((0, 1),), -1)
     assert found is not None
     assert read(found[0]) == exact_moments(matrix[0], matrix[1], np.ones(len(pairs)))
 
 
 def test_sums_of_many_adversarial_doubles_are_exact() -> None:
     matrix = np.array([adversarial(20_000, 1), adversarial(20_000, 2)])
-    found = compiled.moments(matrix, ((0, 1), (1, 0)), -1)
+    found = moments(matrix, ((0, 1), (1, 0)), -1)
     assert found is not None
     assert float(read(found[0])[3]) == math.fsum(matrix[0])
     assert [read(own) for own in found] == [exact_moments(matrix[z], matrix[1 - z], np.ones(20_000)) for z in (0, 1)]
@@ -110,7 +122,7 @@ def test_as_many_numbers_as_one_call_takes_do_not_overflow(value: float) -> None
     values, exact = np.full((2, MOST), value), Fraction(value)
     values[1, 0] = -1.0  # numbers of one size are counted
     rest = (MOST - 1) * exact - 1
-    found = compiled.moments(values, ((0, -1), (1, 0)), -1)
+    found = moments(values, ((0, -1), (1, 0)), -1)
     assert found is not None
     plain, product = map(read, found)
     assert plain[3:6] == (MOST * exact, Fraction(MOST), MOST * exact**2)
@@ -123,12 +135,12 @@ def test_as_many_numbers_as_one_call_takes_do_not_overflow(value: float) -> None
 def test_a_denominator_must_be_finite(wrong: float, place: int) -> None:
     matrix = np.ones((2, 7))
     matrix[1, place] = wrong
-    assert compiled.moments(matrix, ((0, 1),), -1) is None
-    assert compiled.group_sums(np.zeros(7, np.int64), 1, matrix, (0, 1), -1) is None
+    assert moments(matrix, ((0, 1),), -1) is None
+    assert group_sums(np.zeros(7, np.int64), 1, matrix, (0, 1), -1) is None
 
 
 def by_group(values: FloatArray, groups: IntArray, n_groups: int) -> list[Fraction]:
-    found = compiled.group_sums(groups, n_groups, values[None], (0,), -1)
+    found = group_sums(groups, n_groups, values[None], (0,), -1)
     assert found is not None
     _, (totals,), place = found
     return [total * Fraction(2) ** place for total in totals]
@@ -152,7 +164,7 @@ def test_sums_of_columns_by_group_are_exact_in_one_unit(seed: int) -> None:
     rows = tuple(int(row) for row in rng.choice([-2, -1, *range(m)], 3))
     weight_row = int(rng.integers(-1, m))
     counted = matrix[weight_row] > 0.0 if weight_row >= 0 else np.ones(n, bool)
-    found = compiled.group_sums(groups, n_groups, matrix, rows, weight_row)
+    found = group_sums(groups, n_groups, matrix, rows, weight_row)
     assert found is not None
     counts, sums, place = found
     assert counts == [int((counted & (groups == group)).sum()) for group in range(n_groups)]
@@ -160,6 +172,21 @@ def test_sums_of_columns_by_group_are_exact_in_one_unit(seed: int) -> None:
         values = matrix[row] if row >= 0 else np.where(counted, -row, 0.0)
         expected = [sum(fractions(values[groups == group]), Fraction(0)) for group in range(n_groups)]
         assert [total * Fraction(2) ** place for total in totals] == expected
+
+
+@pytest.mark.parametrize("holds_lower", [True, False])
+def test_sums_by_bin_are_those_of_the_groups_that_bins_are(holds_lower: bool) -> None:
+    rng = np.random.default_rng(3)
+    matrix = np.array([rng.integers(0, 21, 200) / 20, column(rng, 200), rng.integers(0, 3, 200)])
+    for n_bins in (1, 2, 10, 15):
+        lower, numbers = np.arange(n_bins) / n_bins, np.empty(200, np.int64)
+        compiled.bins(matrix[0], lower, holds_lower, numbers)
+        by_group = (numbers, n_bins, (1, -1, 2))
+        found = compiled.sums(matrix, 2, ((1, -1), (0, 2)), ((0, lower, holds_lower, (1, -1, 2)), by_group))
+        assert found is not None
+        of_pairs, (of_bins, of_groups) = found
+        assert of_bins == of_groups == group_sums(*by_group[:2], matrix, by_group[2], 2)
+        assert of_pairs == moments(matrix, ((1, -1), (0, 2)), 2)
 
 
 def test_more_numbers_than_a_window_holds_are_summed_by_group() -> None:
@@ -171,14 +198,14 @@ def test_more_numbers_than_a_window_holds_are_summed_by_group() -> None:
 @pytest.mark.parametrize("n_groups", [-1, 0, 1 << 60, 1 << 61, (1 << 63) - 1])
 def test_groups_are_as_many_as_memory_could_hold(n_groups: int) -> None:
     with pytest.raises(ValueError, match="takes groups, their number above 0"):
-        compiled.group_sums(np.array([1 << 40]), n_groups, np.ones((1, 1)), (0,), -1)
+        group_sums(np.array([1 << 40]), n_groups, np.ones((1, 1)), (0,), -1)
 
 
 def test_calls_on_many_threads_do_not_meet() -> None:
     columns = [adversarial(50_000, seed)[None] for seed in range(8)]
 
     def sums(column: FloatArray) -> object:
-        return compiled.moments(column, ((0, -1),), -1), by_group(column[0], np.arange(50_000) % 7, 7)
+        return moments(column, ((0, -1),), -1), by_group(column[0], np.arange(50_000) % 7, 7)
 
     alone = list(map(sums, columns))
     with ThreadPoolExecutor(4) as threads:

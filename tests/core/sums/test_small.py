@@ -6,10 +6,10 @@ import pytest
 
 from app.core.columns import FloatArray
 from app.core.options import Options
-from app.core.sums.groups import GroupSums
+from app.core.sums.groups import GroupSums, group_sums
 from app.core.sums.moments import Moments, column_moments
 from app.core.sums.small import moments_of_small, multiplied
-from app.core.sums.tables import calibration
+from app.core.sums.tables import calibration, with_small_products
 from app.core.tasks import TaskName
 from tests.bodies import random_body
 from tests.core.doubles import fractions
@@ -88,7 +88,8 @@ def test_a_table_keeps_small_products_too() -> None:
         matrix = np.array([weight, np.empty(3), [0.0, 0.0, 0.5]])
         small = multiplied(weight, confidence, matrix[1])
         assert small is not None
-        return calibration(confidence, matrix, (0, 1, 2), Options(), {1: small})
+        others = calibration(group_sums(np.array([0, 0, 7]), 15, matrix, (0, 1, 2), 0))
+        return with_small_products(others, confidence, (None, small, None), Options())
 
     once, twice = table(weight), table(2 * weight)
     for name in ("weight", "confidence"):
