@@ -29,8 +29,10 @@ FROM python:3.13-slim
 # The base has no bytecode of the standard library, and nothing may be written later: this takes a second off the start.
 RUN python -m compileall -q -j 0 -x site-packages /usr/local/lib/python3.13
 # One BLAS thread: the service runs requests side by side itself, and more threads would only fight over the cores. One
-# worker for each CPU that the container may use.
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1 SURPRISAL_WORKERS=0
+# worker for each CPU that the container may use. Whoever publishes the port decides who reaches it, so the service asks
+# for no key by itself; it says so when it starts.
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1 SURPRISAL_WORKERS=0 \
+    SURPRISAL_OPEN=1
 WORKDIR /srv
 COPY --from=build /venv /venv
 COPY --from=build /build/app app

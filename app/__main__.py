@@ -1,4 +1,4 @@
-"""`python -m app`: arguments, settings, and the process or the workers that serve with them.
+"""`python -m app`: arguments, settings, and the process or the workers that serve with them; `keys` makes keys.
 
 SIGTERM and Ctrl-C drain: no further connection is taken, every request that was begun is answered (within
 `SURPRISAL_DRAIN_TIMEOUT_SECONDS`), and the process ends with exit code 0.
@@ -9,6 +9,9 @@ import logging
 import sys
 
 from app.api import logs
+from app.api.access import command
+from app.api.access.exposure import check_exposure
+from app.api.access.keys import Keys
 from app.settings import Settings, WrongSettings, read
 from app.workers import cpus
 from app.workers.supervisor import supervise
@@ -18,7 +21,11 @@ MAX_PORT = 2**16 - 1
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Serve until a signal ends it."""
+    """Serve until a signal ends it, or make a key."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["keys"]:
+        command.main(arguments[1:])
+        return
     parser = argparse.ArgumentParser(prog="python -m app", description="Surprisal, a scoring service.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", default=8000, type=_port, help="port, 0 for any (default: %(default)s)")
@@ -29,9 +36,12 @@ def main(arguments: list[str] | None = None) -> None:
         n_workers = settings.workers if options.workers is None else options.workers
         if n_workers > 1:
             settings.share(0, n_workers)
+        logs.configure(settings.log_level)
+        check_exposure(settings, options.host)
+        if settings.api_keys_file:
+            Keys(settings.api_keys_file)
     except WrongSettings as error:
         sys.exit(str(error))
-    logs.configure(settings.log_level)
     n_workers = n_workers or _by_cpus(settings)
     if n_workers == 1:
         serve(settings, options.host, options.port)

@@ -23,6 +23,9 @@ def create_app(settings: Settings | None = None, counts: Counts | None = None) -
     Args:
         settings: The settings, or the share of one worker.
         counts: The place of its metrics if it is one of several workers.
+
+    Raises:
+        WrongSettings: The settings, or the file of keys that they name, cannot be used.
     """
     settings = settings or read()
     capacity = Capacity(settings)
@@ -32,7 +35,10 @@ def create_app(settings: Settings | None = None, counts: Counts | None = None) -
         with capacity:
             # slow to import and rarely needed: neither the start nor the first request that needs it should wait
             imported = asyncio.create_task(capacity.whole.run(import_module, "scipy.optimize"))
+            watching = asyncio.create_task(app.gate.keys.watch()) if app.gate and app.gate.keys else None
             yield
+            if watching:
+                watching.cancel()
             await imported
 
     # One path, one address: a slash too many is an error, not a redirect that a client may not follow.

@@ -4,9 +4,10 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from ipaddress import ip_network
 from typing import Literal, Self, TypeAlias
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -28,6 +29,9 @@ ROOT_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
 OWN_SEGMENTS = ["v1"], ["docs"], ["problems"]
 """The first segments of the service's own longer paths; a path prefix must not begin with one of them."""
 
+
+HOST = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
+ORIGIN = re.compile(r"\*|https?://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:\d{1,5})?")
 
 ARGUMENTS = {"host": "the address is an argument: --host", "port": "the port is an argument: --port"}
 
@@ -58,6 +62,31 @@ class Settings(BaseSettings):
         "",
         description="The path under which a proxy serves the service, such as `/scoring`, whether the proxy takes it "
         "off or not. Links in answers and `servers` of the OpenAPI document begin with it.",
+    )
+    api_keys_file: str = Field(
+        "",
+        description="The file of keys, which is read again when it changes. Without it no key is asked for, and only "
+        "this machine is served.",
+    )
+    open: bool = Field(
+        default=False,
+        description="The word of the operator that something else guards the service, which then serves any address "
+        "without keys, as in the container.",
+    )
+    allowed_hosts: str = Field(
+        "",
+        description="The hosts that requests may be for, with commas between; `*.example.org` stands for all below it. "
+        "Any other is answered 400, but for probes. Without it any host will do.",
+    )
+    cors_origins: str = Field(
+        "",
+        description="The origins, such as `https://example.org`, whose pages may call the service from a browser, with "
+        "commas between; `*` for all. Without it none may.",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="The addresses and networks of proxies whose `X-Forwarded-For` tells the address of a caller, with "
+        "commas between.",
     )
     max_body_bytes: int = Field(
         16 * 2**20, ge=1, description="The largest JSON body, as sent and as decoded; beyond it 413."
@@ -147,6 +176,26 @@ class Settings(BaseSettings):
             raise ValueError("must not begin like a path of the service itself, or nobody could tell them apart")
         return path
 
+    @field_validator("allowed_hosts", "cors_origins")
+    @classmethod
+    def _are_names(cls, value: str, field: ValidationInfo) -> str:
+        rule, shape = {
+            "allowed_hosts": ("hosts without a port, such as example.org or *.example.org", HOST),
+            "cors_origins": ("origins without a path, such as https://example.org, or *", ORIGIN),
+        }[str(field.field_name)]
+        names = listed(value.lower())
+        if not all(map(shape.fullmatch, names)):
+            raise ValueError(f"must be {rule}, with commas between")
+        return ",".join(names)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        try:
+            return ",".join(str(ip_network(entry)) for entry in listed(value))
+        except ValueError as error:
+            raise ValueError("must be addresses or networks, such as 10.0.0.0/8, with commas between") from error
+
     @model_validator(mode="after")
     def _one_body_fits(self) -> Self:
         for one, all_ in FITTING:
@@ -203,6 +252,11 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         if not lines:
             return settings
     raise WrongSettings("\n".join(lines))
+
+
+def listed(text: str) -> list[str]:
+    """The entries of a list with commas."""
+    return [entry.strip() for entry in text.split(",") if entry.strip()]
 
 
 def _is_mistake(name: str, value: str) -> bool:

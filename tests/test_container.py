@@ -145,12 +145,18 @@ def test_every_service_is_confined(name: str) -> None:
 def test_compose_takes_port_address_and_every_setting_from_the_environment() -> None:
     service = services()["surprisal"]
     assert service["ports"] == ["${ADDRESS:-127.0.0.1}:${PORT:-8000}:8000"]
-    passed = [f"SURPRISAL_{name.upper()}" for name in Settings.model_fields if name != "workers"]
-    assert service["environment"] == ["SURPRISAL_WORKERS=${SURPRISAL_WORKERS:-0}", *passed]
+    given = {"workers": "SURPRISAL_WORKERS=${SURPRISAL_WORKERS:-0}", "open": "SURPRISAL_OPEN=${SURPRISAL_OPEN:-1}"}
+    passed = [given.get(name, f"SURPRISAL_{name.upper()}") for name in Settings.model_fields]
+    assert service["environment"] == passed
 
 
 def test_the_image_has_a_worker_for_each_cpu() -> None:
     assert "SURPRISAL_WORKERS=0" in final_stage()["ENV"].split()
+
+
+def test_the_image_serves_the_network_by_the_word_of_whoever_publishes_its_port() -> None:
+    assert "SURPRISAL_OPEN=1" in final_stage()["ENV"].split()
+    assert "0.0.0.0" in json.loads(final_stage()["CMD"])  # noqa: S104
 
 
 def test_monitoring_is_asked_for_and_finds_every_container() -> None:

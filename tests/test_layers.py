@@ -13,7 +13,7 @@ FORBIDDEN = {
     "core/tasks.py": ["app.service", "app.core.sums.exact", "os"],
     "service/sections.py": ["pyarrow", "orjson"],
     "api/logs.py": ["app.api.problems"],
-    "wire/csv/cells.py": ["app.wire.ndjson", "fastapi", "uvicorn", "structlog", "scipy", "sqlite3"],
+    "wire/csv/cells.py": ["app.wire.ndjson", "fastapi", "uvicorn", "structlog", "limits", "scipy", "sqlite3"],
 }
 
 

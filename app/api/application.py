@@ -13,6 +13,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.api import problems
+from app.api.access import scopes
+from app.api.access.gate import Gate
 from app.api.capacity import Capacity
 from app.api.exchange import NOT_BEGUN, Exchange
 from app.api.schemas.query import refuse_unknown
@@ -34,6 +36,7 @@ class Application(FastAPI):
         self.settings = settings
         self.capacity = capacity
         self.telemetry = telemetry
+        self.gate = Gate.of(settings)
         super().__init__(**arguments)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,21 +61,22 @@ class Application(FastAPI):
     async def _answer(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         scope = exchange.scope
         try:
-            if route := self._fixed_routes.get((scope["method"], scope["path"])):
+            if self.gate is not None and (answer := self.gate.receive(exchange)):
+                await exchange.respond(answer)
+            elif route := self._fixed_routes.get((scope["method"], scope["path"])):
                 scope["route"] = route
+                if self.gate is not None:
+                    self.gate.admit(exchange, route.needs)
                 await exchange.respond(await route.answer(exchange))
             else:
                 await self.router(scope, receive, send)
         except ClientDisconnect:
             return  # nobody is left to answer
         except asyncio.CancelledError:
-            if exchange.status == NOT_BEGUN:
-                await exchange.respond(problems.answer(exchange, Unavailable("the service is ending")))
+            await _tell_of_the_end(exchange)
             raise
         except Exception as error:
-            answer = problems.answer(exchange, error)
-            if exchange.code == "internal":
-                exchange.error = error
+            answer = _failure(exchange, error)
             if exchange.status != NOT_BEGUN:
                 raise  # half an answer is out: the server cuts the connection
             await exchange.respond(answer)
@@ -88,19 +92,38 @@ class Application(FastAPI):
         return routes | {(method, self.settings.root_path + path): route for (method, path), route in routes.items()}
 
 
+async def _tell_of_the_end(exchange: Exchange) -> None:
+    if exchange.status == NOT_BEGUN:
+        await exchange.respond(problems.answer(exchange, Unavailable("the service is ending")))
+
+
+def _failure(exchange: Exchange, error: Exception) -> Response:
+    answer = problems.answer(exchange, error)
+    if exchange.code == "internal":
+        exchange.error = error
+    return answer
+
+
 class BareRoute(APIRoute):
     """A route that calls `endpoint(exchange)` directly; FastAPI matches its path and documents it, and no more.
 
     The endpoint returns the response, or, of a GET, a model that becomes its JSON. A GET has no query parameters.
+
+    Attributes:
+        needs: The scopes of which a key must have one, if keys are asked for.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **settings: Any) -> None:
         super().__init__(path, endpoint, **settings)
         self.answer: Answer = _answering_get(endpoint) if "GET" in (self.methods or ()) else endpoint
+        self.needs = scopes.needs(path)
         self.app = self._respond
 
     async def _respond(self, scope: Scope, *_: object) -> None:
         exchange: Exchange = scope["state"]["exchange"]
+        app = scope["app"]  # the document of OpenAPI asks the routes without an application of ours
+        if isinstance(app, Application) and app.gate is not None:
+            app.gate.admit(exchange, self.needs)
         await exchange.respond(await self.answer(exchange))
 
 

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from random import getrandbits
 from time import perf_counter
 from typing import TypeAlias
@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from app.api import callers
 from app.api.capacity import Capacity
 from app.settings import Settings
 
@@ -26,6 +27,9 @@ NOT_BEGUN = 499
 
 WHOLE_ANSWER = "surprisal.whole"
 """The type of a message of ASGI that our own server takes: a whole answer, with `status`, `head` (lines) and `body`."""
+
+JOINED = ("accept", "x-forwarded-for")
+"""Headers of which several are one list; a caller that sends one of its own does not hide that of a proxy."""
 
 VISIBLE_ASCII = re.compile(r"[!-~]{1,128}")
 SECURITY_HEADERS = {
@@ -51,6 +55,8 @@ class Exchange(Request):
         code: The code of the problem; empty if the answer is none.
         n_scored: The number of rows that were scored.
         error: The unexpected exception behind a 500, for the log.
+        key: The name of the key that was sent; empty if none was asked for.
+        further_headers: Headers of the answer that the request asks for, whatever the answer is.
     """
 
     method = ""
@@ -73,6 +79,19 @@ class Exchange(Request):
         self.code = ""
         self.bytes_in = self.bytes_out = self.n_scored = 0
         self.error: Exception | None = None
+        self.key = ""
+        self.further_headers: tuple[Header, ...] = ()
+
+    @cached_property
+    def caller(self) -> str:
+        """The caller, to whom shares and limits belong: its key, else its address.
+
+        Callers are told apart by it, so a named proxy is none: where it does not say for whom it asks, it is empty.
+        """
+        if self.key:
+            return f"key {self.key}"
+        peer, forwarded = self.scope.get("client") or ("", 0), self.head.get("x-forwarded-for", "")
+        return callers.address(peer[0], forwarded, self.settings.trusted_proxies)
 
     async def next_piece(self) -> tuple[bytes, bool]:
         """The next piece of the body, and whether there are more.
@@ -100,6 +119,8 @@ class Exchange(Request):
         """
         self.status, body = response.status_code, response.body
         self.bytes_out = len(body)
+        if self.further_headers:
+            response.raw_headers.extend(self.further_headers)
         if self._takes_whole and not self._is_unread:
             fixed = tuple([header for header in response.raw_headers if header[0] != b"content-length"])
             own = b"content-length: %d\r\nx-request-id: %b\r\n" % (len(body), self.request_id.encode())
@@ -135,7 +156,7 @@ def _head(headers: tuple[Header, ...]) -> bytes:
 
 
 def read_head(headers: Iterable[Header]) -> Head:
-    """The headers of a request. If one is repeated, the first counts; repeated `accept` are joined with commas.
+    """The headers of a request. If one is repeated, the first counts; those of `JOINED` are joined with commas.
 
     >>> read_head([(b"accept", b"text/csv"), (b"host", b"a"), (b"host", b"b"), (b"accept", b"*/*")])
     {'accept': 'text/csv,*/*', 'host': 'a'}
@@ -145,6 +166,6 @@ def read_head(headers: Iterable[Header]) -> Head:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         if name not in head:
             head[name] = value
-        elif name == "accept":
+        elif name in JOINED:
             head[name] += f",{value}"
     return head

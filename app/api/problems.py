@@ -8,6 +8,7 @@ import orjson
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from app.api.access.refusals import Refusal
 from app.api.exchange import Exchange
 from app.api.negotiation.media import Unsupported
 from app.core.tasks import TASKS
@@ -47,6 +48,24 @@ CATALOGUE = {
         "The request cannot be read",
         "The bytes that arrived are no request in HTTP/1.1: a bad request line, a bad header, or a broken chunk of a "
         "body. `CONNECT` is refused too, for this service is no proxy.",
+    ),
+    "unknown_host": Problem(
+        400,
+        "The service does not answer for this host",
+        "The header `Host` is not a name that the operator has given to the service. Use the address that the operator "
+        "names, or ask for this one to be added to `SURPRISAL_ALLOWED_HOSTS`.",
+    ),
+    "unauthorized": Problem(
+        401,
+        "The request needs a key",
+        "The service asks for a key, and the request has none, or one that is not known. Send the key that the "
+        "operator gave you as `Authorization: Bearer ...` or in the header `X-API-Key`. Nothing of the body was read.",
+    ),
+    "forbidden": Problem(
+        403,
+        "The key does not allow this",
+        "The key is known, but has none of the scopes that the path needs. `detail` names them. Use another key, or "
+        "ask the operator for the scope. Nothing of the body was read.",
     ),
     "not_found": Problem(
         404,
@@ -106,6 +125,12 @@ CATALOGUE = {
         422,
         "A state cannot be read",
         "A state must be sent exactly as an answer held it. Send it unchanged, or score the rows anew.",
+    ),
+    "too_many_requests": Problem(
+        429,
+        "The key has sent too many requests",
+        "The key may send so many requests in a time, and has sent them. Nothing of this one was read. Try again after "
+        "the number of seconds in the header `Retry-After`, or send more rows in one request.",
     ),
     "head_too_large": Problem(
         431,
@@ -173,7 +198,7 @@ def _facts(path: str, prefix: str, error: Exception) -> tuple[str, str, dict[str
         case Unavailable():
             return error.code, error.detail, {"retry-after": "1"}
         case SurprisalError() if error.code != "internal":
-            return error.code, error.detail, error.headers if isinstance(error, Unsupported) else {}
+            return error.code, error.detail, error.headers if isinstance(error, Unsupported | Refusal) else {}
         case HTTPException(status_code=404):
             return "not_found", f"nothing is served at {clip(path)}{_nearby(path.removeprefix(prefix))}", {}
         case HTTPException(status_code=405, headers={"Allow": methods}):

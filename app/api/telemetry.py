@@ -83,6 +83,8 @@ class Telemetry:
         }
         if code:
             facts["code"] = code
+        if exchange.key:
+            facts["key"] = exchange.key
         if exchange.error is not None:
             # Formatted here: a renderer may show the locals of each frame, and with them a request's body.
             told = "".join(format_exception(exchange.error))

@@ -194,6 +194,7 @@ CHECKS = {
     "datamodel-codegen": check_tool,
     ".venv-dev/bin/pytest": check_pytest,
     ".venv-dev/bin/python": check_module,
+    ".venv/bin/python": check_module,
 }
 
 

@@ -23,7 +23,8 @@ from pydantic import BaseModel
 
 from app import __version__
 from app.api import problems
-from app.api.contract import samples, texts
+from app.api.access.scopes import needs
+from app.api.contract import access, samples, texts
 from app.api.contract.asking import Asked, answers
 from app.api.contract.components import class_name, schemas_of
 from app.api.contract.examples import CALIBRATE_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, REFUSED, Example
@@ -82,9 +83,11 @@ def document() -> dict[str, Any]:
     shapes = _schemas()
     parameters, options = _parameters(shapes)
     found |= {"security": [], "components": _components(api, shapes, parameters)}
-    for operation in _operations(found):
+    for path, operation in _operations(found):
         answer = operation["responses"]["200"] | {"headers": {"X-Request-ID": _ref("headers", "RequestId")}}
         operation["responses"] = {"200": answer, "default": _ref("responses", "Problem")}
+        if needs(path):
+            operation.update(access.asks_for_a_key(operation))
     for noun, task, path in _paths():
         _describe_json(found["paths"][path]["post"], noun, task)
     for task in score.MODELS:
@@ -114,8 +117,8 @@ def _paths() -> Iterator[tuple[str, TaskName, str]]:
     return ((name, task, f"/v1/{name}/{task}") for name, noun in ENDPOINTS.items() for task in noun.models)
 
 
-def _operations(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    return (operation for methods in found["paths"].values() for operation in methods.values())
+def _operations(found: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    return ((path, operation) for path, methods in found["paths"].items() for operation in methods.values())
 
 
 def _ref(kind: str, name: str) -> dict[str, str]:
@@ -136,8 +139,12 @@ def _components(api: FastAPI, shapes: dict[str, Any], parameters: dict[str, Any]
     return {
         "schemas": shapes,
         "parameters": parameters,
-        "headers": {"RequestId": {"description": text, "schema": {"type": "string"}}},
-        "responses": {"Problem": {"description": texts.errors(), "content": {problems.MEDIA_TYPE: problem}}},
+        "headers": {"RequestId": {"description": text, "schema": {"type": "string"}}, **access.HEADERS},
+        "responses": {
+            "Problem": {"description": texts.errors(), "content": {problems.MEDIA_TYPE: problem}},
+            **access.RESPONSES,
+        },
+        "securitySchemes": access.SCHEMES,
         "examples": {},
     }
 

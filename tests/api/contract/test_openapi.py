@@ -7,6 +7,7 @@ import httpx
 import orjson
 import pytest
 
+from app.api.access.scopes import needs
 from app.api.contract import openapi
 from app.api.contract.components import Names
 from app.api.contract.examples import REFUSED
@@ -106,9 +107,12 @@ def test_operations_are_named_once_and_explained() -> None:
 
 def test_errors_are_one_problem_everywhere() -> None:
     for _, path, operation in OPERATIONS:
-        assert operation["responses"].keys() == {"200", "default"}, path
+        refusals = {"401", "403", "429"} if needs(path) else set()
+        assert operation["responses"].keys() == {"200", "default"} | refusals, path
+        assert operation.get("security", []) == ([{"bearer": []}, {"apiKey": []}, {}] if refusals else []), path
+        for status in {"default"} | refusals:
+            assert resolved(operation["responses"][status])["content"].keys() == {MEDIA_TYPE}
         problem = resolved(operation["responses"]["default"])
-        assert problem["content"].keys() == {MEDIA_TYPE}
         assert all(
             f"{entry.status} [{code}](problems/{code})" in problem["description"] for code, entry in CATALOGUE.items()
         )
