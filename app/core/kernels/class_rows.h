@@ -45,18 +45,19 @@ softmax_sums(const double *x, Py_ssize_t n, Py_ssize_t k, const Room *room, doub
     const lanes one = {1.0, 1.0, 1.0, 1.0};
     const marks order = {0, 1, 2, 3};
     const double *e = room->second;
-    for (Py_ssize_t i = 0; i < n; i++, x += k, e += k) {
-        const double best = room->best[i], whole = 1.0 + room->others[i], log_whole = room->log_others[i];
-        lanes products = {0.0}, misses = {0.0};
-#define STEP(c, READ)                                                                                                  \
-    {                                                                                                                  \
-        lanes p = READ(e + c) / whole, product = p * ((READ(x + c) - best) - log_whole);                               \
-        lanes miss = p - (lanes)((order + c == room->labels[i]) & (marks)one);                                         \
-        products += (lanes)((marks)product & (p != 0.0)), misses += miss * miss;                                       \
-    }
-        OVER_ROW(k, STEP);
+    for (Py_ssize_t i = 0; i < n; i += FOUR) {
+        const double *exponentials[] = ROWS_AT(e), *row[] = ROWS_AT(x);
+        lanes products[FOUR] = {{0.0}}, misses[FOUR] = {{0.0}};
+#define STEP(r, READ)                                                                                                  \
+    do {                                                                                                               \
+        lanes p = READ(exponentials[r] + c) / (1.0 + room->others[AT(r)]);                                             \
+        lanes product = p * ((READ(row[r] + c) - room->best[AT(r)]) - room->log_others[AT(r)]);                        \
+        lanes miss = p - (lanes)((order + c == room->labels[AT(r)]) & (marks)one);                                     \
+        products[r] += (lanes)((marks)product & (p != 0.0)), misses[r] += miss * miss;                                 \
+    } while (0)
+        OVER_FOUR(STEP);
 #undef STEP
-        negentropies[i] = folded(products), errors[i] = folded(misses);
+        put_four(folded_four(products), n - i, negentropies + i), put_four(folded_four(misses), n - i, errors + i);
     }
 }
 

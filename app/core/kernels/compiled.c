@@ -15,7 +15,7 @@
 #include <string.h>
 
 #if defined(__x86_64__) && defined(__GLIBC__) && __GNUC__ >= 12 && !defined(__clang__)
-#define EVERY_PROCESSOR __attribute__((target_clones("default", "arch=x86-64-v3")))
+#define EVERY_PROCESSOR __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #else
 #define EVERY_PROCESSOR
 #if defined(__x86_64__) && !defined(__FMA__)

@@ -14,9 +14,6 @@ INLINE lanes gap_series(lanes r) {
     return sum * r + 1.0 / 2;
 }
 
-INLINE lanes choice(marks where, lanes yes, lanes no) { return (lanes)((where & (marks)yes) | (~where & (marks)no)); }
-INLINE lanes size_of(lanes x) { return (lanes)((marks)x & INT64_MAX); }
-
 /* The term p log(p / q) - p + q, from p log(p / q) and p - q; where r = (p - q) / q is small, by the series of r. */
 INLINE lanes second_order(lanes product, lanes difference, lanes q) {
     marks near = size_of(difference) < SMALL * q;

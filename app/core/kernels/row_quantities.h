@@ -4,12 +4,13 @@
    through the loops of rows.h and elementary.h, one after the other: the same bits as theirs over whole arrays. */
 
 #define TILE_ROWS 512     /* most rows of a tile */
-#define TILE_NUMBERS 2048 /* most numbers of a tile, a single row aside: 16 KB */
+#define TILE_NUMBERS 2048 /* most numbers of a tile, but for four rows or a wide one: 16 KB */
+#define WIDE 8192         /* numbers of a row that is taken with others */
 #define MOST_QUANTITIES 9
 
 enum { PROBABILITIES, LOGITS, LOG_PROBABILITIES, N_FORMS };
 
-/* Room for one tile; numbers of a row that is wider than a tile lie outside of it. */
+/* Room for one tile; more numbers than TILE_NUMBERS lie outside of it. */
 typedef struct {
     int64_t labels[TILE_ROWS], top[TILE_ROWS];
     double own[TILE_ROWS], best[TILE_ROWS], others[TILE_ROWS], log_others[TILE_ROWS];
@@ -25,14 +26,16 @@ typedef struct {
 
 static Py_ssize_t tile_rows(Py_ssize_t k) {
     Py_ssize_t rows = k ? TILE_NUMBERS / k : TILE_ROWS;
-    return rows < 1 ? 1 : rows > TILE_ROWS ? TILE_ROWS : rows;
+    if (rows < FOUR) return k <= WIDE ? FOUR : 1;
+    return rows > TILE_ROWS ? TILE_ROWS : rows;
 }
 
 /* Makes room for tiles of rows of k numbers; returns 0 where there is no memory. */
 static int make_room(Room *room, Py_ssize_t k) {
-    double *numbers = k > TILE_NUMBERS ? malloc(2 * sizeof(double) * (size_t)k) : room->numbers;
+    Py_ssize_t size = tile_rows(k) * k;
+    double *numbers = size > TILE_NUMBERS ? malloc(2 * sizeof(double) * (size_t)size) : room->numbers;
     room->first = numbers;
-    room->second = numbers ? numbers + (k > TILE_NUMBERS ? k : TILE_NUMBERS) : NULL;
+    room->second = numbers ? numbers + (size > TILE_NUMBERS ? size : TILE_NUMBERS) : NULL;
     return numbers != NULL;
 }
 

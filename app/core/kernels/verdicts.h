@@ -31,24 +31,25 @@ EVERY_PROCESSOR static int are_within(const double *x, Py_ssize_t n, double low,
     return !is_any(out);
 }
 
-/* Tells whether the numbers of all rows lie within [low, high], which holds 0, and add up to 1 within the tolerance. */
+/* Tells whether the numbers of all rows lie within [low, high], which holds 0, and add up to 1 within the tolerance.
+   NaN is in the sum of its row. */
 EVERY_PROCESSOR static int
 are_distributions(const double *x, Py_ssize_t n, Py_ssize_t k, double low, double high, double tolerance) {
     marks out = {0};
-    int good = 1;
-    for (Py_ssize_t i = 0; i < n; i++, x += k) {
-        lanes sum = {0.0};
-#define STEP(c, READ)                                                                                                  \
-    {                                                                                                                  \
-        lanes v = READ(x + c);                                                                                         \
-        out |= ~((v >= low) & (v <= high));                                                                            \
-        sum += v;                                                                                                      \
-    }
-        OVER_ROW(k, STEP);
+    for (Py_ssize_t i = 0; i < n; i += FOUR) {
+        const double *row[] = ROWS_AT(x);
+        lanes sums[FOUR] = {{0.0}};
+#define STEP(r, READ)                                                                                                  \
+    do {                                                                                                               \
+        lanes v = READ(row[r] + c);                                                                                    \
+        out |= (v < low) | (v > high), sums[r] += v;                                                                   \
+    } while (0)
+        if (k < LONG) OVER_FOUR(STEP);
+        else ONE_BY_ONE(0.0, STEP);
 #undef STEP
-        good &= fabs(folded(sum) - 1.0) <= tolerance;
+        out |= ~(size_of(folded_four(sums) - 1.0) <= tolerance);
     }
-    return good && !is_any(out);
+    return !is_any(out);
 }
 
 /* Tells whether logits are below infinity, and one of each row above minus infinity. */
