@@ -9,7 +9,7 @@ from app.errors import MalformedBody, TooLarge
 from app.wire.arrow.flatbuffers import Table, root
 from app.wire.foreign import N_START, likeness
 from app.wire.limits import Limits, Tally, check_part
-from app.wire.sources import Source, exactly
+from app.wire.sources import Source, Text, exactly, many
 
 CONTINUATION = b"\xff\xff\xff\xff"
 MAX_METADATA_BYTES = 1 << 20
@@ -25,7 +25,7 @@ class Message:
     """A message: its kind, and its bytes in the pieces that pyarrow's reader asks for."""
 
     kind: int
-    pieces: tuple[bytes | bytearray, ...]
+    pieces: tuple[Text, ...]
 
 
 def messages(source: Source, limits: Limits) -> Iterator[Message]:
@@ -65,7 +65,7 @@ class _Stream:
                 "must be a schema and then Arrow record batches and dictionaries, found another message"
             )
         check_part(n_body, self._limits, "an Arrow message", SMALLER)
-        body = exactly(self._source, n_body)
+        body = many(self._source, n_body)
         with _refusing_broken():
             n_decoded = len(body) if kind == SCHEMA else _decoded_size(_batch(kind, header), body)
             check_part(n_decoded, self._limits, "an Arrow record batch", SMALLER)
@@ -115,7 +115,7 @@ def _batch(kind: int, header: Table) -> Table | None:
     return header.table(1) if kind == DICTIONARY_BATCH else header
 
 
-def _decoded_size(batch: Table | None, body: bytes | bytearray) -> int:
+def _decoded_size(batch: Table | None, body: Text) -> int:
     """The bytes of a body with its buffers decompressed, by the lengths with which these begin.
 
     Raises:
@@ -130,7 +130,7 @@ def _decoded_size(batch: Table | None, body: bytes | bytearray) -> int:
     return sum(_decoded_length(body, start, length) for start, length in buffers) if is_compressed else len(body)
 
 
-def _decoded_length(body: bytes | bytearray, start: int, length: int) -> int:
+def _decoded_length(body: Text, start: int, length: int) -> int:
     decoded = struct.unpack_from("<q", body, start)[0] if length >= 8 else -2
     if decoded < -1:
         raise MalformedBody("must have compressed Arrow buffers that begin with a length, found another")

@@ -14,7 +14,7 @@ from app.wire.arrow.ipc import RECORD_BATCH, messages
 from app.wire.arrow.schema import groups_of_schema
 from app.wire.arrow.wide import refuse_wide
 from app.wire.limits import Limits
-from app.wire.sources import Readable, Source
+from app.wire.sources import Readable, Source, Text
 
 
 def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, Any]]:
@@ -29,7 +29,7 @@ def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, 
         TooLarge: More bytes or columns than the limits allow.
     """
     arriving = messages(source, limits)
-    queue: deque[bytes | bytearray] = deque()
+    queue: deque[Text] = deque()
     for message in islice(arriving, 1):
         queue.extend(message.pieces)
     reader = _opened(queue)
@@ -48,7 +48,7 @@ def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, 
             first_row += n_rows
 
 
-def _opened(queue: deque[bytes | bytearray]) -> pa.RecordBatchReader:
+def _opened(queue: deque[Text]) -> pa.RecordBatchReader:
     """A reader of the messages in a queue, the first of which is the schema."""
     pieces = list(queue)
     # decompressed bytes go back to the system, not to a pool that would keep them for the next request
@@ -57,7 +57,7 @@ def _opened(queue: deque[bytes | bytearray]) -> pa.RecordBatchReader:
         with translated("an Arrow IPC stream"):
             return pa.ipc.open_stream(_file(queue), options=options, memory_pool=pool)
     except MalformedBody:
-        refuse_wide(pieces[2] if pieces else b"")
+        refuse_wide(bytes(pieces[2]) if pieces else b"")
         raise
 
 
@@ -68,8 +68,8 @@ def _next_batch(reader: pa.RecordBatchReader) -> pa.RecordBatch:
     return batch
 
 
-def _file(queue: deque[bytes | bytearray]) -> pa.PythonFile:
-    def pieces() -> Iterator[bytes | bytearray]:
+def _file(queue: deque[Text]) -> pa.PythonFile:
+    def pieces() -> Iterator[Text]:
         while queue:
             yield queue.popleft()
 
