@@ -27,6 +27,7 @@ setup(
                 "app/core/kernels/row_quantities.h",
                 "app/core/kernels/rows.h",
                 "app/core/kernels/token_rows.h",
+                "app/core/kernels/values.h",
                 "app/core/kernels/verdicts.h",
             ],
             # No fused or reordered arithmetic, so that every processor has the same bits; the two `-fno` let loops

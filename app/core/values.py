@@ -1,8 +1,7 @@
 """The value of a metric: a number with its uncertainty, or the reason why there is none."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 Status: TypeAlias = Literal["ok", "infinite", "undefined"]
 
@@ -18,15 +17,18 @@ class Value(NamedTuple):
     z: float | None = None
 
     def scaled(self, divisor: float) -> "Value":
-        """Convert the value to a unit `divisor` times as large."""
-        if self.value is None or divisor == 1.0:
+        """Convert the value to a unit `divisor` times as large, in which it may be undefined."""
+        number, status, reason, error, interval, z = self
+        if number is None:
             return self
-        interval = self.confidence_interval
-        return self._replace(
-            value=self.value / divisor,
-            standard_error=None if self.standard_error is None else self.standard_error / divisor,
-            confidence_interval=None if interval is None else (interval[0] / divisor, interval[1] / divisor),
-        )
+        return Value(
+            number / divisor,
+            status,
+            reason,
+            None if error is None else error / divisor,
+            None if interval is None else (interval[0] / divisor, interval[1] / divisor),
+            z,
+        ).finite()
 
     def finite(self) -> "Value":
         """Leave out an interval that no double can hold; a number that none can hold becomes undefined."""
@@ -38,27 +40,6 @@ class Value(NamedTuple):
         if interval is None or (math.isfinite(interval[0]) and math.isfinite(interval[1])):
             return self
         return self._replace(confidence_interval=None)
-
-    def to_json(self) -> dict[str, Any]:
-        """The entry of `metrics` in an answer; unknown parts are left out, but for `value`."""
-        return entries({"": self})[""]
-
-
-def entries(values: Mapping[str, Value]) -> dict[str, dict[str, Any]]:
-    """Values as an answer shows them, made in one call, since every request has some ten of them."""
-    shown: dict[str, dict[str, Any]] = {}
-    for name, (number, status, reason, standard_error, interval, z) in values.items():
-        entry: dict[str, Any] = {"value": number, "status": status}
-        shown[name] = entry
-        if reason is not None:
-            entry["reason"] = reason
-        if standard_error is not None:
-            entry["standard_error"] = standard_error
-        if interval is not None:
-            entry["confidence_interval"] = interval
-        if z is not None:
-            entry["z"] = z
-    return shown
 
 
 INFINITE = Value(

@@ -21,6 +21,7 @@ from app.core.fits.crossfit import (
 )
 from app.core.fits.platt_isotonic import Calibrator, Method
 from app.core.fits.temperature import FLOOR, Temperature, floored, parts
+from app.core.kernels.entries import entry
 from app.core.metrics.entropies import CROSS_ENTROPY
 from app.core.options import Options
 from app.core.rows.blocks import rows_of
@@ -99,7 +100,7 @@ def calibrate(request: CalibrateRequest) -> dict[str, Any]:
         "n_scored": batch.n_scored,
         **fit.to_json(),
         **_losses(evidence, fit, before),
-        "cross_fitted_gain": _gain(evidence, request, before).to_json(),
+        "cross_fitted_gain": entry(_gain(evidence, request, before)),
         "converged": fit.converged,
         "at_bound": fit.at_bound,
         **_calibration_errors(evidence, fit),
@@ -130,7 +131,7 @@ def _gain(evidence: Evidence, request: CalibrateRequest, before: FloatArray) -> 
     fold = folds_of(evidence, request.n_folds, request.seed)
     after = held_out_losses(evidence, request.method, before, fold)
     gain = cross_fitted_gain(evidence, before, after, options.confidence_level)
-    return gain.scaled(options.nats_per_unit).finite()
+    return gain.scaled(options.nats_per_unit)
 
 
 def _calibration_errors(evidence: Evidence, fit: Calibrator) -> dict[str, float | None]:

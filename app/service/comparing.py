@@ -13,13 +13,13 @@ from app.core.columns import BoolArray, Column, IntArray, Ragged
 from app.core.compare.comparison import MIN_SAMPLES, Pair, Terms, comparisons, confirmed, judged, pairs
 from app.core.compare.pairing import PairedLosses, normalized_losses, observations_of, row_order
 from app.core.compare.verdicts import Family
+from app.core.kernels.entries import entries as metrics_shown
 from app.core.metrics.entropies import CROSS_ENTROPY
 from app.core.metrics.plan import Plan
 from app.core.metrics.state_view import StateView
 from app.core.sums.layout import layout_of
 from app.core.sums.summary import Summary, places, summarize
 from app.core.tasks import TASKS, TaskName
-from app.core.values import entries as metrics_shown
 from app.core.warnings.notices import warnings_of
 from app.errors import InvalidInput, pointer
 from app.service.scoring import ScoreRequest

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from app.core.batch.batches import Batch
 from app.core.batch.checked import batch_of
 from app.core.columns import Column, IntArray, owned
+from app.core.kernels.entries import entries
 from app.core.metrics.all_rows import AllRows
 from app.core.metrics.bootstrap import Bootstrap, with_interval
 from app.core.metrics.entropies import CROSS_ENTROPY
@@ -19,7 +20,7 @@ from app.core.options import Options
 from app.core.sums.state import State
 from app.core.sums.summary import Summary, places, summarize
 from app.core.tasks import TaskName
-from app.core.values import Value, entries
+from app.core.values import Value
 from app.core.warnings.notices import warnings_of
 from app.service.sections import SECTIONS, TABLES, Include, Part, check_sections, worst_rows
 

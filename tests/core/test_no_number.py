@@ -7,7 +7,8 @@ import numpy as np
 from app.core.batch.checked import batch_of
 from app.core.columns import FloatArray
 from app.core.metrics.entropies import CROSS_ENTROPY
-from app.core.metrics.metric import Average
+from app.core.metrics.metric import Average, Metric
+from app.core.metrics.plan import plan_of, step_of
 from app.core.metrics.registry import METRICS
 from app.core.metrics.state_view import StateView
 from app.core.options import Options
@@ -38,7 +39,12 @@ def state_of(probabilities: list[list[float]], weight: list[float]) -> State:
 
 
 def value_of(state: State) -> Value:
-    return METRIC.value(StateView(state, 0.95))
+    return value_by(METRIC, state)
+
+
+def value_by(metric: Metric, state: State) -> Value:
+    plan = replace(plan_of("multiclass", Options()), steps=(step_of(metric, 1.0),))
+    return plan.values(StateView(state, 0.95))[metric.name]
 
 
 def test_zero_by_zero_is_undefined_with_the_reason_of_the_metric() -> None:
@@ -46,7 +52,7 @@ def test_zero_by_zero_is_undefined_with_the_reason_of_the_metric() -> None:
     assert state.moments["spherical"].n_undefined == 1
     assert state.moments["spherical"].n_infinite == 0
     assert value_of(state) == Value(status="undefined", reason="a row is all 0")
-    loss = METRICS[0].value(StateView(state, 0.95))
+    loss = value_by(METRICS[0], state)
     assert (loss.status, "probability 0" in str(loss.reason)) == ("infinite", True)
 
 

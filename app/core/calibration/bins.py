@@ -1,39 +1,44 @@
 """Calibration in bins of equal width: their gaps between confidence and frequency, and the errors made of them."""
 
 import math
-from collections.abc import Iterable
-from typing import Any, TypeAlias
+from operator import mul
+from typing import Any, NamedTuple
 
 from scipy.special import ndtri
 
 from app.core.formulas.bins import bin_edges
+from app.core.kernels import compiled
 from app.core.sums.exact import Exact
 from app.core.sums.groups import GroupSums
 from app.core.values import Value
 
-Gap: TypeAlias = tuple[float, float]
-"""The share of the weight that lies in a bin, and |confidence - frequency| there."""
+
+class Gaps(NamedTuple):
+    """The bins of positive weight.
+
+    Attributes:
+        shares: The share of the weight that lies in each.
+        sizes: The distance of confidence and frequency in each.
+    """
+
+    shares: list[float]
+    sizes: list[float]
 
 
-def expected_gap(of: Iterable[Gap]) -> Value:
+def expected_gap(of: Gaps) -> Value:
     """The expected calibration error: the mean gap, weighted by the shares of the bins."""
-    return Value(value=math.fsum([share * gap for share, gap in of]))
+    return Value(math.fsum(map(mul, of.shares, of.sizes)))
 
 
-def largest_gap(of: Iterable[Gap]) -> Value:
+def largest_gap(of: Gaps) -> Value:
     """The maximum calibration error: the largest gap of a bin that is not empty."""
-    return Value(value=max([gap for _, gap in of]))
+    return Value(max(of.sizes))
 
 
-def gaps(bins: GroupSums) -> list[Gap]:
+def gaps(bins: GroupSums) -> Gaps:
     """The gap of every bin of positive weight."""
-    weights, confidences, frequencies = map(bins.columns.__getitem__, ("weight", "confidence", "frequency"))
-    total = sum(weights)
-    return [
-        (weight / total, abs(confidence - frequency) / weight)
-        for weight, confidence, frequency in zip(weights, confidences, frequencies, strict=True)
-        if weight
-    ]
+    weights = bins.columns["weight"]
+    return Gaps(compiled.shares(weights), compiled.gaps(weights, bins.columns["confidence"], bins.columns["frequency"]))
 
 
 def reliability(bins: GroupSums, confidence_level: float) -> list[dict[str, Any]]:

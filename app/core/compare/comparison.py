@@ -10,6 +10,7 @@ from app.core.compare.pairing import PairedLosses
 from app.core.compare.significance import Interval, holm, simultaneous_interval, t_test
 from app.core.compare.verdicts import Family, Ruling, Verdict, equal_ruling, infinite_ruling, not_confirmed, verdict
 from app.core.kernels import paired_residuals, paired_rows
+from app.core.kernels.entries import entry as shown
 from app.core.sums.moments import moments_of_rows
 from app.core.sums.observations import Observations
 from app.core.values import Value, undefined
@@ -73,7 +74,7 @@ class Comparison(NamedTuple):
         """The entry of `comparisons` in an answer; unknown parts are left out."""
         told = zip(self._fields, self, strict=True)
         entry: dict[str, Any] = {name: value for name, value in told if value is not None}
-        entry["difference"] = self.difference.to_json()
+        entry["difference"] = shown(self.difference)
         return entry
 
 
@@ -162,7 +163,7 @@ def _pair(paired: PairedLosses, candidate: str, terms: Terms) -> Pair:
     ours, theirs = map(paired.losses.__getitem__, both)
     columns, wins, losses = paired_rows(ours, theirs, rows.weight, rows.counts)
     mean, n_infinite, varies, residuals = _difference(rows, columns, both, terms.confidence_level)
-    difference = mean.scaled(terms.nats_per_unit).finite()
+    difference = mean.scaled(terms.nats_per_unit)
     t_statistic, p_value = t_test(difference, rows.n) if varies or not difference.value else (None, None)
     entry = Comparison(
         candidate=candidate,

@@ -211,6 +211,7 @@ FUNCTION(py_distinct) {
 #include "row_calls.h"
 #include "sum_calls.h"
 #include "pair_calls.h"
+#include "values.h"
 
 static int braces(Walk *walk, const char *start, const char *end) {
     if (end - start > 3 && !memcmp(start, "\xef\xbb\xbf", 3)) start += 3;
@@ -272,7 +273,8 @@ FUNCTION(py_are_equal) {
     return PyBool_FromLong(equal);
 }
 
-/* Arguments: rows of any numbers, further rows that are compared with them, the number of these. */
+/* Arguments: rows of any numbers, further rows that are compared with them, the number of these. Returns how many are
+   repeated, 0 if at most half are. */
 FUNCTION(py_n_repeats) {
     Py_buffer views[2];
     Lines lines[2];
@@ -303,7 +305,8 @@ static PyMethodDef methods[] = {
     METHOD(row_differences), METHOD(row_negentropies), METHOD(row_relative_entropy), METHOD(row_js), METHOD(bins),
     METHOD(sums), METHOD(products), METHOD(json_columns), METHOD(class_rows),
     METHOD(element_rows), METHOD(token_rows), METHOD(class_verdict), METHOD(element_verdict), METHOD(distinct),
-    METHOD(pair_rows), METHOD(pair_residuals), METHOD(are_equal), METHOD(n_repeats), {NULL, NULL, 0, NULL},
+    METHOD(pair_rows), METHOD(pair_residuals), METHOD(are_equal), METHOD(n_repeats), METHOD(means),
+    METHOD(gaps), METHOD(entries), {"shares", py_shares, METH_O, NULL}, {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {

@@ -1,12 +1,14 @@
 # Loops over C-contiguous arrays of doubles and 64-bit integers, which write to `out` and to the arrays after it.
 
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Doubles: TypeAlias = NDArray[np.float64]
 Wholes: TypeAlias = NDArray[np.int64]
+_Value = TypeVar("_Value")
 Sums: TypeAlias = tuple[int, int, int, int, int, int, int, int, int]
 Grouping: TypeAlias = tuple[Wholes, int, tuple[int, ...]] | tuple[int, Doubles, bool, tuple[int, ...]]
 Grouped: TypeAlias = tuple[list[int], list[list[int]], int]
@@ -65,3 +67,14 @@ def pair_rows(
 def pair_residuals(
     rows: Doubles, counts: Doubles | None, out: Doubles, difference: float, ours: float, theirs: float, /
 ) -> tuple[bool, bool]: ...
+def means(
+    moments: Mapping[str, Sums],
+    confidence_level: float,
+    value: type[_Value],
+    quantile: Callable[[int, float], float],
+    no_mean: Callable[[Any], _Value],
+    /,
+) -> dict[str, _Value]: ...
+def shares(weights: list[int], /) -> list[float]: ...
+def gaps(weights: list[int], sums: list[int], others: list[int], /) -> list[float]: ...
+def entries(values: Mapping[str, tuple[Any, ...]], fields: tuple[str, ...], /) -> dict[str, dict[str, Any]]: ...

@@ -10,15 +10,18 @@ static int are_equal(const double *x, Py_ssize_t n_numbers, Py_ssize_t k) {
     return 1;
 }
 
+INLINE uint64_t mixed_in(uint64_t hash, const char *bytes, size_t n) {
+    uint64_t word = 0;
+    memcpy(&word, bytes, n);
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 32;
+}
+
 /* Mixes bytes into a hash, eight at a time. */
 static uint64_t mixed(uint64_t hash, const char *bytes, size_t n) {
-    for (size_t i = 0; i < n; i += sizeof(uint64_t)) {
-        uint64_t word = 0;
-        memcpy(&word, bytes + i, n - i < sizeof word ? n - i : sizeof word);
-        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-        hash ^= hash >> 32;
-    }
-    return hash;
+    size_t i = 0;
+    for (; i + sizeof(uint64_t) <= n; i += sizeof(uint64_t)) hash = mixed_in(hash, bytes + i, sizeof(uint64_t));
+    return i < n ? mixed_in(hash, bytes + i, n - i) : hash;
 }
 
 typedef struct { const char *bytes; size_t size; } Lines; /* rows of so many bytes, one behind the other */
@@ -27,18 +30,18 @@ INLINE int is_same(const Lines *lines, Py_ssize_t i, Py_ssize_t j) {
     return !memcmp(lines->bytes + (size_t)i * lines->size, lines->bytes + (size_t)j * lines->size, lines->size);
 }
 
-/* How many of at most MOST_COMPARED rows repeat an earlier one in every byte of both parts. */
+/* How many of at most MOST_COMPARED rows repeat an earlier one in every byte of both parts; 0 if at most half do, which
+   shows once half of them have differed. */
 static int n_repeats(const Lines *scores, const Lines *truth, Py_ssize_t n) {
     int16_t taken[PLACES];
-    int repeats = 0;
+    Py_ssize_t n_new = 0;
     memset(taken, -1, sizeof taken);
-    for (Py_ssize_t i = 0; i < n; i++) {
+    for (Py_ssize_t i = 0; i < n && 2 * n_new < n; i++) {
         uint64_t hash = mixed(0, scores->bytes + (size_t)i * scores->size, scores->size);
         size_t place = mixed(hash, truth->bytes + (size_t)i * truth->size, truth->size) % PLACES;
         while (taken[place] >= 0 && !(is_same(scores, taken[place], i) && is_same(truth, taken[place], i)))
             place = (place + 1) % PLACES;
-        if (taken[place] >= 0) repeats++;
-        else taken[place] = (int16_t)i;
+        if (taken[place] < 0) taken[place] = (int16_t)i, n_new++;
     }
-    return repeats;
+    return 2 * n_new < n ? (int)(n - n_new) : 0;
 }

@@ -21,7 +21,7 @@ def entropy_gap(view: StateView) -> Value:
     gap = view.means["entropy_gap"]
     if gap.value is None or not gap.standard_error:
         return gap
-    return gap._replace(z=gap.value / gap.standard_error)
+    return Value(gap.value, "ok", None, gap.standard_error, gap.confidence_interval, gap.value / gap.standard_error)
 
 
 def d2_log_loss(view: StateView) -> Value:
@@ -34,7 +34,7 @@ def d2_log_loss(view: StateView) -> Value:
         return baseline
     if not baseline.value:
         return undefined("one class only")
-    return Value(value=1.0 - loss.value / baseline.value) if loss.value is not None else loss
+    return Value(1.0 - loss.value / baseline.value) if loss.value is not None else loss
 
 
 _LOG_LOSS: dict[TaskName, str] = {

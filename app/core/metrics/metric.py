@@ -61,7 +61,8 @@ class Metric:
     Attributes:
         means: The means over rows that it needs.
         tables: The sums by group that it needs, such as `calibration` or `class_frequencies`.
-        compute: Its value, in nats, from a state in which something is scored.
+        compute: Its value, in nats, from a state in which something is scored. Its number may be infinite, which makes
+            it undefined, but not its interval.
         measure: Its value, in place of `compute`, where all rows are needed at once.
         resampled: The metric as a statistic of resampled rows, where no formula for its error is known.
         on_request: Whether it is computed only where `metrics` names it.
@@ -100,14 +101,18 @@ class Metric:
         """The number by which to divide a value in nats for one in a unit of so many nats."""
         return float(nats_per_unit ** _INFORMATION_POWER.get(self.unit, 0.0))
 
-    def value(self, view: StateView, all_rows: AllRows | None = None) -> Value:
-        """The value for a state, or for all rows where the metric needs them; in nats where it has a unit."""
-        if view.nothing is not None:
-            return view.nothing
-        if view.without_number and any(mean.name in view.without_number for mean in self.means):
-            return undefined(self.undefined)
-        if self.compute is not None:
-            return self.compute(view)
-        if self.measure is not None and all_rows is not None:
-            return self.measure(all_rows)
-        return undefined("all rows are needed at once")
+    @property
+    def mean(self) -> str | None:
+        """The name of the mean that the metric itself is; None if it is more than a mean."""
+        return self.compute.name if isinstance(self.compute, Average) else None
+
+    def measured(self, all_rows: AllRows | None) -> Value:
+        """The value of a metric without `compute`."""
+        if self.measure is None or all_rows is None:
+            return undefined("all rows are needed at once")
+        return self.measure(all_rows)
+
+    def explained(self, value: Value, view: StateView) -> Value:
+        """A value without a number, with the reason of the metric if a row gives one of its means no number."""
+        no_number = any(view.state.moments[mean.name].n_undefined for mean in self.means)
+        return undefined(self.undefined) if no_number else value

@@ -1,11 +1,12 @@
 """Plans: the metrics and sums that a question asks for, whatever its numbers are."""
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isfinite
+from typing import TypeAlias
 
 from app.core.metrics.all_rows import AllRows
-from app.core.metrics.metric import Average, Metric
+from app.core.metrics.metric import Compute, Metric
 from app.core.metrics.registry import metrics_for
 from app.core.metrics.state_view import StateView
 from app.core.options import Options
@@ -16,13 +17,21 @@ from app.core.values import Value
 MAX_PLANS = 256
 """The number of plans that are kept; a service asks few different questions."""
 
+Step: TypeAlias = tuple[Metric, str, str | None, Compute | None, float]
+"""A metric with its name, that of the mean that it is, if it is one, its formula, and the divisor of its unit."""
+
+
+def step_of(metric: Metric, nats_per_unit: float) -> Step:
+    """The step that makes a metric's value in a unit of so many nats."""
+    return metric, metric.name, metric.mean, metric.compute, metric.divisor(nats_per_unit)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """The metrics of an answer, and the sums that they need.
 
     Attributes:
-        divisors: The number, by metric, that its value in nats is divided by.
+        steps: What the values of the metrics are made of.
         needs: The sums that the metrics and sections are made of.
         needs_rows: Whether a metric needs all rows at once.
     """
@@ -30,28 +39,23 @@ class Plan:
     task: TaskName
     options: Options
     metrics: tuple[Metric, ...]
-    divisors: tuple[float, ...]
+    steps: tuple[Step, ...]
     needs: Needs
     needs_rows: bool
 
     def values(self, view: StateView, all_rows: AllRows | None = None) -> dict[str, Value]:
         """The metrics of a state, in the unit of the options; some need `all_rows`."""
-        is_plain = view.nothing is None and not view.without_number
-        values = {}
-        for metric, divisor in zip(self.metrics, self.divisors, strict=True):
-            compute = metric.compute
-            if compute is None or not is_plain:
-                value = metric.value(view, all_rows)
-            elif type(compute) is Average:
-                value = view.means[compute.name]
-            else:
-                value = compute(view)
-            if divisor != 1.0:
+        if view.nothing is not None:
+            return {metric.name: view.nothing for metric in self.metrics}
+        means, values = view.means, {}
+        for metric, name, mean, compute, divisor in self.steps:
+            value = means[mean] if mean else compute(view) if compute else metric.measured(all_rows)
+            number = value.value
+            if number is None:
+                value = metric.explained(value, view)
+            elif divisor != 1.0 or not isfinite(number):
                 value = value.scaled(divisor)
-            number, interval = value.value, value.confidence_interval or (0.0, 0.0)
-            if number is not None and not math.isfinite(number + (interval[1] - interval[0])):
-                value = value.finite()
-            values[metric.name] = value
+            values[name] = value
         return values
 
 
@@ -73,6 +77,6 @@ def plan_of(
     metrics = metrics_for(task, options, columns, extra)
     means = {mean.name: mean for metric in metrics for mean in metric.means}
     needed = tables.union(*(metric.tables for metric in metrics))
-    divisors = tuple(metric.divisor(options.nats_per_unit) for metric in metrics)
+    steps = tuple(step_of(metric, options.nats_per_unit) for metric in metrics)
     needs_rows = any(metric.measure for metric in metrics)
-    return Plan(task, options, metrics, divisors, Needs(tuple(means.values()), tuple(sorted(needed))), needs_rows)
+    return Plan(task, options, metrics, steps, Needs(tuple(means.values()), tuple(sorted(needed))), needs_rows)

@@ -1,9 +1,10 @@
 """The view of a state that metrics read: quantities that several of them share are computed once."""
 
 import math
+from operator import mul
 
-from app.core.calibration.bins import Gap, gaps
-from app.core.kernels.compiled import log_of
+from app.core.calibration.bins import Gaps, gaps
+from app.core.kernels import compiled
 from app.core.lazy import lazy
 from app.core.sums.state import State
 from app.core.sums.uncertainty import means
@@ -16,7 +17,6 @@ class StateView:
     Attributes:
         nothing: The value of every metric where no row is scored; None where one is.
         means: The means with their uncertainty, by name.
-        without_number: The names of means for which a row gives no number.
     """
 
     def __init__(self, state: State, confidence_level: float) -> None:
@@ -26,20 +26,18 @@ class StateView:
             self.nothing = undefined("no row is scored")
         elif not state.weight_sum.digits:
             self.nothing = undefined("all weights are zero")
-        self.means = dict(zip(state.moments, means(state.moments.values(), confidence_level), strict=True))
-        self.without_number = [name for name, moments in state.moments.items() if moments.n_undefined]
+        self.means = means(state.moments, confidence_level)
 
     @lazy
-    def gaps(self) -> list[Gap]:
+    def gaps(self) -> Gaps:
         """The gaps of the calibration bins."""
         return gaps(self.state.groups["calibration"])
 
     @lazy
     def baseline_cross_entropy(self) -> Value:
         """The entropy of the observed class frequencies: the loss of the best constant prediction."""
-        weights = self.state.groups["class_frequencies"].columns["weight"]
-        total = sum(weights)
-        if not total:
+        shares = compiled.shares(self.state.groups["class_frequencies"].columns["weight"])
+        shares = list(filter(None, shares))  # one may be too small for a double
+        if not shares:
             return undefined("no scored row has positive weight")
-        shares = [share for share in (weight / total for weight in weights) if share]
-        return Value(value=math.fsum([-share * log_of(share) for share in shares]) + 0.0)
+        return Value(0.0 - math.fsum(map(mul, shares, map(compiled.log_of, shares))))

@@ -1,56 +1,37 @@
 """Means with their standard errors and intervals, from exact sums."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from functools import lru_cache
 
 from scipy.special import stdtrit
 
+from app.core.kernels import compiled
 from app.core.sums.moments import Moments
 from app.core.values import INFINITE, Value, undefined
 
 
 def mean(sums: Moments, confidence_level: float) -> Value:
-    """The mean sum z / sum v, with the standard error of the linearised ratio estimator.
+    """The mean of one column; see `means`."""
+    return means({"": sums}, confidence_level)[""]
+
+
+def means(moments: Mapping[str, Moments], confidence_level: float) -> dict[str, Value]:
+    """The mean sum z / sum v of each column, with the standard error of the linearised ratio estimator.
 
     SE = sqrt(n / (n - 1) * sum (z_i - m v_i)**2) / sum v, and a Student t interval with n - 1 degrees of freedom
-    (Cochran, Sampling Techniques, 3rd ed., section 6.4). Rows count as independent.
+    (Cochran, Sampling Techniques, 3rd ed., section 6.4). Rows count as independent. An error or interval that no double
+    can hold is left out. Columns that share their moments share their mean.
     """
-    return means([sums], confidence_level)[0]
+    return compiled.means(moments, confidence_level, Value, t_quantile, _no_mean)
 
 
-def means(moments: Iterable[Moments], confidence_level: float) -> list[Value]:
-    """`mean` of several moments, in one go: each request asks for half a dozen of them."""
-    found: list[Value] = []
-    for n, n_infinite, n_undefined, z, v, zz, zv, vv, _ in moments:  # no unit: it cancels wherever sums are divided
-        if n_undefined or n_infinite or not v:
-            found.append(_no_mean(n_infinite, n_undefined))
-            continue
-        try:
-            value = z / v
-        except OverflowError:
-            found.append(undefined("overflow"))
-            continue
-        try:
-            # v**2 sum (z_i - m v_i)**2 = v (v zz - z zv) + z (z vv - v zv), in integers: nothing cancels unseen
-            squares, rest, power = v * zz - z * zv, z * vv - v * zv, v * v * v
-            if rest:  # 0 where all denominators are equal: then v cancels
-                squares, power = v * squares + z * rest, power * v
-            error = math.sqrt(n * squares / ((n - 1) * power)) if n > 1 else None
-        except OverflowError:
-            error = None
-        if error is None:
-            found.append(Value(value))
-            continue
-        spread = t_quantile(n - 1, confidence_level) * error
-        found.append(Value(value, "ok", None, error, (value - spread, value + spread)))
-    return found
-
-
-def _no_mean(n_infinite: int, n_undefined: int) -> Value:
-    if n_undefined:
+def _no_mean(sums: Moments) -> Value:
+    if sums.n_undefined:
         return undefined("the formula gives no number in a row")
-    return INFINITE if n_infinite else undefined("no scored row has positive weight")
+    if sums.n_infinite:
+        return INFINITE
+    return undefined("overflow" if sums.v else "no scored row has positive weight")
 
 
 @lru_cache(maxsize=1024)

@@ -20,7 +20,17 @@ def warnings_of(summary: Summary, loss: Value) -> list[dict[str, Any]]:
     state = summary.state
     if not state.n_scored:
         return [warning("all_ignored", f"none of {state.n_samples} rows is scored")]
-    return [*_of_rows(summary), *_of_sums(summary, loss)]
+    found = _of_rows(summary)
+    if summary.looks_like_probabilities:
+        found.append(_lookalike())
+    if summary.task in ONE_LABEL:
+        found += _of_labels(summary, loss.value)
+    counted = state.moments["cross_entropy"]
+    if counted.n + counted.n_infinite < 2:
+        found.append(_few_samples(summary))
+    if summary.inspected.n_scored >= MIN_ROWS:
+        found += _repetitions(summary.inspected)
+    return found
 
 
 def _of_rows(summary: Summary) -> list[dict[str, Any]]:
@@ -39,20 +49,14 @@ def _of_rows(summary: Summary) -> list[dict[str, Any]]:
     return found
 
 
-def _of_sums(summary: Summary, loss: Value) -> list[dict[str, Any]]:
-    """The warnings that all rows together give rise to."""
+def _of_labels(summary: Summary, loss: float | None) -> list[dict[str, Any]]:
+    """The warnings that the labels and the loss of all rows give rise to."""
     state, found = summary.state, []
-    if summary.looks_like_probabilities:
-        found.append(_lookalike())
-    if loss.value is not None and loss.value > math.log(max(state.n_classes, 1)) and _is_plain(summary):
-        found.append(_worse_than_uniform(summary, loss.value))
-    if summary.task in ONE_LABEL and sum(map(bool, state.groups["class_frequencies"].columns["weight"])) == 1:
+    if loss is not None and loss > math.log(state.n_classes) and _is_plain(summary):
+        found.append(_worse_than_uniform(summary, loss))
+    weights = state.groups["class_frequencies"].columns["weight"]
+    if len(weights) - weights.count(0) == 1:
         found.append(warning("single_class", "only one class occurs in the truth; d2_log_loss has no value"))
-    counted = state.moments["cross_entropy"]
-    if counted.n + counted.n_infinite < 2:
-        found.append(_few_samples(summary))
-    if summary.inspected.n_scored >= MIN_ROWS:
-        found += _repetitions(summary.inspected)
     return found
 
 
@@ -151,17 +155,17 @@ def _is_plain(summary: Summary) -> bool:
     """Tell whether the loss can be compared with that of equal probabilities."""
     options, unweighted = summary.options, summary.state.weight_sum == Exact(summary.state.n_scored)
     reshaped = options.class_weight or options.pos_weight is not None or options.label_smoothing
-    return summary.task in ONE_LABEL and not reshaped and (options.denominator == "weights" or unweighted)
+    return not reshaped and (options.denominator == "weights" or unweighted)
 
 
-def _repetitions(inspected: InspectedRows) -> Warnings:
+def _repetitions(inspected: InspectedRows) -> list[dict[str, Any]]:
     if inspected.constant:
-        yield warning("constant_predictions", f"all {inspected.n_scored} rows carry the same prediction")
-        return
+        return [warning("constant_predictions", f"all {inspected.n_scored} rows carry the same prediction")]
     repeated, looked_at = n_duplicates(inspected)
-    if repeated > looked_at / 2:
-        detail = f"{repeated} of the first {looked_at} rows repeat an earlier one, truth included"
-        yield warning("duplicated_rows", detail, count=repeated)
+    if not repeated:
+        return []
+    detail = f"{repeated} of the first {looked_at} rows repeat an earlier one, truth included"
+    return [warning("duplicated_rows", detail, count=repeated)]
 
 
 def _few_samples(summary: Summary) -> dict[str, Any]:

@@ -18,7 +18,10 @@ MIN_ROWS = 10
 
 
 def n_duplicates(inspected: InspectedRows) -> tuple[int, int]:
-    """The number of repeated rows, truth included, among the first `MAX_INSPECTED_ROWS`, and of rows looked at."""
+    """The number of repeated rows, truth included, among the first `MAX_INSPECTED_ROWS`, and of rows looked at.
+
+    It is 0 where at most half of them are repeated.
+    """
     rows, n = inspected.rows, len(inspected.numbers)
     if inspected.end > MAX_INSPECTED_ROWS:
         n = int(inspected.numbers.searchsorted(MAX_INSPECTED_ROWS))
