@@ -17,7 +17,7 @@ from types import CodeType, FrameType
 from typing import NamedTuple
 
 from app.main import create_app
-from app.server import server
+from app.server.start import server
 from app.settings import Settings
 from benchmarks import formats, predictions
 from benchmarks.contestants import SURPRISAL

@@ -90,7 +90,7 @@ def test_calls_of_a_request_are_counted_in_their_order() -> None:
     told = command("benchmarks.calls", "--list", "(10, 3) JSON")
     assert told.returncode == 0, told.stderr
     calls = told.stdout.splitlines()
-    assert re.fullmatch(r"server\.py:\d+ BoundedProtocol\.data_received", calls[0])
+    assert re.fullmatch(r"server/protocol\.py:\d+ BoundedProtocol\.data_received", calls[0])
     layers = {re.split(r"[/.]", call)[0] for call in calls}
     assert layers >= {"server", "api", "wire", "service", "core"}
 

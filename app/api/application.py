@@ -9,7 +9,6 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.api import problems
@@ -17,6 +16,7 @@ from app.api.access import scopes
 from app.api.access.gate import Gate
 from app.api.capacity import Capacity
 from app.api.exchange import NOT_BEGUN, Exchange
+from app.api.response import Response
 from app.api.schemas.query import refuse_unknown
 from app.api.telemetry import Telemetry
 from app.errors import Unavailable
@@ -46,40 +46,24 @@ class Application(FastAPI):
             await self.router(scope, receive, send)
             return
         if prefix := self.settings.root_path:
-            scope["root_path"] = prefix
-            if scope["path"] == prefix:
-                # The links of the front page are relative: without the slash they would lead out of the prefix.
-                scope["path"] += "/"
+            _name_prefix(scope, prefix)
         exchange = Exchange(scope, receive, send, self.settings, self.capacity)
         self.telemetry.begin()
         try:
-            await self._answer(exchange, receive, send)
-        finally:
-            self.telemetry.end(exchange)
-            del scope["state"]["exchange"]  # each holds the other, which only the collector would find
-
-    async def _answer(self, exchange: Exchange, receive: Receive, send: Send) -> None:
-        scope = exchange.scope
-        try:
             if self.gate is not None and (answer := self.gate.receive(exchange)):
                 await exchange.respond(answer)
-            elif route := self._fixed_routes.get((scope["method"], scope["path"])):
-                scope["route"] = route
+            elif route := self._fixed_routes.get((exchange.scope["method"], scope["path"])):
+                exchange.scope["route"] = route
                 if self.gate is not None:
                     self.gate.admit(exchange, route.needs)
                 await exchange.respond(await route.answer(exchange))
             else:
-                await self.router(scope, receive, send)
-        except ClientDisconnect:
-            return  # nobody is left to answer
-        except asyncio.CancelledError:
-            await _tell_of_the_end(exchange)
-            raise
-        except Exception as error:
-            answer = _failure(exchange, error)
-            if exchange.status != NOT_BEGUN:
-                raise  # half an answer is out: the server cuts the connection
-            await exchange.respond(answer)
+                await self.router(exchange.scope, receive, send)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 as every failure becomes an answer
+            await _fail(exchange, error)
+        finally:
+            self.telemetry.end(exchange)
+            scope["exchange"] = exchange.scope["exchange"] = None  # a circle, which only the collector would find
 
     @cached_property
     def _fixed_routes(self) -> dict[tuple[str, str], "BareRoute"]:
@@ -92,16 +76,27 @@ class Application(FastAPI):
         return routes | {(method, self.settings.root_path + path): route for (method, path), route in routes.items()}
 
 
-async def _tell_of_the_end(exchange: Exchange) -> None:
-    if exchange.status == NOT_BEGUN:
-        await exchange.respond(problems.answer(exchange, Unavailable("the service is ending")))
+def _name_prefix(scope: Scope, prefix: str) -> None:
+    scope["root_path"] = prefix
+    if scope["path"] == prefix:
+        # The links of the front page are relative: without the slash they would lead out of the prefix.
+        scope["path"] += "/"
 
 
-def _failure(exchange: Exchange, error: Exception) -> Response:
+async def _fail(exchange: Exchange, error: Exception | asyncio.CancelledError) -> None:
+    """Answer a failure with its problem, unless nobody is left to answer or half an answer is out."""
+    if isinstance(error, ClientDisconnect):
+        return
+    if isinstance(error, asyncio.CancelledError):
+        if exchange.status == NOT_BEGUN:
+            await exchange.respond(problems.answer(exchange, Unavailable("the service is ending")))
+        raise error
     answer = problems.answer(exchange, error)
     if exchange.code == "internal":
         exchange.error = error
-    return answer
+    if exchange.status != NOT_BEGUN:
+        raise error  # the server cuts the connection
+    await exchange.respond(answer)
 
 
 class BareRoute(APIRoute):
@@ -120,7 +115,7 @@ class BareRoute(APIRoute):
         self.app = self._respond
 
     async def _respond(self, scope: Scope, *_: object) -> None:
-        exchange: Exchange = scope["state"]["exchange"]
+        exchange: Exchange = scope["exchange"]
         app = scope["app"]  # the document of OpenAPI asks the routes without an application of ours
         if isinstance(app, Application) and app.gate is not None:
             app.gate.admit(exchange, self.needs)

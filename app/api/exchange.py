@@ -2,42 +2,38 @@
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property, lru_cache
+from functools import cached_property
 from random import getrandbits
 from time import perf_counter
 from typing import TypeAlias
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.api import callers
 from app.api.capacity import Capacity
+from app.api.response import Header, Response
 from app.settings import Settings
 
-Header: TypeAlias = tuple[bytes, bytes]
-Head: TypeAlias = Mapping[str, str]
+Head: TypeAlias = Mapping[bytes, bytes]
 """Headers by their names in lower case."""
 
 NOT_BEGUN = 499
 """The status that is logged while no answer has begun; it stays if the client leaves before one does."""
 
-WHOLE_ANSWER = "surprisal.whole"
-"""The type of a message of ASGI that our own server takes: a whole answer, with `status`, `head` (lines) and `body`."""
+WHOLE_ANSWER = "surprisal.whole_answer"
+"""The type of a message of ASGI that our own server takes: a whole answer, with `status`, `head` (lines) and `body`. It
+is announced as an extension."""
+HAS_ARRIVED = "surprisal.has_arrived"
+"""The extension of ASGI by which our own server tells that it has the whole body."""
 
-JOINED = ("accept", "x-forwarded-for")
+JOINED = (b"accept", b"x-forwarded-for")
 """Headers of which several are one list; a caller that sends one of its own does not hide that of a proxy."""
 
-VISIBLE_ASCII = re.compile(r"[!-~]{1,128}")
-SECURITY_HEADERS = {
-    b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"no-referrer",
-    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
-}
-"""Headers of every answer, unless a route has set its own."""
+VISIBLE_ASCII = re.compile(rb"[!-~]{1,128}")
 
 
 class Exchange(Request):
@@ -61,26 +57,36 @@ class Exchange(Request):
 
     method = ""
 
+    # The class holds what Starlette's requests and ours are in the beginning: that of `Request` is not run.
+    _stream_consumed = _is_disconnected = False
+    _form = None
+    code = ""
+    status = NOT_BEGUN
+    bytes_in = bytes_out = n_scored = 0
+    error: Exception | None = None
+    key = ""
+    further_headers: tuple[Header, ...] = ()
+
     def __init__(self, scope: Scope, receive: Receive, send: Send, settings: Settings, capacity: Capacity) -> None:
-        state = scope.setdefault("state", {})
-        state["exchange"] = self
+        self.began = perf_counter()
         self.method = scope["method"]
-        super().__init__({**scope, "method": "GET"} if self.method == "HEAD" else scope, receive, send)
-        self.has_arrived = "has_arrived" in state
+        scope["exchange"] = self
+        self.scope = {**scope, "method": "GET"} if self.method == "HEAD" else scope
+        self._receive = receive
+        self._send = send
         self.settings = settings
         self.capacity = capacity
         self.head = head = read_head(scope["headers"])
-        sent = head.get("x-request-id", "")
-        self.request_id = sent if VISIBLE_ASCII.fullmatch(sent) else f"{getrandbits(128):032x}"
-        self._is_unread = "transfer-encoding" in head or head.get("content-length", "0") != "0"
-        self._takes_whole = WHOLE_ANSWER in scope.get("extensions", ())
-        self.began = perf_counter()
-        self.status = NOT_BEGUN
-        self.code = ""
-        self.bytes_in = self.bytes_out = self.n_scored = 0
-        self.error: Exception | None = None
-        self.key = ""
-        self.further_headers: tuple[Header, ...] = ()
+        sent = head.get(b"x-request-id")
+        self.request_id = sent.decode() if sent and VISIBLE_ASCII.fullmatch(sent) else f"{getrandbits(128):032x}"
+        self._is_unread = b"transfer-encoding" in head or head.get(b"content-length", b"0") != b"0"
+        extensions = scope.get("extensions", ())
+        self._takes_whole = WHOLE_ANSWER in extensions
+        self.has_arrived = HAS_ARRIVED in extensions
+
+    def header(self, name: str) -> str:
+        """A header by its name in lower case; empty if it was not sent."""
+        return self.head.get(name.encode(), b"").decode("latin-1")
 
     @cached_property
     def caller(self) -> str:
@@ -90,8 +96,8 @@ class Exchange(Request):
         """
         if self.key:
             return f"key {self.key}"
-        peer, forwarded = self.scope.get("client") or ("", 0), self.head.get("x-forwarded-for", "")
-        return callers.address(peer[0], forwarded, self.settings.trusted_proxies)
+        peer = self.scope.get("client") or ("", 0)
+        return callers.address(peer[0], self.header("x-forwarded-for"), self.settings.trusted_proxies)
 
     async def next_piece(self) -> tuple[bytes, bool]:
         """The next piece of the body, and whether there are more.
@@ -113,24 +119,18 @@ class Exchange(Request):
 
         A server that closes a connection on which the client still sends resets it, and most clients then report a
         broken pipe in place of the answer they were given.
-
-        Raises:
-            ValueError: A header is not one line.
         """
         self.status, body = response.status_code, response.body
         self.bytes_out = len(body)
-        if self.further_headers:
-            response.raw_headers.extend(self.further_headers)
+        fixed = response.fixed.and_further(self.further_headers) if self.further_headers else response.fixed
         if self._takes_whole and not self._is_unread:
-            fixed = tuple([header for header in response.raw_headers if header[0] != b"content-length"])
-            own = b"content-length: %d\r\nx-request-id: %b\r\n" % (len(body), self.request_id.encode())
-            head = _head(fixed) + own
+            length = b"" if self.status == 204 else b"content-length: %d\r\n" % len(body)
+            head = b"%b%bx-request-id: %b\r\n" % (fixed.lines, length, self.request_id.encode())
             await self._send({"type": WHOLE_ANSWER, "status": self.status, "head": head, "body": body})
             return
-        headers = [
-            *(SECURITY_HEADERS | dict(response.raw_headers)).items(),
-            (b"x-request-id", self.request_id.encode()),
-        ]
+        headers = [*fixed.headers, (b"x-request-id", self.request_id.encode())]
+        if self.status != 204:
+            headers.append((b"content-length", b"%d" % len(body)))
         if self._is_unread:
             headers.append((b"connection", b"close"))
         await self._send({"type": "http.response.start", "status": self.status, "headers": headers})
@@ -147,25 +147,15 @@ class Exchange(Request):
                     pass
 
 
-@lru_cache(maxsize=64)  # but for the length, most answers have the same headers
-def _head(headers: tuple[Header, ...]) -> bytes:
-    lines = [b"%b: %b\r\n" % header for header in (SECURITY_HEADERS | dict(headers)).items()]
-    if any(line.splitlines() != [line[:-2]] for line in lines):
-        raise ValueError("a header must be one line")
-    return b"".join(lines)
-
-
-def read_head(headers: Iterable[Header]) -> Head:
+def read_head(headers: Sequence[Header]) -> Head:
     """The headers of a request. If one is repeated, the first counts; those of `JOINED` are joined with commas.
 
     >>> read_head([(b"accept", b"text/csv"), (b"host", b"a"), (b"host", b"b"), (b"accept", b"*/*")])
-    {'accept': 'text/csv,*/*', 'host': 'a'}
+    {b'accept': b'text/csv,*/*', b'host': b'a'}
     """
-    head: dict[str, str] = {}
-    for raw_name, raw_value in headers:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        if name not in head:
-            head[name] = value
-        elif name in JOINED:
-            head[name] += f",{value}"
+    head = dict(headers)
+    if len(head) < len(headers):
+        head |= dict(reversed(headers))
+        for joined in head.keys() & JOINED:
+            head[joined] = b",".join(value for name, value in headers if name == joined)
     return head

@@ -6,11 +6,11 @@ from urllib.parse import quote
 
 import orjson
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 
 from app.api.access.refusals import Refusal
 from app.api.exchange import Exchange
 from app.api.negotiation.media import Unsupported
+from app.api.response import Response
 from app.core.tasks import TASKS
 from app.errors import InvalidInput, SurprisalError, Unavailable, clip
 from app.service import CALIBRATED, COMPARED

@@ -45,9 +45,8 @@ def read_rows_head(task: TaskName, json_path: str, exchange: Exchange) -> Rows:
         UnsupportedMediaType: The format or the compression is none that is read here.
         InvalidInput: A query parameter is no option, or an option is wrong.
     """
-    head = exchange.head
-    format_ = rows_format(head.get("content-type", ""), json_path)
-    encoding = encoding_of(head.get("content-encoding", ""))
+    format_ = rows_format(exchange.header("content-type"), json_path)
+    encoding = encoding_of(exchange.header("content-encoding"))
     query = exchange.scope["query_string"]
     return Rows(task, format_, encoding, query, query_options(task, exchange.query_params))
 

@@ -1,11 +1,13 @@
 """The record of each request, as a log line and in Prometheus metrics; it never holds a value of a body."""
 
+import asyncio
+from datetime import UTC, datetime
 from functools import lru_cache
 from time import perf_counter
 from traceback import format_exception
+from typing import Any
 
-import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from app.api.counts import Counts
 from app.api.exchange import Exchange
@@ -24,11 +26,13 @@ MAX_KEPT_SERIES = 512
 """Labelled series of one metric that are cached; for any other, `labels` takes some microseconds."""
 
 LOGGER = "surprisal.access"
-log = structlog.get_logger()
 
 
 class Telemetry:
     """The numbers of one application, in a registry of its own, so that two never mix, and its log of requests.
+
+    All requests that end in one turn of the event loop are counted and logged together at its end: the same steps many
+    times over find their code and their data in the processor's caches, and the lines leave in one write.
 
     Attributes:
         registry: The numbers to be shown: those of this process, or those of all workers.
@@ -36,6 +40,7 @@ class Telemetry:
 
     def __init__(self, log_level: LogLevel = "info", counts: Counts | None = None) -> None:
         self._log = AccessLog(log_level)
+        self._ended: list[dict[str, Any]] = []
         self._in_flight, self._worker = ([0], 0) if counts is None else (counts.in_flight, counts.worker)
         self.registry = registry = CollectorRegistry()
         in_flight = Gauge("surprisal_in_flight", "Requests not yet answered.", registry=registry)
@@ -60,40 +65,58 @@ class Telemetry:
         self._in_flight[self._worker] += 1
 
     def end(self, exchange: Exchange) -> None:
-        """Count and time an exchange, and write its one log line."""
+        """Note that an exchange has ended, for its log line and the counters."""
         self._in_flight[self._worker] -= 1
         seconds = perf_counter() - exchange.began
-        scope, status, code = exchange.scope, exchange.status, exchange.code
-        # The label is the template of a path, not the path, and unknown paths share one label.
-        route = scope["route"].path if "route" in scope else UNMATCHED
-        self._requests(route, status, code).inc()
-        self._seconds(route).observe(seconds)
-        if exchange.n_scored:
-            self._samples(route).inc(exchange.n_scored)
-        facts = {
+        scope, code = exchange.scope, exchange.code
+        facts: dict[str, Any] = {
             "logger": LOGGER,
             "request_id": exchange.request_id,
             "method": exchange.method,
-            "status": status,
+            "status": exchange.status,
             "bytes_in": exchange.bytes_in,
             "bytes_out": exchange.bytes_out,
             "n_scored": exchange.n_scored,
-            "route": route,
+            # The label is the template of a path, not the path, and unknown paths share one label.
+            "route": scope["route"].path if "route" in scope else UNMATCHED,
             "ms": round(seconds * 1000, 3),
         }
         if code:
             facts["code"] = code
         if exchange.key:
             facts["key"] = exchange.key
+        level: LogLevel = "debug" if facts["route"] in PROBES and not code else "info"
         if exchange.error is not None:
             # Formatted here: a renderer may show the locals of each frame, and with them a request's body.
-            told = "".join(format_exception(exchange.error))
-            log.error("request", **({"logger": LOGGER, "exception": told} | facts))
-        else:
-            self._log.write("debug" if route in PROBES and not code else "info", facts)
+            level, facts["exception"] = "error", "".join(format_exception(exchange.error))
+        self._note(level, facts)
 
     def refuse(self, request_id: str, status: int, code: str) -> None:
-        """Count and log a request that the server refused before the application heard of it."""
-        self._requests(UNMATCHED, status, code).inc()
+        """Note a request that the server refused before the application heard of it."""
         facts = {"logger": LOGGER, "request_id": request_id, "route": UNMATCHED, "status": status, "code": code}
-        self._log.write("info", facts)
+        self._note("info", facts)
+
+    def _note(self, level: LogLevel, facts: dict[str, Any]) -> None:
+        facts["event"] = "request"
+        facts["level"] = level
+        facts["timestamp"] = datetime.now(UTC)
+        self._ended.append(facts)
+        if len(self._ended) == 1:
+            asyncio.get_running_loop().call_soon(self.record)
+
+    def record(self) -> None:
+        """Count and log the requests that have ended since the last time."""
+        ended, self._ended = self._ended, []
+        for facts in ended:
+            route, code = facts["route"], facts.get("code", "")
+            self._requests(route, facts["status"], code).inc()
+            if "ms" in facts:
+                self._seconds(route).observe(facts["ms"] / 1000)
+            if n_scored := facts.get("n_scored"):
+                self._samples(route).inc(n_scored)
+        self._log.write(ended)
+
+    def shown(self) -> bytes:
+        """The numbers as Prometheus reads them."""
+        self.record()
+        return generate_latest(self.registry)

@@ -43,15 +43,19 @@ def serve(settings: Settings, host: str, port: int) -> None:
     """Serve alone until a signal ends this process."""
     _end_on_signals()
     from app.main import create_app
-    from app.server import server
+    from app.server.start import server
 
-    server(create_app(settings), settings, host, port).run()
+    app = create_app(settings)
+    try:
+        server(app, settings, host, port).run()
+    finally:
+        app.telemetry.record()
 
 
 def serve_beside_others(share: Share) -> None:
     """Serve in a process of its own until a signal, or the end of the supervisor."""
     from app.main import create_app
-    from app.server import configuration, tune
+    from app.server.start import configuration, tune
     from app.workers.server import SharingServer
 
     _end_on_signals()
@@ -60,7 +64,10 @@ def serve_beside_others(share: Share) -> None:
     app = create_app(share.settings, share.counts)
     tune()
     config = configuration(app, share.settings, "", 0)
-    SharingServer(config, share.counts.worker, share.n_clients, share.supervisor).run(share.listeners)
+    try:
+        SharingServer(config, share.counts.worker, share.n_clients, share.supervisor).run(share.listeners)
+    finally:
+        app.telemetry.record()
     # No signal has ended this process, so the supervisor has died without clearing up.
     rmtree(share.counts.folder, ignore_errors=True)
 

@@ -13,10 +13,19 @@ from app.main import create_app
 from app.settings import DEFAULTS, Settings
 
 
+class Transport(httpx.ASGITransport):
+    """A way into the application on which the turn of the event loop that an answer came in ends before the test."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        await asyncio.sleep(0)  # the log line is written
+        return response
+
+
 @asynccontextmanager
 async def client_of(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(settings)
-    transport = httpx.ASGITransport(app)
+    transport = Transport(app)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://surprisal") as client,

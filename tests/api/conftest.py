@@ -31,9 +31,9 @@ class Lines(io.BytesIO):
         self._lines = lines
 
     def write(self, written: bytes, /) -> int:  # type: ignore[override]
-        line = orjson.loads(written)
-        assert line.pop("timestamp").endswith("Z")
-        self._lines.append({"log_level": line.pop("level"), **line})
+        for line in map(orjson.loads, written.splitlines()):
+            assert line.pop("timestamp").endswith("Z")
+            self._lines.append({"log_level": line.pop("level"), **line})
         return len(written)
 
 

@@ -12,7 +12,7 @@ import orjson
 from uvicorn.server import ServerState
 
 from app.main import create_app
-from app.server import configuration
+from app.server.start import configuration
 from app.settings import Settings
 
 
@@ -20,12 +20,12 @@ class Connection:
     """A socket to the real application; pieces arrive exactly as they are cut, as no network promises."""
 
     def __init__(self, protocol: asyncio.Protocol, reader: asyncio.StreamReader) -> None:
-        self._protocol = protocol
+        self.protocol: Any = protocol
         self._reader = reader
 
     def send(self, *pieces: bytes) -> None:
         for piece in pieces:
-            self._protocol.data_received(piece)
+            self.protocol.data_received(piece)
 
     async def answer(self) -> tuple[int, Any]:
         """The next answer: its status and what its JSON says."""

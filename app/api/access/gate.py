@@ -1,7 +1,5 @@
 """The gate in front of the routes, for an application whose settings name keys, hosts or origins."""
 
-from starlette.responses import Response
-
 from app.api.access.keys import Keys
 from app.api.access.lines import Key
 from app.api.access.origins import headers_for, is_preflight, preflight_headers
@@ -9,6 +7,7 @@ from app.api.access.rates import Rates
 from app.api.access.refusals import Forbidden, Unauthorized, UnknownHost
 from app.api.access.scopes import Scope
 from app.api.exchange import Exchange
+from app.api.response import Response
 from app.settings import Settings, listed
 
 PROBES = ("/healthz", "/readyz")
@@ -48,7 +47,7 @@ class Gate:
         if self._origins:
             exchange.further_headers = headers_for(exchange, self._origins)
         if self._hosts and exchange.scope["path"] not in PROBES:
-            self._check_host(exchange.head.get("host", ""))
+            self._check_host(exchange.header("host"))
         if self._origins and is_preflight(exchange):
             return Response(status_code=204, headers=preflight_headers())
         return None
@@ -77,10 +76,10 @@ class Gate:
 
 
 def _known(keys: Keys, exchange: Exchange) -> Key:
-    scheme, _, token = exchange.head.get("authorization", "").partition(" ")
+    scheme, _, token = exchange.header("authorization").partition(" ")
     tokens = {token.strip()} if scheme.lower() == "bearer" else set()
-    if "x-api-key" in exchange.head:
-        tokens.add(exchange.head["x-api-key"].strip())
+    if b"x-api-key" in exchange.head:
+        tokens.add(exchange.header("x-api-key").strip())
     if len(tokens) == 2:
         raise Unauthorized(
             "`Authorization` and `X-API-Key` must hold the same key, or one of them must go", has_key=True

@@ -1,6 +1,7 @@
 """The pages of other sites that may call the service: CORS, closed unless origins are named."""
 
-from app.api.exchange import Exchange, Header
+from app.api.exchange import Exchange
+from app.api.response import Header
 
 METHODS = "GET, HEAD, POST, DELETE"
 HEADERS = "Authorization, X-API-Key, Content-Type, Content-Encoding, Accept, X-Request-ID, Idempotency-Key"
@@ -17,7 +18,7 @@ def headers_for(exchange: Exchange, origins: frozenset[str]) -> tuple[Header, ..
     if "*" in origins:
         return ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", EXPOSED.encode()))
     varying = ((b"vary", b"Origin"),)
-    origin = exchange.head.get("origin", "")
+    origin = exchange.header("origin")
     if origin not in origins:
         return varying
     allowed = (b"access-control-allow-origin", origin.encode())
@@ -27,7 +28,7 @@ def headers_for(exchange: Exchange, origins: frozenset[str]) -> tuple[Header, ..
 def is_preflight(exchange: Exchange) -> bool:
     """Tell if a browser asks, before the request itself, whether a page may send it."""
     head = exchange.head
-    return exchange.method == "OPTIONS" and "origin" in head and "access-control-request-method" in head
+    return exchange.method == "OPTIONS" and b"origin" in head and b"access-control-request-method" in head
 
 
 def preflight_headers() -> dict[str, str]:

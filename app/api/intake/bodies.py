@@ -212,8 +212,8 @@ def _too_slow(seconds: float, bytes_per_second: int = 0) -> HTTPException:
 
 def _check_declared(exchange: Exchange, max_bytes: int, advice: str) -> None:
     """Refuse a body whose declared length is too large before any of it is read."""
-    declared = exchange.head.get("content-length", "")
-    _check_size(int(declared) if declared.isdecimal() else 0, max_bytes, advice)
+    declared = exchange.head.get(b"content-length", b"")
+    _check_size(int(declared) if declared.isdigit() else 0, max_bytes, advice)
 
 
 def _check_size(n_bytes: int, max_bytes: int, advice: str) -> None:

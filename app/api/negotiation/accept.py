@@ -6,24 +6,14 @@ from typing import Any, NamedTuple
 
 import orjson
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 
 from app.api.exchange import Head
 from app.api.negotiation.media import ARROW, JSON, check_json, encoding_of, media_ranges, quality, refuse_encoding
+from app.api.response import Response
 from app.wire.arrow.answer import stream_of
-
-_JSON_TYPE = (b"content-type", JSON.encode())
 
 dumps = partial(orjson.dumps, option=orjson.OPT_SERIALIZE_NUMPY)
 """A function that writes an answer as JSON, NumPy arrays included; NaN becomes null, as losses of rows mean it."""
-
-
-class JsonResponse(Response):
-    """An answer of status 200 that is JSON: its head is known, so nothing of starlette's works it out."""
-
-    def __init__(self, body: bytes) -> None:
-        self.status_code, self.body, self.background = 200, body, None
-        self.raw_headers = [(b"content-length", b"%d" % len(body)), _JSON_TYPE]
 
 
 class Accepted:
@@ -61,7 +51,7 @@ class Accepted:
             return Response(stream_of(column, dumps(content)), media_type=ARROW)
         if not self._json:
             self.check(())
-        return JsonResponse(dumps(content))
+        return Response(dumps(content), media_type=JSON)
 
 
 def accepted(head: Head) -> Accepted:
@@ -70,7 +60,7 @@ def accepted(head: Head) -> Accepted:
     Raises:
         HTTPException: 406, as `Accepted` does.
     """
-    return _accepted(head.get("accept") or "*/*")
+    return _accepted(head.get(b"accept"))
 
 
 class Terms(NamedTuple):
@@ -95,17 +85,19 @@ def json_terms(head: Head, rows_path: str = "") -> Terms:
         Unsupported: 415, the body is no JSON, or compressed in a way that is not read at this path.
         HTTPException: 406, as `Accepted` does.
     """
-    sent = head.get("content-type", JSON), head.get("content-encoding", ""), head.get("accept") or "*/*"
-    return _json_terms(*sent, rows_path)
+    return _json_terms(head.get(b"content-type"), head.get(b"content-encoding", b""), head.get(b"accept"), rows_path)
 
 
 # Clients send few different headers: to read them anew takes longer than to read a small body.
-_accepted = lru_cache(maxsize=64)(Accepted)
+@lru_cache(maxsize=64)
+def _accepted(accept: bytes | None) -> Accepted:
+    return Accepted((accept or b"*/*").decode("latin-1"))
 
 
 @lru_cache(maxsize=64)
-def _json_terms(content_type: str, encoding: str, accept: str, rows_path: str) -> Terms:
-    check_json(content_type, rows_path)
+def _json_terms(content_type: bytes | None, encoding: bytes, accept: bytes | None, rows_path: str) -> Terms:
+    check_json(JSON if content_type is None else content_type.decode("latin-1"), rows_path)
+    name = encoding.decode("latin-1")
     if not rows_path:
-        refuse_encoding(encoding)
-    return Terms(encoding_of(encoding), _accepted(accept))
+        refuse_encoding(name)
+    return Terms(encoding_of(name), _accepted(accept))

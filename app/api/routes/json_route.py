@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 from fastapi import APIRouter
 from pydantic import BaseModel
-from starlette.responses import Response
 
 from app.api.capacity import Lease
 from app.api.exchange import Exchange
@@ -14,6 +13,7 @@ from app.api.intake.body import Body
 from app.api.intake.while_connected import Check, while_connected
 from app.api.negotiation.accept import Accepted, json_terms
 from app.api.negotiation.formats import ADVICE, FORMATS, limits_of
+from app.api.response import Response
 from app.api.routes import inline
 from app.api.schemas.query import refuse_query
 from app.api.schemas.questions import Schema, asked, asked_of

@@ -3,11 +3,11 @@
 from typing import Any
 
 from fastapi import APIRouter
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
-from starlette.responses import Response
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from app.api.application import BareRoute
 from app.api.exchange import Exchange
+from app.api.response import Response
 from app.api.schemas.answers import Health, example
 from app.errors import Unavailable
 
@@ -54,4 +54,4 @@ METRICS_TEXT: dict[int | str, dict[str, Any]] = {
 )
 async def prometheus(exchange: Exchange) -> Response:
     """Requests, durations, rows scored, memory and processor time of this process."""
-    return Response(generate_latest(exchange.app.telemetry.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    return Response(exchange.app.telemetry.shown(), media_type=CONTENT_TYPE_PLAIN_0_0_4)

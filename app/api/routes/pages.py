@@ -3,11 +3,11 @@
 import asyncio
 from functools import cache
 from mimetypes import guess_type
+from urllib.parse import quote
 
 import orjson
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app import web
 from app.api.application import BareRoute
@@ -15,8 +15,10 @@ from app.api.contract import samples
 from app.api.exchange import Exchange
 from app.api.negotiation.formats import FORMATS
 from app.api.problems import CATALOGUE
+from app.api.response import Response
 from app.core.tasks import TASKS
 
+HTML = "text/html"
 CACHED = {"cache-control": "public, max-age=3600"}
 
 router = APIRouter(include_in_schema=False, route_class=BareRoute)
@@ -26,14 +28,14 @@ router = APIRouter(include_in_schema=False, route_class=BareRoute)
 async def front(exchange: Exchange) -> Response:
     """Redirect the front page to the documentation."""
     prefix = exchange.scope["root_path"]
-    return RedirectResponse(f"{prefix}/docs" if prefix else "docs")
+    return Response(status_code=307, headers={"location": quote(f"{prefix}/docs" if prefix else "docs")})
 
 
 @router.get("/docs")
 async def docs(_: Exchange) -> Response:
     """The page of Swagger UI."""
     page = web.docs_page("Surprisal", "openapi.json", "docs/assets")
-    return HTMLResponse(page, headers={"content-security-policy": web.DOCS_POLICY})
+    return Response(page, headers={"content-security-policy": web.DOCS_POLICY}, media_type=HTML)
 
 
 @router.get("/docs/assets/{name}")
@@ -74,7 +76,7 @@ async def problem(exchange: Exchange) -> Response:
         raise HTTPException(404)
     entry = CATALOGUE[code]
     page = web.problem_page(code, entry.title, entry.status, entry.text)
-    return HTMLResponse(page, headers={"content-security-policy": web.PROBLEM_POLICY})
+    return Response(page, headers={"content-security-policy": web.PROBLEM_POLICY}, media_type=HTML)
 
 
 @router.get("/favicon.ico")

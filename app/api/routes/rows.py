@@ -1,7 +1,6 @@
 """The routes `POST /v1/score/{task}/rows`: rows in a file or a stream, with the options in the query."""
 
 from fastapi import APIRouter
-from starlette.responses import Response
 
 from app.api.application import BareRoute
 from app.api.contract import texts
@@ -10,6 +9,7 @@ from app.api.intake.bodies import spooled, while_arriving
 from app.api.intake.while_connected import Check, while_connected
 from app.api.negotiation.accept import Accepted, accepted
 from app.api.negotiation.formats import limits_of
+from app.api.response import Response
 from app.api.schemas.answers import ScoreAnswer
 from app.api.scoring import Rows, read_rows_head, scored_rows
 from app.core.tasks import TASKS, Task

@@ -1,94 +1,22 @@
-"""A server on uvicorn that adds deadlines, bounds on heads, problems as answers, and indifference to upgrade offers."""
+"""HTTP/1.1 of one connection, with bounds and deadlines."""
 
 import asyncio
-import gc
-import sys
-from collections.abc import Callable
-from functools import partial
+from math import inf
 from secrets import token_hex
 from typing import Any
-from urllib.parse import unquote
 
 import httptools
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.api import problems
-from app.api.application import Application
-from app.api.exchange import SECURITY_HEADERS, WHOLE_ANSWER
 from app.api.telemetry import Telemetry
+from app.server.cycle import TAKEN, TAKEN_AND_HERE, Cycle, target
+from app.server.refusals import refusal
+from app.server.unread import UnreadWatch
 from app.settings import Settings
 
 MAX_HEAD_BYTES = 64 * 2**10
 """The largest request line with headers, and the largest trailers of a body; beyond it the answer is 431."""
-
-SWITCH_SECONDS = 0.000_5
-"""The interval after which a waiting thread takes the interpreter from another, a tenth of Python's default: now and
-then a small request waits that long for a thread that scores."""
-
-KEEP_ALIVE_SECONDS = 75
-"""The time for which an idle connection stays open. It is longer than that of clients and proxies (httpx 5 seconds,
-load balancers 60): a server that closes first may do so on a request that is already under way."""
-
-
-EXTENSIONS: dict[str, dict[object, object]] = {WHOLE_ANSWER: {}}
-"""The extension of ASGI by which an application learns that this server takes whole answers."""
-
-
-def server(app: Application, settings: Settings, host: str, port: int) -> uvicorn.Server:
-    """A server that is ready to run; the interpreter is tuned for it."""
-    tune()
-    return uvicorn.Server(configuration(app, settings, host, port))
-
-
-def tune() -> None:
-    """Tune the interpreter for a server, after all imports."""
-    # What is imported by now stays: the collector need not look at it while a body is read.
-    gc.collect()
-    gc.freeze()
-    sys.setswitchinterval(SWITCH_SECONDS)
-
-
-def configuration(app: Application, settings: Settings, host: str, port: int) -> uvicorn.Config:
-    """The configuration of uvicorn."""
-    protocol: Callable[..., asyncio.Protocol] = partial(BoundedProtocol, settings, app.telemetry)
-    return uvicorn.Config(
-        app,
-        host,
-        port,
-        http=protocol,  # type: ignore[arg-type] # uvicorn's type asks for a class, but it only calls it
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=settings.drain_timeout_seconds,
-    )
-
-
-class Cycle(RequestResponseCycle):
-    """The state of a request in uvicorn, which also takes a whole answer in one message and sends it faster."""
-
-    async def send(self, message: Any) -> None:
-        """Callback of ASGI: send a message, which may be a whole answer of the type `WHOLE_ANSWER`."""
-        if message["type"] != WHOLE_ANSWER:
-            await super().send(message)
-            return
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
-            return
-        self.response_started = self.response_complete = True
-        lines = [STATUS_LINE[message["status"]], *(b"%b: %b\r\n" % header for header in self.default_headers)]
-        close = b"" if self.keep_alive else b"connection: close\r\n"
-        body = b"" if self.scope["method"] == "HEAD" else message["body"]
-        self.transport.write(b"".join([*lines, message["head"], close, b"\r\n", body]))
-        self.message_event.set()
-        if not self.keep_alive:
-            self.transport.close()
-        self.on_response()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -113,20 +41,21 @@ class BoundedProtocol(HttpToolsProtocol):
         self._trailer_bytes: int | None = None
         self._is_in_head = True
         self._deadline: asyncio.TimerHandle | None = self._open_head()
-        self._stalled: asyncio.TimerHandle | None = None
+        self._unread = UnreadWatch(transport, self._settings)
+        # The time at which the last answer was out; infinite while a request is under way.
+        self._idle_since = inf
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Callback of asyncio: nothing more will come."""
         self._close_head()
-        if self._stalled is not None:
-            self._stalled.cancel()
+        self._unread.end()
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Callback of asyncio: bytes of the client, cut anywhere."""
         if self._refused:
             return
-        self._unset_keepalive_if_required()
         self._n_read = n_read = len(data)
         try:
             self.parser.feed_data(data)
@@ -171,6 +100,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Callback of the parser: the first byte of a request."""
         super().on_message_begin()
+        self._idle_since = inf
         if not self._refused:
             self._first_bytes = self._n_read
             self._is_in_head = True
@@ -194,26 +124,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _begin_request(self) -> None:
         """Hand a request to the application as uvicorn does, but with a cycle of our class."""
-        url, version, last = httptools.parse_url(self.url), self.parser.get_http_version(), self.cycle
-        self.scope["method"] = self.parser.get_method().decode("ascii")
-        self.scope["http_version"] = version
-        self.scope["path"] = unquote(url.path.decode("ascii"))
-        self.scope["raw_path"] = url.path
-        self.scope["query_string"] = url.query or b""
-        self.scope["extensions"] = EXTENSIONS
-        self.cycle = Cycle(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
-            on_response=self.on_response_complete,
-        )
+        scope, version, last = self.scope, self.parser.get_http_version(), self.cycle
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        scope["path"], scope["raw_path"], scope["query_string"] = target(self.url)
+        scope["extensions"] = TAKEN
+        self.cycle = Cycle(self, version != "1.0" and self.parser.should_keep_alive())
         if last is None or last.response_complete:  # type: ignore[redundant-expr]
             self._start_asgi_task(self.cycle, self.app)
         else:
@@ -243,19 +159,43 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._head_bytes = -self._n_read
         self._trailer_bytes = None
-        self.scope["state"]["has_arrived"] = True
+        self.scope["extensions"] = TAKEN_AND_HERE
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Callback of a cycle: its answer is out, so the next request has its turn, or the connection is idle."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif not self._is_in_head:  # else the next head has begun, and has a deadline of its own
+            self._idle_since = self.loop.time()
+            if self.timeout_keep_alive_task is None:
+                self.timeout_keep_alive_handler()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Callback of a timer: close a connection that was idle for too long, or look again when it may have been.
+
+        One timer serves all requests of a connection, for to set one costs more than to read the clock.
+        """
+        seconds = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if seconds <= 0:
+            self.transport.close()
+            return
+        seconds = min(seconds, self.timeout_keep_alive)
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def pause_writing(self) -> None:
         """Callback of asyncio: the client reads more slowly than it is answered."""
         super().pause_writing()
-        self._stalled = self._watch_reading()
+        self._unread.begin()
 
     def resume_writing(self) -> None:
         """Callback of asyncio: the client has read nearly all."""
         super().resume_writing()
-        if self._stalled is not None:
-            self._stalled.cancel()
+        self._unread.end()
 
     def _open_head(self) -> asyncio.TimerHandle:
         return self.loop.call_later(self._settings.head_timeout_seconds, self._head_timed_out)
@@ -306,30 +246,20 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        self.transport.write(self._problem(code, detail, request_id))
+        self.transport.write(refusal(code, detail, request_id, self._settings.root_path))
         self.transport.write_eof()
         self._deadline = self.loop.call_later(self._settings.head_timeout_seconds, self.transport.close)
 
     def _record_refusal(self, code: str) -> str:
         """Count and log a refusal, unless the application does for a request that it has; return the request id."""
         status = problems.CATALOGUE[code].status
-        if self._is_inside_body() and (exchange := self.cycle.scope["state"].get("exchange")):
+        scope: Any = self.cycle.scope if self._is_inside_body() else {}
+        if exchange := scope.get("exchange"):
             exchange.status, exchange.code = status, code
             return str(exchange.request_id)
         request_id = token_hex(16)
         self._telemetry.refuse(request_id, status, code)
         return request_id
-
-    def _problem(self, code: str, detail: str, request_id: str) -> bytes:
-        """The bytes of a whole answer, where no application is asked."""
-        further = {"type": problems.address(code, self._settings.root_path)}
-        content = problems.content(code, detail, "", request_id, further)
-        head = (
-            f"content-type: {problems.MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\n"
-            f"x-request-id: {request_id}\r\nconnection: close\r\n"
-        )
-        security = b"".join(b"%b: %b\r\n" % header for header in SECURITY_HEADERS.items())
-        return STATUS_LINE[problems.CATALOGUE[code].status] + head.encode() + security + b"\r\n" + content
 
     def _may_answer(self) -> bool:
         cycle = self.cycle
@@ -339,16 +269,5 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _is_inside_body(self) -> bool:
         """Tell if the body of a request is under way, its answer is not begun, and no request waits before it."""
-        cycle: RequestResponseCycle | None = self.cycle  # None until the first request
+        cycle: Any = self.cycle  # None until the first request
         return cycle is not None and cycle.more_body and not cycle.response_started and not self.pipeline
-
-    def _watch_reading(self) -> asyncio.TimerHandle:
-        seconds, unread = self._settings.body_timeout_seconds, self.transport.get_write_buffer_size()
-        most = unread - seconds * self._settings.min_bytes_per_second
-        return self.loop.call_later(seconds, self._check_reading, most)
-
-    def _check_reading(self, most: float) -> None:
-        if self.transport.get_write_buffer_size() > most:
-            self.transport.abort()
-        else:
-            self._stalled = self._watch_reading()
