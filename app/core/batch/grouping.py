@@ -61,8 +61,13 @@ def grouping_of(values: NDArray[Any]) -> Grouping:
 
 def _grouped(values: NDArray[Any]) -> Grouping:
     if values.dtype == object:  # not np.unique, which would give every string the room of the longest
-        index = {name: code for code, name in enumerate(sorted(set(values.tolist())))}
-        return Grouping(np.array([index[name] for name in values.tolist()], dtype=np.int64), list(index))
+        objects = values.tolist()
+        # equal strings may be long, so they are compared for each object, not for each row
+        addresses = np.fromiter(map(id, objects), np.int64, len(objects))
+        _, first, places = np.unique(addresses, return_index=True, return_inverse=True)
+        few = values[first].tolist()
+        index = {name: code for code, name in enumerate(sorted(set(few)))}
+        return Grouping(np.array([index[name] for name in few], np.int64)[places], list(index))
     names, codes = np.unique(values, return_inverse=True)
     shown = [str(name).lower() for name in names.tolist()]  # as JSON writes them: true, not True
     return Grouping(codes.astype(np.int64, copy=False), shown)
