@@ -1,5 +1,6 @@
 """The reader of JSON Lines: an object a row, its fields named like the columns."""
 
+import re
 from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,8 @@ from app.wire.limits import Limits
 from app.wire.sources import Source
 from app.wire.text import blocks
 
+LINE = re.compile(rb"[^ \t\r\n][^\n]*")
+"""A line from its first sign on, so that lines of blanks are none."""
 AS_LINES = '; write one object a line, without brackets or commas around them (pandas: orient="records", lines=True)'
 
 Rows: TypeAlias = list[dict[str, Any]]
@@ -90,7 +93,7 @@ def _row_end(text: bytearray, start: int) -> int:
 
 
 def _rows(text: bytes, first_row: int) -> Rows:
-    lines = [line for line in (line.strip(b" \t\r") for line in text.split(b"\n")) if line]
+    lines = LINE.findall(text)  # which goes over a gigabyte of empty lines without making any
     rows: Rows = []
     try:
         rows.extend(map(orjson.loads, lines))
@@ -105,6 +108,7 @@ def _rows(text: bytes, first_row: int) -> Rows:
 
 
 def _fault(line: bytes, error: orjson.JSONDecodeError) -> str:
+    line = line.rstrip(b" \t\r")
     if fault := not_utf_8(line):
         return fault
     hint = NUMBERS if NO_NUMBER.search(line) else ""
