@@ -4,7 +4,7 @@
     ├── InvalidInput            well-formed, but a field breaks a rule
     ├── MalformedBody           the bytes are not what the media type says
     ├── UnsupportedMediaType    a body in a format nobody reads here
-    ├── TooLarge                more bytes, rows or columns than a limit allows
+    ├── TooLarge                more bytes, rows, columns or work than a limit allows
     ├── Unavailable             no room for the work at this moment
     ├── InvalidState            serialised sums that cannot be read
     └── StateMismatch           sums shaped by different options do not add
@@ -132,7 +132,7 @@ class UnsupportedMediaType(SurprisalError):
 
 
 class TooLarge(SurprisalError):
-    """A body with more bytes, rows or columns than a limit allows."""
+    """A body with more bytes, rows or columns than a limit allows, or that takes more work."""
 
     code = "too_large"
 

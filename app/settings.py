@@ -143,6 +143,13 @@ class Settings(BaseSettings):
         le=LONGEST_SECONDS,
         description="The time in which a body that is npz, Parquet or compressed JSON must arrive; beyond it 408.",
     )
+    request_timeout_seconds: float = Field(
+        30.0,
+        gt=0,
+        le=LONGEST_SECONDS,
+        description="The processor time that the work of one request may take, for each 32 MiB of a longer body anew; "
+        "beyond it 413.",
+    )
     head_timeout_seconds: float = Field(
         10.0,
         gt=0,

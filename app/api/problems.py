@@ -99,7 +99,8 @@ CATALOGUE = {
     "too_large": Problem(
         413,
         "The body is too large",
-        "The body has more bytes, rows or columns than the service accepts, or it would when decompressed; "
+        "The body has more bytes, rows or columns than the service accepts, or it would when decompressed, or what it "
+        "asks for takes the processor too long; "
         "`GET /v1/limits` tells how many that are. Arrow streams, NDJSON and CSV may be far larger than JSON. Or "
         "send the rows in several requests, or ask the operator to raise the limit.",
     ),

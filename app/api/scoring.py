@@ -7,12 +7,12 @@ from typing import Any
 from app import service
 from app.api.exchange import Exchange
 from app.api.intake.body import Body
-from app.api.intake.while_connected import Check
 from app.api.negotiation.formats import FORMATS, PARTS, Format, Parts, limits_of
 from app.api.negotiation.media import encoding_of, rows_format
 from app.api.schemas.query import query_options
 from app.api.schemas.questions import asked_of_rows
 from app.api.schemas.validation import check_width
+from app.core.checkpoints import Check
 from app.core.tasks import TaskName
 from app.errors import TooLarge
 from app.service import ScoreRequest

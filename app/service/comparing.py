@@ -9,6 +9,7 @@ import numpy as np
 from app.core.batch.batches import Batch
 from app.core.batch.checked import batch_of, with_prediction
 from app.core.batch.findings import warning
+from app.core.checkpoints import at_checkpoints
 from app.core.columns import BoolArray, Column, IntArray, Ragged
 from app.core.compare.comparison import MIN_SAMPLES, Pair, Terms, comparisons, confirmed, judged, pairs
 from app.core.compare.pairing import PairedLosses, normalized_losses, observations_of, row_order
@@ -128,7 +129,7 @@ def _all_scored(
     plan = request.shared.question.plan
     counted = places(baseline, *layout_of(baseline, plan.needs).rows.keys() & {"size", "share"})
     losses, normalized, scored = {}, {}, {}
-    for name in request.candidates:
+    for name in at_checkpoints(request.candidates):
         is_baseline = name == request.baseline
         batch = baseline if is_baseline else _batch(request, name, baseline)
         kept = places(batch, "cross_entropy") | (counted if is_baseline else {})
@@ -262,7 +263,9 @@ def _check_slices(batch: Batch, n_pairs: int) -> None:
 def _slices(batch: Batch, order: IntArray | None, paired: PairedLosses, terms: Terms) -> Slices:
     groupings = batch.slices if order is None else {name: own.take(order) for name, own in batch.slices.items()}
     return {
-        name: {value: _Slice(len(rows), pairs(paired.take(rows), terms)) for value, rows in grouping.rows()}
+        name: {
+            value: _Slice(len(rows), pairs(paired.take(rows), terms)) for value, rows in at_checkpoints(grouping.rows())
+        }
         for name, grouping in groupings.items()
     }
 

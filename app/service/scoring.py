@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from app.core.batch.batches import Batch
 from app.core.batch.checked import batch_of
+from app.core.checkpoints import at_checkpoints
 from app.core.columns import Column, IntArray, owned
 from app.core.kernels.entries import entries
 from app.core.metrics.all_rows import AllRows
@@ -204,7 +205,7 @@ def _slices(summary: Summary, plan: Plan, batch: Batch | None) -> dict[str, Any]
                     _values(StateView(state, level), plan, batch.take(rows[name][value]) if batch and rows else None)
                 ),
             }
-            for value, state in values.items()
+            for value, state in at_checkpoints(values.items())
         }
         for name, values in summary.slices.items()
     }

@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Any
 
 from app.core.batch.checked import MAX_SLICES, batch_of
+from app.core.checkpoints import at_checkpoints
 from app.core.columns import Column, joined_columns, kind_of, n_bytes_of
 from app.errors import InvalidInput, TooLarge
 from app.service.left_out import completed
@@ -82,7 +83,7 @@ def _gathered(parts: Iterator[ScoreRequest]) -> Iterator[ScoreRequest]:
     """The same rows in parts that are not small."""
     kept: list[ScoreRequest] = []
     n_bytes = 0
-    for part in parts:
+    for part in at_checkpoints(parts):
         kept.append(part)
         n_bytes += _n_bytes(part)
         if n_bytes >= MIN_PART_BYTES:
@@ -130,7 +131,7 @@ def _check_held(total: Part, max_held_bytes: int) -> None:
 def _together(parts: Iterator[ScoreRequest], max_held_bytes: int) -> ScoreRequest:
     kept: list[ScoreRequest] = []
     n_bytes = 0
-    for part in parts:
+    for part in at_checkpoints(parts):
         n_bytes += _n_bytes(part)
         if n_bytes > max_held_bytes:
             raise TooLarge(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
+from app.core.checkpoints import at_checkpoints, checkpoint
 from app.errors import MalformedBody
 from app.wire.limits import Limits, Tally
 from app.wire.sources import Pieces, Readable, Source, exactly
@@ -42,7 +43,7 @@ def _counted(source: Source, tally: Tally) -> Iterator[bytes | bytearray]:
 
 
 def _bounded(pieces: Iterator[bytes], tally: Tally) -> Iterator[bytes]:
-    for piece in pieces:
+    for piece in at_checkpoints(pieces):
         tally.add(0, len(piece))
         yield piece
 
@@ -79,6 +80,7 @@ def _frames(source: Source) -> Iterator[bytes | bytearray]:
     """The frames of a source, block by block, each looked at before the decoder makes room for it."""
     yield from _frame(exactly(source, 4), source)
     while start := source.read(1):
+        checkpoint()
         yield from _frame(start + exactly(source, 3), source)
 
 
@@ -93,6 +95,7 @@ def _frame(magic: bytes | bytearray, source: Source) -> Iterator[bytes | bytearr
     yield magic + header
     last = 0
     while not last:
+        checkpoint()
         block = exactly(source, 3)
         fields = int.from_bytes(block, "little")
         last, kind, size = fields & 1, fields >> 1 & 3, fields >> 3

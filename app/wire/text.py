@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from app.core.checkpoints import checkpoint
 from app.errors import MalformedBody, TooLarge
 from app.wire.foreign import likeness
 from app.wire.limits import Limits
@@ -31,6 +32,7 @@ def blocks(
     text, seen, more, n_blocks = bytearray(), 0, True, 0
     least = size = min(BLOCK, limits.max_line_bytes)
     while more or text:
+        checkpoint()
         more = more and _filled(text, source, size)
         if not n_blocks and not seen and (words := likeness(text)):
             raise MalformedBody(f"must be text in UTF-8, found {words}")

@@ -13,9 +13,11 @@ from starlette.requests import ClientDisconnect
 from app.api.capacity import Lease
 from app.api.exchange import Exchange
 from app.api.intake.body import Body
+from app.api.intake.deadline import within_deadline
 from app.api.intake.pipe import Pipe
 from app.api.intake.spool import Spool
-from app.api.intake.while_connected import Check, disconnected, while_connected
+from app.api.intake.while_connected import disconnected, while_connected
+from app.core.checkpoints import Check
 from app.errors import SurprisalError, TooLarge
 from app.wire.limits import Limits
 from app.wire.sources import Pieces, Source
@@ -149,7 +151,7 @@ async def _streamed(
     start.clear()
     feeding = asyncio.create_task(_feed(exchange, pieces, pipe))
     try:
-        result = await exchange.capacity.arriving.run(work, pipe.check, pipe)
+        result = await exchange.capacity.arriving.run(within_deadline, exchange, pipe.check, work, pipe)
         pipe.check()
         return result
     finally:

@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Event
-from typing import TypeAlias, TypeVar, TypeVarTuple
+from typing import TypeVar, TypeVarTuple
 
 from starlette.requests import ClientDisconnect
 
 from app.api.capacity import Pool
 from app.api.exchange import Exchange
+from app.api.intake.deadline import within_deadline
+from app.core.checkpoints import Check
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
-Check: TypeAlias = Callable[[], None]
-"""A function that threads call where they can stop: it raises `ClientDisconnect` once the client has left."""
 
 
 async def while_connected(
@@ -22,12 +22,13 @@ async def while_connected(
 ) -> Result:
     """Do the work in a thread of a pool; the body of the exchange must have been read.
 
-    A thread cannot be stopped from outside. When the client leaves, `work` is told at its next check, and the thread is
-    free once it has ended.
+    A thread cannot be stopped from outside. When the client leaves or the time is over, `work` is told at its next
+    check or checkpoint, and the thread is free once it has ended.
 
     Raises:
         ClientDisconnect: The client has left.
         Unavailable: The pool is full.
+        TooLarge: The work takes too long.
     """
     gone = Event()
 
@@ -37,7 +38,7 @@ async def while_connected(
 
     def begin() -> Result:
         check()
-        return work(check, *arguments)
+        return within_deadline(exchange, check, work, *arguments)
 
     watching = asyncio.create_task(disconnected(exchange))
     watching.add_done_callback(lambda _: gone.set())

@@ -10,7 +10,7 @@ from app.api.capacity import Lease
 from app.api.exchange import Exchange
 from app.api.intake.bodies import spooled, whole_body
 from app.api.intake.body import Body
-from app.api.intake.while_connected import Check, while_connected
+from app.api.intake.while_connected import while_connected
 from app.api.negotiation.accept import Accepted, json_terms
 from app.api.negotiation.formats import ADVICE, FORMATS, limits_of
 from app.api.response import Response
@@ -18,6 +18,7 @@ from app.api.routes import inline
 from app.api.schemas.query import refuse_query
 from app.api.schemas.questions import Schema, asked, asked_of
 from app.api.scoring import decompressed_json
+from app.core.checkpoints import Check
 from app.core.tasks import TaskName
 from app.wire.json.reader import walk
 from app.wire.sources import Source

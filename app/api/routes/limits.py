@@ -33,6 +33,7 @@ def limits_under(settings: Settings) -> LimitsAnswer:
         body_timeout_seconds=settings.body_timeout_seconds,
         min_bytes_per_second=settings.min_bytes_per_second,
         spool_timeout_seconds=settings.spool_timeout_seconds,
+        request_timeout_seconds=settings.request_timeout_seconds,
     )
 
 

@@ -6,12 +6,13 @@ from app.api.application import BareRoute
 from app.api.contract import texts
 from app.api.exchange import Exchange
 from app.api.intake.bodies import spooled, while_arriving
-from app.api.intake.while_connected import Check, while_connected
+from app.api.intake.while_connected import while_connected
 from app.api.negotiation.accept import Accepted, accepted
 from app.api.negotiation.formats import limits_of
 from app.api.response import Response
 from app.api.schemas.answers import ScoreAnswer
 from app.api.scoring import Rows, read_rows_head, scored_rows
+from app.core.checkpoints import Check
 from app.core.tasks import TASKS, Task
 from app.wire.sources import Source
 

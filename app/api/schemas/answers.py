@@ -198,6 +198,10 @@ class LimitsAnswer(Answer):
     spool_timeout_seconds: float = Field(
         description="Longest time for an npz, Parquet or compressed JSON body to arrive; beyond it 408."
     )
+    request_timeout_seconds: float = Field(
+        description="Processor time that the work of one request may take, for each 32 MiB of a longer body anew; "
+        "beyond it 413."
+    )
 
 
 class Health(Answer):

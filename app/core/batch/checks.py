@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.batch.findings import NO_FINDING, Finding
+from app.core.checkpoints import at_checkpoints
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.formulas.losses import class_major, class_sum, log_sum_exp
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, describe
@@ -23,7 +24,7 @@ _PIECE = 1 << 17  # elements, 1 MiB of doubles: sound pieces are only read; a br
 def pieces(n_rows: int, n_columns: int) -> Iterator[slice]:
     """Slices that cover `n_rows` rows, each of about `_PIECE` elements at most."""
     step = max(1, _PIECE // max(1, n_columns))
-    return (slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step))
+    return (slice(start, min(start + step, n_rows)) for start in at_checkpoints(range(0, n_rows, step)))
 
 
 def scored_values(values: NDArray[Any], scored: BoolArray | None, rows: slice) -> tuple[NDArray[Any], IntArray | None]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.core.checkpoints import at_checkpoints
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.sums.segments import segment_sums
 
@@ -53,7 +54,7 @@ def levels_of(confidence: FloatArray, frequency: FloatArray | BoolArray, weight:
     weights = np.ones(len(order)) if weight is None else weight[order]
     hits = weights * frequency
     columns = (weights, hits, weights * (1.0 - frequency), hits * (1.0 - frequency))
-    return Levels(rising[starts], *(segment_sums(column, starts) for column in columns))
+    return Levels(rising[starts], *(segment_sums(column, starts) for column in at_checkpoints(columns)))
 
 
 def _in_range(weight: FloatArray) -> FloatArray:

@@ -9,6 +9,7 @@ import numpy as np
 from app.core.batch.batches import Batch
 from app.core.calibration.decomposition import recalibration_starts
 from app.core.calibration.levels import Levels, levels_of
+from app.core.checkpoints import checkpoint
 from app.core.columns import FloatArray, IntArray
 from app.core.fits.temperature import (
     FLOOR,
@@ -167,6 +168,7 @@ def fit_isotonic(batch: Batch, rows: IntArray) -> Isotonic:
     levels = levels_of(ElementRows(batch, rows).probabilities[0], frequency, weight)
     if not len(levels):
         return Isotonic()
+    checkpoint()
     places, values = _steps(levels)
     bounded = np.clip(values, 1.0 / (len(rows) + 2), (len(rows) + 1) / (len(rows) + 2))
     return Isotonic(Thresholds(places, bounded), at_bound=bool((bounded != values).any()))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from app.core import kernels
 from app.core.batch.batches import Batch
+from app.core.checkpoints import at_checkpoints, checkpoint
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.formulas import losses
 from app.core.formulas.weights import weighted
@@ -62,7 +63,7 @@ class Temperature:
 def parts(batch: Batch, rows: IntArray) -> Iterator[IntArray]:
     """The row numbers in blocks, so that arrays over all classes have a bounded size."""
     step = block_rows(batch)
-    return (rows[start : start + step] for start in range(0, len(rows), step))
+    return (rows[start : start + step] for start in at_checkpoints(range(0, len(rows), step)))
 
 
 def scores(batch: Batch, rows: IntArray) -> FloatArray:
@@ -122,6 +123,7 @@ def weighted_sum(weight: FloatArray | None, values: FloatArray) -> Exact:
     Raises:
         InvalidInput: A product is not finite.
     """
+    checkpoint()
     with np.errstate(over="ignore"):
         products = weighted(weight, values)
     if not np.isfinite(products).all():

@@ -16,6 +16,7 @@ from app.core.calibration.decomposition import (
 )
 from app.core.calibration.equal_mass import debiased_calibration_error
 from app.core.calibration.levels import Levels, levels_of
+from app.core.checkpoints import at_checkpoints
 from app.core.columns import FloatArray, IntArray
 from app.core.formulas.bins import bin_index
 from app.core.formulas.losses import class_sum
@@ -130,7 +131,7 @@ class AllRows:
         ties of large probabilities.
         """
         scores, scored, weight = self._class_scores, self._batch.scored, self._weight
-        for column, own in enumerate(scores):
+        for column, own in enumerate(at_checkpoints(scores)):
             kept = slice(None) if scored is None or scored.ndim == 1 else scored[self._rows, column]
             ranks = np.unique(own[kept], return_inverse=True)[1].astype(np.float64)
             levels = levels_of(ranks, self._truth_of(column)[kept], None if weight is None else weight[kept])

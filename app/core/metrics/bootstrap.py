@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.core.calibration.levels import Levels
+from app.core.checkpoints import at_checkpoints
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.values import Value
 from app.errors import InvalidInput
@@ -109,7 +110,7 @@ def resamples(n_rows: int, plan: Bootstrap, clusters: IntArray | None = None) ->
     codes = None if clusters is None else np.unique(clusters, return_inverse=True)[1]
     n_units = n_rows if codes is None else int(codes.max()) + 1
     generator = np.random.Generator(np.random.PCG64(plan.seed))
-    for _ in range(plan.n_resamples):
+    for _ in at_checkpoints(range(plan.n_resamples)):
         drawn = np.bincount(generator.integers(n_units, size=n_units), minlength=n_units)
         yield drawn if codes is None else drawn[codes]
 

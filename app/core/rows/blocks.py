@@ -8,6 +8,7 @@ import numpy as np
 
 from app.core.batch.batches import Batch
 from app.core.batch.grouping import Grouping
+from app.core.checkpoints import at_checkpoints
 from app.core.columns import FloatArray, IntArray
 from app.core.formulas.weights import are_usual, banded
 from app.core.rows.classes import ClassRows
@@ -91,7 +92,7 @@ def blocks(batch: Batch, chunk: slice | IntArray, n_rows: int | None = None) -> 
         parts: Iterable[slice | IntArray] = [slice(start, min(start + step, chunk.stop)) for start in starts]
     else:
         parts = [chunk[start : start + step] for start in range(0, len(chunk), step)]
-    return map(partial(rows_of, batch), parts)
+    return map(partial(rows_of, batch), at_checkpoints(parts))
 
 
 def block_rows(batch: Batch) -> int:

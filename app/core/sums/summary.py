@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import field, replace
 from functools import reduce
 from operator import add
@@ -14,6 +15,7 @@ from app.core.batch.batches import Batch
 from app.core.batch.findings import NO_FINDING, Finding, added
 from app.core.batch.inspected import NO_ROWS, InspectedRows, inspected_rows
 from app.core.batch.sentinels import NO_SENTINELS, Sentinels
+from app.core.checkpoints import at_checkpoints
 from app.core.columns import FloatArray, IntArray
 from app.core.formulas.weights import are_usual
 from app.core.options import Options
@@ -109,7 +111,7 @@ def summarize(
 
     def summed(rows: Iterable[slice | IntArray]) -> _Sums | None:
         total = None
-        for some in rows:
+        for some in at_checkpoints(rows):
             part = _sums_of(Chunk(batch, some, layout), batch, layout, kept)
             total = part if total is None else total + part
         return total
@@ -149,7 +151,7 @@ def _states(batch: Batch, needs: Needs, sums: "_Sums", whole: State) -> dict[str
     nothing = _nothing(batch, needs)
     for name, grouping in batch.slices.items():
         states[name] = {}
-        for code, (value, n_samples) in enumerate(zip(grouping.names, grouping.counts, strict=True)):
+        for code, (value, n_samples) in enumerate(at_checkpoints(zip(grouping.names, grouping.counts, strict=True))):
             own = sums.slices.get((name, code), nothing)
             states[name][value] = replace(
                 whole,
@@ -192,7 +194,7 @@ class _Sums:
 
 def _merged(ours: Mapping[Key, Sum], theirs: Mapping[Key, Sum]) -> dict[Key, Sum]:
     """The entries of both, those of one key added up."""
-    both = {key: ours[key] + theirs[key] for key in ours.keys() & theirs.keys()}
+    both = {key: ours[key] + theirs[key] for key in at_checkpoints(ours.keys() & theirs.keys())}
     return {**ours, **theirs, **both}
 
 
@@ -202,7 +204,7 @@ def _shared_out(
     """The sums of chunks by several threads, each of which takes the next chunk when it is free."""
     left = iter(rows)
     with ThreadPoolExecutor(n_threads - 1) as others:
-        running = [others.submit(summed, left) for _ in range(n_threads - 1)]
+        running = [others.submit(copy_context().run, summed, left) for _ in range(n_threads - 1)]
         try:
             sums = [summed(left), *(thread.result() for thread in running)]
         except InvalidInput:
@@ -249,7 +251,7 @@ def _with_slices(chunk: Chunk, batch: Batch, layout: Layout) -> _Sums:
     parts: list[_Sums] = []
     for name, grouping in batch.slices.items():
         parts = []
-        for code, places in grouping.places(chunk.numbers):
+        for code, places in at_checkpoints(grouping.places(chunk.numbers)):
             if is_scaled:
                 parts.append(_scored_anew(chunk.numbers[places], batch, layout))
             else:

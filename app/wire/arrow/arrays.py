@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pyarrow import compute, types
 
 from app.core import kernels
+from app.core.checkpoints import at_checkpoints
 from app.core.columns import BoolArray, Column, IntArray, Ragged, owned
 from app.errors import InvalidInput, MalformedBody, TooLarge, clip
 from app.wire.arrow.schema import is_slices
@@ -56,7 +57,7 @@ def parts_of(batch: pa.RecordBatch, groups: list[Group], first_row: int) -> Iter
     """
     n_bytes = max(batch.get_total_buffer_size(), 8 * sum(map(_n_values, batch.columns)))
     step = max(1, min(PART_ROWS, PART_BYTES * len(batch) // max(1, n_bytes)))
-    for start in range(0, len(batch), step):
+    for start in at_checkpoints(range(0, len(batch), step)):
         row = first_row + start
         arrays = list(_arrays(batch.slice(start, step)))
         columns = list(_columns(groups, arrays, row))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from app.core.checkpoints import at_checkpoints
 from app.core.tasks import TaskName
 from app.errors import MalformedBody
 from app.wire.arrow.arrays import parts_of, translated
@@ -36,7 +37,7 @@ def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, 
     with translated("an Arrow IPC stream"):  # names of columns may be no UTF-8
         groups = groups_of_schema(reader.schema, limits, task)
     first_row = 0
-    for message in arriving:
+    for message in at_checkpoints(arriving):
         queue.extend(message.pieces)
         is_batch = message.kind == RECORD_BATCH
         del message

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import orjson
 
+from app.core.checkpoints import at_checkpoints
 from app.core.columns import BoolArray
 from app.core.kernels.json_columns import JsonColumns, json_columns
 from app.core.tasks import TASKS, TaskName
@@ -81,7 +82,7 @@ def _filled(fields: dict[str, Any], read: Columns, task: TaskName) -> dict[str, 
     """The fields with columns as arrays: those in `read`, and others made of their lists."""
     refusals = []
     scored: BoolArray | None = None
-    for holder, name, place, rule, known in _columns(fields, read, RULES[task]):
+    for holder, name, place, rule, known in at_checkpoints(_columns(fields, read, RULES[task])):
         try:
             holder[name] = known[name] if name in known else column_of(place, rule, holder[name], scored)
         except InvalidInput as refusal:

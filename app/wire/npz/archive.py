@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.checkpoints import at_checkpoints
 from app.core.columns import Column
 from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody
@@ -64,7 +65,8 @@ def columns(body: bytes | bytearray | memoryview | BinaryIO, limits: Limits, tas
     found = members(archive, limits.max_columns)
     fields = fields_of([_name(member) for member in found], limits, task)
     tally.add(0, sum(member.n_bytes for member in found))
-    return gathered(fields, [_column(field, member) for field, member in zip(fields, found, strict=True)])
+    pairs = zip(fields, found, strict=True)
+    return gathered(fields, [_column(field, member) for field, member in at_checkpoints(pairs)])
 
 
 def _mapped(file: BinaryIO) -> memoryview:

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 from pyarrow import parquet
 
+from app.core.checkpoints import at_checkpoints
 from app.core.tasks import TaskName
 from app.errors import MalformedBody
 from app.wire.arrow.arrays import PART_BYTES, PART_ROWS, parts_of, translated
@@ -45,7 +46,7 @@ def parts(file: BinaryIO, limits: Limits, task: TaskName) -> Iterator[dict[str, 
         _refuse_wide(file)
         raise
     first_row = 0
-    for i, group in enumerate(groups):
+    for i, group in enumerate(at_checkpoints(groups)):
         if not group.n_rows:
             continue
         for batch in _batches(table, i, _step(group, sizes[i], plain)):

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeAlias
 
+from app.core.checkpoints import checkpoint
 from app.errors import MalformedBody, TooLarge
 from app.wire.foreign import KEPT_WHOLE, N_START, likeness
 from app.wire.limits import Limits, check_part
@@ -149,6 +150,7 @@ def _chunk(reader: Reader) -> Chunk:
 def _pages(file: BinaryIO, chunk: Chunk) -> Iterator[Page]:
     start = chunk.start
     while start < chunk.end and chunk.n_values:  # pages without values are never read
+        checkpoint()
         file.seek(start)
         with _refusing_broken():
             reader = Reader(file.read(min(MAX_HEADER_BYTES, chunk.end - start)))

@@ -7,7 +7,8 @@ from starlette.types import Message
 
 from app.api.capacity import Capacity
 from app.api.exchange import Exchange
-from app.api.intake.while_connected import Check, while_connected
+from app.api.intake.while_connected import while_connected
+from app.core.checkpoints import Check
 from app.settings import Settings
 from tests.api.clients import exchange_with
 
