@@ -10,17 +10,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import compute, types
 
-from app.core import kernels
 from app.core.checkpoints import at_checkpoints
 from app.core.columns import BoolArray, Column, IntArray, Ragged, owned
-from app.errors import InvalidInput, MalformedBody, TooLarge, clip
+from app.errors import InvalidInput, MalformedBody, clip
+from app.wire.arrow.dictionaries import Dictionaries, check_views, refuse_nulls
 from app.wire.arrow.schema import is_slices
 from app.wire.columns import STRING, rows_of
 from app.wire.fields import Field, Place, gathered, in_order, in_rows
 from app.wire.numbered import Group
-
-MAX_STRING_BYTES = 1 << 26
-"""The most bytes of the strings of one column of a part: views and dictionaries may repeat one long string."""
 
 AS_DICTIONARY = re.compile(r"dictionary<values=(\w+), indices=\w+, ordered=\d>")
 """A type that pyarrow reads into a dictionary, though the file has it plain; errors name the plain type."""
@@ -50,7 +47,9 @@ def readable(field: Field) -> Iterator[None]:
         raise InvalidInput.at(field.pointer, "wrong_type", rule) from error
 
 
-def parts_of(batch: pa.RecordBatch, groups: list[Group], first_row: int) -> Iterator[dict[str, Any]]:
+def parts_of(
+    batch: pa.RecordBatch, groups: list[Group], first_row: int, dictionaries: Dictionaries
+) -> Iterator[dict[str, Any]]:
     """Yield the columns of a valid record batch, at most `PART_ROWS` rows and about `PART_BYTES` at a time.
 
     They are views of the batch, but for the last of several, a copy: the batch can go while that one waits for more.
@@ -60,7 +59,7 @@ def parts_of(batch: pa.RecordBatch, groups: list[Group], first_row: int) -> Iter
     for start in at_checkpoints(range(0, len(batch), step)):
         row = first_row + start
         arrays = list(_arrays(batch.slice(start, step)))
-        columns = list(_columns(groups, arrays, row))
+        columns = list(_columns(groups, arrays, row, dictionaries))
         if 0 < start >= len(batch) - step:
             columns = list(map(owned, columns))
         yield gathered([group.field for group in groups], columns)
@@ -80,24 +79,34 @@ def _arrays(batch: pa.RecordBatch) -> Iterable[pa.Array]:
         yield from array.flatten() if is_slices(name, array.type) else [array]
 
 
-def _columns(groups: list[Group], arrays: Sequence[pa.Array], first_row: int) -> Iterator[Column]:
+def _columns(
+    groups: list[Group], arrays: Sequence[pa.Array], first_row: int, dictionaries: Dictionaries
+) -> Iterator[Column]:
     scored: BoolArray | None = None
     for group in groups:
         with readable(group.field):
             if group.nested:
-                column = _stacked(group, arrays, first_row, scored)
+                column = _stacked(group, arrays, first_row, scored, dictionaries)
             else:
-                column = column_of_array(group.field, arrays[group.places[0]], first_row, scored)
+                column = column_of_array(group.field, arrays[group.places[0]], first_row, scored, dictionaries)
         if group.field.name == "mask" and isinstance(column, np.ndarray):
             scored = column
         yield column
 
 
-def _stacked(group: Group, arrays: Sequence[pa.Array], first_row: int, scored: BoolArray | None) -> Column:
+def _stacked(
+    group: Group, arrays: Sequence[pa.Array], first_row: int, scored: BoolArray | None, dictionaries: Dictionaries
+) -> Column:
     width = len(group.places)
     marks = value_mask(scored, np.full(len(arrays[group.places[0]]), width))
     columns = [
-        _values(group.field, arrays[place], _beside(first_row, j), None if marks is None else marks[j::width])
+        _values(
+            group.field,
+            arrays[place],
+            _beside(first_row, j),
+            None if marks is None else marks[j::width],
+            dictionaries,
+        )
         for j, place in enumerate(group.places)
     ]
     if len({column.dtype.kind for column in columns}) > 1:
@@ -110,7 +119,9 @@ def _beside(first_row: int, j: int) -> Place:
     return lambda position: (first_row + position, j)
 
 
-def column_of_array(field: Field, array: pa.Array, first_row: int, scored: BoolArray | None = None) -> Column:
+def column_of_array(
+    field: Field, array: pa.Array, first_row: int, scored: BoolArray | None, dictionaries: Dictionaries
+) -> Column:
     """The values of an Arrow array, without copying where they stand side by side as they are needed.
 
     Args:
@@ -134,12 +145,14 @@ def column_of_array(field: Field, array: pa.Array, first_row: int, scored: BoolA
                 field.pointer, "wrong_shape", "must hold lists of at least one value, found empty ones"
             )
         marks = value_mask(scored, np.full(len(array), width))
-        return _values(field, array.flatten(), in_order(first_row, width), marks).reshape(-1, width)
+        return _values(field, array.flatten(), in_order(first_row, width), marks, dictionaries).reshape(-1, width)
     if is_list:
         offsets = _offsets(field, array)
         marks = value_mask(scored, np.diff(offsets))
-        return rows_of(_values(field, array.flatten(), in_rows(first_row, offsets), marks), np.diff(offsets))
-    return _values(field, array, place, value_mask(scored, np.ones(len(array), np.int64)))
+        return rows_of(
+            _values(field, array.flatten(), in_rows(first_row, offsets), marks, dictionaries), np.diff(offsets)
+        )
+    return _values(field, array, place, value_mask(scored, np.ones(len(array), np.int64)), dictionaries)
 
 
 def value_mask(scored: BoolArray | None, lengths: IntArray) -> BoolArray | None:
@@ -186,7 +199,9 @@ def _offsets(field: Field, array: pa.Array) -> IntArray:
     return np.concatenate([[0], np.cumsum(lengths)])
 
 
-def _values(field: Field, array: pa.Array, place: Place, scored: BoolArray | None = None) -> NDArray[Any]:
+def _values(
+    field: Field, array: pa.Array, place: Place, scored: BoolArray | None, dictionaries: Dictionaries
+) -> NDArray[Any]:
     """The values of an array without lists; `scored` has a mark for each."""
     array = _storage(field, array)
     type_ = array.type.value_type if types.is_dictionary(array.type) else array.type
@@ -198,7 +213,11 @@ def _values(field: Field, array: pa.Array, place: Place, scored: BoolArray | Non
         return field.cast(array.to_numpy(zero_copy_only=False), kind, place)
     if field.name != "cluster_id" and (types.is_string(array.type) or types.is_large_string(array.type)):
         array = array.dictionary_encode()  # few strings, each many times: clusters are many
-    return _named(field, array, place, scored) if types.is_dictionary(array.type) else _strings(array)
+    if types.is_dictionary(array.type):
+        return dictionaries.named(field, array, place, scored)
+    check_views(array)
+    strings: NDArray[Any] = array.to_numpy(zero_copy_only=False)
+    return strings
 
 
 def _code(type_: pa.DataType) -> str:
@@ -213,41 +232,6 @@ def _code(type_: pa.DataType) -> str:
     return "O" if is_text else "-"
 
 
-def _strings(array: pa.Array) -> NDArray[Any]:
-    _check_views(array)
-    strings: NDArray[Any] = array.to_numpy(zero_copy_only=False)
-    return strings
-
-
-def _check_views(array: pa.Array) -> None:
-    if types.is_string_view(array.type) and len(array):
-        views = np.frombuffer(array.buffers()[1], np.int32).reshape(-1, 4)[array.offset : array.offset + len(array)]
-        if views[:, 0].sum(dtype=np.int64) > MAX_STRING_BYTES:
-            raise TooLarge(f"the strings of a record batch must hold at most {MAX_STRING_BYTES} bytes")
-
-
-def _named(field: Field, array: pa.DictionaryArray, place: Place, scored: BoolArray | None) -> NDArray[Any]:
-    """The strings behind their positions in a dictionary; each is made once, and only if it occurs."""
-    used, codes = _used(array.indices.to_numpy().astype(np.int64, copy=False))
-    names = array.dictionary
-    if types.is_string_view(names.type):  # pyarrow cannot `take` from views
-        _check_views(names)
-        names = names.cast(pa.large_string())
-    names = names.take(pa.array(used))
-    if names.null_count:
-        return _strings(_without_nulls(field, names.take(pa.array(codes)), place, scored, "a value"))
-    return _strings(names)[codes]
-
-
-def _used(indices: IntArray) -> tuple[IntArray, IntArray]:
-    """The different ones among indices, and which of these each is."""
-    found = kernels.distinct(indices)
-    if found is None:
-        return np.unique(indices, return_inverse=True)
-    codes, first = found
-    return indices[first], codes
-
-
 def _without_nulls(field: Field, array: pa.Array, place: Place, scored: BoolArray | None, what: str) -> pa.Array:
     """An array that holds the first of its values where it was null and is not scored.
 
@@ -257,9 +241,7 @@ def _without_nulls(field: Field, array: pa.Array, place: Place, scored: BoolArra
     if not array.null_count:
         return array
     is_null: BoolArray = array.is_null().to_numpy(zero_copy_only=False)
-    wrong = np.flatnonzero(is_null if scored is None else is_null & scored)
-    if len(wrong):
-        raise field.refusal(wrong.tolist(), place, "wrong_type", lambda _: f"must be {what}, found null")
+    refuse_nulls(field, is_null, place, scored, what)
     filled = np.flatnonzero(~is_null)
     if len(filled):
         return array.take(pa.array(np.where(is_null, filled[0], np.arange(len(array)))))

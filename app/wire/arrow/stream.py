@@ -11,6 +11,7 @@ from app.core.checkpoints import at_checkpoints
 from app.core.tasks import TaskName
 from app.errors import MalformedBody
 from app.wire.arrow.arrays import parts_of, translated
+from app.wire.arrow.dictionaries import Dictionaries
 from app.wire.arrow.ipc import RECORD_BATCH, messages
 from app.wire.arrow.schema import groups_of_schema
 from app.wire.arrow.wide import refuse_wide
@@ -36,7 +37,7 @@ def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, 
     reader = _opened(queue)
     with translated("an Arrow IPC stream"):  # names of columns may be no UTF-8
         groups = groups_of_schema(reader.schema, limits, task)
-    first_row = 0
+    dictionaries, first_row = Dictionaries(), 0
     for message in at_checkpoints(arriving):
         queue.extend(message.pieces)
         is_batch = message.kind == RECORD_BATCH
@@ -44,7 +45,7 @@ def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, 
         if is_batch:
             batch = _next_batch(reader)
             n_rows = len(batch)
-            yield from parts_of(batch, groups, first_row)
+            yield from parts_of(batch, groups, first_row, dictionaries)
             del batch
             first_row += n_rows
 

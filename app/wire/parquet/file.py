@@ -12,6 +12,7 @@ from app.core.checkpoints import at_checkpoints
 from app.core.tasks import TaskName
 from app.errors import MalformedBody
 from app.wire.arrow.arrays import PART_BYTES, PART_ROWS, parts_of, translated
+from app.wire.arrow.dictionaries import Dictionaries
 from app.wire.arrow.schema import groups_of_schema
 from app.wire.arrow.wide import refuse_wide
 from app.wire.fields import check_columns
@@ -45,12 +46,12 @@ def parts(file: BinaryIO, limits: Limits, task: TaskName) -> Iterator[dict[str, 
     except MalformedBody:
         _refuse_wide(file)
         raise
-    first_row = 0
+    dictionaries, first_row = Dictionaries(), 0
     for i, group in enumerate(at_checkpoints(groups)):
         if not group.n_rows:
             continue
         for batch in _batches(table, i, _step(group, sizes[i], plain)):
-            yield from parts_of(batch, fields, first_row)
+            yield from parts_of(batch, fields, first_row, dictionaries)
             first_row += len(batch)
 
 
