@@ -1,6 +1,7 @@
 """The record of each request, as a log line and in Prometheus metrics; it never holds a value of a body."""
 
 import asyncio
+import platform
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import perf_counter
@@ -9,6 +10,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
+from app import __version__
 from app.api.counts import Counts
 from app.api.exchange import Exchange
 from app.api.logs import AccessLog
@@ -45,6 +47,8 @@ class Telemetry:
         self.registry = registry = CollectorRegistry()
         in_flight = Gauge("surprisal_in_flight", "Requests not yet answered.", registry=registry)
         in_flight.set_function(lambda: sum(self._in_flight))
+        build = Gauge("surprisal_build_info", "The release that serves.", ("version", "python"), registry=registry)
+        build.labels(__version__, platform.python_version()).set(1)
         if counts is None:
             ProcessCollector(registry=registry)
         else:
@@ -83,8 +87,8 @@ class Telemetry:
         }
         if code:
             facts["code"] = code
-        if exchange.key:
-            facts["key"] = exchange.key
+        if exchange.key or exchange.settings.trusted_proxies:  # only an operator who asks who calls is told
+            facts["caller"] = exchange.caller
         level: LogLevel = "debug" if facts["route"] in PROBES and not code else "info"
         if exchange.error is not None:
             # Formatted here: a renderer may show the locals of each frame, and with them a request's body.

@@ -1,15 +1,18 @@
-"""docs/guides/proxy.md is true: nginx takes the file as it is, and lets through what it promises."""
+"""docs/guides/proxy.md is true: nginx and Caddy take their files as they are, and let through what they promise."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 import httpx
 import pytest
+from ruamel.yaml import YAML
 
 from app.settings import Settings
 from tests.api.servers import Process, running
@@ -17,6 +20,8 @@ from tests.documents import Document
 
 GUIDE = Document("docs/guides/proxy.md")
 (CONFIGURATION,) = [block.code for block in GUIDE.blocks() if block.language == "nginx"]
+(CADDYFILE,) = [block.code for block in GUIDE.blocks() if block.language == "caddy"]
+(ENVOY,) = [YAML(typ="safe").load(block.code) for block in GUIDE.blocks() if block.language == "yaml"]
 FRAME = """
 pid nginx.pid;
 error_log error.log;
@@ -49,15 +54,43 @@ def nginx(configuration: str, port: int, folder: Path) -> Iterator[httpx.Client]
         subprocess.run([*command, "-s", "stop"], check=True)
 
 
+@contextmanager
+def caddy(configuration: str, port: int, folder: Path) -> Iterator[httpx.Client]:
+    """A client of Caddy, which listens on a socket file and hands on to the service."""
+    if not (program := shutil.which("caddy")):
+        pytest.skip("caddy is not installed")
+    site = configuration.replace("\n:8080 {", f"\nhttp:// {{\n    bind unix/{folder}/socket").replace(
+        ":8000", f":{port}"
+    )
+    (folder / "Caddyfile").write_text(f"{{\n    admin off\n}}\n{site}")
+    command = [program, "run", "--adapter", "caddyfile", "--config", "Caddyfile"]
+    homes = {name: str(folder) for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
+    with subprocess.Popen(command, cwd=folder, env=os.environ | homes, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr
+            log = list(takewhile(lambda line: "serving initial configuration" not in line, process.stderr))
+            assert (folder / "socket").exists(), log
+            with httpx.Client(
+                transport=httpx.HTTPTransport(uds=f"{folder}/socket"), base_url="http://surprisal"
+            ) as client:
+                yield client
+        finally:
+            process.terminate()
+            process.communicate()
+
+
 @pytest.fixture(scope="module")
 def service() -> Iterator[Process]:
-    with running() as server:
+    with running(SURPRISAL_TRUSTED_PROXIES="127.0.0.1", SURPRISAL_ALLOWED_HOSTS="127.0.0.1,surprisal") as server:
         yield server
 
 
-@pytest.fixture(scope="module")
-def proxied(service: Process, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with nginx(CONFIGURATION, service.port, tmp_path_factory.mktemp("nginx")) as client:
+@pytest.fixture(scope="module", params=["nginx", "caddy"])
+def proxied(
+    request: pytest.FixtureRequest, service: Process, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    proxy, configuration = {"nginx": (nginx, CONFIGURATION), "caddy": (caddy, CADDYFILE)}[request.param]
+    with proxy(configuration, service.port, tmp_path_factory.mktemp(request.param)) as client:
         yield client
 
 
@@ -94,11 +127,32 @@ def test_rows_reach_the_service_while_they_are_sent(proxied: httpx.Client, servi
     assert seen
 
 
+def test_a_caller_does_not_hide_behind_a_header(proxied: httpx.Client, service: Process) -> None:
+    """The client of a socket file has no address, so the proxy is all that is known of it; what it claims is not."""
+    proxied.get("/v1/limits", headers={"X-Forwarded-For": "203.0.113.7", "X-Request-ID": "who"})
+    while (line := service.wait_for("request"))["request_id"] != "who":
+        pass
+    assert line["caller"] == ""
+
+
+def test_a_host_that_is_not_named_is_refused_behind_the_proxy_too(proxied: httpx.Client) -> None:
+    assert proxied.get("/v1/limits", headers={"Host": "evil.test"}).json()["code"] == "unknown_host"
+
+
 def test_pauses_end_in_the_service_first() -> None:
     settings = Settings()
     seconds = {name: int(value) for name, value in re.findall(r"(\w+_timeout) (\d+)s;", CONFIGURATION)}
     assert min(seconds["client_body_timeout"], seconds["proxy_send_timeout"]) > settings.body_timeout_seconds
     assert seconds["proxy_read_timeout"] > settings.queue_timeout_seconds
+    (waiting,) = re.findall(r"response_header_timeout (\d+)s", CADDYFILE)
+    assert int(waiting) > settings.queue_timeout_seconds
+    (listener,) = ENVOY["static_resources"]["listeners"]
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    pause = int(manager["stream_idle_timeout"].removesuffix("s"))
+    assert pause > max(settings.queue_timeout_seconds, settings.body_timeout_seconds)
+    route = manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"]
+    assert (manager["request_timeout"], route["timeout"]) == ("0s", "0s")
+    assert [entry["name"] for entry in manager["http_filters"]] == ["envoy.filters.http.router"]
 
 
 @pytest.mark.parametrize("upstream", [":8000;", ":8000/;"], ids=["path passed on", "path taken off"])

@@ -126,7 +126,7 @@ def test_the_log_says_whose_key_it_was_and_no_token(server: Process) -> None:
     asked(server, X_Request_ID="whose", **bearer("scorer"))
     while (line := server.wait_for("request")).get("request_id") != "whose":
         pass
-    assert line["key"] == "scorer"
+    assert line["caller"] == "key scorer"
     assert not any(token in json.dumps(server.log) for token in TOKENS.values())
 
 
@@ -173,6 +173,16 @@ def test_a_page_of_a_named_origin_may_read_answers_and_refusals(server: Process)
         assert head["Access-Control-Allow-Credentials"] is None
         _, head, _ = asked(server, Origin="https://evil.test", **headers)
         assert (head["Access-Control-Allow-Origin"], head["Vary"]) == (None, "Origin")
+
+
+@pytest.mark.parametrize(
+    ("proxies", "caller"),
+    [("127.0.0.1", "203.0.113.7"), ("127.0.0.0/8,203.0.113.0/24", "192.0.2.66"), ("10.0.0.1", "127.0.0.1"), ("", None)],
+)
+def test_the_address_of_a_caller_is_believed_of_named_proxies_alone(proxies: str, caller: str | None) -> None:
+    with running(SURPRISAL_TRUSTED_PROXIES=proxies) as behind:
+        asked(behind, X_Forwarded_For="192.0.2.66, 203.0.113.7")
+        assert behind.wait_for("request").get("caller") == caller
 
 
 def test_no_page_of_another_site_is_served_by_default() -> None:

@@ -1,8 +1,11 @@
+import platform
+
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.typing import EventDict
 
+from app import __version__
 from app.api.telemetry import UNMATCHED
 from app.main import create_app
 from app.settings import LogLevel, Settings
@@ -38,6 +41,7 @@ async def test_requests_and_rows_are_counted(client: httpx.AsyncClient) -> None:
     assert found["surprisal_samples_total", route] == 3
     assert found["surprisal_in_flight",] == 1
     assert found["process_resident_memory_bytes",] > 0
+    assert found["surprisal_build_info", platform.python_version(), __version__] == 1
 
 
 async def test_unknown_paths_and_methods_make_no_new_series(client: httpx.AsyncClient) -> None:
