@@ -40,7 +40,7 @@ typedef struct {
 /* Makes room for one more thing; sets `things` to NULL where there is no memory. NULL holds no things yet. */
 static int grow(void **things, Py_ssize_t n, Py_ssize_t *room, size_t size) {
     if (n < *room) return 1;
-    Py_ssize_t larger = *room ? 2 * *room : 32;
+    Py_ssize_t larger = *room ? 2 * *room : 4;
     void *grown = realloc(*things, (size_t)larger * size);
     if (!grown) return 0;
     *things = grown, *room = larger;
@@ -322,11 +322,11 @@ static PyObject *column_object(const Found *column, PyObject *values, PyObject *
     int kind = column->kind, is_table = column->n_lists && column->width >= 0;
     int type = kind == DOUBLES_KIND ? DOUBLES_TYPE : kind == INTEGERS_KIND ? INTEGERS_TYPE : BOOLEANS_TYPE;
     PyObject *shape = is_table ? Py_BuildValue("(nn)", column->n_lists, column->width)
-                               : Py_BuildValue("(n)", column->n_values);
+                               : PyLong_FromSsize_t(column->n_values);
     PyObject *array = array_object(shape, types, type, values, column->offset);
     if (!array || column->width >= 0) return array;
     Py_ssize_t behind = column->offset + bytes_of(column->n_values, kind);
-    PyObject *offsets = array_object(Py_BuildValue("(n)", column->n_lists + 1), types, INTEGERS_TYPE, values, behind);
+    PyObject *offsets = array_object(PyLong_FromSsize_t(column->n_lists + 1), types, INTEGERS_TYPE, values, behind);
     PyObject *ragged = offsets ? PyObject_CallFunctionObjArgs(types[RAGGED], array, offsets, NULL) : NULL;
     Py_DECREF(array);
     Py_XDECREF(offsets);
