@@ -32,8 +32,8 @@ FILE_BYTES = 2**20
 """Bytes that are worth a thread, to write them to a file or to join them."""
 
 
-async def whole_body(exchange: Exchange, memory: Lease, advice: str) -> Body:
-    """The body in memory, not joined yet: to join a long one takes milliseconds, which a thread has.
+async def whole_body(exchange: Exchange, memory: Lease, advice: str) -> bytes | Body:
+    """The body in memory; pieces are not joined yet: for a long body that takes milliseconds, which a thread has.
 
     Args:
         memory: The lease that pays for the body; the caller gives it back when the body is no longer used.
@@ -50,7 +50,7 @@ async def whole_body(exchange: Exchange, memory: Lease, advice: str) -> Body:
         if len(piece) > settings.max_body_bytes:
             raise _too_large(settings.max_body_bytes, advice)
         memory.take(len(piece))
-        return Body(piece)
+        return piece
     _check_declared(exchange, settings.max_body_bytes, advice)
     body, more = Body(), True
     try:

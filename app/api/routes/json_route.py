@@ -57,12 +57,11 @@ def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseMod
             body = await whole_body(exchange, memory, advice)
             request = None
             if len(body) <= work.n_scores * inline.MAX_BYTES:
-                whole = body.taken()
-                walked = walk(whole, work.task)
-                if len(whole) <= inline.MAX_NUMBERS or not inline.is_long(walked, work.n_scores):
-                    request = asked_of(work.schema, work.task, whole, walked, exchange.settings.max_columns)
-                else:
-                    body.add(whole)
+                if isinstance(body, Body):
+                    body = body.taken()
+                walked = walk(body, work.task)
+                if len(body) <= inline.MAX_NUMBERS or not inline.is_long(walked, work.n_scores):
+                    request = asked_of(work.schema, work.task, body, walked, exchange.settings.max_columns)
             if request is not None and work.is_quick(request):
                 content = work.answer(request)
                 exchange.n_scored = content["n_scored"]
@@ -78,7 +77,7 @@ def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseMod
     )
 
 
-async def _in_thread(exchange: Exchange, work: Work, forms: Accepted, body: Body, request: Any) -> Response:
+async def _in_thread(exchange: Exchange, work: Work, forms: Accepted, body: bytes | Body, request: Any) -> Response:
     """Answer a request, which a thread reads from the body if it is None."""
 
     def answered(check: Check) -> tuple[Response, int]:
@@ -86,7 +85,8 @@ async def _in_thread(exchange: Exchange, work: Work, forms: Accepted, body: Body
             return _answered(work, request, forms)
         with exchange.capacity.json_lock:
             check()
-            read = asked(work.schema, work.task, body.taken(), exchange.settings.max_columns)
+            max_columns = exchange.settings.max_columns
+            read = asked(work.schema, work.task, body.taken() if isinstance(body, Body) else body, max_columns)
             check()
             if work.is_quick(read):
                 return _answered(work, read, forms)
