@@ -9,6 +9,7 @@ setup(
             sources=["app/core/kernels/compiled.c"],
             depends=[
                 "app/core/kernels/class_rows.h",
+                "app/core/kernels/digits.h",
                 "app/core/kernels/elementary.h",
                 "app/core/kernels/element_rows.h",
                 "app/core/kernels/exact.h",

@@ -22,13 +22,20 @@
 #warning "no versions for newer processors, so logarithms take ten times as long: GCC 12 or newer with glibc makes them"
 #endif
 #endif
+/* For exact products only, so that fusing them with sums changes no bit. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define FUSED __attribute__((optimize("fp-contract=fast")))
+#else
+#define FUSED
+#endif
 #define INLINE static inline __attribute__((always_inline))
 
 #include "elementary.h"
+#include "rows.h"
 #include "exact.h"
+#include "digits.h"
 #include "moments.h"
 #include "group_sums.h"
-#include "rows.h"
 #include "divergences.h"
 #include "row_quantities.h"
 #include "class_rows.h"

@@ -38,7 +38,8 @@ static void know(Terms *row, Py_ssize_t n) {
     row->state = range.high == NOT_FINITE ? ENDLESS : FINITE;
     if (row->state == ENDLESS) return;
     if (range.least >= range.most) uniform_sums(row->x, n, row->low, range.most, &row->sum, &row->squares);
-    else power_sums(row->x, n, row->low, row->high, &row->sum, &row->squares);
+    else if (!near_sums(row->x, n, row->low, row->high, &row->sum, &row->squares))
+        power_sums(row->x, n, row->low, row->high, &row->sum, &row->squares);
 }
 
 static void know_constant(Terms *row, uint64_t constant, Py_ssize_t n) {

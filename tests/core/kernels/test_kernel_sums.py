@@ -117,6 +117,21 @@ def test_sums_of_many_adversarial_doubles_are_exact() -> None:
     assert [read(own) for own in found] == [exact_moments(matrix[z], matrix[1 - z], np.ones(20_000)) for z in (0, 1)]
 
 
+@pytest.mark.parametrize("spread", [1, 12, 13, 14, 34, 35, 36, 56, 57, 58, 80])
+@pytest.mark.parametrize("top", [1023, 0, -800, -912, -960])
+@pytest.mark.parametrize("n", [1, 7, 1023, 1024, 1025, 3000])
+def test_sums_of_numbers_that_lie_near_each_other_are_exact(n: int, top: int, spread: int) -> None:
+    """Exponents from `top` down by `spread`; many of the numbers are the largest, whose sums need the most bits."""
+    rng = np.random.default_rng([n, top + 1074, spread])
+    others = np.ldexp(rng.choice([-1.0, 1.0], n) * rng.uniform(1.0, 2.0, n), rng.integers(-spread, 0, n))
+    x = np.where(rng.random(n) < 0.8, 2.0 - 2.0**-52, others)
+    x[-1] = -1.3 * 2.0**-spread
+    matrix = np.ldexp(x, top)[None]
+    found = moments(matrix, ((0, -1),), -1)
+    assert found is not None
+    assert read(found[0])[3:] == exact_moments(matrix[0], np.ones(n), np.ones(n))[3:]
+
+
 @pytest.mark.parametrize("value", [LARGEST, -LARGEST, 2.0**-1022 - LEAST])
 def test_as_many_numbers_as_one_call_takes_do_not_overflow(value: float) -> None:
     values, exact = np.full((2, MOST), value), Fraction(value)
