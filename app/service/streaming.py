@@ -107,7 +107,9 @@ def _added_up(parts: Iterator[ScoreRequest], max_held_bytes: int, n_threads: int
 
 def _scored(request: ScoreRequest, first_row: int, n_threads: int) -> Part:
     batch = batch_of(request.task, request.columns, request.options, request.slices, first_row)
-    return part_of(batch, request.question.plan, request.include, n_threads)
+    part = part_of(batch, request.question.plan, request.include, n_threads)
+    part.summary.inspected.sample()  # else the rows of the first part would be held until the second is scored
+    return part
 
 
 def _check_width(total: Part, part: Part) -> None:

@@ -42,7 +42,7 @@ def batch_of(
     try:
         batch = None
         if task in LABELLED and len(columns) == 2 and options.ignore_index is None and options.classes is None:
-            form = next(name for name in TASKS[task].predictions if name in columns)
+            form = _form_of(task, columns)
             batch = judged(task, form, columns[form], columns.get("labels"), options)
         if batch is None:
             batch = _checked(task, columns, options)
@@ -66,7 +66,7 @@ def with_prediction(batch: Batch, columns: Mapping[str, Column]) -> Batch:
         InvalidInput: The prediction breaks a rule; the pointer names field and index.
     """
     task, options = batch.task, batch.options
-    form = next(name for name in TASKS[task].predictions if name in columns)
+    form = _form_of(task, columns)
     if batch.scored is None and (plain := judged(task, form, columns[form], batch.labels, options)):
         weight, clusters = batch.sample_weight, batch.clusters
         return plain if weight is None and clusters is None else replace(plain, sample_weight=weight, clusters=clusters)
@@ -80,6 +80,14 @@ def with_prediction(batch: Batch, columns: Mapping[str, Column]) -> Batch:
     return replace(batch, slices={}, **predicted(task, form, prediction, truth, options))
 
 
+def _form_of(task: TaskName, columns: Mapping[str, Column]) -> str:
+    """The field of the prediction, which a request has exactly one of."""
+    for name in TASKS[task].predictions:
+        if name in columns:
+            return name
+    raise KeyError(task)
+
+
 _ROW = re.compile(rf"^(/(?:slices/[^/]+|{'|'.join(COLUMN_NAMES)})/)([0-9]+)")
 
 
@@ -90,7 +98,7 @@ def _shifted(error: FieldError, rows: int) -> FieldError:
 
 def _checked(task: TaskName, columns: Mapping[str, Column], options: Options) -> Batch:
     columns = {name: checked_column(name, column, f"/{name}") for name, column in columns.items()}
-    form = next(name for name in TASKS[task].predictions if name in columns)
+    form = _form_of(task, columns)
     for name, column in columns.items():
         if len(column) != len(columns[form]):
             rule = f"must hold as many samples as {form}, {len(columns[form])}, found {len(column)}"

@@ -73,6 +73,9 @@ def predicted_tokens(form: str, documents: Column, options: Options) -> dict[str
             raise InvalidInput.at(f"/{form}", "wrong_shape", "must hold one list a document, found single values")
         n_rows, n_tokens = documents.shape
         documents = Ragged(documents.ravel(), np.arange(n_rows + 1, dtype=np.int64) * n_tokens)
+    sentinels = _sentinels_of_tokens(documents.values)
+    if sentinels is not None:
+        return {"form": form, "prediction": documents, "sentinels": sentinels}
     documents, rounded = checked_tokens(form, documents, options)
     return {
         "form": form,
@@ -80,6 +83,17 @@ def predicted_tokens(form: str, documents: Column, options: Options) -> dict[str
         "rounded": noted({form: rounded}),
         "sentinels": sentinels_among(documents, None, None),
     }
+
+
+def _sentinels_of_tokens(values: NDArray[Any]) -> Sentinels | None:
+    """The sentinels among log-probabilities (n,), which are none, if one call finds all of them sound; else None."""
+    try:
+        verdict = element_verdict(values, None, "logits", 0.0)
+    except (TypeError, ValueError):
+        return None
+    if verdict.row < len(values) or not SMALLEST_SENTINEL < verdict.least <= verdict.largest <= 0.0:
+        return None
+    return Sentinels({}, {}, 0.0 - verdict.least, True, verdict.has_fractions)
 
 
 def noted(findings: Mapping[str, Finding]) -> dict[str, Finding]:
@@ -96,7 +110,7 @@ def judged(
     is_multiclass = task == "multiclass"
     try:
         verdict = (class_verdict if is_multiclass else element_verdict)(prediction, labels, form, options.tolerance)
-    except (TypeError, ValueError):  # kernels take arrays of doubles and of 64-bit integers in the order of C only
+    except (TypeError, ValueError):  # kernels take doubles and integers of 64 bits in the order of C
         return None
     shape = prediction.shape
     if verdict.row < shape[0] or not _are_alike(task, shape, labels.shape):

@@ -10,18 +10,19 @@ static int are_equal(const double *x, Py_ssize_t n_numbers, Py_ssize_t k) {
     return 1;
 }
 
-INLINE uint64_t mixed_in(uint64_t hash, const char *bytes, size_t n) {
-    uint64_t word = 0;
-    memcpy(&word, bytes, n);
-    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-    return hash ^ hash >> 32;
-}
+#define GOLDEN UINT64_C(0x9e3779b97f4a7c15)
 
-/* Mixes bytes into a hash, eight at a time. */
-static uint64_t mixed(uint64_t hash, const char *bytes, size_t n) {
-    size_t i = 0;
-    for (; i + sizeof(uint64_t) <= n; i += sizeof(uint64_t)) hash = mixed_in(hash, bytes + i, sizeof(uint64_t));
-    return i < n ? mixed_in(hash, bytes + i, n - i) : hash;
+/* Adds words of eight bytes to a hash, each times a key of its own, so that no product waits for the one before it. */
+static uint64_t with_words(uint64_t hash, uint64_t key, const char *bytes, size_t n) {
+    for (; n; key += 2 * GOLDEN) {
+        uint64_t word = 0;
+        size_t now = n < sizeof word ? n : sizeof word;
+        if (now == sizeof word) memcpy(&word, bytes, sizeof word);
+        else memcpy(&word, bytes, now);
+        hash += word * key;
+        bytes += now, n -= now;
+    }
+    return hash;
 }
 
 typedef struct { const char *bytes; size_t size; } Lines; /* rows of so many bytes, one behind the other */
@@ -37,8 +38,9 @@ static int n_repeats(const Lines *scores, const Lines *truth, Py_ssize_t n) {
     Py_ssize_t n_new = 0;
     memset(taken, -1, sizeof taken);
     for (Py_ssize_t i = 0; i < n && 2 * n_new < n; i++) {
-        uint64_t hash = mixed(0, scores->bytes + (size_t)i * scores->size, scores->size);
-        size_t place = mixed(hash, truth->bytes + (size_t)i * truth->size, truth->size) % PLACES;
+        uint64_t hash = with_words(0, GOLDEN, scores->bytes + (size_t)i * scores->size, scores->size);
+        hash = with_words(hash, ~GOLDEN - 1, truth->bytes + (size_t)i * truth->size, truth->size);
+        size_t place = ((hash ^ hash >> 32) * GOLDEN >> 32) % PLACES;
         while (taken[place] >= 0 && !(is_same(scores, taken[place], i) && is_same(truth, taken[place], i)))
             place = (place + 1) % PLACES;
         if (taken[place] < 0) taken[place] = (int16_t)i, n_new++;

@@ -19,6 +19,7 @@ class Kind(NamedTuple):
     options: Options
     is_soft: bool
     is_weighted: bool
+    n_classes: int
 
     @property
     def is_hard(self) -> bool:

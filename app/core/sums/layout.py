@@ -95,6 +95,7 @@ class Layout:
     """The rows of a matrix, and what is made of them.
 
     Attributes:
+        fingerprint: The fingerprint of the states that are made.
         rows: The row of each quantity before sample weights, by name.
         quantities: The function of a block of rows that fills a row, by row, where no kernel writes it.
         zeros: The rows that are 0 throughout.
@@ -114,6 +115,7 @@ class Layout:
         n_rows: The number of rows of the matrix.
     """
 
+    fingerprint: str
     rows: dict[str, int] = field(default_factory=dict)
     quantities: dict[int, Quantity] = field(default_factory=dict)
     zeros: list[int] = field(default_factory=list)
@@ -159,13 +161,13 @@ class Layout:
 
 def layout_of(batch: Batch, needs: Needs) -> Layout:
     """The layout of the matrices of a batch."""
-    kind = Kind(batch.task, batch.form, batch.options, batch.targets is not None, batch.sample_weight is not None)
-    return _layout(kind, needs)
+    is_soft, is_weighted = batch.targets is not None, batch.sample_weight is not None
+    return _layout(Kind(batch.task, batch.form, batch.options, is_soft, is_weighted, batch.n_classes), needs)
 
 
 @lru_cache(maxsize=256)
 def _layout(kind: Kind, needs: Needs) -> Layout:
-    layout = Layout()
+    layout = Layout(kind.options.fingerprint(kind.task, kind.n_classes))
     row_of = _Rows(kind, layout)
     # the tables of multilabel need all elements of a row, so they are made block by block
     tables = () if kind.task == "multilabel" else needs.tables

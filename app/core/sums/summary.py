@@ -121,7 +121,7 @@ def summarize(
     sums = (_shared_out(summed, rows, n_threads) if is_shared else summed(rows)) or _nothing(batch, needs)
     n_scored = batch.n_scored
     state = State(
-        fingerprint=batch.options.fingerprint(batch.task, batch.n_classes),
+        fingerprint=layout.fingerprint,
         n_classes=batch.n_classes,
         n_samples=len(batch.prediction),
         n_scored=n_scored,

@@ -159,7 +159,7 @@ def _is_plain(summary: Summary) -> bool:
 
 
 def _repetitions(inspected: InspectedRows) -> list[dict[str, Any]]:
-    if inspected.constant:
+    if inspected.common is not None:
         return [warning("constant_predictions", f"all {inspected.n_scored} rows carry the same prediction")]
     repeated, looked_at = n_duplicates(inspected)
     if not repeated:

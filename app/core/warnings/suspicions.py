@@ -3,7 +3,7 @@
 import numpy as np
 
 from app.core.batch.batches import Batch
-from app.core.batch.inspected import MAX_INSPECTED_ROWS, InspectedRows
+from app.core.batch.inspected import InspectedRows
 from app.core.columns import FloatArray
 from app.core.formulas import losses
 from app.core.formulas.weights import leveled
@@ -22,14 +22,12 @@ def n_duplicates(inspected: InspectedRows) -> tuple[int, int]:
 
     It is 0 where at most half of them are repeated.
     """
-    rows, n = inspected.rows, len(inspected.numbers)
-    if inspected.end > MAX_INSPECTED_ROWS:
-        n = int(inspected.numbers.searchsorted(MAX_INSPECTED_ROWS))
+    rows, n = inspected.first()
     if rows is None or n < MIN_ROWS or rows.prediction.ndim == 1:  # type: ignore[union-attr]
         return 0, 0  # single numbers, often rounded, repeat by chance
     truth = rows.labels if rows.targets is None else rows.targets
-    scores = np.ascontiguousarray(rows.prediction)
-    return n_repeats(scores, scores if truth is None else np.ascontiguousarray(truth), n), n
+    scores = np.ascontiguousarray(rows.prediction[:n])  # type: ignore[index]
+    return n_repeats(scores, scores if truth is None else np.ascontiguousarray(truth[:n]), n), n
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")

@@ -5,9 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.core.batch.checked import batch_of
+from app.core.columns import Column
+from app.core.options import Options
 from app.core.tasks import TaskName
 from app.service import score
-from tests.requests import request_of
+from app.service.scoring import answer_of, part_of
+from tests.requests import request_of, scoring
 
 RNG = np.random.default_rng(9)
 N, K = 400, 4
@@ -69,6 +73,23 @@ def test_one_prediction_for_all_rows_is_noticed() -> None:
     assert "constant_predictions" not in warnings("multiclass", labels=LABELS[:5], probabilities=constant[:5])
     masked = warnings("multiclass", labels=LABELS, probabilities=late, mask=[True] * (N - 1) + [False])
     assert "constant_predictions" in masked
+
+
+@pytest.mark.parametrize(("last", "is_told"), [(0.1, True), (0.7, False)])
+@pytest.mark.parametrize("cuts", [[], [1], [600], [601, 602], [500, 900]])
+def test_one_prediction_is_noticed_in_whatever_parts_rows_come(cuts: list[int], last: float, is_told: bool) -> None:
+    prediction = np.tile([0.1, 0.9], (1001, 1))
+    prediction[-1] = [last, 1.0 - last]
+    columns: dict[str, Column] = {"labels": np.arange(1001) % 2, "probabilities": prediction}
+    request = scoring("multiclass", columns, Options())
+    total = None
+    for start, stop in zip([0, *cuts], [*cuts, 1001], strict=True):  # the last part may have no row in the sample
+        own = {name: column[start:stop] for name, column in columns.items()}  # type: ignore[index]
+        part = part_of(batch_of("multiclass", own, Options(), first_row=start), request.question.plan, frozenset())
+        total = part if total is None else total + part
+    assert total is not None
+    codes = {entry["code"] for entry in answer_of(request.question, total)["warnings"]}
+    assert ("constant_predictions" in codes) == is_told
 
 
 def test_rows_sent_again_and_again_are_noticed() -> None:
