@@ -7,13 +7,18 @@ from app.core.tasks import TaskName
 from app.errors import InvalidInput
 
 
-@lru_cache(maxsize=256)
 def check_class_counts(task: TaskName, options: Options, n_classes: int) -> None:
     """Refuse options that do not go with the number of classes, or of labels.
 
     Raises:
         InvalidInput: A list does not have one entry for each class, a name comes twice, or a weight is too small.
     """
+    if options.top_k or not (options.classes is options.class_weight is options.pos_weight is None):
+        _check_lists(task, options, n_classes)
+
+
+@lru_cache(maxsize=256)
+def _check_lists(task: TaskName, options: Options, n_classes: int) -> None:
     pos_weight = options.pos_weight if isinstance(options.pos_weight, tuple) else None
     if task == "binary" and pos_weight is not None:
         raise InvalidInput.at("/pos_weight", "wrong_type", "must be one number, found a list")

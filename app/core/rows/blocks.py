@@ -106,4 +106,5 @@ def block_rows(batch: Batch) -> int:
 
 def _chunk_rows(n_rows: int) -> int:
     """The rows of a chunk, which are summed at once, in a batch of `n_rows`."""
-    return min(max(n_rows // _PARTS, _CHUNK_ROWS[0]), _CHUNK_ROWS[1])
+    least, most = _CHUNK_ROWS
+    return least if n_rows <= least * _PARTS else min(n_rows // _PARTS, most)

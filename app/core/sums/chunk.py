@@ -39,6 +39,7 @@ class Chunk:
 
     Attributes:
         rows: The numbers of its rows in the batch.
+        n_rows: The number of its rows.
         matrix: (m, n) quantities of the rows in the order of the layout; weights in it are scaled to band 0.
         marks: (n,) numbers of classes and findings by name.
         tables: Sums by group, by name of the table.
@@ -47,8 +48,8 @@ class Chunk:
 
     def __init__(self, batch: Batch, rows: Rows, layout: Layout) -> None:
         self.rows, self._layout = rows, layout
-        n_rows = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
-        self.matrix = matrix = np.empty((layout.n_rows, n_rows))
+        self.n_rows = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+        self.matrix = matrix = np.empty((layout.n_rows, self.n_rows))
         for row in layout.zeros:
             matrix[row] = 0.0
         self.marks: dict[str, Any] = {}
@@ -85,7 +86,7 @@ class Chunk:
 
     def reduce_to(self, places: IntArray, batch: Batch) -> None:
         """Drop all rows but those at `places`."""
-        layout, self.rows = self._layout, self.numbers[places]
+        layout, self.rows, self.n_rows = self._layout, self.numbers[places], len(places)
         self.matrix = matrix = self.matrix.take(places, axis=1)
         self.marks = {name: values[places] for name, values in self.marks.items()}
         self.weight = None if self.weight is None else matrix[layout.weight]
@@ -99,9 +100,6 @@ class Chunk:
         """Add up the rows of a batch with slices, or of one of these."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
             self._add_up(batch)
-
-    def __len__(self) -> int:
-        return int(self.matrix.shape[1])
 
     @property
     def numbers(self) -> IntArray:
@@ -118,11 +116,9 @@ class Chunk:
         layout, start = self._layout, 0
         values = batch.prediction.values if isinstance(batch.prediction, Ragged) else batch.prediction
         # one block will do where a kernel reads the numbers as they lie in memory: it makes no arrays over the classes
-        is_lean = (
-            layout.kernel and not layout.quantities and isinstance(self.rows, slice) and values.dtype == np.float64
-        )
+        is_lean = layout.is_lean and isinstance(self.rows, slice) and values.dtype == np.float64
         for block in (ROWS[batch.task](batch, self.rows),) if is_lean else blocks(batch, self.rows):
-            end = len(self.matrix[0]) if is_lean else start + len(block)
+            end = self.n_rows if is_lean else start + len(block)
             if layout.kernel:
                 block.write(Into(self.matrix, start, layout.kernel))
             for row, quantity in layout.quantities.items():
@@ -137,8 +133,8 @@ class Chunk:
 
     def _mark(self, name: str, values: Any, start: int) -> None:
         if name not in self.marks:
-            self.marks[name] = values if len(values) == len(self) else np.empty(len(self), values.dtype)
-        if len(values) < len(self):
+            self.marks[name] = values if len(values) == self.n_rows else np.empty(self.n_rows, values.dtype)
+        if len(values) < self.n_rows:
             self.marks[name][start : start + len(values)] = values
 
     def _add_block_tables(self, block: Block, start: int) -> None:
@@ -158,7 +154,7 @@ class Chunk:
         moments, groups = moments_and_groups(self.matrix, layout.weight, pairs, groupings)
         self._add_tables(batch, groups, small)
         self.moments = self._moments(moments, codes, small)
-        self.weight_sum = Exact(len(self)) if self.weight is None else exact_sum(self.weight).shifted(self._places)
+        self.weight_sum = Exact(self.n_rows) if self.weight is None else exact_sum(self.weight).shifted(self._places)
 
     def _multiply(self, codes: IntArray | None) -> dict[int, Small]:
         """Write the rows of products; return, by row, the products that are too small for doubles."""

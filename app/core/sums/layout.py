@@ -111,6 +111,7 @@ class Layout:
         listed: The tables of sections and of metrics on request, whose columns have one number a row.
         marks: The attributes of rows that hold integers or booleans.
         block_tables: The tables of which one needs all elements of a row at once; empty where none does.
+        is_lean: Whether kernels write all quantities.
         is_compiled: Whether kernels do all of the work, so that NumPy has nothing to warn of.
         n_rows: The number of rows of the matrix.
     """
@@ -130,6 +131,7 @@ class Layout:
     listed: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
     block_tables: tuple[str, ...] = ()
+    is_lean: bool = False
     is_compiled: bool = False
     n_rows: int = 0
 
@@ -225,6 +227,7 @@ class _Rows:
         self._layout.kernel = tuple(self._layout.rows.get(name, ONES) for name in written)
         for row in self._layout.kernel:
             self._layout.quantities.pop(row, None)
+        self._layout.is_lean = bool(written) and not self._layout.quantities
 
 
 def _is_counted(family: Family, options: Options) -> bool:

@@ -223,7 +223,7 @@ def _sums_of(chunk: Chunk, batch: Batch, layout: Layout, kept: Mapping[str, Floa
     if batch.slices:
         sums = _with_slices(chunk, batch, layout)
     else:
-        sums = _Sums(len(chunk), chunk.weight_sum, chunk.moments, chunk.tables)
+        sums = _Sums(chunk.n_rows, chunk.weight_sum, chunk.moments, chunk.tables)
     if sums.moments["cross_entropy"].n_infinite:
         rows = chunk.numbers[np.isinf(chunk.column("cross_entropy")) & chunk.has_weight] + batch.first_row
         sums = replace(sums, zero_probability=NO_FINDING.with_rows(rows))
@@ -271,4 +271,4 @@ def _scored_anew(rows: IntArray, batch: Batch, layout: Layout) -> _Sums:
 
 def _added_up(chunk: Chunk, batch: Batch) -> _Sums:
     chunk.add_up(batch)
-    return _Sums(len(chunk), chunk.weight_sum, chunk.moments, chunk.tables)
+    return _Sums(chunk.n_rows, chunk.weight_sum, chunk.moments, chunk.tables)
