@@ -13,7 +13,8 @@ def check_class_counts(task: TaskName, options: Options, n_classes: int) -> None
     Raises:
         InvalidInput: A list does not have one entry for each class, a name comes twice, or a weight is too small.
     """
-    if options.top_k or not (options.classes is options.class_weight is options.pos_weight is None):
+    is_unset = options.classes is None and options.class_weight is None and options.pos_weight is None
+    if options.top_k or not is_unset:
         _check_lists(task, options, n_classes)
 
 
