@@ -18,7 +18,6 @@ from app.core.metrics.gradients import gradient
 from app.core.metrics.plan import Plan, plan_of
 from app.core.metrics.state_view import StateView
 from app.core.options import Options
-from app.core.sums.state import State
 from app.core.sums.summary import Summary, places, summarize
 from app.core.tasks import TaskName
 from app.core.values import Value
@@ -145,33 +144,27 @@ def part_of(batch: Batch, plan: Plan, include: frozenset[Include], n_threads: in
 def answer_of(question: Question, part: Part, batch: Batch | None = None) -> dict[str, Any]:
     """The answer that parts added up give; `batch` is all of them, for metrics that need all rows at once."""
     summary, plan = part.summary, question.plan
-    view = StateView(summary.state, plan.options.confidence_level)
+    state, options = summary.state, plan.options
+    view = StateView(state, options.confidence_level)
     answer = {
-        **_head(plan, summary.state),
-        "metrics": entries(_values(view, plan, batch, question.bootstrap)),
-        "warnings": warnings_of(summary, view.means[CROSS_ENTROPY.name]),
-        "options": question.echo,
-    }
-    if question.include:
-        answer |= {name: SECTIONS[name](part) for name in SECTIONS if name in question.include}
-    if summary.slices:
-        answer["slices"] = _slices(summary, plan, batch)
-    return answer
-
-
-def _head(plan: Plan, state: State) -> dict[str, Any]:
-    head: dict[str, Any] = {
         "task": plan.task,
-        "unit": plan.options.unit,
+        "unit": options.unit,
         "n_samples": state.n_samples,
         "n_scored": state.n_scored,
         "n_ignored": state.n_samples - state.n_scored,
         "n_classes": state.n_classes,
         "weight_sum": float(state.weight_sum),
+        "metrics": entries(_values(view, plan, batch, question.bootstrap)),
+        "warnings": warnings_of(summary, view.means[CROSS_ENTROPY.name]),
+        "options": question.echo,
     }
     if plan.task == "tokens":
-        del head["n_classes"]
-    return head
+        del answer["n_classes"]
+    if question.include:
+        answer |= {name: SECTIONS[name](part) for name in SECTIONS if name in question.include}
+    if summary.slices:
+        answer["slices"] = _slices(summary, plan, batch)
+    return answer
 
 
 def _values(view: StateView, plan: Plan, batch: Batch | None, bootstrap: Bootstrap | None = None) -> dict[str, Value]:

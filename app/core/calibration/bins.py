@@ -1,8 +1,7 @@
 """Calibration in bins of equal width: their gaps between confidence and frequency, and the errors made of them."""
 
 import math
-from operator import mul
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from scipy.special import ndtri
 
@@ -12,33 +11,23 @@ from app.core.sums.exact import Exact
 from app.core.sums.groups import GroupSums
 from app.core.values import Value
 
-
-class Gaps(NamedTuple):
-    """The bins of positive weight.
-
-    Attributes:
-        shares: The share of the weight that lies in each.
-        sizes: The distance of confidence and frequency in each.
-    """
-
-    shares: list[float]
-    sizes: list[float]
+Gaps: TypeAlias = tuple[list[float], float]
+"""The gap of each bin of positive weight, times the share of the weight that lies in it, and the largest gap."""
 
 
 def expected_gap(of: Gaps) -> Value:
     """The expected calibration error: the mean gap, weighted by the shares of the bins."""
-    return Value(math.fsum(map(mul, of.shares, of.sizes)))
+    return Value(math.fsum(of[0]))
 
 
 def largest_gap(of: Gaps) -> Value:
     """The maximum calibration error: the largest gap of a bin that is not empty."""
-    return Value(max(of.sizes))
+    return Value(of[1])
 
 
 def gaps(bins: GroupSums) -> Gaps:
-    """The gap of every bin of positive weight."""
-    weights = bins.columns["weight"]
-    return Gaps(compiled.shares(weights), compiled.gaps(weights, bins.columns["confidence"], bins.columns["frequency"]))
+    """The gaps of bins."""
+    return compiled.gaps(bins.columns["weight"], bins.columns["confidence"], bins.columns["frequency"])
 
 
 def reliability(bins: GroupSums, confidence_level: float) -> list[dict[str, Any]]:

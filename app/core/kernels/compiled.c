@@ -313,7 +313,7 @@ static PyMethodDef methods[] = {
     METHOD(sums), METHOD(products), METHOD(json_columns), METHOD(class_rows),
     METHOD(element_rows), METHOD(token_rows), METHOD(class_verdict), METHOD(element_verdict), METHOD(distinct),
     METHOD(pair_rows), METHOD(pair_residuals), METHOD(are_equal), METHOD(n_repeats), METHOD(means),
-    METHOD(gaps), METHOD(entries), {"shares", py_shares, METH_O, NULL}, {NULL, NULL, 0, NULL},
+    METHOD(gaps), METHOD(entries), {"entropy_terms", py_entropy_terms, METH_O, NULL}, {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {

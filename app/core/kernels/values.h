@@ -96,6 +96,13 @@ static PyObject *value_object(const Means *of, PyObject *number, PyObject *error
     return value;
 }
 
+static PyObject *pair_of(double a, double b) {
+    PyObject *pair = PyTuple_New(2);
+    if (pair && (PyTuple_SetItem(pair, 0, PyFloat_FromDouble(a)) || PyTuple_SetItem(pair, 1, PyFloat_FromDouble(b))))
+        Py_CLEAR(pair);
+    return pair;
+}
+
 /* The mean of exact sums, which are borrowed. */
 static PyObject *mean_of(Means *of, PyObject *sums) {
     PyObject *part[8], *error = NULL, *interval = NULL;
@@ -112,7 +119,7 @@ static PyObject *mean_of(Means *of, PyObject *sums) {
         double mean = PyFloat_AsDouble(number), deviation = sqrt(PyFloat_AsDouble(square));
         double low = mean - of->spread * deviation, high = mean + of->spread * deviation;
         error = PyFloat_FromDouble(deviation);
-        if (isfinite(low) && isfinite(high)) interval = Py_BuildValue("(dd)", low, high);
+        if (isfinite(low) && isfinite(high)) interval = pair_of(low, high);
     }
     Py_XDECREF(square);
     if (PyErr_Occurred()) Py_CLEAR(number);
@@ -145,43 +152,55 @@ static PyObject *sum_of(PyObject *numbers) {
     return sum;
 }
 
-/* Adds a new reference to a list, which it takes; returns whether it could. */
-static int append(PyObject *list, PyObject *item) {
+/* Takes a quotient, of which an error or None is NaN. */
+static double taken(PyObject *quotient) {
+    double number = quotient && quotient != Py_None ? PyFloat_AsDouble(quotient) : NAN;
+    Py_XDECREF(quotient);
+    return number;
+}
+
+/* Adds a number to a list; returns whether it could. */
+static int append(PyObject *list, double number) {
+    PyObject *item = PyErr_Occurred() ? NULL : PyFloat_FromDouble(number);
     int good = item && !PyList_Append(list, item);
     Py_XDECREF(item);
     return good;
 }
 
-/* Arguments: list of weights. Returns the share of the sum that each has which is not 0. */
-static PyObject *py_shares(PyObject *self, PyObject *weights) {
+/* Arguments: list of weights. Returns q log q for each share q of their sum that a double tells from 0. */
+static PyObject *py_entropy_terms(PyObject *self, PyObject *weights) {
     (void)self;
     if (!PyList_Check(weights)) return PyErr_SetString(PyExc_TypeError, "takes a list"), NULL;
-    PyObject *sum = sum_of(weights), *shares = sum ? PyList_New(0) : NULL;
-    for (Py_ssize_t i = 0; shares && i < PyList_Size(weights); i++) {
+    PyObject *sum = sum_of(weights), *terms = sum ? PyList_New(0) : NULL;
+    for (Py_ssize_t i = 0; terms && i < PyList_Size(weights); i++) {
         PyObject *weight = PyList_GetItem(weights, i);
-        if (PyObject_IsTrue(weight) && !append(shares, quotient(Py_NewRef(weight), Py_NewRef(sum)))) Py_CLEAR(shares);
+        double share = PyObject_IsTrue(weight) ? taken(quotient(Py_NewRef(weight), Py_NewRef(sum))) : 0.0;
+        if (share != 0.0 && !append(terms, share * log_of(share))) Py_CLEAR(terms);
     }
     Py_XDECREF(sum);
-    return shares;
+    return terms;
 }
 
-/* Arguments: lists of weights, of one sum by weight and of another. Returns their distances by weight that is not 0. */
+/* Arguments: lists of weights, and of two sums by weight. Returns, for all weights but 0, the list of the share that
+   each has of their sum times the gap |one - other| / weight, and the largest gap. */
 FUNCTION(py_gaps) {
-    (void)self;
     int fit = n_arguments == 3;
+    double largest = 0.0;
+    (void)self;
     for (int i = 0; i < 3; i++)
         fit = fit && PyList_Check(arguments[i]) && PyList_Size(arguments[i]) == PyList_Size(arguments[0]);
     if (!fit) return PyErr_SetString(PyExc_TypeError, "takes three lists of one length"), NULL;
-    PyObject *gaps = PyList_New(0);
-    for (Py_ssize_t i = 0; gaps && i < PyList_Size(arguments[0]); i++) {
-        PyObject *weight = PyList_GetItem(arguments[0], i), *one = PyList_GetItem(arguments[1], i);
+    PyObject *sum = sum_of(arguments[0]), *terms = sum ? PyList_New(0) : NULL;
+    for (Py_ssize_t i = 0; terms && i < PyList_Size(arguments[0]); i++) {
+        PyObject *weight = PyList_GetItem(arguments[0], i);
         if (!PyObject_IsTrue(weight)) continue;
-        PyObject *apart = PyNumber_Subtract(one, PyList_GetItem(arguments[2], i));
-        PyObject *gap = apart ? quotient(PyNumber_Absolute(apart), Py_NewRef(weight)) : NULL;
-        Py_XDECREF(apart);
-        if (!append(gaps, gap)) Py_CLEAR(gaps);
+        PyObject *apart = PyNumber_Subtract(PyList_GetItem(arguments[1], i), PyList_GetItem(arguments[2], i));
+        double gap = apart ? fabs(taken(quotient(apart, Py_NewRef(weight)))) : NAN;
+        if (!append(terms, taken(quotient(Py_NewRef(weight), Py_NewRef(sum))) * gap)) Py_CLEAR(terms);
+        largest = gap > largest ? gap : largest;
     }
-    return gaps;
+    Py_XDECREF(sum);
+    return terms ? Py_BuildValue("(Nd)", terms, largest) : NULL;
 }
 
 /* Arguments: values by name, names of their fields. Returns them as an answer shows them: the first field, and all

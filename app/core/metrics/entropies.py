@@ -29,12 +29,13 @@ def d2_log_loss(view: StateView) -> Value:
 
     The loss is without `pos_weight` and `label_smoothing`, over the weights, as the baseline is.
     """
-    loss, baseline = view.means["plain_cross_entropy"], view.baseline_cross_entropy
-    if baseline.value is None:
+    mean, baseline = view.means["plain_cross_entropy"], view.baseline_cross_entropy
+    loss, entropy = mean.value, baseline.value
+    if entropy is None:
         return baseline
-    if not baseline.value:
+    if not entropy:
         return undefined("one class only")
-    return Value(1.0 - loss.value / baseline.value) if loss.value is not None else loss
+    return Value(1.0 - loss / entropy) if loss is not None else mean
 
 
 _LOG_LOSS: dict[TaskName, str] = {

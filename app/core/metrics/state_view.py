@@ -1,7 +1,6 @@
 """The view of a state that metrics read: quantities that several of them share are computed once."""
 
 import math
-from operator import mul
 
 from app.core.calibration.bins import Gaps, gaps
 from app.core.kernels import compiled
@@ -36,8 +35,5 @@ class StateView:
     @lazy
     def baseline_cross_entropy(self) -> Value:
         """The entropy of the observed class frequencies: the loss of the best constant prediction."""
-        shares = compiled.shares(self.state.groups["class_frequencies"].columns["weight"])
-        shares = list(filter(None, shares))  # one may be too small for a double
-        if not shares:
-            return undefined("no scored row has positive weight")
-        return Value(0.0 - math.fsum(map(mul, shares, map(compiled.log_of, shares))))
+        terms = compiled.entropy_terms(self.state.groups["class_frequencies"].columns["weight"])
+        return Value(0.0 - math.fsum(terms)) if terms else undefined("no scored row has positive weight")

@@ -29,7 +29,7 @@ def test_quotients_are_those_of_python(divisor: int) -> None:
 def test_halves_are_rounded_to_even() -> None:
     for odd in range(2**53 + 1, 2**53 + 40, 2):
         for scale in (1, 2, 512):
-            assert compiled.shares([odd * scale, 2**62 - odd * scale])[0] == odd * scale / 2**62
+            assert mean(Moments(1, z=odd * scale, v=2**62), 0.95).value == odd * scale / 2**62
 
 
 def _error(z: list[Fraction], v: list[Fraction]) -> float:
@@ -53,10 +53,13 @@ def test_an_error_is_a_root_of_exact_squares(seed: int, equal: bool) -> None:
     assert found.confidence_interval == (found.value - spread, found.value + spread)
 
 
-def test_only_weights_above_nothing_have_shares_and_gaps() -> None:
-    assert compiled.shares([0, 3, 0, 1]) == [0.75, 0.25]
-    assert compiled.gaps([0, 4, 2, 2**80], [0, 1, 2, 0], [0, 4, 1, 2**79]) == [0.75, 0.5, 0.5]
-    assert compiled.shares([0, 0]) == compiled.gaps([], [], []) == []
+def test_only_weights_above_nothing_have_gaps_and_terms() -> None:
+    assert compiled.gaps([0, 4, 2, 2], [0, 1, 2, 0], [0, 4, 1, 1]) == ([0.375, 0.125, 0.125], 0.75)
+    assert compiled.gaps([2**80], [2**79], [0]) == ([0.5], 0.5)
+    assert compiled.gaps([], [], []) == ([], 0.0)
+    assert compiled.entropy_terms([0, 2**90, 2**90]) == [0.5 * compiled.log_of(0.5)] * 2
+    assert compiled.entropy_terms([1, 2**1100]) == [0.0]
+    assert compiled.entropy_terms([0, 0]) == []
 
 
 @pytest.mark.parametrize("lists", [([1],), ([1], [1], []), ([1], [1], (1,))])
