@@ -2,6 +2,7 @@
 
 import asyncio
 import platform
+from collections import defaultdict
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import perf_counter
@@ -111,13 +112,19 @@ class Telemetry:
     def record(self) -> None:
         """Count and log the requests that have ended since the last time."""
         ended, self._ended = self._ended, []
+        n_requests: defaultdict[tuple[str, int, str], int] = defaultdict(int)
+        n_samples: defaultdict[str, int] = defaultdict(int)
         for facts in ended:
-            route, code = facts["route"], facts.get("code", "")
-            self._requests(route, facts["status"], code).inc()
+            route = facts["route"]
+            n_requests[route, facts["status"], facts.get("code", "")] += 1
             if "ms" in facts:
                 self._seconds(route).observe(facts["ms"] / 1000)
-            if n_scored := facts.get("n_scored"):
-                self._samples(route).inc(n_scored)
+            if facts.get("n_scored"):
+                n_samples[route] += facts["n_scored"]
+        for labels, n in n_requests.items():
+            self._requests(*labels).inc(n)
+        for route, n in n_samples.items():
+            self._samples(route).inc(n)
         self._log.write(ended)
 
     def shown(self) -> bytes:

@@ -81,10 +81,12 @@ class Cycle(RequestResponseCycle):
         if self.disconnected:
             return
         self.response_started = self.response_complete = True
-        lines = [STATUS_LINE[message["status"]], *(b"%b: %b\r\n" % header for header in self.default_headers)]
+        head = STATUS_LINE[message["status"]]
+        for header in self.default_headers:
+            head += b"%b: %b\r\n" % header
         close = b"" if self.keep_alive else b"connection: close\r\n"
         body = b"" if self.scope["method"] == "HEAD" else message["body"]
-        self.transport.write(b"".join([*lines, message["head"], close, b"\r\n", body]))
+        self.transport.write(b"".join((head, message["head"], close, b"\r\n", body)))
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()
