@@ -1,5 +1,7 @@
 """Exact sums by group, such as a calibration bin or a class."""
 
+from operator import add
+
 import numpy as np
 
 from app.core.columns import FloatArray, IntArray
@@ -26,14 +28,14 @@ class GroupSums:
     def __add__(self, other: "GroupSums") -> "GroupSums":
         place = min(self.place, other.place)
         ours, theirs = self._in_units(place), other._in_units(place)
-        columns = {name: [a + b for a, b in zip(ours[name], theirs[name], strict=True)] for name in ours}
-        return GroupSums(columns, place)
+        return GroupSums({name: list(map(add, sums, theirs[name])) for name, sums in ours.items()}, place)
 
     def _in_units(self, place: int) -> dict[str, list[int]]:
         up = self.place - place
+        if not up:
+            return self.columns
         return {
-            name: sums if is_count(name) or not up else [total << up for total in sums]
-            for name, sums in self.columns.items()
+            name: sums if is_count(name) else [total << up for total in sums] for name, sums in self.columns.items()
         }
 
     def exact(self, column: str) -> list[Exact]:

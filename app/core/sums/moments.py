@@ -39,8 +39,8 @@ class Moments(NamedTuple):
     place: int = 0
 
     def __add__(self, other: "Moments") -> "Moments":  # type: ignore[override]  # not a longer tuple
-        a, b = self.aligned(other)
-        return Moments._make((*map(add, a[:-1], b[:-1]), a.place))
+        a, b = (self, other) if self[8] == other[8] else self.aligned(other)
+        return _moments((*map(add, a[:8], b[:8]), a[8]))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Moments) and tuple.__eq__(*self.aligned(other))
@@ -67,7 +67,7 @@ class Moments(NamedTuple):
         """The moments with z and v shifted by so many bits, and each product by those of both its factors."""
         n, n_infinite, n_undefined, z, v, zz, zv, vv, _ = self
         products = zz << 2 * z_up, zv << z_up + v_up, vv << 2 * v_up
-        return Moments(n, n_infinite, n_undefined, z << z_up, v << v_up, *products, place)
+        return _moments((n, n_infinite, n_undefined, z << z_up, v << v_up, *products, place))
 
 
 def moments_of_rows(matrix: FloatArray, pairs: tuple[tuple[int, int], ...], weight_row: int = -1) -> list[Moments]:
