@@ -147,6 +147,21 @@ def distinct(values: NDArray[Any]) -> tuple[IntArray, IntArray] | None:
     return None if found < 0 else (codes, first[:found])
 
 
+def distinct_texts(text: NDArray[np.uint8], offsets: IntArray) -> tuple[IntArray, IntArray] | None:
+    """The codes of texts and their first places, like those of `distinct`; None also if many hashes are alike.
+
+    Args:
+        text: The bytes of all texts.
+        offsets: (n + 1,) where each text begins, and the end of the last.
+
+    >>> distinct_texts(np.frombuffer(b"noyesno", np.uint8), np.array([0, 2, 5, 7]))
+    (array([0, 1, 0]), array([0, 1]))
+    """
+    codes, first = np.empty(len(offsets) - 1, np.int64), np.empty(MOST_DISTINCT, np.int64)
+    found = compiled.distinct_texts(text, offsets, codes, first)
+    return None if found < 0 else (codes, first[:found])
+
+
 class PairedRows(NamedTuple):
     """The paired losses of two candidates on the same rows, as they go into exact sums.
 

@@ -42,9 +42,9 @@
 #include "element_rows.h"
 #include "token_rows.h"
 #include "verdicts.h"
-#include "distinct.h"
 #include "pairs.h"
 #include "repeats.h"
+#include "distinct.h"
 #include "json_numbers.h"
 #include "json_columns.h"
 
@@ -215,6 +215,20 @@ FUNCTION(py_distinct) {
     return PyLong_FromSsize_t(found);
 }
 
+/* Arguments: bytes of texts, n + 1 offsets in them, room for n codes, room for MOST_DISTINCT rows. */
+FUNCTION(py_distinct_texts) {
+    Arrays a;
+    Py_ssize_t n, found;
+    (void)self;
+    if (!take(&a, arguments, n_arguments, "biII")) return NULL;
+    n = a.n[2];
+    int fit = a.n[1] == n + 1 && a.n[3] >= MOST_DISTINCT && are_offsets(WHOLES(&a, 1), n, a.n[0]);
+    if (!fit && !refuse(&a, "offsets must rise within the bytes, and arrays must fit each other")) return NULL;
+    RUN(a.n[0] + n, found = distinct_texts((char *)FLAGS(&a, 0), WHOLES(&a, 1), n, WHOLES(&a, 2), WHOLES(&a, 3)));
+    give_back(&a);
+    return PyLong_FromSsize_t(found);
+}
+
 #include "row_calls.h"
 #include "sum_calls.h"
 #include "pair_calls.h"
@@ -312,6 +326,7 @@ static PyMethodDef methods[] = {
     METHOD(row_differences), METHOD(row_negentropies), METHOD(row_relative_entropy), METHOD(row_js), METHOD(bins),
     METHOD(sums), METHOD(products), METHOD(json_columns), METHOD(class_rows),
     METHOD(element_rows), METHOD(token_rows), METHOD(class_verdict), METHOD(element_verdict), METHOD(distinct),
+    METHOD(distinct_texts),
     METHOD(pair_rows), METHOD(pair_residuals), METHOD(are_equal), METHOD(n_repeats), METHOD(means),
     METHOD(gaps), METHOD(entries), {"entropy_terms", py_entropy_terms, METH_O, NULL}, {NULL, NULL, 0, NULL},
 };

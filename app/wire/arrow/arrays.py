@@ -13,7 +13,7 @@ from pyarrow import compute, types
 from app.core.checkpoints import at_checkpoints
 from app.core.columns import BoolArray, Column, IntArray, Ragged, owned
 from app.errors import InvalidInput, MalformedBody, clip
-from app.wire.arrow.dictionaries import Dictionaries, check_views, refuse_nulls
+from app.wire.arrow.dictionaries import Dictionaries, check_views, refuse_nulls, repeated
 from app.wire.arrow.schema import is_slices
 from app.wire.columns import STRING, rows_of
 from app.wire.fields import Field, Place, gathered, in_order, in_rows
@@ -212,7 +212,7 @@ def _values(
         array = array.dictionary_decode() if types.is_dictionary(array.type) else array
         return field.cast(array.to_numpy(zero_copy_only=False), kind, place)
     if field.name != "cluster_id" and (types.is_string(array.type) or types.is_large_string(array.type)):
-        array = array.dictionary_encode()  # few strings, each many times: clusters are many
+        return repeated(array)  # clusters are many
     if types.is_dictionary(array.type):
         return dictionaries.named(field, array, place, scored)
     check_views(array)

@@ -74,6 +74,17 @@ def _places(array: pa.Array) -> tuple[object, ...]:
     return array.type, array.offset, len(array), buffers
 
 
+def repeated(array: pa.Array) -> NDArray[Any]:
+    """The strings of an array without null; of a few that come many times, as names of slices do, each is made once."""
+    _, offsets, text = array.buffers()
+    dtype = np.int64 if types.is_large_string(array.type) else np.int32
+    starts = np.frombuffer(offsets, dtype)[array.offset :][: len(array) + 1] if len(array) else np.zeros(1)
+    found = kernels.distinct_texts(np.frombuffer(text or b"", np.uint8), starts.astype(np.int64))
+    codes, first = found or (slice(None), np.arange(len(array)))
+    strings: NDArray[Any] = array.take(pa.array(first)).to_numpy(zero_copy_only=False)
+    return strings[codes]
+
+
 def check_views(array: pa.Array) -> None:
     """Refuse views of strings that hold more than `MAX_STRING_BYTES` together.
 

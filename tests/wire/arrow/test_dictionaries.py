@@ -8,6 +8,7 @@ import pytest
 
 from app.errors import InvalidInput
 from app.wire.arrow import stream
+from app.wire.arrow.dictionaries import repeated
 from app.wire.limits import Limits
 from tests.attacks.clients import GROWTH, growth
 
@@ -61,3 +62,13 @@ def test_many_small_batches_of_one_long_string() -> None:
     strings = pa.array(["x" * 1_000_000])
     small = batch(strings, [0])
     assert growth(lambda n: read(*[small] * n), 300) <= GROWTH
+
+
+@pytest.mark.parametrize("n", [3, 2_000])
+@pytest.mark.parametrize("type_", [pa.string(), pa.large_string()])
+def test_plain_strings_that_come_many_times_are_made_once(type_: pa.DataType, n: int) -> None:
+    whole = pa.array(["left out", *[f"text {i}" for i in range(n)] * 2, ""], type_)
+    for array in (whole, whole[1:], whole[1:-1], whole[:0], pa.array([""] * 3, type_)):
+        strings = repeated(array)
+        assert strings.tolist() == array.to_pylist()
+        assert n > 3 or len(set(map(id, strings))) == len(set(strings))
