@@ -122,9 +122,10 @@ INLINE const char *past_number(const char *p, const char *end, Decimal *number) 
     const char *first = p;
     if (!is_digit(*p)) return NULL;
     number->digits = (uint64_t)(*p++ - '0');
-    if (is_digit(*p)) { /* rare where numbers are shares */
+    if (__builtin_expect(is_digit(*p), 0)) { /* rare where numbers are shares; of counts the digits are few */
         if (*first == '0') return NULL;
-        p = past_digits(p, end, &number->digits);
+        do number->digits = number->digits * 10 + (uint64_t)(*p - '0');
+        while (is_digit(*++p));
     }
     if (*p == '.') {
         const char *point = p + 1;
