@@ -7,11 +7,13 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY requirements requirements
+# `--build-arg LOCK=opentelemetry` adds the exporter for traces.
+ARG LOCK=run
 # A lock is complete: pip resolves nothing, then checks that nothing is missing. It stays outside the environment; the
 # test suites that libraries bring along stay out of the image, and so do the parts of pyarrow that speak to other
 # machines, and its headers.
 RUN python -m venv --without-pip /venv \
-    && pip --python /venv/bin/python install -q --no-deps --require-hashes --only-binary :all: -r requirements/run.txt \
+    && pip --python /venv/bin/python install -q --no-deps --require-hashes --only-binary :all: -r "requirements/$LOCK.txt" \
     && pip --python /venv/bin/python check \
     && find /venv \( -name tests -o -path '*/pyarrow/include' \) -type d -prune -exec rm -rf {} + \
     && find /venv/lib/*/site-packages/pyarrow -regex '.*/\(lib\)?\(arrow\)?_\(flight\|s3\|s3fs\)\..*' -delete

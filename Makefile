@@ -5,6 +5,8 @@
 PYTHON ?= python3
 # OpenBLAS gets one thread: the matrix products of the core are small, and the service has threads of its own.
 export OPENBLAS_NUM_THREADS ?= 1
+# The lock of what is served: requirements/run.txt, or opentelemetry.txt, which adds the exporter.
+LOCK ?= run
 HOST ?= 127.0.0.1
 PORT ?= 8000
 RUN := .venv/bin/
@@ -15,7 +17,7 @@ KERNELS := app/core/kernels/compiled.abi3.so
 # another lock, another Python or an interrupted install means a missing stamp, and the environment is made anew.
 locks = $(1:%=requirements/%.txt)
 key = $(shell { cat $(locks); $(PYTHON) -VV; } 2>&1 | cksum | tr -dc 0-9)
-RUN_STAMP := .venv/made-$(call key,run)
+RUN_STAMP := .venv/made-$(call key,$(LOCK))
 DEV_STAMP := .venv-dev/made-$(call key,dev)
 TORCH_STAMP := .venv-torch/made-$(call key,dev torch)
 BUILD_STAMP := .venv-build/made-$(call key,build)
@@ -91,6 +93,7 @@ env: $(KERNELS) $(DEV_STAMP) ## compile the C, and make the environment of the t
 lock: .venv-lock/bin/uv ## write requirements/*.txt from pyproject.toml
 	$(COMPILE) pyproject.toml -o requirements/run.txt
 	$(COMPILE) pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra opentelemetry -c requirements/dev.txt -o requirements/opentelemetry.txt
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 		| $(COMPILE) - -o requirements/build.txt
 	$(COMPILE) --group contract -c requirements/dev.txt -o requirements/contract.txt
@@ -132,7 +135,7 @@ endef
 
 # The locks are complete, so pip resolves nothing: it would take what is newer than a lock for a conflict. `pip check`
 # then sees to it that nothing is missing.
-$(RUN_STAMP): LOCKS := run
+$(RUN_STAMP): LOCKS := $(LOCK)
 $(DEV_STAMP): LOCKS := dev
 $(TORCH_STAMP): LOCKS := dev torch
 $(CONTRACT_STAMP): LOCKS := contract

@@ -14,6 +14,7 @@ from app.api.contract import openapi
 from app.api.counts import Counts
 from app.api.routes import ROUTERS
 from app.api.telemetry import Telemetry
+from app.api.traced import TracedApplication
 from app.settings import Settings, read
 
 
@@ -42,7 +43,8 @@ def create_app(settings: Settings | None = None, counts: Counts | None = None) -
             await imported
 
     # One path, one address: a slash too many is an error, not a redirect that a client may not follow.
-    app = Application(
+    kind = TracedApplication if settings.opentelemetry else Application
+    app = kind(
         settings,
         capacity,
         Telemetry(settings.log_level, counts),

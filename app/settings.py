@@ -88,6 +88,11 @@ class Settings(BaseSettings):
         description="The addresses and networks of proxies whose `X-Forwarded-For` tells the address of a caller, with "
         "commas between.",
     )
+    opentelemetry: bool = Field(
+        default=False,
+        description="The reports of requests to OpenTelemetry, sent to where its own variables `OTEL_...` say. They "
+        "need the packages of `requirements/opentelemetry.txt`.",
+    )
     max_body_bytes: int = Field(
         16 * 2**20, ge=1, description="The largest JSON body, as sent and as decoded; beyond it 413."
     )

@@ -114,7 +114,7 @@ def test_the_image_stops_on_sigterm_and_exposes_the_port_it_serves() -> None:
 
 @pytest.mark.slow
 def test_the_image_installs_the_lock_and_not_what_came_out_since(tmp_path: Path) -> None:
-    scripts = [argument for name, argument in stages()[0] if name == "RUN" and "requirements/run.txt" in argument]
+    scripts = [argument for name, argument in stages()[0] if name == "RUN" and "requirements/$LOCK.txt" in argument]
     (tmp_path / "requirements").mkdir()
     (tmp_path / "requirements/run.txt").write_text(lock_with_newer_releases(tmp_path / "index"))
     made = Image(tmp_path)
@@ -122,6 +122,12 @@ def test_the_image_installs_the_lock_and_not_what_came_out_since(tmp_path: Path)
     with_tiny_index = pip_settings(tmp_path / "index")
     made.run(scripts[0].partition("&& find")[0], **with_tiny_index)
     assert installed(made.venv) == dict.fromkeys(NAMES, "1.0")
+
+
+def test_each_lock_that_the_image_may_be_made_from_reaches_its_build() -> None:
+    assert ("ARG", "LOCK=run") in stages()[0]
+    kept = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {"!requirements/run.txt", "!requirements/opentelemetry.txt"} <= set(kept)
 
 
 def test_compose_file_follows_the_compose_specification() -> None:
@@ -198,7 +204,8 @@ class Image:
             shutil.copy(ROOT / source, self.root / target)
 
     def run(self, script: str, **settings: str) -> None:
-        environment = {**os.environ, "PATH": f"{self.root / 'bin'}:{os.environ['PATH']}", **settings}
+        arguments = dict(argument.split("=", 1) for name, argument in stages()[0] if name == "ARG")
+        environment = {**os.environ, **arguments, "PATH": f"{self.root / 'bin'}:{os.environ['PATH']}", **settings}
         script = script.replace("/venv", str(self.venv))
         done = subprocess.run(
             ["sh", "-ec", script], cwd=self.root, env=environment, capture_output=True, text=True, check=False

@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from tests.wheels import NAMES, installed, lock_with_newer_releases, pip_settings
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCKS = ["build.txt", "run.txt", "dev.txt", "contract.txt", "torch.txt"]
+LOCKS = ["build.txt", "run.txt", "dev.txt", "opentelemetry.txt", "contract.txt", "torch.txt"]
 PINNED = re.compile(
     r"^([a-z0-9.-]+)==(\S+)(?: ; (.+?))? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE
 )
@@ -43,6 +43,7 @@ def asked(lock: str) -> list[Requirement]:
         "build.txt": table["build-system"]["requires"],
         "run.txt": run,
         "dev.txt": run + groups["dev"],
+        "opentelemetry.txt": run + table["project"]["optional-dependencies"]["opentelemetry"],
         "contract.txt": groups["contract"],
         "torch.txt": groups["torch"],
     }
@@ -134,8 +135,8 @@ def test_what_compiles_is_setuptools_alone() -> None:
 
 
 def test_the_tests_run_on_the_versions_that_are_served() -> None:
-    served, tested = ({str(pin) for pin in pins(lock)} for lock in ("run.txt", "dev.txt"))
-    assert served <= tested
+    served, traced, tested = ({str(pin) for pin in pins(lock)} for lock in ("run.txt", "opentelemetry.txt", "dev.txt"))
+    assert served < traced < tested
     of_tests = {pin.name: str(pin) for pin in pins("dev.txt")}
     others = pins("torch.txt") + pins("contract.txt")
     assert [

@@ -33,11 +33,12 @@ class Application(FastAPI):
     """
 
     def __init__(self, settings: Settings, capacity: Capacity, telemetry: Telemetry, **arguments: Any) -> None:
+        """Take the parts of the application; `reports` is what FastAPI calls its `telemetry`."""
         self.settings = settings
         self.capacity = capacity
         self.telemetry = telemetry
         self.gate = Gate.of(settings)
-        super().__init__(**arguments)
+        super().__init__(telemetry=arguments.pop("reports", None), **arguments)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Callback of ASGI: answer a request, whose path may begin with the path prefix or not."""

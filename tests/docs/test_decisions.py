@@ -47,7 +47,8 @@ def test_the_index_lists_every_page() -> None:
 
 def test_every_dependency_is_explained() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    asked = [project["project"]["dependencies"], *project["dependency-groups"].values()]
+    extras = project["project"]["optional-dependencies"].values()
+    asked = [project["project"]["dependencies"], *extras, *project["dependency-groups"].values()]
     text = Document("docs/decisions/0001-dependencies.md").text
     names = [Requirement(requirement).name for requirement in chain(*asked)]
     assert [name for name in names if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)] == []

@@ -149,7 +149,11 @@ def check_docker(words: list[str]) -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     build = re.findall(r"docker build -t (\S+) \.", (ROOT / "Makefile").read_text())
     if words[1] == "build":
-        assert words[2:] == ["-t", *build, "."]
+        assert words[-3:] == ["-t", *build, "."]
+        given = dict(word.split("=", 1) for word in words[2:-3] if word not in ("--no-cache", "--build-arg"))
+        assert all(
+            f"ARG {name}=" in dockerfile and (ROOT / f"requirements/{given[name]}.txt").exists() for name in given
+        )
     elif words[1] == "run":
         assert words[-1:] == build
         assert f"EXPOSE {words[words.index('-p') + 1].split(':')[-1]}\n" in dockerfile
@@ -182,7 +186,7 @@ def check_environment(words: list[str]) -> list[str]:
     variables = dict(word.split("=", 1) for word in takewhile(lambda word: re.match(r"[A-Z_]+=", word), words))
     settings = {name: value for name, value in variables.items() if name.startswith("SURPRISAL_")}
     Settings.model_validate({name.removeprefix("SURPRISAL_").lower(): value for name, value in settings.items()})
-    assert variables.keys() - settings.keys() <= {"PORT"}
+    assert variables.keys() - settings.keys() <= {"PORT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
     return words[len(variables) :]
 
 

@@ -17,6 +17,9 @@ SCHEMES: dict[str, Any] = {
         "description": "The same key in a header of its own, where a proxy uses `Authorization` itself.",
     },
 }
+SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}, {}]
+"""The keys of all operations but open ones: one, or none, for only a service that has keys asks for them. They stand
+once for all, since generators that find them at an operation take a key for required there."""
 HEADERS: dict[str, Any] = {
     "Challenge": {
         "description": "The scheme that keys are sent by, and what is wrong with the one that was sent.",
@@ -24,7 +27,7 @@ HEADERS: dict[str, Any] = {
     },
     "RetryAfter": {"description": "Seconds until another try can succeed.", "schema": {"type": "integer"}},
 }
-_REFUSALS = {
+_REFUSED_WITH = {
     "401": ("Unauthorized", "unauthorized", "WWW-Authenticate", "Challenge"),
     "403": ("Forbidden", "forbidden", "WWW-Authenticate", "Challenge"),
     "429": ("TooManyRequests", "too_many_requests", "Retry-After", "RetryAfter"),
@@ -41,16 +44,8 @@ def _response(code: str, header: str, name: str) -> dict[str, Any]:
     return {"description": text, "headers": headers, "content": content}
 
 
-RESPONSES = {component: _response(code, *header) for component, code, *header in _REFUSALS.values()}
-
-
-def asks_for_a_key(operation: dict[str, Any]) -> dict[str, Any]:
-    """The members of an operation that asks for a key; only a service that has keys does, so none is allowed too."""
-    refusals = {
-        status: {"$ref": f"#/components/responses/{component}"} for status, (component, *_) in _REFUSALS.items()
-    }
-    success, default = operation["responses"]["200"], operation["responses"]["default"]
-    return {
-        "security": [{"bearer": []}, {"apiKey": []}, {}],
-        "responses": {"200": success, **refusals, "default": default},
-    }
+RESPONSES = {component: _response(code, *header) for component, code, *header in _REFUSED_WITH.values()}
+REFUSALS = {
+    status: {"$ref": f"#/components/responses/{component}"} for status, (component, *_) in _REFUSED_WITH.items()
+}
+"""The answers that an operation has beside its others, if a key may be asked for."""

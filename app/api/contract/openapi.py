@@ -82,12 +82,14 @@ def document() -> dict[str, Any]:
     found = api.openapi()
     shapes = _schemas()
     parameters, options = _parameters(shapes)
-    found |= {"security": [], "components": _components(api, shapes, parameters)}
+    found |= {"security": access.SECURITY, "components": _components(api, shapes, parameters)}
     for path, operation in _operations(found):
         answer = operation["responses"]["200"] | {"headers": {"X-Request-ID": _ref("headers", "RequestId")}}
         operation["responses"] = {"200": answer, "default": _ref("responses", "Problem")}
         if needs(path):
-            operation.update(access.asks_for_a_key(operation))
+            operation["responses"] |= access.REFUSALS
+        else:
+            operation["security"] = []
     for noun, task, path in _paths():
         _describe_json(found["paths"][path]["post"], noun, task)
     for task in score.MODELS:
