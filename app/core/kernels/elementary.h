@@ -55,19 +55,32 @@ INLINE double log1p_of(double x) {
     return plain ? value + lost / u : value;
 }
 
-/* The exponential: x = k log 2 + r with |r| <= log(2) / 2, and Taylor's series of e^r up to r^13. */
-INLINE double exp_of(double x) {
-    double inside = x > 710.0 ? 710.0 : x;
-    inside = inside < -746.0 ? -746.0 : inside;
-    double shifted = inside * 0x1.71547652b82fep0 + ROUNDER, k = shifted - ROUNDER;
-    double near = fma(-k, LN2_HIGH, inside), r = fma(-k, LN2_LOW, near), lost = fma(-k, LN2_LOW, near - r);
+/* The exponential over 2^k: x = k log 2 + r with |r| <= log(2) / 2, and Taylor's series of e^r up to r^13. The last
+   bits of `shifted` are k. */
+INLINE double reduced_exp(double x, double *shifted) {
+    *shifted = x * 0x1.71547652b82fep0 + ROUNDER;
+    double k = *shifted - ROUNDER;
+    double near = fma(-k, LN2_HIGH, x), r = fma(-k, LN2_LOW, near), lost = fma(-k, LN2_LOW, near - r);
     double r2 = r * r, r4 = r2 * r2;
     double a = fma(r, 1.0 / 6, 0.5), b = fma(r, 1.0 / 120, 1.0 / 24), c = fma(r, 1.0 / 5040, 1.0 / 720);
     double d = fma(r, 1.0 / 362880, 1.0 / 40320), e = fma(r, 1.0 / 39916800, 1.0 / 3628800);
     double g = fma(r, 1.0 / 6227020800, 1.0 / 479001600);
     double series = fma(r4, fma(r4, fma(r2, g, e), fma(r2, d, c)), fma(r2, b, a));
+    return 1.0 + (r + fma(r2, series, lost));
+}
+
+/* The exponential of a number whose size is below 708, which is normal. */
+INLINE double exp_of_usual(double x) {
+    double shifted, value = reduced_exp(x, &shifted);
+    return value * double_of((int64_t)((uint64_t)bits_of(shifted) << 52) + bits_of(1.0));
+}
+
+INLINE double exp_of(double x) {
+    double inside = x > 710.0 ? 710.0 : x;
+    inside = inside < -746.0 ? -746.0 : inside;
+    double shifted, value = reduced_exp(inside, &shifted);
     /* two factors, for 2^k alone may overflow where the result does not */
     uint64_t power = (uint64_t)(bits_of(shifted) - bits_of(ROUNDER)) + 2048, first = power >> 1;
     double low = double_of((int64_t)((first - 1) << 52)), high = double_of((int64_t)((power - first - 1) << 52));
-    return (1.0 + (r + fma(r2, series, lost))) * low * high;
+    return value * low * high;
 }

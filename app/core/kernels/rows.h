@@ -216,8 +216,17 @@ EVERY_PROCESSOR static void log1ps(const double *x, Py_ssize_t n, double *out) {
     for (Py_ssize_t i = 0; i < n; i++) out[i] = log1p_of(x[i]);
 }
 
+/* The exponentials of numbers; where all are usual, by a shorter way to the same bits. */
 EVERY_PROCESSOR static void exps(const double *x, Py_ssize_t n, double *out) {
-    for (Py_ssize_t i = 0; i < n; i++) out[i] = exp_of(x[i]);
+    for (; n > 0; n -= TILE, x += TILE, out += TILE) {
+        Py_ssize_t now = n < TILE ? n : TILE;
+        int64_t other = 0;
+        for (Py_ssize_t i = 0; i < now; i++) other |= -(int64_t)!(fabs(x[i]) < 708.0);
+        if (other)
+            for (Py_ssize_t i = 0; i < now; i++) out[i] = exp_of(x[i]);
+        else
+            for (Py_ssize_t i = 0; i < now; i++) out[i] = exp_of_usual(x[i]);
+    }
 }
 
 /* The exponentials e^(x - largest of the row). */

@@ -131,6 +131,14 @@ def test_a_number_has_one_value_wherever_it_stands(name: str) -> None:
     assert np.array_equal(in_place, whole)
 
 
+@pytest.mark.parametrize(("name", "x", "other"), [("log", (1e-9, 1e9), 5e-324), ("exp", (-707.9, 707.9), 708.5)])
+def test_a_number_has_the_same_bits_beside_one_that_takes_a_longer_way(
+    name: str, x: tuple[float, float], other: float
+) -> None:
+    function, numbers = getattr(kernels, name), between(*x)
+    assert np.array_equal(function(np.append(numbers, other))[:-1], function(numbers))
+
+
 doubles, wholes, three = np.ones(6), np.zeros(6, np.int64), np.ones(3)
 read_only, matrix = np.ones(6), np.ones((2, 3))
 read_only.flags.writeable = False
