@@ -44,10 +44,11 @@ async def while_connected(
     watching.add_done_callback(lambda _: gone.set())
     try:
         result = await pool.run(begin)
+        check()
+        return result
     finally:
+        gone.set()  # at once: a server that ends may run its loop no further
         watching.cancel()
-    check()
-    return result
 
 
 async def disconnected(exchange: Exchange) -> None:
