@@ -54,9 +54,10 @@ def types_of(schema: dict[str, Any]) -> set[str]:
 
 def depth_of(schema: dict[str, Any]) -> set[int]:
     """The depths of the lists that a schema describes."""
-    if schema.get("type") == "array":
+    types = schema.get("type")
+    if types in ("array", ["array", "null"]):
         return {depth + 1 for depth in depth_of(schema["items"])}
-    if schema.get("type") == "object":
+    if types == ["object", "null"]:
         return depth_of(schema["additionalProperties"])
     return set().union(*map(depth_of, schema["anyOf"])) if "anyOf" in schema else {0}
 

@@ -143,6 +143,7 @@ def _candidates_schema(task: TaskName) -> dict[str, Any]:
     return {
         "type": "object",
         "additionalProperties": candidate,
+        "propertyNames": {"type": "string", "minLength": 1, "maxLength": MAX_NAME},
         "minProperties": MIN_CANDIDATES,
         "maxProperties": MAX_CANDIDATES,
     }

@@ -93,9 +93,10 @@ def _value(task: TaskName, name: str, texts: Sequence[str]) -> Any:
 
 @cache
 def _kinds(task: TaskName) -> dict[str, set[str]]:
-    """The JSON types that each field may have."""
+    """The JSON types that each option may have."""
     properties = MODELS[task].model_json_schema()["properties"]
-    return {name: {kind.get("type", "") for kind in p.get("anyOf", [p])} for name, p in properties.items()}
+    found = {name: properties[name] for name in query_names(task)}
+    return {name: {kind.get("type", "") for kind in p.get("anyOf", [p])} for name, p in found.items()}
 
 
 def _json_value(text: str) -> Any:

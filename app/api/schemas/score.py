@@ -157,11 +157,12 @@ def _column(task: Task, name: str) -> tuple[Any, Any]:
 
 def _schema(column: ColumnSpec, shape: Shape) -> dict[str, Any]:
     item = _item(column.kinds)
-    row = {"type": "array", "items": item}
+    row = {"type": "array", "items": item}  # a bound on inner lists makes generators of clients number classes
     if column.name == "slices":
-        return {"type": "object", "additionalProperties": row}
+        return {"type": ["object", "null"], "additionalProperties": row}
     items: dict[Shape, dict[str, Any]] = {"(n,)": item, "(n,) or (n, l)": {"anyOf": [item, row]}}
-    return {"type": "array", "items": items.get(shape, row)}
+    is_needed = column.role in ("truth", "prediction")
+    return {"type": "array" if is_needed else ["array", "null"], "items": items.get(shape, row), "minItems": 1}
 
 
 def _item(kinds: tuple[ValueKind, ...]) -> dict[str, Any]:
