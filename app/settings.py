@@ -171,6 +171,13 @@ class Settings(BaseSettings):
         ge=0,
         description="The length of each of two queues, of bodies and of streams that wait to be scored; beyond it 503.",
     )
+    max_lag_seconds: float = Field(
+        0.05,
+        ge=0,
+        le=LONGEST_SECONDS,
+        description="The time that small JSON bodies which wait for a turn may take to be scored together; "
+        "beyond it 503.",
+    )
     queue_timeout_seconds: float = Field(
         30.0, gt=0, le=LONGEST_SECONDS, description="The longest wait of a request; beyond it 503."
     )

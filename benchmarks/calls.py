@@ -17,7 +17,9 @@ from types import CodeType, FrameType
 from typing import NamedTuple
 
 from app.main import create_app
-from app.server.start import server
+from app.server.listeners import listeners_on
+from app.server.listening import Server
+from app.server.start import configuration, tune
 from app.settings import Settings
 from benchmarks import formats, predictions
 from benchmarks.contestants import SURPRISAL
@@ -95,13 +97,15 @@ def _serving(recorder: Recorder) -> Iterator[int]:
     """A server in a thread, all of whose threads are recorded; its port."""
     settings = Settings()
     threading.setprofile(recorder)
-    serving = server(create_app(settings), settings, "127.0.0.1", 0)
-    thread = threading.Thread(target=serving.run)
+    tune()
+    listeners = listeners_on("127.0.0.1", 0)
+    serving = Server(configuration(create_app(settings), settings, "", 0))
+    thread = threading.Thread(target=serving.run, args=(listeners,))
     thread.start()
     try:
         while not serving.started and thread.is_alive():
             time.sleep(0.01)
-        yield serving.servers[0].sockets[0].getsockname()[1]
+        yield listeners[0].getsockname()[1]
     finally:
         serving.should_exit = True
         thread.join()

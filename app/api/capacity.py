@@ -6,6 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Self, TypeVar, TypeVarTuple
 
+from app.api.backoff import Backoff
+from app.api.turns import Turns
 from app.errors import Unavailable
 from app.settings import Settings
 
@@ -133,6 +135,8 @@ class Capacity:
             each other and from the event loop.
         memory: The budget for bodies that are held in memory.
         files: The budget for bodies that are held in files because they are large.
+        turns: The turns of the event loop, for small requests that are scored there.
+        backoff: The time after which a refused client should try again.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -141,6 +145,8 @@ class Capacity:
         self.json_lock = Lock()
         self.memory = Budget(settings.max_buffered_bytes, "in memory")
         self.files = Budget(settings.max_filed_bytes, "in files")
+        self.turns = Turns(settings.max_lag_seconds)
+        self.backoff = Backoff()
 
     def __enter__(self) -> Self:
         return self

@@ -162,7 +162,7 @@ def address(code: str, root_path: str = "") -> str:
 def answer(exchange: Exchange, error: Exception) -> Response:
     """The problem response for an error; an error that nobody meant becomes a 500 without details."""
     path, prefix = _instance(exchange), exchange.scope.get("root_path", "")
-    code, detail, headers = _facts(path, prefix, error)
+    code, detail, headers = _facts(exchange, path, error)
     further: dict[str, Any] = {"type": address(code, prefix)}
     if isinstance(error, InvalidInput):
         further |= {"errors": [asdict(entry) for entry in error.errors], "n_errors": error.n_errors}
@@ -194,14 +194,18 @@ def content(code: str, detail: str, instance: str, request_id: str, further: dic
     return body
 
 
-def _facts(path: str, prefix: str, error: Exception) -> tuple[str, str, dict[str, str]]:
+def _facts(exchange: Exchange, path: str, error: Exception) -> tuple[str, str, dict[str, str]]:
     match error:
         case Unavailable():
-            return error.code, error.detail, {"retry-after": "1"}
+            return error.code, error.detail, {"retry-after": str(exchange.capacity.backoff.seconds())}
         case SurprisalError() if error.code != "internal":
             return error.code, error.detail, error.headers if isinstance(error, Unsupported | Refusal) else {}
         case HTTPException(status_code=404):
-            return "not_found", f"nothing is served at {clip(path)}{_nearby(path.removeprefix(prefix))}", {}
+            return (
+                "not_found",
+                f"nothing is served at {clip(path)}{_nearby(path.removeprefix(exchange.scope.get('root_path', '')))}",
+                {},
+            )
         case HTTPException(status_code=405, headers={"Allow": methods}):
             allowed = methods.replace("GET", "GET, HEAD")
             return "method_not_allowed", f"the method must be one of: {allowed}", {"allow": allowed}

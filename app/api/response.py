@@ -62,7 +62,7 @@ class Fixed(NamedTuple):
         return Fixed.of(dict(self.headers + headers))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def _fixed(media_type: str | None, headers: tuple[tuple[str, str], ...]) -> Fixed:
     own = {name.encode("latin-1"): value.encode("latin-1") for name, value in headers}
     if media_type:

@@ -21,12 +21,6 @@ KEEP_ALIVE_SECONDS = 75
 load balancers 60): a server that closes first may do so on a request that is already under way."""
 
 
-def server(app: Application, settings: Settings, host: str, port: int) -> uvicorn.Server:
-    """A server that is ready to run; the interpreter is tuned for it."""
-    tune()
-    return uvicorn.Server(configuration(app, settings, host, port))
-
-
 def tune() -> None:
     """Tune the interpreter for a server, after all imports."""
     # What is imported by now stays: the collector need not look at it while a body is read.

@@ -11,15 +11,13 @@ from multiprocessing.connection import wait
 from tempfile import TemporaryDirectory
 
 from app.api.counts import Counts
+from app.server.listeners import address_of, listeners_on
 from app.settings import Settings
-from app.workers.listeners import address_of, listeners_on
 from app.workers.place import SPAWN, Place
-from app.workers.worker import NONE_TAKEN, SIGNALS, Share
+from app.workers.worker import NONE_TAKEN, NOT_STARTED, SIGNALS, Share
 
 GRACE_SECONDS = 1.5
 """The time after the drain in which a worker must end; by default both together are less than Docker's 10 s."""
-NOT_STARTED = 3
-"""The exit code of a service that could not start; uvicorn has the same."""
 
 log = logging.getLogger("surprisal.workers")
 

@@ -3,6 +3,7 @@
 The functions import the application, so that the process that only looks after workers stays small (40 MB, not 120).
 """
 
+import logging
 import signal
 import sys
 from collections.abc import MutableSequence
@@ -16,6 +17,8 @@ from app.api.counts import Counts
 from app.settings import Settings
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+NOT_STARTED = 3
+"""The exit code of a service that could not start; uvicorn has the same."""
 NONE_TAKEN = sys.maxsize
 """The number of clients that a worker reports when it takes no more, so that no other leaves it any."""
 
@@ -43,11 +46,19 @@ def serve(settings: Settings, host: str, port: int) -> None:
     """Serve alone until a signal ends this process."""
     _end_on_signals()
     from app.main import create_app
-    from app.server.start import server
+    from app.server.listeners import listeners_on
+    from app.server.listening import Server
+    from app.server.start import configuration, tune
 
     app = create_app(settings)
+    tune()
     try:
-        server(app, settings, host, port).run()
+        listeners = listeners_on(host, port)
+    except OSError as error:
+        logging.getLogger("surprisal.workers").critical("%s", error)
+        sys.exit(NOT_STARTED)
+    try:
+        Server(configuration(app, settings, host, port)).run(listeners)
     finally:
         app.telemetry.record()
 

@@ -1,6 +1,7 @@
 """A route for JSON: it reads the body whole and answers a short one on the event loop, others in a thread."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter
@@ -55,18 +56,17 @@ def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseMod
             return await _compressed(exchange, work, encoding, forms)
         with Lease(exchange.capacity.memory) as memory:
             body = await whole_body(exchange, memory, advice)
-            request = None
-            if len(body) <= work.n_scores * inline.MAX_BYTES:
-                if isinstance(body, Body):
-                    body = body.taken()
-                walked = walk(body, work.task)
-                if len(body) <= inline.MAX_NUMBERS or not inline.is_long(walked, work.n_scores):
-                    request = asked_of(work.schema, work.task, body, walked, exchange.settings.max_columns)
-            if request is not None and work.is_quick(request):
-                content = work.answer(request)
-                exchange.n_scored = content["n_scored"]
-                return forms.answer(content)
-            return await _in_thread(exchange, work, forms, body, request)
+            if len(body) > work.n_scores * inline.MAX_BYTES:
+                return await _in_thread(exchange, work, forms, body, None)
+            whole = body.taken() if isinstance(body, Body) else body
+            turns = exchange.capacity.turns
+            if turns.has_time():
+                answered = _at_once(exchange, work, forms, whole)
+            else:
+                answered = await turns.later(partial(_at_once, exchange, work, forms, whole), len(whole))
+            if isinstance(answered, Response):
+                return answered
+            return await _in_thread(exchange, work, forms, whole, answered)
 
     router.add_api_route(
         path,
@@ -75,6 +75,19 @@ def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseMod
         response_model=model,
         **texts,  # type: ignore[arg-type]
     )
+
+
+def _at_once(exchange: Exchange, work: Work, forms: Accepted, body: bytes) -> Any:
+    """The response, or the request that calls for a thread, or None if it is not even read."""
+    walked = walk(body, work.task)
+    if len(body) > inline.MAX_NUMBERS and inline.is_long(walked, work.n_scores):
+        return None
+    request = asked_of(work.schema, work.task, body, walked, exchange.settings.max_columns)
+    if not work.is_quick(request):
+        return request
+    content = work.answer(request)
+    exchange.n_scored = content["n_scored"]
+    return forms.answer(content)
 
 
 async def _in_thread(exchange: Exchange, work: Work, forms: Accepted, body: bytes | Body, request: Any) -> Response:

@@ -1,0 +1,24 @@
+"""The time after which clients that found no room should try again."""
+
+from math import exp
+from random import randint
+from time import monotonic
+
+PER_SECOND = 100
+"""The refused clients that may come again in the same second."""
+LEAST_SPREAD, LONGEST_SPREAD = 2, 30
+"""The seconds over which they are spread at least and at most."""
+
+
+class Backoff:
+    """A count of refusals of about the last second: the more there are, the longer is the time they are spread over."""
+
+    def __init__(self) -> None:
+        self._recent = self._at = 0.0
+
+    def seconds(self) -> int:
+        """Count one more refusal; return its seconds, a whole number at random, so that clients do not meet."""
+        now = monotonic()
+        self._recent = 1 + self._recent * exp(self._at - now)
+        self._at = now
+        return randint(1, min(LEAST_SPREAD + int(self._recent / PER_SECOND), LONGEST_SPREAD))  # noqa: S311

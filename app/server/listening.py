@@ -1,0 +1,92 @@
+"""A server of uvicorn that takes its clients itself, several in each turn of the event loop."""
+
+import asyncio
+import errno
+import logging
+from socket import socket
+from typing import Any
+
+import uvicorn
+
+from app.server.listeners import address_of
+
+BATCH = 100
+"""The most clients that are taken in one turn of the event loop, which takes some milliseconds. uvloop takes one, and
+under load a turn takes some 20 ms."""
+FULL_SECONDS = 1.0
+"""The pause of a server that may not open another file, as long as that of asyncio."""
+
+log = logging.getLogger("surprisal.server")
+
+
+class Server(uvicorn.Server):
+    """A server that takes the clients of the listeners it is run with."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._listeners: list[socket] = []
+        self._entering: set[asyncio.Task[Any]] = set()
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Start the application, and take clients."""
+        await super().startup(sockets=[])
+        self._loop = asyncio.get_running_loop()
+        self._listeners = sockets or []
+        for listener in self._listeners:
+            self._listen(listener)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Say that clients may come."""
+        where = address_of(self._listeners[0])
+        logging.getLogger("uvicorn.error").info("Uvicorn running on %s (Press CTRL+C to quit)", where)
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Take no more clients, and finish the requests of those that have come."""
+        for listener in self._listeners:
+            self._loop.remove_reader(listener)
+        self._listeners = []
+        await asyncio.gather(*self._entering, return_exceptions=True)
+        await super().shutdown(sockets)
+
+    def _listen(self, listener: socket) -> None:
+        if listener in self._listeners:  # a server that ends has dropped it
+            self._loop.add_reader(listener, self._offered, listener)
+
+    def _offered(self, listener: socket) -> None:
+        """Callback of the event loop: clients wait."""
+        n_taken = 0
+        while n_taken < BATCH and self._may_take() and self._take(listener):
+            n_taken += 1
+
+    def _may_take(self) -> bool:
+        """Tell if the next client is for this server."""
+        return True
+
+    def _pause(self, listener: socket, seconds: float) -> None:
+        self._loop.remove_reader(listener)
+        self._loop.call_later(seconds, self._listen, listener)
+
+    def _take(self, listener: socket) -> bool:
+        """Take a client, if one is there."""
+        try:
+            client, _ = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return False  # another worker was first, or the client has left
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # another worker has shut it
+                log.warning("no client can be taken: %s", error)
+            self._pause(listener, FULL_SECONDS)
+            return False
+        client.setblocking(False)
+        entering = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol, client))
+        self._entering.add(entering)
+        entering.add_done_callback(self._entering.discard)
+        return True
+
+    def _protocol(self) -> asyncio.Protocol:
+        make: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
