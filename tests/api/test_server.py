@@ -219,7 +219,11 @@ def test_a_drain_has_an_end() -> None:
         server.terminate()
         response = connection.getresponse()
         problem = json.load(response)
-        assert (response.status, problem["code"], response.headers["retry-after"]) == (503, "unavailable", "1")
+        assert (response.status, problem["code"], response.headers["retry-after"] in {"1", "2"}) == (
+            503,
+            "unavailable",
+            True,
+        )
         assert problem["request_id"] == response.headers["x-request-id"]
         assert server.ended() == 0
         connection.close()

@@ -174,7 +174,7 @@ def test_streams_wait_their_turn_and_those_beyond_are_told_to_come_again(server:
         head, answer = exchanged(server, begun, END)
         while not head.startswith(b"HTTP/1.1 503"):  # until the others are seen to have begun
             head, answer = exchanged(server, begun, END)
-        assert b"retry-after: 1" in head.lower()
+        assert b"retry-after: " in head.lower()
         assert answer["code"] == "unavailable"
         for connection in (first, second, third):
             connection.sendall(chunk(ROW) + END)

@@ -47,7 +47,7 @@ async def is_healthy(server: Process) -> bool:
 
 
 async def test_new_clients_are_let_in_while_others_keep_it_busy() -> None:
-    """Without turns a new connection waited until the load ended: each check came after thousands of answers."""
+    """A new connection once waited until the load ended, and each check for thousands of answers."""
     sent = request("POST", "/v1/score/multiclass", scored(500))
     with logging() as server:
         async with asyncio.timeout(60), under_load(server, sent, 30) as load:

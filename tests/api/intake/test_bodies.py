@@ -72,7 +72,7 @@ async def test_files_have_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
         slow = asyncio.create_task(client.post(ROWS, content=slow_body(), headers=NPZ))
         await begun.wait()
         refused = await client.post(ROWS, content=body, headers=NPZ)
-        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert (refused.status_code, refused.headers["retry-after"] in {"1", "2"}) == (503, True)
         assert "in files" in refused.json()["detail"]
         release.set()
         assert (await slow).json()["n_samples"] == 1200
