@@ -12,6 +12,7 @@ from app.api.application import Application
 from app.api.capacity import Capacity
 from app.api.contract import openapi
 from app.api.counts import Counts
+from app.api.pulse import Pulse
 from app.api.routes import ROUTERS
 from app.api.telemetry import Telemetry
 from app.api.traced import TracedApplication
@@ -30,6 +31,8 @@ def create_app(settings: Settings | None = None, counts: Counts | None = None) -
     """
     settings = settings or read()
     capacity = Capacity(settings)
+    telemetry = Telemetry(settings.log_level, counts)
+    pulse = Pulse(telemetry, capacity)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -37,7 +40,9 @@ def create_app(settings: Settings | None = None, counts: Counts | None = None) -
             # slow to import and rarely needed: neither the start nor the first request that needs it should wait
             imported = asyncio.create_task(capacity.whole.run(import_module, "scipy.optimize"))
             watching = asyncio.create_task(app.gate.keys.watch()) if app.gate and app.gate.keys else None
+            pulse.begin()
             yield
+            pulse.end()
             if watching:
                 watching.cancel()
             await imported
@@ -47,7 +52,7 @@ def create_app(settings: Settings | None = None, counts: Counts | None = None) -
     app = kind(
         settings,
         capacity,
-        Telemetry(settings.log_level, counts),
+        telemetry,
         version=__version__,
         lifespan=lifespan,
         openapi_url=None,

@@ -25,6 +25,7 @@ class Pool:
     def __init__(self, name: str, n_threads: int, settings: Settings) -> None:
         self.threads = ThreadPoolExecutor(n_threads, thread_name_prefix=name)
         self._free = asyncio.Semaphore(n_threads)
+        self._n_threads = n_threads
         self._max_pending = n_threads + settings.max_waiting
         self._wait_seconds = settings.queue_timeout_seconds
         self._pending = 0
@@ -33,6 +34,16 @@ class Pool:
     def has_room(self) -> bool:
         """Tell if more work would be taken."""
         return self._pending < self._max_pending
+
+    @property
+    def n_busy(self) -> int:
+        """The number of threads at work."""
+        return min(self._pending, self._n_threads)
+
+    @property
+    def n_waiting(self) -> int:
+        """The number of tasks that wait for a thread."""
+        return self._pending - self.n_busy
 
     async def run(self, work: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
         """Do the work in a thread, which counts as taken until the work is done, even if nobody awaits it any more.

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import orjson
 import structlog
 
+from app.api.log_writer import LogWriter, in_thread
 from app.settings import LogLevel
 
 LEVELS = get_args(LogLevel)
@@ -35,7 +36,9 @@ def _line(facts: dict[str, Any]) -> bytes:
 
 
 def configure(level: LogLevel) -> None:
-    """Set up structlog, and `logging` beside it, for this process."""
+    """Set up structlog, and `logging` beside it, for this process; a thread writes what goes to its standard output."""
+    if sys.stdout is sys.__stdout__:
+        sys.stdout = in_thread(sys.stdout)  # type: ignore[arg-type]
     # format_exc_info shows no locals: those would hold values of a request's body.
     shared: list[structlog.types.Processor] = [
         structlog.stdlib.add_log_level,
@@ -49,6 +52,12 @@ def configure(level: LogLevel) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_handler(shared)], level=level.upper(), force=True)
+
+
+def n_lost() -> int:
+    """The number of lines that were lost because nobody read the log in time."""
+    output = getattr(sys.stdout, "buffer", None)
+    return output.n_lost if isinstance(output, LogWriter) else 0
 
 
 def _handler(shared: list[structlog.types.Processor]) -> logging.Handler:

@@ -3,6 +3,7 @@
 import asyncio
 import platform
 from collections import defaultdict
+from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import perf_counter
@@ -39,6 +40,8 @@ class Telemetry:
 
     Attributes:
         registry: The numbers to be shown: those of this process, or those of all workers.
+        counted: The registry in which this process counts.
+        connections: The open connections of the server, which it sets here.
     """
 
     def __init__(self, log_level: LogLevel = "info", counts: Counts | None = None) -> None:
@@ -55,6 +58,8 @@ class Telemetry:
         else:
             counts.begin(registry)
             registry = CollectorRegistry()  # shown are the files of all workers, not the series of this one
+        self.counted = registry
+        self.connections: Collection[Any] = ()
         by_route = ("route",)
         requests = Counter("surprisal_requests", "Requests answered.", ("route", "status", "code"), registry=registry)
         seconds = Histogram(

@@ -30,6 +30,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(**connection)
         self._settings = settings
         self._telemetry = telemetry
+        telemetry.connections = self.connections
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Callback of asyncio: a client has connected, and must send a head."""

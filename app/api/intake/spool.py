@@ -1,9 +1,10 @@
 """A body that must be complete before it can be read."""
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import BinaryIO, Self
 
 from app.api.intake.body import Body
@@ -11,6 +12,16 @@ from app.errors import Unavailable
 
 IN_MEMORY_BYTES = 16 * 2**20
 """The most bytes of a body that are kept in memory; a longer one is written to a file."""
+
+
+def folder_has_room() -> bool:
+    """Tell if the folder of the files can be written to, and its disk has room for one more body."""
+    try:
+        folder = gettempdir()
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK) and disk.f_bavail * disk.f_frsize > 2 * IN_MEMORY_BYTES
 
 
 class Spool:

@@ -7,6 +7,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from app.api.application import BareRoute
 from app.api.exchange import Exchange
+from app.api.intake.spool import folder_has_room
 from app.api.response import Response
 from app.api.schemas.answers import Health, example
 from app.errors import Unavailable
@@ -37,6 +38,8 @@ async def readiness(exchange: Exchange) -> Health:
     """200 if one more request of any kind would find a thread or a place in the queue, and room for its body."""
     if not exchange.capacity.has_room:
         raise Unavailable("all threads are busy and the queue is full, or bodies leave no room for more")
+    if not folder_has_room():
+        raise Unavailable("the folder for large bodies cannot be written to, or its disk is full")
     return Health(status="ready")
 
 

@@ -1,0 +1,91 @@
+"""A beat of the event loop that shows in metrics how late it comes, and what the process holds."""
+
+import asyncio
+from time import perf_counter
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from app.api import logs
+from app.api.capacity import Capacity
+from app.api.telemetry import Telemetry
+
+BEAT_SECONDS = 0.02
+"""The time between two beats. A beat takes some microseconds; a stall that falls between two of them is not seen."""
+STALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+"""The upper bounds of the buckets of stalls, in seconds."""
+BEATS_A_SHOW = 50
+"""The beats after which gauges are set again: one second."""
+BEATS_A_WINDOW = 1500
+"""The beats of a window of the greatest stall, half a minute: it is that of this window and of the one before."""
+
+
+class Pulse:
+    """The beat. As it stands still with the event loop, its delay is what a request would have waited."""
+
+    def __init__(self, telemetry: Telemetry, capacity: Capacity) -> None:
+        self._telemetry = telemetry
+        self._pools = {"whole": capacity.whole, "arriving": capacity.arriving}
+        registry = telemetry.counted
+        self._stalls = Histogram(
+            "surprisal_loop_stall_seconds",
+            "Delays of a beat of the event loop.",
+            buckets=STALL_SECONDS,
+            registry=registry,
+        )
+
+        def gauge(name: str, text: str, labels: tuple[str, ...] = (), mode: str = "livesum") -> Gauge:
+            return Gauge(f"surprisal_{name}", text, labels, registry=registry, multiprocess_mode=mode)  # type: ignore[arg-type]
+
+        self._greatest = gauge(
+            "loop_stall_greatest_seconds",
+            "The greatest of these delays in the last half minute to minute.",
+            mode="livemax",
+        )
+        self._busy = gauge("threads_busy", "Threads at work.", ("pool",))
+        self._waiting = gauge("threads_waiting", "Work that waits for a thread.", ("pool",))
+        self._connections = gauge("connections", "Open connections.")
+        self._held = gauge("answers_unread", "Connections whose client is slow to read its answer.")
+        self._lost = Counter(
+            "surprisal_log_lines_lost", "Lines of the log that nobody read in time.", registry=registry
+        )
+        self._n_lost = self._n_beats = 0
+        self._windows = [0.0, 0.0]
+
+    def begin(self) -> None:
+        """Beat from now on, on the event loop that runs."""
+        self._loop = asyncio.get_running_loop()
+        self._show()
+        self._wait()
+
+    def end(self) -> None:
+        """Beat no more."""
+        self._timer.cancel()
+
+    def _wait(self) -> None:
+        self._due = perf_counter() + BEAT_SECONDS
+        self._timer = self._loop.call_later(BEAT_SECONDS, self._beat)
+
+    def _beat(self) -> None:
+        late = max(0.0, perf_counter() - self._due)
+        self._stalls.observe(late)
+        self._n_beats += 1
+        if late > self._windows[0]:
+            self._windows[0] = late
+            self._greatest.set(max(self._windows))
+        if self._n_beats % BEATS_A_WINDOW == 0:
+            self._windows = [0.0, self._windows[0]]
+        if self._n_beats % BEATS_A_SHOW == 0:
+            self._show()
+        self._wait()
+
+    def _show(self) -> None:
+        self._greatest.set(max(self._windows))
+        for name, pool in self._pools.items():
+            self._busy.labels(name).set(pool.n_busy)
+            self._waiting.labels(name).set(pool.n_waiting)
+        connections = self._telemetry.connections
+        self._connections.set(len(connections))
+        self._held.set(sum(connection.flow.write_paused for connection in connections))
+        n_lost = logs.n_lost()
+        self._lost.inc(n_lost - self._n_lost)
+        self._n_lost = n_lost
