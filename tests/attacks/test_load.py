@@ -1,4 +1,4 @@
-"""Under load the service goes on answering: new clients are let in, and what finds no room is told so."""
+"""The service under load goes on answering: new clients are let in, and what finds no room is told so."""
 
 import asyncio
 import random
