@@ -53,6 +53,7 @@ class Exchange(Request):
         error: The unexpected exception behind a 500, for the log.
         key: The name of the key that was sent; empty if none was asked for.
         further_headers: Headers of the answer that the request asks for, whatever the answer is.
+        refusal: The reason and the peer, for the log, of a request that the server refused in the middle of its body.
     """
 
     method = ""
@@ -66,6 +67,7 @@ class Exchange(Request):
     error: Exception | None = None
     key = ""
     further_headers: tuple[Header, ...] = ()
+    refusal: Mapping[str, str] | None = None
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, settings: Settings, capacity: Capacity) -> None:
         self.began = perf_counter()
@@ -123,7 +125,7 @@ class Exchange(Request):
         self.status, body = response.status_code, response.body
         self.bytes_out = len(body)
         fixed = response.fixed.and_further(self.further_headers) if self.further_headers else response.fixed
-        if self._takes_whole and not self._is_unread:
+        if self._takes_whole:  # our own server drops what is left itself
             length = b"" if self.status == 204 else b"content-length: %d\r\n" % len(body)
             head = b"%b%bx-request-id: %b\r\n" % (fixed.lines, length, self.request_id.encode())
             await self._send({"type": WHOLE_ANSWER, "status": self.status, "head": head, "body": body})

@@ -46,8 +46,9 @@ CATALOGUE = {
     "malformed_request": Problem(
         400,
         "The request cannot be read",
-        "The bytes that arrived are no request in HTTP/1.1: a bad request line, a bad header, or a broken chunk of a "
-        "body. `CONNECT` is refused too, for this service is no proxy.",
+        "The bytes that arrived are no request in HTTP/1.1: a bad request line, a bad header, no `Host` or two, a "
+        "broken chunk of a body, more chunks a second than `GET /v1/limits` tells, or a transfer coding other "
+        "than `chunked`. `CONNECT` is refused too, for this service is no proxy.",
     ),
     "unknown_host": Problem(
         400,
@@ -136,7 +137,8 @@ CATALOGUE = {
     "head_too_large": Problem(
         431,
         "Request line and headers are too large",
-        "Request line and headers are longer than the service accepts. Rows belong in the body.",
+        "Request line and headers are longer than the service accepts, or too many; `GET /v1/limits` tells how "
+        "many. Rows belong in the body. Trailers after a body have the same size.",
     ),
     "internal": Problem(
         500,

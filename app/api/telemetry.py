@@ -3,7 +3,7 @@
 import asyncio
 import platform
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import perf_counter
@@ -65,7 +65,9 @@ class Telemetry:
         seconds = Histogram(
             "surprisal_request_seconds", "Time to answer.", by_route, buckets=SECONDS, registry=registry
         )
+        refusals = Counter("surprisal_refusals", "Refusals of the protocol.", ("reason",), registry=registry)
         samples = Counter("surprisal_samples", "Rows scored.", by_route, registry=registry)
+        self._refusals = refusals.labels
         self._requests = lru_cache(MAX_KEPT_SERIES)(requests.labels)
         self._seconds = lru_cache(MAX_KEPT_SERIES)(seconds.labels)
         self._samples = lru_cache(MAX_KEPT_SERIES)(samples.labels)
@@ -93,6 +95,8 @@ class Telemetry:
         }
         if code:
             facts["code"] = code
+        if exchange.refusal:
+            facts |= exchange.refusal
         if exchange.key or exchange.settings.trusted_proxies:  # only an operator who asks who calls is told
             facts["caller"] = exchange.caller
         level: LogLevel = "debug" if facts["route"] in PROBES and not code else "info"
@@ -101,9 +105,9 @@ class Telemetry:
             level, facts["exception"] = "error", "".join(format_exception(exchange.error))
         self._note(level, facts)
 
-    def refuse(self, request_id: str, status: int, code: str) -> None:
-        """Note a request that the server refused before the application heard of it."""
-        facts = {"logger": LOGGER, "request_id": request_id, "route": UNMATCHED, "status": status, "code": code}
+    def refuse(self, request_id: str, status: int, code: str, why: Mapping[str, str]) -> None:
+        """Note a request that the server refused before the application heard of it, with `reason` and `peer`."""
+        facts = {"logger": LOGGER, "request_id": request_id, "route": UNMATCHED, "status": status, "code": code, **why}
         self._note("info", facts)
 
     def _note(self, level: LogLevel, facts: dict[str, Any]) -> None:
@@ -124,6 +128,8 @@ class Telemetry:
             n_requests[route, facts["status"], facts.get("code", "")] += 1
             if "ms" in facts:
                 self._seconds(route).observe(facts["ms"] / 1000)
+            if "reason" in facts:
+                self._refusals(facts["reason"]).inc()
             if facts.get("n_scored"):
                 n_samples[route] += facts["n_scored"]
         for labels, n in n_requests.items():

@@ -6,15 +6,18 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from app.api.exchange import HAS_ARRIVED, WHOLE_ANSWER
+from app.server.refusing import RefusingProtocol
 
 TAKEN: dict[str, dict[object, object]] = {WHOLE_ANSWER: {}}
 """The extension of ASGI by which an application learns that this server takes whole answers."""
 TAKEN_AND_HERE = TAKEN | {HAS_ARRIVED: {}}
 """The extensions of a request whose whole body is here."""
 
+SLOW = 408
+"""The status of a request that came too slowly: its connection is closed at once, or it would be held again."""
 MAX_KEPT_BYTES = 256
 """Bytes of a path with its query up to which its parts are kept: longer ones hold options, and seldom come twice."""
 
@@ -59,13 +62,14 @@ class Cycle(RequestResponseCycle):
     chunked_encoding: bool | None = None
     expected_content_length = 0
 
-    def __init__(self, connection: HttpToolsProtocol, keep_alive: bool) -> None:
+    def __init__(self, connection: RefusingProtocol, keep_alive: bool) -> None:
         self.scope = connection.scope
         self.transport = connection.transport
         self.flow = connection.flow
         self.logger = connection.logger
         self.default_headers = connection.server_state.default_headers
         self.on_response = connection.on_response_complete
+        self._drop_rest = connection.drop_rest
         self.waiting_for_100_continue = connection.expect_100_continue
         self.keep_alive = keep_alive
         self.message_event = asyncio.Event()
@@ -81,6 +85,7 @@ class Cycle(RequestResponseCycle):
         if self.disconnected:
             return
         self.response_started = self.response_complete = True
+        self.keep_alive = self.keep_alive and not self.more_body
         head = STATUS_LINE[message["status"]]
         for header in self.default_headers:
             head += b"%b: %b\r\n" % header
@@ -88,6 +93,8 @@ class Cycle(RequestResponseCycle):
         body = b"" if self.scope["method"] == "HEAD" else message["body"]
         self.transport.write(b"".join((head, message["head"], close, b"\r\n", body)))
         self.message_event.set()
-        if not self.keep_alive:
+        if self.more_body and message["status"] != SLOW:
+            self._drop_rest()
+        elif not self.keep_alive:
             self.transport.close()
         self.on_response()

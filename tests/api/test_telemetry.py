@@ -43,7 +43,7 @@ async def test_a_line_has_its_fields_in_this_order(capsysbinary: pytest.CaptureF
     exchange.status, exchange.code, exchange.bytes_in = 422, "invalid_input", 48
     numbers.begin()
     numbers.end(exchange)
-    numbers.refuse("def", 400, "malformed_request")
+    numbers.refuse("def", 400, "malformed_request", {"reason": "host", "peer": "192.0.2.1"})
     assert capsysbinary.readouterr().out == b""
     await asyncio.sleep(0)  # both leave at the end of the turn
     whole, refused = STAMP.sub(b"", capsysbinary.readouterr().out).splitlines()
@@ -53,7 +53,7 @@ async def test_a_line_has_its_fields_in_this_order(capsysbinary: pytest.CaptureF
     )
     assert refused == (
         b'{"logger":"surprisal.access","request_id":"def","route":"unmatched","status":400,"code":"malformed_request",'
-        b'"event":"request","level":"info",}'
+        b'"reason":"host","peer":"192.0.2.1","event":"request","level":"info",}'
     )
 
 
@@ -62,7 +62,7 @@ async def test_series_at_hand_are_bounded_and_none_is_lost(monkeypatch: pytest.M
     monkeypatch.setattr(telemetry, "MAX_KEPT_SERIES", 4)
     numbers = Telemetry("error")
     for status in [*range(400, 420)] * 3:
-        numbers.refuse("abc", status, "code")
+        numbers.refuse("abc", status, "code", {"reason": "host", "peer": ""})
     shown = numbers.shown()
     assert numbers._requests.cache_info().currsize == 4
     counts = [line.split()[-1] for line in shown.splitlines() if b'status="4' in line]

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from starlette.exceptions import HTTPException
 
+from app.api.bounds import MAX_CONTENT_TYPE, MAX_RANGES
 from app.api.negotiation.formats import FORMATS, Format
 from app.errors import UnsupportedMediaType
 from app.wire.compression import DECODERS, ENCODINGS
@@ -14,10 +15,6 @@ JSON = FORMATS["json"].media_type
 ARROW = FORMATS["arrow"].media_type
 ROWS_TYPES = {format_.media_type: format_.name for format_ in FORMATS.values() if not format_.is_json}
 """Canonical media types of rows, without their aliases, and the names of their formats."""
-MAX_CONTENT_TYPE = 256
-"""The longest `Content-Type` that is looked at, in bytes; a longer one names no format."""
-MAX_RANGES = 100
-"""The most media ranges that `Accept` may list."""
 PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))')
 BY_MEDIA_TYPE = {name: format_ for format_ in FORMATS.values() for name in (format_.media_type, *format_.aliases)}
 

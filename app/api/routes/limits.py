@@ -2,10 +2,11 @@
 
 from fastapi import APIRouter
 
+from app.api import bounds
 from app.api.application import BareRoute
 from app.api.exchange import Exchange
 from app.api.negotiation.formats import FORMATS, limits_of
-from app.api.schemas.answers import LimitsAnswer, MediaTypeLimit, example
+from app.api.schemas.answers import LimitsAnswer, MediaTypeLimit, ProtocolLimits, example
 from app.settings import DEFAULTS, Settings
 from app.wire.compression import ENCODINGS, MAX_WINDOW
 
@@ -34,6 +35,17 @@ def limits_under(settings: Settings) -> LimitsAnswer:
         min_bytes_per_second=settings.min_bytes_per_second,
         spool_timeout_seconds=settings.spool_timeout_seconds,
         request_timeout_seconds=settings.request_timeout_seconds,
+        protocol=ProtocolLimits(
+            max_head_bytes=bounds.MAX_HEAD_BYTES,
+            max_header_bytes=bounds.MAX_HEADER_BYTES,
+            max_headers=bounds.MAX_HEADER_LINES,
+            max_trailer_bytes=bounds.MAX_HEAD_BYTES,
+            max_content_type_bytes=bounds.MAX_CONTENT_TYPE,
+            max_accept_ranges=bounds.MAX_RANGES,
+            max_pipelined=bounds.MAX_PIPELINED,
+            max_chunks_per_second=bounds.MAX_CHUNKS_PER_SECOND,
+            head_timeout_seconds=settings.head_timeout_seconds,
+        ),
     )
 
 
@@ -45,5 +57,5 @@ def limits_under(settings: Settings) -> LimitsAnswer:
     responses=example(limits_under(DEFAULTS)),
 )
 async def limits(exchange: Exchange) -> LimitsAnswer:
-    """Bytes, rows and columns beyond which a request is answered 413, and the formats and encodings that are read."""
+    """Bytes, rows and columns beyond which a request is answered 413, formats and encodings, and bounds of HTTP."""
     return limits_under(exchange.settings)

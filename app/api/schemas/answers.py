@@ -173,6 +173,26 @@ class MediaTypeLimit(Answer):
     scored_while_arriving: bool = Field(description="True if rows are scored before the last ones have come.")
 
 
+class ProtocolLimits(Answer):
+    """Limits of requests and connections, whatever they are for."""
+
+    max_head_bytes: int = Field(description="Most bytes of request line and headers; beyond it 431.")
+    max_header_bytes: int = Field(description="Most bytes of one header; beyond it 431.")
+    max_headers: int = Field(description="Most headers of a request; beyond it 431.")
+    max_trailer_bytes: int = Field(description="Most bytes of the trailers of a body; beyond it 431.")
+    max_content_type_bytes: int = Field(description="Most bytes of `Content-Type`; beyond it 415.")
+    max_accept_ranges: int = Field(description="Most media ranges of `Accept`; beyond it 406.")
+    max_pipelined: int = Field(
+        description="Most requests that a connection may have waiting behind one; beyond it the connection is closed "
+        "after their answers."
+    )
+    max_chunks_per_second: int = Field(description="Most chunks of a body in a second; beyond it 400.")
+    head_timeout_seconds: float = Field(
+        description="Longest time from the first byte, an empty line too, to the end of a head, and from the first "
+        "trailer to the last; beyond it 408."
+    )
+
+
 class LimitsAnswer(Answer):
     """Limits of a request; beyond them the answer is 413."""
 
@@ -202,6 +222,7 @@ class LimitsAnswer(Answer):
         description="Processor time that the work of one request may take, for each 32 MiB of a longer body anew; "
         "beyond it 413."
     )
+    protocol: ProtocolLimits
 
 
 class Health(Answer):

@@ -3,7 +3,8 @@
 import pytest
 from starlette.exceptions import HTTPException
 
-from app.api.negotiation.media import MAX_CONTENT_TYPE, MAX_RANGES, Unsupported, check_json, media_ranges, rows_format
+from app.api.bounds import MAX_CONTENT_TYPE, MAX_RANGES
+from app.api.negotiation.media import Unsupported, check_json, media_ranges, rows_format
 
 
 @pytest.mark.parametrize(
