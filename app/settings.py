@@ -161,6 +161,17 @@ class Settings(BaseSettings):
         le=LONGEST_SECONDS,
         description="The time in which request line and headers must arrive; beyond it 408.",
     )
+    max_connections: int = Field(
+        4096,
+        ge=1,
+        description="The most connections of a process, if the system grants the files; beyond it probes alone are "
+        "answered, and all others 503.",
+    )
+    max_connections_per_address: int = Field(
+        1024,
+        ge=1,
+        description="The most connections of an address to a process, but for `trusted_proxies`; beyond it 503.",
+    )
     max_threads: int = Field(4, ge=1, description="The most requests scored at once.")
     threads_per_request: int = Field(
         2, ge=1, description="The threads that share the rows of an npz body of some hundred thousand."

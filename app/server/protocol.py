@@ -13,10 +13,12 @@ from app.api.bounds import (
     MAX_HEADER_LINES,
     MAX_PIPELINED,
 )
+from app.api.telemetry import PROBES
 from app.server import refusals
 from app.server.cycle import TAKEN, TAKEN_AND_HERE, Cycle, target
 from app.server.head import LINE_BYTES, breach_of_size, without_offer
 from app.server.refusing import RefusingProtocol
+from app.server.room import SPARE_SECONDS
 
 
 class BoundedProtocol(RefusingProtocol):
@@ -36,7 +38,9 @@ class BoundedProtocol(RefusingProtocol):
         self._n_trailers = self._n_chunks = 0  # bytes of trailers that are parsed, and chunks of about a second
         self._chunks_since = 0.0
         self._is_in_head, self._is_in_body = True, False
-        self._deadline = self._open_head()
+        self._seconds = SPARE_SECONDS if self._is_spare else self._settings.head_timeout_seconds
+        if not self._refused:
+            self._deadline = self._open_head()
         # The time at which the last answer was out; infinite while a request is under way.
         self._idle_since = inf
 
@@ -137,7 +141,9 @@ class BoundedProtocol(RefusingProtocol):
         scope["extensions"] = TAKEN
         if version == "1.0":
             self.expect_100_continue = False  # RFC 9110, 10.1.1
-        self.cycle = Cycle(self, version != "1.0" and self.parser.should_keep_alive())
+        if self._is_spare and scope["path"].removeprefix(self._settings.root_path) not in PROBES:
+            self._end(refusals.CONNECTIONS)
+        self.cycle = Cycle(self, version != "1.0" and self.parser.should_keep_alive() and not self._is_spare)
         if last is None or last.response_complete:  # type: ignore[redundant-expr]
             self._start_asgi_task(self.cycle, self.app)
         else:
@@ -205,7 +211,7 @@ class BoundedProtocol(RefusingProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _open_head(self) -> asyncio.TimerHandle:
-        return self.loop.call_later(self._settings.head_timeout_seconds, self._head_timed_out)
+        return self.loop.call_later(self._seconds, self._head_timed_out)
 
     def _watch_head(self) -> None:
         """Hold a head, and empty lines before it, to size and time.
@@ -231,13 +237,12 @@ class BoundedProtocol(RefusingProtocol):
             self._end(refusals.TRAILER_BYTES)
 
     def _head_timed_out(self) -> None:
-        seconds = self._settings.head_timeout_seconds
         if self.flow.read_paused:  # what is missing may be here already
             self._deadline = self._open_head()
         elif self._is_in_body:
-            self._refuse(refusals.too_slow("trailer", seconds))
+            self._refuse(refusals.too_slow("trailer", self._seconds))
         elif self._is_in_head and (self._head_bytes or self._first_bytes):
-            self._refuse(refusals.too_slow("head", seconds))
+            self._refuse(refusals.too_slow("head", self._seconds))
         elif self._is_answering():  # only empty lines came
             self._deadline = self._open_head()
         else:

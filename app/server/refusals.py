@@ -46,6 +46,8 @@ HEAD_BYTES = Breach(
 HEADER_BYTES = Breach("header_bytes", "head_too_large", f"a header must fit in {MAX_HEADER_BYTES} bytes")
 HEADER_LINES = Breach("header_lines", "head_too_large", f"a request must have at most {MAX_HEADER_LINES} headers")
 TRAILER_BYTES = Breach("trailer_bytes", "head_too_large", f"trailers must fit in {MAX_HEAD_BYTES} bytes")
+CONNECTIONS = Breach("connections", "unavailable", "the service has as many connections as it can")
+ADDRESS = Breach("connections_of_address", "unavailable", "this address has as many connections as it may")
 PIPELINED = Breach("pipelined", "unavailable", f"at most {MAX_PIPELINED} requests may wait behind one")
 
 

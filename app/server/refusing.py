@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from app.api import problems
 from app.api.telemetry import Telemetry
 from app.server.refusals import Breach, Ended, refusal
+from app.server.room import Room
 from app.server.unread import UnreadWatch
 from app.settings import Settings
 
@@ -17,8 +18,9 @@ from app.settings import Settings
 class RefusingProtocol(HttpToolsProtocol):
     """HTTP/1.1 of one connection, which can be refused; what comes after that is dropped without being parsed."""
 
-    def __init__(self, settings: Settings, telemetry: Telemetry, **connection: Any) -> None:
+    def __init__(self, settings: Settings, telemetry: Telemetry, room: Room, **connection: Any) -> None:
         super().__init__(**connection)
+        self._room = room
         self._settings = settings
         self._telemetry = telemetry
         telemetry.connections = self.connections
@@ -26,15 +28,25 @@ class RefusingProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Callback of asyncio: a client has connected."""
+        """Callback of asyncio: a client has connected, for which there may be no room."""
         super().connection_made(transport)
         self._unread = UnreadWatch(transport, self._settings)
+        self._address = self._room.address(self.client[0] if self.client else "")
+        breach = self._room.enter(self._address)
+        self._has_entered = breach is None
+        self._is_spare = self._room.is_overfull
+        if breach:
+            self._refused = True
+            transport.write(refusal(breach, self._record_refusal(breach), self._settings.root_path))
+            transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Callback of asyncio: nothing more will come."""
         self._stop_clock()
         self._unread.end()
         self._unset_keepalive_if_required()
+        if self._has_entered:
+            self._room.leave(self._address)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:

@@ -10,6 +10,7 @@ import uvicorn
 
 from app.api.application import Application
 from app.server.protocol import BoundedProtocol
+from app.server.room import Room
 from app.settings import Settings
 
 SWITCH_SECONDS = 0.000_5
@@ -31,7 +32,7 @@ def tune() -> None:
 
 def configuration(app: Application, settings: Settings, host: str, port: int) -> uvicorn.Config:
     """The configuration of uvicorn."""
-    protocol: Callable[..., asyncio.Protocol] = partial(BoundedProtocol, settings, app.telemetry)
+    protocol: Callable[..., asyncio.Protocol] = partial(BoundedProtocol, settings, app.telemetry, Room(settings))
     return uvicorn.Config(
         app,
         host,

@@ -45,6 +45,8 @@ def limits_under(settings: Settings) -> LimitsAnswer:
             max_pipelined=bounds.MAX_PIPELINED,
             max_chunks_per_second=bounds.MAX_CHUNKS_PER_SECOND,
             head_timeout_seconds=settings.head_timeout_seconds,
+            max_connections=settings.max_connections,
+            max_connections_per_address=settings.max_connections_per_address,
         ),
     )
 

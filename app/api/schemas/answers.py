@@ -191,6 +191,8 @@ class ProtocolLimits(Answer):
         description="Longest time from the first byte, an empty line too, to the end of a head, and from the first "
         "trailer to the last; beyond it 408."
     )
+    max_connections: int = Field(description="Most connections of a process; beyond it 503, but for probes.")
+    max_connections_per_address: int = Field(description="Most connections of an address to a process; beyond it 503.")
 
 
 class LimitsAnswer(Answer):
