@@ -63,12 +63,12 @@ class Batch:
     @property
     def scored_rows(self) -> BoolArray | None:
         """The rows that are scored, at least in part, (n,); None for all."""
-        return rowwise(self.scored)
+        return self.scored if self.scored is None else rowwise(self.scored)
 
     @property
     def n_scored(self) -> int:
         """The number of rows that are scored, at least in part."""
-        rows = rowwise(self.scored)
+        rows = self.scored_rows
         return len(self.prediction) if rows is None else int(np.count_nonzero(rows))
 
     def shifted(self, rows: int) -> "Batch":

@@ -8,7 +8,6 @@ import numpy as np
 
 from app.core.batch.batches import Batch
 from app.core.batch.grouping import Grouping
-from app.core.batch.truth import rowwise
 from app.core.checkpoints import at_checkpoints
 from app.core.columns import FloatArray, IntArray
 from app.core.formulas.weights import are_usual, banded
@@ -46,7 +45,8 @@ def rows_of(batch: Batch, rows: slice | IntArray) -> Rows:
 
 def chunks(batch: Batch) -> list[slice | IntArray]:
     """The scored rows in chunks of some thousand rows or of whole clusters, each with weights of one band."""
-    scored, weight, n_rows = rowwise(batch.scored), batch.sample_weight, len(batch.prediction)
+    scored = batch.scored_rows
+    weight, n_rows = batch.sample_weight, len(batch.prediction)
     step = _chunk_rows(n_rows)
     found: list[slice | IntArray]
     if batch.clusters is not None:

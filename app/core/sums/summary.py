@@ -15,7 +15,7 @@ from app.core.batch.batches import Batch
 from app.core.batch.findings import NO_FINDING, Finding, added
 from app.core.batch.inspected import NO_ROWS, InspectedRows, inspected_rows
 from app.core.batch.sentinels import NO_SENTINELS, Sentinels
-from app.core.checkpoints import at_checkpoints
+from app.core.checkpoints import at_checkpoints, checkpoint
 from app.core.columns import FloatArray, IntArray
 from app.core.formulas.weights import are_usual
 from app.core.options import Options
@@ -111,7 +111,9 @@ def summarize(
 
     def summed(rows: Iterable[slice | IntArray]) -> _Sums | None:
         total = None
-        for some in at_checkpoints(rows):
+        for some in rows:
+            if total is not None:
+                checkpoint()
             part = _sums_of(Chunk(batch, some, layout), batch, layout, kept)
             total = part if total is None else total + part
         return total
