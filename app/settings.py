@@ -11,6 +11,8 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app import machine
+
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
 PREFIX = "SURPRISAL_"
@@ -36,10 +38,10 @@ ORIGIN = re.compile(r"\*|https?://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(
 ARGUMENTS = {"host": "the address is an argument: --host", "port": "the port is an argument: --port"}
 
 
-DIVIDED = ("max_buffered_bytes", "max_filed_bytes", "max_threads", "max_streams", "max_waiting")
+DIVIDED = ("memory_bytes", "max_filed_bytes", "max_threads", "max_streams", "max_waiting")
 """The settings that limit all requests together; each worker gets a share of them."""
-FITTING = (("max_body_bytes", "max_buffered_bytes"), ("max_spooled_bytes", "max_filed_bytes"))
-"""The pairs of settings of which the first, the size of one body, must fit into the second, the room for all."""
+FITTING = ("max_spooled_bytes", "max_filed_bytes")
+"""The settings of which the first, the size of one body, must fit into the second, the room for all."""
 
 
 class WrongSettings(Exception):
@@ -96,10 +98,11 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         16 * 2**20, ge=1, description="The largest JSON body, as sent and as decoded; beyond it 413."
     )
-    max_buffered_bytes: int = Field(
-        256 * 2**20,
-        ge=1,
-        description="The most bytes of request bodies held in memory at once, all together; beyond it 503.",
+    memory_bytes: int = Field(
+        0,
+        ge=0,
+        description="The memory that the service may use, which requests pay from; beyond it 503, or 413 if the "
+        "request could never fit. 0 for the limit of the container, or the memory of the machine.",
     )
     max_spooled_bytes: int = Field(
         2**30, ge=1, description="The largest npz or Parquet body, as sent and as decoded; beyond it 413."
@@ -126,7 +129,14 @@ class Settings(BaseSettings):
     max_ratio: float = Field(
         200.0,
         ge=1,
-        description="The largest ratio of decoded to sent bytes, of bodies beyond `max_part_bytes`; beyond it 413.",
+        description="The largest ratio to sent bytes of decoded bytes beyond `max_part_bytes`, and of the bytes of an "
+        "answer beyond 4 MiB; beyond it 413.",
+    )
+    max_answer_bytes: int = Field(
+        32 * 2**20,
+        ge=2**20,
+        description="The largest answer in JSON, by its numbers at 20 bytes each; losses of rows beyond it are "
+        "answered as an Arrow stream.",
     )
     max_rows: int = Field(10**9, ge=1, description="The most rows of a request; beyond it 413.")
     max_columns: int = Field(100_000, ge=1, description="The most classes or labels of a prediction; beyond it 413.")
@@ -228,17 +238,16 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _one_body_fits(self) -> Self:
-        for one, all_ in FITTING:
-            found, most = getattr(self, one), getattr(self, all_)
-            if found > most:
-                raise ValueError(f"{_variable(one)} must be at most {_variable(all_)}, found {found} and {most}")
+        one, all_ = FITTING
+        found, most = getattr(self, one), getattr(self, all_)
+        if found > most:
+            raise ValueError(f"{_variable(one)} must be at most {_variable(all_)}, found {found} and {most}")
         return self
 
     @property
     def most_workers(self) -> int:
         """The number of workers of which each can still take the largest body, and score one of each kind at once."""
-        bodies = (self.max_buffered_bytes // self.max_body_bytes, self.max_filed_bytes // self.max_spooled_bytes)
-        return min(self.max_threads, self.max_streams, *bodies)
+        return min(self.max_threads, self.max_streams, self.max_filed_bytes // self.max_spooled_bytes)
 
     def share(self, worker: int, n_workers: int) -> Self:
         """The settings of one worker, numbered from 0; the limits of all workers add up to these.
@@ -249,6 +258,7 @@ class Settings(BaseSettings):
         if n_workers > self.most_workers:
             raise WrongSettings("\n".join(self._too_small(n_workers)))
         whole = {name: getattr(self, name) for name in DIVIDED}
+        whole["memory_bytes"] = self.memory_bytes or machine.memory_bytes()
         shares = {name: value // n_workers + (worker < value % n_workers) for name, value in whole.items()}
         return self.model_copy(update=shares)
 
@@ -256,11 +266,11 @@ class Settings(BaseSettings):
         for name in ("max_threads", "max_streams"):
             if getattr(self, name) < n_workers:
                 yield f"{_variable(name)} must be at least {n_workers}, one a worker, found {getattr(self, name)}"
-        for one, all_ in FITTING:
-            if getattr(self, all_) // getattr(self, one) < n_workers:
-                least = n_workers * getattr(self, one)
-                rule = f"must be at least {least}, {_variable(one)} for each of {n_workers} workers"
-                yield f"{_variable(all_)} {rule}, found {getattr(self, all_)}"
+        one, all_ = FITTING
+        if getattr(self, all_) // getattr(self, one) < n_workers:
+            least = n_workers * getattr(self, one)
+            rule = f"must be at least {least}, {_variable(one)} for each of {n_workers} workers"
+            yield f"{_variable(all_)} {rule}, found {getattr(self, all_)}"
 
 
 DEFAULTS = Settings.model_construct()

@@ -1,6 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
+from app.machine import memory_bytes
 from app.settings import DIVIDED, Settings, WrongSettings, read
 
 
@@ -72,10 +73,10 @@ def test_every_mistake_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_two_settings_that_do_not_go_together_are_both_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SURPRISAL_MAX_BODY_BYTES", "1000000000")
+    monkeypatch.setenv("SURPRISAL_MAX_SPOOLED_BYTES", "5000000000")
     with pytest.raises(WrongSettings) as error:
         read()
-    rule = "SURPRISAL_MAX_BODY_BYTES must be at most SURPRISAL_MAX_BUFFERED_BYTES, found 1000000000 and 268435456"
+    rule = "SURPRISAL_MAX_SPOOLED_BYTES must be at most SURPRISAL_MAX_FILED_BYTES, found 5000000000 and 4294967296"
     assert str(error.value) == rule
 
 
@@ -116,13 +117,10 @@ def test_a_wrong_value_stops_the_start(name: str, value: str, monkeypatch: pytes
         Settings()
 
 
-@pytest.mark.parametrize(
-    ("one", "all_"), [("max_body_bytes", "max_buffered_bytes"), ("max_spooled_bytes", "max_filed_bytes")]
-)
-def test_no_body_fits_that_the_room_for_all_cannot_hold(one: str, all_: str) -> None:
-    rule = f"SURPRISAL_{one} must be at most SURPRISAL_{all_}"
-    with pytest.raises(ValidationError, match=f"(?i){rule}"):
-        Settings.model_validate({one: 2000, all_: 1000})
+def test_no_body_fits_that_the_room_for_all_cannot_hold() -> None:
+    rule = "SURPRISAL_MAX_SPOOLED_BYTES must be at most SURPRISAL_MAX_FILED_BYTES"
+    with pytest.raises(ValidationError, match=rule):
+        Settings(max_spooled_bytes=2000, max_filed_bytes=1000)
 
 
 def test_every_setting_says_what_it_does() -> None:
@@ -132,7 +130,7 @@ def test_every_setting_says_what_it_does() -> None:
 
 @pytest.mark.parametrize("n_workers", [1, 2, 3, 4])
 def test_shares_of_workers_add_up_to_the_limits(n_workers: int) -> None:
-    whole = Settings(max_waiting=1)
+    whole = Settings(max_waiting=1, memory_bytes=2**31 + 1)
     shares = [whole.share(worker, n_workers) for worker in range(n_workers)]
     for name in Settings.model_fields:
         values = [getattr(share, name) for share in shares]
@@ -140,7 +138,11 @@ def test_shares_of_workers_add_up_to_the_limits(n_workers: int) -> None:
         assert (sum(values) if name in DIVIDED else values[0]) == expected
         assert set(values) == {values[0]} or name in DIVIDED
     assert min(share.max_threads for share in shares) >= 1
-    assert all(share.max_body_bytes <= share.max_buffered_bytes for share in shares)
+
+
+def test_workers_share_the_memory_that_is_found() -> None:
+    share = Settings().share(0, 2)
+    assert share.memory_bytes == (memory_bytes() + 1) // 2
 
 
 @pytest.mark.parametrize(
@@ -148,10 +150,6 @@ def test_shares_of_workers_add_up_to_the_limits(n_workers: int) -> None:
     [
         ({"max_threads": 1}, "SURPRISAL_MAX_THREADS must be at least 2, one a worker, found 1"),
         ({"max_streams": 1}, "SURPRISAL_MAX_STREAMS must be at least 2, one a worker, found 1"),
-        (
-            {"max_body_bytes": 10, "max_buffered_bytes": 19},
-            "SURPRISAL_MAX_BODY_BYTES for each of 2 workers, found 19",
-        ),
         (
             {"max_spooled_bytes": 10, "max_filed_bytes": 19},
             "SURPRISAL_MAX_SPOOLED_BYTES for each of 2 workers, found 19",

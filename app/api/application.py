@@ -63,6 +63,7 @@ class Application(FastAPI):
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 as every failure becomes an answer
             await _fail(exchange, error)
         finally:
+            exchange.release()
             self.telemetry.end(exchange)
             scope["exchange"] = exchange.scope["exchange"] = None  # a circle, which only the collector would find
 

@@ -7,9 +7,18 @@ from threading import Lock
 from typing import Self, TypeVar, TypeVarTuple
 
 from app.api.backoff import Backoff
+from app.api.memory import SMALL_BYTES, SMALL_NEED_BYTES, Account, Lease
 from app.api.turns import Turns
 from app.errors import Unavailable
+from app.machine import memory_bytes, resident_bytes
 from app.settings import Settings
+
+SMALL_PART = 16
+"""The part of the memory that is kept for small requests."""
+MARGIN_PART = 8
+"""The part of the limit that is left for what no account sees, such as what the allocator keeps."""
+LEAST_BYTES = 64 * 2**20
+"""The least that requests get, however little memory there is: enough for the largest body of JSON."""
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -89,15 +98,14 @@ class Pool:
 
 
 class Budget:
-    """The bytes that the bodies of all requests may take together, in memory or in files.
+    """The bytes that the bodies of all requests may take together in files.
 
     Attributes:
         n_left: Bytes that are not taken.
     """
 
-    def __init__(self, max_bytes: int, place: str) -> None:
+    def __init__(self, max_bytes: int) -> None:
         self.n_left = max_bytes
-        self.place = place
 
     @property
     def has_room(self) -> bool:
@@ -105,8 +113,8 @@ class Budget:
         return self.n_left > 0
 
 
-class Lease:
-    """The bytes that one request has taken of a budget; as a context manager it gives all of them back at the end."""
+class FileLease:
+    """The bytes in files that one request has taken; as a context manager it gives all of them back at the end."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -119,9 +127,6 @@ class Lease:
         self._budget.n_left += self._n_bytes
         self._n_bytes = 0
 
-    give_back = __exit__
-    """Give back all that was taken; more may be taken after it."""
-
     def take(self, n_bytes: int) -> None:
         """Take so many bytes more.
 
@@ -129,13 +134,13 @@ class Lease:
             Unavailable: Fewer are left.
         """
         if n_bytes > self._budget.n_left:
-            raise Unavailable(f"the request bodies {self._budget.place} leave no room for more")
+            raise Unavailable("the request bodies in files leave no room for more")
         self._budget.n_left -= n_bytes
         self._n_bytes += n_bytes
 
 
 class Capacity:
-    """The pools of threads, and the budgets of bytes for request bodies.
+    """The pools of threads, and the bytes that requests may hold.
 
     The context manager ends when the last thread has ended.
 
@@ -144,7 +149,8 @@ class Capacity:
         arriving: The pool for bodies that are still arriving: a thread each, which mostly waits for the client.
         json_lock: The lock of the thread that scores plain rows of JSON: several would only keep the interpreter from
             each other and from the event loop.
-        memory: The budget for bodies that are held in memory.
+        memory: The account of memory.
+        small: The account of memory for small requests, which no other can take.
         files: The budget for bodies that are held in files because they are large.
         turns: The turns of the event loop, for small requests that are scored there.
         backoff: The time after which a refused client should try again.
@@ -154,13 +160,23 @@ class Capacity:
         self.whole = Pool("score", settings.max_threads, settings)
         self.arriving = Pool("stream", settings.max_streams, settings)
         self.json_lock = Lock()
-        self.memory = Budget(settings.max_buffered_bytes, "in memory")
-        self.files = Budget(settings.max_filed_bytes, "in files")
+        most = account_bytes(settings.memory_bytes)
+        self.small = Account(most // SMALL_PART)
+        self.memory = Account(most - self.small.size)
+        self.files = Budget(settings.max_filed_bytes)
         self.turns = Turns(settings.max_lag_seconds)
         self.backoff = Backoff()
 
     def __enter__(self) -> Self:
         return self
+
+    def lease(self, n_bytes: int, caller: str) -> Lease:
+        """A lease of memory for a request.
+
+        Args:
+            n_bytes: The length of its body as far as it is known; 0 where it is not.
+        """
+        return Lease(self.memory, self.small if 0 < n_bytes <= SMALL_BYTES else None, caller)
 
     def __exit__(self, *_: object) -> None:
         for pool in (self.whole, self.arriving):
@@ -169,4 +185,15 @@ class Capacity:
     @property
     def has_room(self) -> bool:
         """Tell if one more request of any kind would be taken."""
-        return all(part.has_room for part in (self.whole, self.arriving, self.memory, self.files))
+        has_memory = min(self.small.n_left, self.memory.n_left) >= SMALL_NEED_BYTES
+        return has_memory and all(part.has_room for part in (self.whole, self.arriving, self.files))
+
+
+def account_bytes(limit: int) -> int:
+    """The bytes that requests may hold, once this process has been started.
+
+    Args:
+        limit: The memory that this process may use; 0 for all that the machine or its control group allows.
+    """
+    limit = limit or memory_bytes()
+    return max(LEAST_BYTES, limit - limit // MARGIN_PART - resident_bytes())

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.api import callers
 from app.api.capacity import Capacity
+from app.api.memory import Lease
 from app.api.response import Header, Response
 from app.settings import Settings
 
@@ -32,6 +33,9 @@ HAS_ARRIVED = "surprisal.has_arrived"
 
 JOINED = (b"accept", b"x-forwarded-for")
 """Headers of which several are one list; a caller that sends one of its own does not hide that of a proxy."""
+
+FREE_ANSWER_BYTES = 2**16
+"""The longest answer that is not paid for: as much waits for the client in the buffers of any connection."""
 
 VISIBLE_ASCII = re.compile(rb"[!-~]{1,128}")
 
@@ -68,6 +72,7 @@ class Exchange(Request):
     key = ""
     further_headers: tuple[Header, ...] = ()
     refusal: Mapping[str, str] | None = None
+    _memory: Lease | None = None
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, settings: Settings, capacity: Capacity) -> None:
         self.began = perf_counter()
@@ -101,6 +106,19 @@ class Exchange(Request):
         peer = self.scope.get("client") or ("", 0)
         return callers.address(peer[0], self.header("x-forwarded-for"), self.settings.trusted_proxies)
 
+    @property
+    def memory(self) -> Lease:
+        """The lease that pays for what the request holds, until `release`."""
+        if self._memory is None:
+            declared = self.head.get(b"content-length", b"")
+            self._memory = self.capacity.lease(int(declared) if declared.isdigit() else 0, self.caller)
+        return self._memory
+
+    def release(self) -> None:
+        """Give back all memory that the request holds."""
+        if self._memory is not None:
+            self._memory.free()
+
     async def next_piece(self) -> tuple[bytes, bool]:
         """The next piece of the body, and whether there are more.
 
@@ -122,8 +140,10 @@ class Exchange(Request):
         A server that closes a connection on which the client still sends resets it, and most clients then report a
         broken pipe in place of the answer they were given.
         """
-        self.status, body = response.status_code, response.body
-        self.bytes_out = len(body)
+        body = response.body
+        if len(body) > FREE_ANSWER_BYTES:
+            self.memory.hold("answer", len(body))
+        self.status, self.bytes_out = response.status_code, len(body)
         fixed = response.fixed.and_further(self.further_headers) if self.further_headers else response.fixed
         if self._takes_whole:  # our own server drops what is left itself
             length = b"" if self.status == 204 else b"content-length: %d\r\n" % len(body)

@@ -13,6 +13,7 @@ from app.api.schemas.query import query_options
 from app.api.schemas.questions import asked_of_rows
 from app.api.schemas.validation import check_width
 from app.core.checkpoints import Check
+from app.core.paying import hold
 from app.core.tasks import TaskName
 from app.errors import TooLarge
 from app.service import ScoreRequest
@@ -79,6 +80,7 @@ def decompressed_json(encoding: str, source: Source, settings: Settings, check: 
     decoded = compression.decoded(Pieces(_checked(source, check)), encoding, limits)
     while piece := decoded.read(limits.max_part_bytes):
         body.add(piece)
+        hold("body", len(body))
     return body.taken()
 
 

@@ -49,9 +49,18 @@ class Ragged:
 Column: TypeAlias = NDArray[Any] | Ragged
 
 
+STRING_BYTES = 56
+"""The memory of a string besides its characters."""
+
+
 def n_bytes_of(column: Column) -> int:
-    """The bytes that a column takes in memory; a string counts as the pointer to it."""
-    return column.values.nbytes + column.offsets.nbytes if isinstance(column, Ragged) else column.nbytes
+    """The bytes that a column takes in memory, its strings included, each once."""
+    if isinstance(column, Ragged):
+        return n_bytes_of(column.values) + column.offsets.nbytes
+    if column.dtype.kind != "O":
+        return column.nbytes
+    texts = {id(text): text for text in column.ravel().tolist()}.values()
+    return column.nbytes + sum(STRING_BYTES + len(text) for text in texts if isinstance(text, str))
 
 
 def owned(column: Column) -> Column:

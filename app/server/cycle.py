@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from app.api.exchange import HAS_ARRIVED, WHOLE_ANSWER
@@ -84,17 +85,28 @@ class Cycle(RequestResponseCycle):
             await self.flow.drain()
         if self.disconnected:
             return
-        self.response_started = self.response_complete = True
+        self.response_started = True
         self.keep_alive = self.keep_alive and not self.more_body
         head = STATUS_LINE[message["status"]]
         for header in self.default_headers:
             head += b"%b: %b\r\n" % header
         close = b"" if self.keep_alive else b"connection: close\r\n"
         body = b"" if self.scope["method"] == "HEAD" else message["body"]
-        self.transport.write(b"".join((head, message["head"], close, b"\r\n", body)))
+        if len(body) <= HIGH_WATER_LIMIT:
+            self.transport.write(b"".join((head, message["head"], close, b"\r\n", body)))
+        else:
+            await self._send_long(b"".join((head, message["head"], close, b"\r\n")), body)
+        self.response_complete = True
         self.message_event.set()
         if self.more_body and message["status"] != SLOW:
             self._drop_rest()
         elif not self.keep_alive:
             self.transport.close()
         self.on_response()
+
+    async def _send_long(self, head: bytes, body: bytes) -> None:
+        """Write without a copy, and wait until the client has read nearly all: so long the body is paid for."""
+        self.transport.write(head)
+        self.transport.write(body)
+        if self.flow.write_paused:
+            await self.flow.drain()

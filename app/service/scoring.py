@@ -18,11 +18,15 @@ from app.core.metrics.gradients import gradient
 from app.core.metrics.plan import Plan, plan_of
 from app.core.metrics.state_view import StateView
 from app.core.options import Options
+from app.core.paying import hold
 from app.core.sums.summary import Summary, places, summarize
 from app.core.tasks import TaskName
 from app.core.values import Value
 from app.core.warnings.notices import warnings_of
 from app.service.sections import SECTIONS, TABLES, Include, Part, check_sections, worst_rows
+
+LOSS_BYTES = 48
+"""The memory that a row takes where its loss is asked for: two sums, the loss, and what is made of it at the end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +132,9 @@ def part_of(batch: Batch, plan: Plan, include: frozenset[Include], n_threads: in
     """Sum up one part of a body, for the metrics and sections of an answer."""
     if include or batch.slices:
         check_sections(batch, include)
+    if include & {"per_sample", "worst"}:
+        n_rows = len(batch) + (batch.first_row if "per_sample" in include else 0)
+        hold("held", n_rows * LOSS_BYTES)
     kept = places(batch, "cross_entropy", "size") if include & {"per_sample", "worst"} else {}
     summary = summarize(batch, plan.needs, kept=kept, n_threads=n_threads, inspected=True)
     if not kept:

@@ -7,6 +7,7 @@ from typing import Any
 from app.core.batch.checked import MAX_SLICES, batch_of
 from app.core.checkpoints import at_checkpoints
 from app.core.columns import Column, joined_columns, kind_of, n_bytes_of
+from app.core.paying import hold
 from app.errors import InvalidInput, TooLarge
 from app.service.left_out import completed
 from app.service.scoring import ScoreRequest, answer_of, part_of, score
@@ -15,6 +16,11 @@ from app.service.sections import Part
 MIN_PART_BYTES = 1 << 18
 """The bytes of columns below which parts are joined before they are scored: each part costs what some thousand rows
 do."""
+
+PART_BYTES = 2048
+"""The memory of a part besides its columns."""
+TIMES_HELD = 4
+"""The memory of rows that are needed at once, in times of their own: they are joined, sorted, and added up by group."""
 
 _BYTES_PER_LOSS = 8
 
@@ -39,7 +45,7 @@ def score_parts(parts: Iterable[ScoreRequest], max_held_bytes: int, n_threads: i
     alike, in_parts = _alike(chain(iter([first]), parts)), not _needs_all_rows(first)
     del first  # or its columns, and a record batch whose views they are, would be held to the end
     if not in_parts:
-        return score(_together(alike, max_held_bytes), n_threads)
+        return score(_together(_gathered(alike), max_held_bytes), n_threads)
     return _added_up(_gathered(alike), max_held_bytes, n_threads)
 
 
@@ -85,7 +91,7 @@ def _gathered(parts: Iterator[ScoreRequest]) -> Iterator[ScoreRequest]:
     n_bytes = 0
     for part in at_checkpoints(parts):
         kept.append(part)
-        n_bytes += _n_bytes(part)
+        n_bytes += _n_bytes(part) + PART_BYTES
         if n_bytes >= MIN_PART_BYTES:
             yield _joined(kept)
             kept, n_bytes = [], 0
@@ -140,6 +146,7 @@ def _together(parts: Iterator[ScoreRequest], max_held_bytes: int) -> ScoreReques
                 "cluster_id, gradient, bootstrap and metrics that do not merge need all rows at once: the columns must "
                 f"fit in {max_held_bytes} bytes"
             )
+        hold("held", TIMES_HELD * n_bytes)
         kept.append(part.owned() if kept else part)
     return _joined(kept)
 

@@ -19,6 +19,7 @@ from app.wire.foreign import KEPT_WHOLE, not_utf_8
 from app.wire.json.lists import column_of
 from app.wire.json.names import n_names, refusal, refuse_repeated, repeated
 from app.wire.json.reader import NO_NUMBER, NUMBERS, syntax_fault
+from app.wire.json.weight import pay_for_objects
 from app.wire.limits import Limits
 from app.wire.sources import Source
 from app.wire.text import blocks
@@ -93,6 +94,7 @@ def _row_end(text: bytearray, start: int) -> int:
 
 
 def _rows(text: bytes, first_row: int) -> Rows:
+    pay_for_objects(text)
     lines = LINE.findall(text)  # which goes over a gigabyte of empty lines without making any
     rows: Rows = []
     try:

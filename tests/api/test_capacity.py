@@ -2,12 +2,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from threading import Event
 
+import httpx
 import pytest
 
-from app.api.capacity import Budget, Capacity, Lease, Pool
+from app.api.capacity import LEAST_BYTES, Budget, Capacity, FileLease, Pool, account_bytes
 from app.errors import Unavailable
+from app.main import create_app
 from app.settings import Settings
-from tests.api.clients import client_of
 
 pytestmark = pytest.mark.anyio
 
@@ -76,16 +77,14 @@ async def test_a_thread_that_nobody_waits_for_counts_until_it_ends() -> None:
         assert capacity.whole.has_room
 
 
-def test_bytes_are_given_back() -> None:
-    budget = Budget(10, "in memory")
-    with Lease(budget) as lease:
+def test_bytes_in_files_are_given_back() -> None:
+    budget = Budget(10)
+    with FileLease(budget) as lease:
         lease.take(6)
         lease.take(4)
         assert not budget.has_room
-        with Lease(budget) as more, pytest.raises(Unavailable, match="in memory leave no room for more"):
+        with FileLease(budget) as more, pytest.raises(Unavailable, match="in files leave no room for more"):
             more.take(1)
-        lease.give_back()
-        lease.take(10)
     assert budget.has_room
 
 
@@ -104,24 +103,36 @@ async def test_one_full_lane_is_no_room(name: str) -> None:
 
 
 async def test_a_full_service_says_so_and_when_to_come_again() -> None:
-    settings = Settings(max_body_bytes=1000, max_buffered_bytes=1000)
-    release = asyncio.Event()
-    begun = asyncio.Event()
+    app = create_app(Settings())
+    app.capacity.small.size = app.capacity.memory.size = 2**20 + 1000
+    transport = httpx.ASGITransport(app)
+    release, begun = asyncio.Event(), asyncio.Event()
 
     async def slow_body() -> AsyncIterator[bytes]:
-        yield b" " * 1000
+        yield b" " * 500_000
         begun.set()
         await release.wait()
         yield b""
 
-    async with client_of(settings) as client:
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://surprisal") as client,
+    ):
         slow = asyncio.create_task(client.post(SCORE, content=slow_body()))
         await begun.wait()
-        for response in (await client.post(SCORE, json={"labels": []}), await client.get("/readyz")):
+        refused = await client.post(SCORE, content=b" " * 500_000)
+        for response in (refused, await client.get("/readyz")):
             assert response.status_code == 503
             assert response.headers["retry-after"] in {"1", "2"}
             assert response.json()["code"] == "unavailable"
         assert (await client.get("/healthz")).status_code == 200
+        assert (await client.post(SCORE, json={"labels": [1], "probabilities": [0.5]})).status_code == 200
         release.set()
         assert (await slow).status_code == 400
         assert (await client.get("/readyz")).status_code == 200
+
+
+def test_the_account_is_what_the_process_leaves_of_its_memory() -> None:
+    assert account_bytes(2**40) < 2**40 - 2**37
+    assert account_bytes(1) == LEAST_BYTES
+    assert account_bytes(0) > LEAST_BYTES

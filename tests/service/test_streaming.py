@@ -112,6 +112,7 @@ def test_metrics_on_request_that_add_hold_no_rows() -> None:
 
 def test_small_parts_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streaming, "MIN_PART_BYTES", 700)
+    monkeypatch.setattr(streaming, "PART_BYTES", 0)
     request = rows(100)
     assert [len(part.columns["labels"]) for part in streaming._gathered(cut(request, [1, 5, 30, 31, 99]))] == [
         30,

@@ -1,6 +1,5 @@
 """Several workers on a socket: nothing of the contract changes with their number."""
 
-import http.client
 import json
 import os
 import signal
@@ -96,35 +95,6 @@ def catches_up(server: Process) -> bool:
 def test_a_client_goes_to_the_worker_that_has_fewest(pair: Process) -> None:
     # A machine with more to do may keep the other from the processor while its turn lasts.
     assert any(catches_up(pair) for _ in range(40))
-
-
-def begun(server: Process, n_bytes: int) -> tuple[http.client.HTTPConnection, bool]:
-    """A request all but one byte of which is sent; whether it is refused already."""
-    connection = server.connection()
-    connection.putrequest("POST", SCORE)
-    connection.putheader("Content-Type", "application/json")
-    connection.putheader("Content-Length", str(n_bytes))
-    connection.putheader("Expect", "100-continue")
-    connection.endheaders()
-    assert connection.sock.recv(25, socket.MSG_PEEK).startswith(b"HTTP/1.1 100")
-    connection.sock.recv(25)
-    connection.send(b" " * (n_bytes - 1))
-    connection.sock.settimeout(0.2)
-    try:
-        return connection, connection.sock.recv(12, socket.MSG_PEEK) == b"HTTP/1.1 503"
-    except TimeoutError:
-        return connection, False
-
-
-def test_workers_together_hold_no_more_than_one_process() -> None:
-    """Room for two bodies at once, one in each worker."""
-    limits = {"SURPRISAL_MAX_BODY_BYTES": "1000", "SURPRISAL_MAX_BUFFERED_BYTES": "2000"}
-    with running(**TWO, **limits) as server:
-        requests = [begun(server, 1000) for _ in range(4)]
-        refused = [is_refused for _, is_refused in requests]
-        for connection, _ in requests:
-            connection.close()
-    assert refused.count(False) in (1, 2)
 
 
 def samples(server: Process) -> dict[tuple[str, ...], float]:

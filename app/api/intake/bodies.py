@@ -10,15 +10,16 @@ from typing import BinaryIO, TypeVar
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app.api.capacity import Lease
+from app.api.capacity import FileLease
 from app.api.exchange import Exchange
 from app.api.intake.body import Body
 from app.api.intake.deadline import within_deadline
-from app.api.intake.pipe import Pipe
+from app.api.intake.pipe import MAX_WAITING_BYTES, Pipe
 from app.api.intake.spool import Spool
 from app.api.intake.while_connected import disconnected, while_connected
+from app.api.memory import SMALL_BYTES, Lease
 from app.core.checkpoints import Check
-from app.errors import SurprisalError, TooLarge
+from app.errors import SurprisalError, TooLarge, Unavailable
 from app.wire.limits import Limits
 from app.wire.sources import Pieces, Source
 
@@ -26,22 +27,22 @@ Result = TypeVar("Result")
 
 START_BYTES = 2**20
 """Bytes of an arriving body that must be here before it gets a thread, so that idle senders hold none."""
-
+PIPE_BYTES = START_BYTES + MAX_WAITING_BYTES
+"""Bytes that are paid for a body while it is scored on arrival."""
 
 FILE_BYTES = 2**20
 """Bytes that are worth a thread, to write them to a file or to join them."""
 
 
-async def whole_body(exchange: Exchange, memory: Lease, advice: str) -> bytes | Body:
+async def whole_body(exchange: Exchange, advice: str) -> bytes | Body:
     """The body in memory; pieces are not joined yet: for a long body that takes milliseconds, which a thread has.
 
     Args:
-        memory: The lease that pays for the body; the caller gives it back when the body is no longer used.
         advice: The way out for the sender of a body that is too large.
 
     Raises:
         TooLarge: It holds more than `max_body_bytes`.
-        Unavailable: The budget is spent.
+        Unavailable: There is no memory for it.
         HTTPException: 408, it came too slowly.
     """
     settings = exchange.settings
@@ -49,19 +50,21 @@ async def whole_body(exchange: Exchange, memory: Lease, advice: str) -> bytes | 
         piece, _ = await exchange.next_piece()
         if len(piece) > settings.max_body_bytes:
             raise _too_large(settings.max_body_bytes, advice)
-        memory.take(len(piece))
+        if len(piece) > SMALL_BYTES:  # a smaller one is there already, and mostly answered before anything else
+            exchange.memory.take("body", len(piece))
         return piece
     _check_declared(exchange, settings.max_body_bytes, advice)
-    body, more = Body(), True
+    body, more, memory = Body(), True, exchange.memory
     try:
         async with asyncio.timeout(settings.body_timeout_seconds):
             while more:
                 piece, more = await exchange.next_piece()
-                memory.take(len(piece))
+                memory.take("arriving", len(piece))
                 body.add(piece)
                 _check_size(len(body), settings.max_body_bytes, advice)
     except TimeoutError as error:
         raise _too_slow(settings.body_timeout_seconds) from error
+    memory.arrived()
     return body
 
 
@@ -71,25 +74,26 @@ async def spooled(exchange: Exchange, limits: Limits) -> AsyncIterator[BinaryIO]
 
     Raises:
         TooLarge: It holds more than its limits allow.
-        Unavailable: The budget for memory or for files is spent.
+        Unavailable: There is no room for it in files.
         HTTPException: 408, it came too slowly.
     """
     _check_declared(exchange, limits.max_decoded_bytes, limits.advice)
     capacity, seconds = exchange.capacity, exchange.settings.spool_timeout_seconds
-    with Lease(capacity.memory) as memory, Lease(capacity.files) as files, Spool() as spool:
+    memory = exchange.memory
+    with FileLease(capacity.files) as files, Spool() as spool:
         try:
             async with asyncio.timeout(seconds), aclosing(_pieces(exchange, limits)) as pieces:
                 await _store(pieces, spool, memory, files)
+            memory.arrived()
         except TimeoutError as error:
             raise _too_slow(seconds) from error
         yield await asyncio.to_thread(spool.rewound) if spool.n_bytes > FILE_BYTES else spool.rewound()
 
 
-async def _store(pieces: AsyncIterator[bytes], spool: Spool, memory: Lease, files: Lease) -> None:
+async def _store(pieces: AsyncIterator[bytes], spool: Spool, memory: Lease, files: FileLease) -> None:
     late = bytearray()
     async for piece in pieces:
-        if not late and spool.fits(piece):
-            memory.take(len(piece))
+        if not late and spool.fits(piece) and _is_taken(memory, len(piece)):
             spool.write(piece)
             continue
         files.take(len(piece) + (spool.n_bytes if spool.is_in_memory and not late else 0))
@@ -100,15 +104,24 @@ async def _store(pieces: AsyncIterator[bytes], spool: Spool, memory: Lease, file
         await _flush(late, spool, memory)
 
 
+def _is_taken(memory: Lease, n_bytes: int) -> bool:
+    """Take memory for a piece, unless there is none; then the body goes to a file."""
+    try:
+        memory.take("arriving", n_bytes)
+    except (TooLarge, Unavailable):
+        return False
+    return True
+
+
 async def _flush(late: bytearray, spool: Spool, memory: Lease) -> None:
     """Write to the file in a thread; even if cancelled, wait for the thread to end, for it cannot be stopped."""
-    writing = asyncio.ensure_future(asyncio.to_thread(spool.write, late))
+    writing = asyncio.ensure_future(asyncio.to_thread(spool.write_to_file, late))
     try:
         await asyncio.shield(writing)
     finally:
         await asyncio.wait([writing])
     late.clear()
-    memory.give_back()
+    memory.free("arriving")
 
 
 async def while_arriving(exchange: Exchange, limits: Limits, work: Callable[[Check, Source], Result]) -> Result:
@@ -125,18 +138,19 @@ async def while_arriving(exchange: Exchange, limits: Limits, work: Callable[[Che
     _check_declared(exchange, limits.max_decoded_bytes, limits.advice)
     capacity = exchange.capacity
     async with aclosing(_pieces(exchange, limits)) as pieces:
-        with Lease(capacity.memory) as memory:
-            start, is_whole = await _start(pieces, memory)
-            if is_whole:
-                return await while_connected(exchange, capacity.whole, work, Pieces(iter(start)))
-            return await _streamed(exchange, start, pieces, work)
+        start, is_whole = await _start(pieces, exchange.memory)
+        if is_whole:
+            exchange.memory.arrived()
+            return await while_connected(exchange, capacity.whole, work, Pieces(iter(start)))
+        exchange.memory.hold("arriving", PIPE_BYTES)
+        return await _streamed(exchange, start, pieces, work)
 
 
 async def _start(pieces: AsyncIterator[bytes], memory: Lease) -> tuple[list[bytes], bool]:
     """The first pieces, and whether they are all."""
     start, n_bytes = [], 0
     async for piece in pieces:
-        memory.take(len(piece))
+        memory.take("arriving", len(piece))
         start.append(piece)
         n_bytes += len(piece)
         if n_bytes >= START_BYTES:

@@ -6,6 +6,7 @@ from typing import TypeVar, TypeVarTuple
 
 from app.api.exchange import Exchange
 from app.core.checkpoints import Check, ended_by
+from app.core.paying import paid_by
 from app.errors import TooLarge
 
 Result = TypeVar("Result")
@@ -52,11 +53,11 @@ class Deadline:
 def within_deadline(
     exchange: Exchange, check: Check, work: Callable[[Check, *Arguments], Result], *arguments: *Arguments
 ) -> Result:
-    """Do the work in this thread, and end it at its next check or checkpoint once it has taken too long.
+    """Do the work in this thread, pay for its memory, and end it at its next checkpoint once it has taken too long.
 
     Raises:
         TooLarge: It has; or what `check` raises.
     """
     deadline = Deadline(exchange, check)
-    with ended_by(deadline):
+    with ended_by(deadline), paid_by(exchange.memory.hold):
         return work(deadline, *arguments)

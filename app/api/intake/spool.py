@@ -57,15 +57,20 @@ class Spool:
         Raises:
             Unavailable: There is no room for a file.
         """
+        if self.fits(piece):
+            self._start.add(piece)
+            self.n_bytes += len(piece)
+        else:
+            self.write_to_file(piece)
+
+    def write_to_file(self, piece: bytes | bytearray) -> None:
+        """Add a piece to the file on disk, to which all that came before moves; raise as `write` does."""
         with _room():
-            if self.fits(piece):
-                self._start.add(piece)
-            else:
-                if self._file is None:
-                    file = TemporaryFile()  # noqa: SIM115 the context is this one
-                    self._file = self._open.enter_context(file)
-                    self._file.write(self._start.taken())
-                self._file.write(piece)
+            if self._file is None:
+                file = TemporaryFile()  # noqa: SIM115 the context is this one
+                self._file = self._open.enter_context(file)
+                self._file.write(self._start.taken())
+            self._file.write(piece)
         self.n_bytes += len(piece)
 
     def rewound(self) -> BinaryIO:

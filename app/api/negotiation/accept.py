@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import orjson
 from starlette.exceptions import HTTPException
 
-from app.api.exchange import Head
+from app.api.exchange import Exchange, Head
 from app.api.negotiation.media import ARROW, JSON, check_json, encoding_of, media_ranges, quality, refuse_encoding
+from app.api.negotiation.sizes import pay_for_json, pay_for_losses
 from app.api.response import Response
 from app.wire.arrow.answer import stream_of
 
@@ -40,17 +41,21 @@ class Accepted:
         if not self._json and "per_sample" not in include:
             raise HTTPException(406, f"the header Accept must not exclude {JSON}, unless `include` asks for per_sample")
 
-    def answer(self, content: dict[str, Any]) -> Response:
+    def answer(self, content: dict[str, Any], exchange: Exchange) -> Response:
         """The answer in the form that is wanted, its arrays written out.
 
         Raises:
             HTTPException: 406, the client takes Arrow only, and there are no losses of rows.
+            TooLarge: It would be larger than the settings allow.
+            Unavailable: There is no memory for it at present.
         """
         if self._arrow and "per_sample" in content:
             column = content.pop("per_sample")["cross_entropy"]
+            pay_for_losses(len(column), exchange)
             return Response(stream_of(column, dumps(content)), media_type=ARROW)
         if not self._json:
             self.check(())
+        pay_for_json(content, exchange)
         return Response(dumps(content), media_type=JSON)
 
 

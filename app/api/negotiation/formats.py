@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from io import BufferedIOBase
 from typing import Any, BinaryIO, Literal, TypeAlias, cast
 
-from app.api.intake.spool import Spool
+from app.api.intake.spool import IN_MEMORY_BYTES, Spool
+from app.core.paying import hold
 from app.core.tasks import TaskName
 from app.settings import Settings
 from app.wire import ndjson
@@ -80,6 +81,7 @@ def _seekable(source: Source, limits: Limits) -> Iterator[BinaryIO]:
     with Spool() as spool:
         while piece := source.read(limits.max_part_bytes):
             spool.write(piece)
+            hold("held", min(spool.n_bytes, IN_MEMORY_BYTES))
         yield spool.rewound()
 
 

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from app.api.capacity import Lease
 from app.api.exchange import Exchange
 from app.api.intake.bodies import spooled, whole_body
 from app.api.intake.body import Body
@@ -54,19 +53,19 @@ def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseMod
             refuse_query(exchange)
         if encoding:
             return await _compressed(exchange, work, encoding, forms)
-        with Lease(exchange.capacity.memory) as memory:
-            body = await whole_body(exchange, memory, advice)
-            if len(body) > work.n_scores * inline.MAX_BYTES:
-                return await _in_thread(exchange, work, forms, body, None)
-            whole = body.taken() if isinstance(body, Body) else body
-            turns = exchange.capacity.turns
-            if turns.has_time():
-                answered = _at_once(exchange, work, forms, whole)
-            else:
-                answered = await turns.later(partial(_at_once, exchange, work, forms, whole), len(whole))
-            if isinstance(answered, Response):
-                return answered
-            return await _in_thread(exchange, work, forms, whole, answered)
+        body = await whole_body(exchange, advice)
+        if len(body) > work.n_scores * inline.MAX_BYTES:
+            return await _in_thread(exchange, work, forms, body, None)
+        whole = body.taken() if isinstance(body, Body) else body
+        turns = exchange.capacity.turns
+        if turns.has_time():
+            answered = _at_once(exchange, work, forms, whole)
+        else:
+            answered = await turns.later(partial(_at_once, exchange, work, forms, whole), len(whole))
+        if isinstance(answered, Response):
+            return answered
+        exchange.memory.hold("body", len(whole))
+        return await _in_thread(exchange, work, forms, whole, answered)
 
     router.add_api_route(
         path,
@@ -87,7 +86,7 @@ def _at_once(exchange: Exchange, work: Work, forms: Accepted, body: bytes) -> An
         return request
     content = work.answer(request)
     exchange.n_scored = content["n_scored"]
-    return forms.answer(content)
+    return forms.answer(content, exchange)
 
 
 async def _in_thread(exchange: Exchange, work: Work, forms: Accepted, body: bytes | Body, request: Any) -> Response:
@@ -95,15 +94,15 @@ async def _in_thread(exchange: Exchange, work: Work, forms: Accepted, body: byte
 
     def answered(check: Check) -> tuple[Response, int]:
         if request is not None:
-            return _answered(work, request, forms)
+            return _answered(exchange, work, request, forms)
         with exchange.capacity.json_lock:
             check()
             max_columns = exchange.settings.max_columns
             read = asked(work.schema, work.task, body.taken() if isinstance(body, Body) else body, max_columns)
             check()
             if work.is_quick(read):
-                return _answered(work, read, forms)
-        return _answered(work, read, forms)
+                return _answered(exchange, work, read, forms)
+        return _answered(exchange, work, read, forms)
 
     response, exchange.n_scored = await while_connected(exchange, exchange.capacity.whole, answered)
     return response
@@ -116,13 +115,13 @@ async def _compressed(exchange: Exchange, work: Work, encoding: str, forms: Acce
         body = decompressed_json(encoding, source, settings, check)
         request = asked(work.schema, work.task, body, settings.max_columns)
         check()
-        return _answered(work, request, forms)
+        return _answered(exchange, work, request, forms)
 
     async with spooled(exchange, limits_of(FORMATS["json"], settings)) as file:
         response, exchange.n_scored = await while_connected(exchange, exchange.capacity.whole, answered, file)
     return response
 
 
-def _answered(work: Work, request: Any, forms: Accepted) -> tuple[Response, int]:
+def _answered(exchange: Exchange, work: Work, request: Any, forms: Accepted) -> tuple[Response, int]:
     content = work.answer(request)
-    return forms.answer(content), content["n_scored"]
+    return forms.answer(content, exchange), content["n_scored"]

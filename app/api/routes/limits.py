@@ -6,6 +6,7 @@ from app.api import bounds
 from app.api.application import BareRoute
 from app.api.exchange import Exchange
 from app.api.negotiation.formats import FORMATS, limits_of
+from app.api.negotiation.sizes import ANY_BYTES
 from app.api.schemas.answers import LimitsAnswer, MediaTypeLimit, ProtocolLimits, example
 from app.settings import DEFAULTS, Settings
 from app.wire.compression import ENCODINGS, MAX_WINDOW
@@ -13,8 +14,12 @@ from app.wire.compression import ENCODINGS, MAX_WINDOW
 router = APIRouter(tags=["catalogue"], route_class=BareRoute)
 
 
-def limits_under(settings: Settings) -> LimitsAnswer:
-    """The limits that settings mean."""
+EXAMPLE_MEMORY_BYTES = 2**30
+"""The memory that one request may take in the example: it depends on the machine."""
+
+
+def limits_under(settings: Settings, max_memory_bytes: int) -> LimitsAnswer:
+    """The limits that settings and the memory of the machine mean."""
     return LimitsAnswer(
         media_types={
             format_.media_type: MediaTypeLimit(
@@ -26,6 +31,9 @@ def limits_under(settings: Settings) -> LimitsAnswer:
         content_encodings=list(ENCODINGS),
         max_zstd_window_bytes=MAX_WINDOW,
         max_ratio=settings.max_ratio,
+        max_answer_bytes=settings.max_answer_bytes,
+        max_any_answer_bytes=ANY_BYTES,
+        max_memory_bytes=max_memory_bytes,
         max_rows=settings.max_rows,
         max_columns=settings.max_columns,
         max_part_bytes=settings.max_part_bytes,
@@ -56,8 +64,8 @@ def limits_under(settings: Settings) -> LimitsAnswer:
     operation_id="limits",
     summary="Limits of a request",
     response_description="The limits of this service; the example shows the defaults.",
-    responses=example(limits_under(DEFAULTS)),
+    responses=example(limits_under(DEFAULTS, EXAMPLE_MEMORY_BYTES)),
 )
 async def limits(exchange: Exchange) -> LimitsAnswer:
     """Bytes, rows and columns beyond which a request is answered 413, formats and encodings, and bounds of HTTP."""
-    return limits_under(exchange.settings)
+    return limits_under(exchange.settings, exchange.capacity.memory.most_alone)

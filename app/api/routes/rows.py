@@ -46,7 +46,7 @@ async def _scored(exchange: Exchange, rows: Rows, accepted: Accepted) -> tuple[R
 
     def work(check: Check, source: Source) -> tuple[Response, int]:
         content = scored_rows(rows, source, settings, check)
-        return accepted.answer(content), content["n_scored"]
+        return accepted.answer(content, exchange), content["n_scored"]
 
     limits = limits_of(rows.format, settings)
     if rows.format.arrival == "streamed":

@@ -201,7 +201,17 @@ class LimitsAnswer(Answer):
     media_types: dict[str, MediaTypeLimit] = Field(description="Limits by the `Content-Type` of the body.")
     content_encodings: list[str] = Field(description="Values that `Content-Encoding` may have.")
     max_zstd_window_bytes: int = Field(description="Largest window of a zstd frame (RFC 9659).")
-    max_ratio: float = Field(description="Most decoded bytes for each byte sent, of a body beyond `max_part_bytes`.")
+    max_ratio: float = Field(
+        description="Most decoded bytes for each byte sent, of a body beyond `max_part_bytes`; most bytes of an answer "
+        "for each byte sent, of one beyond `max_any_answer_bytes`."
+    )
+    max_answer_bytes: int = Field(
+        description="Most bytes of an answer in JSON, a number counted as 20; more losses come as an Arrow stream."
+    )
+    max_any_answer_bytes: int = Field(description="Most bytes of the answer to a body however short.")
+    max_memory_bytes: int = Field(
+        description="Most memory that one request may take: body, columns, objects and answer together."
+    )
     max_rows: int
     max_columns: int = Field(description="Most classes or labels of a prediction.")
     max_part_bytes: int = Field(description="Most bytes of one record batch or page.")

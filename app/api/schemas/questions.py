@@ -10,6 +10,7 @@ from app.api.schemas.query import query_options
 from app.api.schemas.score import score_request
 from app.api.schemas.validation import check_width
 from app.core.kernels.json_columns import JsonColumns
+from app.core.paying import hold
 from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody
 from app.service import CalibrateRequest, CompareRequest, ScoreRequest
@@ -18,6 +19,8 @@ from app.wire.json import reader as json
 Asked = TypeVar("Asked", ScoreRequest, CompareRequest, CalibrateRequest)
 Schema: TypeAlias = Callable[[TaskName, Mapping[str, Any]], Asked]
 """A function that makes a request of the fields of a body; of columns it looks at the names only."""
+
+NUMBER_BYTES = 8
 
 MAX_KEPT = 256
 """The most questions that are kept of each kind."""
@@ -31,8 +34,11 @@ def asked(schema: Schema[Asked], task: TaskName, body: bytes | bytearray, max_co
     Raises:
         MalformedBody: It is no JSON object.
         InvalidInput: A column holds what it may not, or the schema refuses a field.
-        TooLarge: A table has more than `max_columns` columns.
+        TooLarge: A table has more than `max_columns` columns, or the body could never fit into memory.
+        Unavailable: Others hold the memory at present.
     """
+    # the walk makes columns of the numbers, and a text of the rest; the body itself is joined from its pieces
+    hold("decoded", 2 * len(body) + NUMBER_BYTES * body.count(b","))
     return asked_of(schema, task, body, json.walk(body, task), max_columns)
 
 

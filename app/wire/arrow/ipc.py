@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from app.core.paying import hold
 from app.errors import MalformedBody, TooLarge
 from app.wire.arrow.flatbuffers import Table, root
 from app.wire.foreign import N_START, likeness
@@ -65,10 +66,12 @@ class _Stream:
                 "must be a schema and then Arrow record batches and dictionaries, found another message"
             )
         check_part(n_body, self._limits, "an Arrow message", SMALLER)
+        hold("decoded", n_body)
         body = many(self._source, n_body)
         with _refusing_broken():
             n_decoded = len(body) if kind == SCHEMA else _decoded_size(_batch(kind, header), body)
             check_part(n_decoded, self._limits, "an Arrow record batch", SMALLER)
+            hold("decoded", n_body + n_decoded)
             self._tally.add(len(metadata) + n_body, len(metadata) + n_decoded)
             self._count(kind, header, len(metadata) + max(n_body, n_decoded))
         return Message(kind, (CONTINUATION, struct.pack("<i", len(metadata)), metadata, body))

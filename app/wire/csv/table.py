@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from app.core.columns import BoolArray, Column
+from app.core.paying import hold
 from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody, describe
 from app.wire.columns import BOOLEAN, INTEGER, NAMES, NUMBER, STRING
@@ -23,6 +24,9 @@ from app.wire.limits import Limits
 from app.wire.numbered import Group, groups_of
 from app.wire.sources import Source
 from app.wire.text import blocks
+
+CELL_BYTES = 16
+"""The memory that a byte of text takes in a table and its columns, where cells are short."""
 
 Refuse: TypeAlias = Callable[[arrow_csv.InvalidRow], str]
 """A callback of pyarrow for a row of another length; the answer "error" ends the reading."""
@@ -68,6 +72,7 @@ def parts(source: Source, limits: Limits, task: TaskName, *, has_classes: bool =
             raise
 
     for block in blocks(source, limits, row_end, place):
+        hold("decoded", CELL_BYTES * len(block))
         text = block
         if not groups:
             names, text = column_names(block)

@@ -17,6 +17,7 @@ from app.wire.columns import RULES, SLICE_RULE, Rule
 from app.wire.foreign import likeness, not_utf_8
 from app.wire.json.lists import column_of
 from app.wire.json.names import n_names, refuse_repeated
+from app.wire.json.weight import pay_for_objects
 
 NO_NUMBER = re.compile(rb"\b(NaN|Infinity)\b")
 NUMBERS = '; JSON has no NaN and no Infinity: null is NaN, and "-Infinity" may stand for a logit or a log-probability'
@@ -118,6 +119,7 @@ def object_of(body: Text) -> dict[str, Any]:
         MalformedBody: It is none.
         InvalidInput: A name comes twice.
     """
+    pay_for_objects(body)
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from app.core.checkpoints import at_checkpoints
 from app.core.columns import Column
+from app.core.paying import hold
 from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody
 from app.wire.columns import STRING
@@ -31,6 +32,10 @@ ENTRY = re.compile(
 )
 TYPE = re.compile(r"[<>|=](b1|[iu][1248]|f[248]|U[1-9]\d{0,3})")
 """The types that an array may have: no objects, records, dates or complex numbers; strings of bounded width."""
+
+NUMBER_BYTES, STRING_BYTES = 8, 64
+ALREADY = ("f8", "f4", "i8", "b1")
+"""The types that are scored as they are."""
 
 VOID = re.compile(r"[<>|=]V[12]")
 NAMELESS = "; NumPy writes bfloat16 and float8 without their type: cast them to float32 before"
@@ -55,7 +60,8 @@ def columns(body: bytes | bytearray | memoryview | BinaryIO, limits: Limits, tas
     Raises:
         MalformedBody: No whole archive of arrays.
         InvalidInput: A field is unknown, comes twice, or holds what it may not.
-        TooLarge: More bytes or arrays than the limits allow.
+        TooLarge: More bytes or arrays than the limits allow, or than could ever fit into memory.
+        Unavailable: Others hold the memory at present.
     """
     archive = memoryview(body).toreadonly() if isinstance(body, bytes | bytearray | memoryview) else _mapped(body)
     tally = Tally(limits)
@@ -65,8 +71,16 @@ def columns(body: bytes | bytearray | memoryview | BinaryIO, limits: Limits, tas
     found = members(archive, limits.max_columns)
     fields = fields_of([_name(member) for member in found], limits, task)
     tally.add(0, sum(member.n_bytes for member in found))
-    pairs = zip(fields, found, strict=True)
-    return gathered(fields, [_column(field, member) for field, member in at_checkpoints(pairs)])
+    columns, n_held = list[Column](), 0
+    for field, member in at_checkpoints(zip(fields, found, strict=True)):
+        n_held += 0 if member.is_stored else member.n_bytes
+        hold("decoded", n_held)
+        content = memoryview(member.content())
+        header = _header(content)
+        n_held += _cast_bytes(header)
+        hold("decoded", n_held)
+        columns.append(_column(field, content, header))
+    return gathered(fields, columns)
 
 
 def _mapped(file: BinaryIO) -> memoryview:
@@ -84,9 +98,18 @@ def _name(member: Member) -> str:
     return member.name.removesuffix(SUFFIX)
 
 
-def _column(field: Field, member: Member) -> Column:
-    content = memoryview(member.content())
-    header = _header(content)
+def _cast_bytes(header: Header) -> int:
+    """The bytes that the values take beside those of the archive: numbers are cast to 8 bytes, strings are objects."""
+    if not TYPE.fullmatch(header.descr):
+        return 0
+    dtype, n_values = np.dtype(header.descr), math.prod(header.shape)
+    if dtype.kind == "U":
+        return n_values * (STRING_BYTES + dtype.itemsize)
+    is_copied = header.is_fortran or not dtype.isnative or dtype.str[1:] not in ALREADY
+    return n_values * NUMBER_BYTES if is_copied else 0
+
+
+def _column(field: Field, content: memoryview, header: Header) -> Column:
     match = TYPE.fullmatch(header.descr)
     type_name = "Python objects, which are not unpickled" if header.descr == "|O" else header.descr
     kind = field.kind(match[1][0] if match else "-", type_name, _hint(field, header.descr))

@@ -34,13 +34,18 @@ class Member:
     start: int
     end: int
 
+    @property
+    def is_stored(self) -> bool:
+        """Tell if the bytes are not compressed."""
+        return self.method == STORED
+
     def content(self) -> memoryview | bytes:
         """The decoded bytes, `n_bytes` long; not copied if they are stored.
 
         Raises:
             MalformedBody: The bytes are not what the directory says.
         """
-        content = self.encoded if self.method == STORED else self._inflated()
+        content = self.encoded if self.is_stored else self._inflated()
         if len(content) != self.n_bytes or zlib.crc32(content) != self.checksum:
             raise MalformedBody("must be a sound ZIP archive, found a member of another length or checksum")
         return content

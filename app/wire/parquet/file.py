@@ -9,6 +9,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from app.core.checkpoints import at_checkpoints
+from app.core.paying import hold
 from app.core.tasks import TaskName
 from app.errors import MalformedBody
 from app.wire.arrow.arrays import PART_BYTES, PART_ROWS, parts_of, translated
@@ -71,11 +72,12 @@ def _sizes(file: BinaryIO, groups: list[RowGroup], limits: Limits) -> list[list[
     """The decoded size of each column of each row group."""
     tally = Tally(limits)
     tally.add(file.seek(0, 2), 0)
-    sizes = []
+    sizes = list[list[Decoded]]()
     for group in groups:
         check_columns(len(group.chunks), limits)
         sizes.append([decoded(file, chunk, limits) for chunk in group.chunks])
         tally.add(0, sum(chunk.n_bytes for chunk in sizes[-1]))
+        hold("decoded", sum(min(chunk.n_bytes, limits.max_part_bytes) for chunk in sizes[-1]))
     return sizes
 
 

@@ -333,7 +333,7 @@ async def test_a_body_that_decompresses_to_much_more_is_refused() -> None:
 
 
 async def test_limits_are_told() -> None:
-    settings = Settings(max_body_bytes=1_000, max_buffered_bytes=2_000, max_rows=77, max_ratio=9)
+    settings = Settings(max_body_bytes=1_000, max_rows=77, max_ratio=9)
     async with client_of(settings) as client:
         told = (await client.get("/v1/limits")).json()
     assert told["media_types"]["application/json"] == {"max_bytes": 1_000, "scored_while_arriving": False}

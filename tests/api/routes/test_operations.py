@@ -69,9 +69,9 @@ async def test_probes_are_logged_for_those_who_look_for_them(
 
 
 async def test_a_probe_that_fails_is_logged_like_any_refusal(log_lines: list[EventDict]) -> None:
-    app = create_app(Settings(max_body_bytes=10, max_buffered_bytes=10))
+    app = create_app(Settings())
     async with app.router.lifespan_context(app):
-        app.capacity.memory.n_left -= 10
+        app.capacity.memory.size = 10
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://surprisal") as client:
             assert (await client.get("/readyz")).status_code == 503
     assert [(line["log_level"], line["code"]) for line in log_lines] == [("info", "unavailable")]
