@@ -1,7 +1,7 @@
 """`python -m app`: arguments, settings, and the process or the workers that serve with them; `keys` makes keys.
 
-SIGTERM and Ctrl-C drain: no further connection is taken, every request that was begun is answered (within
-`SURPRISAL_DRAIN_TIMEOUT_SECONDS`), and the process ends with exit code 0.
+SIGTERM drains: for a while all is answered and clients are sent away, then no further connection is taken, what was
+begun is answered, and the process ends in time with exit code 0. Ctrl-C leaves the first part out.
 """
 
 import argparse

@@ -202,8 +202,18 @@ class Settings(BaseSettings):
     queue_timeout_seconds: float = Field(
         30.0, gt=0, le=LONGEST_SECONDS, description="The longest wait of a request; beyond it 503."
     )
+    drain_delay_seconds: float = Field(
+        3.0,
+        ge=0,
+        le=LONGEST_SECONDS,
+        description="The time after SIGTERM in which the service is not ready but answers all that comes, with "
+        "`Connection: close`, so that clients go elsewhere.",
+    )
     drain_timeout_seconds: int = Field(
-        8, ge=0, description="The time that requests in flight have after SIGTERM or Ctrl-C."
+        8,
+        ge=0,
+        le=LONGEST_SECONDS,
+        description="The time that requests in flight have after that, or after Ctrl-C.",
     )
 
     @field_validator("root_path")

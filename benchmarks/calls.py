@@ -99,7 +99,7 @@ def _serving(recorder: Recorder) -> Iterator[int]:
     threading.setprofile(recorder)
     tune()
     listeners = listeners_on("127.0.0.1", 0)
-    serving = Server(configuration(create_app(settings), settings, "", 0))
+    serving = Server(configuration(create_app(settings), settings, "", 0), settings)
     thread = threading.Thread(target=serving.run, args=(listeners,))
     thread.start()
     try:

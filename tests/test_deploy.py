@@ -79,14 +79,26 @@ def test_pods_are_asked_and_ended_as_the_service_needs_it() -> None:
     assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
     assert f"EXPOSE {container['ports'][0]['containerPort']}\n" in (ROOT / "Dockerfile").read_text()
-    pause = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
-    assert pod["terminationGracePeriodSeconds"] > pause + Settings().drain_timeout_seconds + GRACE_SECONDS
     (folder,) = [volume["emptyDir"] for volume in pod["volumes"] if "emptyDir" in volume]
     assert int(folder["sizeLimit"].removesuffix("Gi")) * 2**30 > Settings().max_filed_bytes
     mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
     given = {variable["name"]: variable["value"] for variable in container["env"]}
     assert {"/tmp", str(Path(given["SURPRISAL_API_KEYS_FILE"]).parent)} == mounted  # noqa: S108
-    Settings.model_validate({name.removeprefix("SURPRISAL_").lower(): value for name, value in given.items()})
+    settings = Settings.model_validate(
+        {name.removeprefix("SURPRISAL_").lower(): value for name, value in given.items()}
+    )
+    assert pod["terminationGracePeriodSeconds"] > most_seconds(settings)
+    assert settings.drain_delay_seconds > container["readinessProbe"]["periodSeconds"]
+
+
+def most_seconds(settings: Settings) -> float:
+    """The longest time from SIGTERM to the end."""
+    return settings.drain_delay_seconds + settings.drain_timeout_seconds + GRACE_SECONDS
+
+
+def test_compose_waits_for_the_end() -> None:
+    service = YAML(typ="safe").load(ROOT / "docker-compose.yml")["services"]["surprisal"]
+    assert int(service["stop_grace_period"].removesuffix("s")) > most_seconds(Settings())
 
 
 def test_pods_are_confined_as_the_container_is() -> None:

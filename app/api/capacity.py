@@ -154,6 +154,7 @@ class Capacity:
         files: The budget for bodies that are held in files because they are large.
         turns: The turns of the event loop, for small requests that are scored there.
         backoff: The time after which a refused client should try again.
+        is_ending: Whether the server drains, so that no more clients should be sent to it.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -166,6 +167,7 @@ class Capacity:
         self.files = Budget(settings.max_filed_bytes)
         self.turns = Turns(settings.max_lag_seconds)
         self.backoff = Backoff()
+        self.is_ending = False
 
     def __enter__(self) -> Self:
         return self

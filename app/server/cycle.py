@@ -64,13 +64,13 @@ class Cycle(RequestResponseCycle):
     expected_content_length = 0
 
     def __init__(self, connection: RefusingProtocol, keep_alive: bool) -> None:
+        self._connection = connection
         self.scope = connection.scope
         self.transport = connection.transport
         self.flow = connection.flow
         self.logger = connection.logger
         self.default_headers = connection.server_state.default_headers
         self.on_response = connection.on_response_complete
-        self._drop_rest = connection.drop_rest
         self.waiting_for_100_continue = connection.expect_100_continue
         self.keep_alive = keep_alive
         self.message_event = asyncio.Event()
@@ -78,6 +78,7 @@ class Cycle(RequestResponseCycle):
 
     async def send(self, message: Any) -> None:
         """Callback of ASGI: send a message, which may be a whole answer of the type `WHOLE_ANSWER`."""
+        self.keep_alive = self.keep_alive and (self.response_started or not self._connection.is_leaving)
         if message["type"] != WHOLE_ANSWER:
             await super().send(message)
             return
@@ -99,9 +100,9 @@ class Cycle(RequestResponseCycle):
         self.response_complete = True
         self.message_event.set()
         if self.more_body and message["status"] != SLOW:
-            self._drop_rest()
+            self._connection.drop_rest()
         elif not self.keep_alive:
-            self.transport.close()
+            self._connection.leave()
         self.on_response()
 
     async def _send_long(self, head: bytes, body: bytes) -> None:

@@ -1,14 +1,18 @@
 """A server of uvicorn that takes its clients itself, several in each turn of the event loop."""
 
 import asyncio
-import errno
 import logging
+import signal
 from socket import socket
+from types import FrameType
 from typing import Any
 
 import uvicorn
 
+from app.server.last_resort import LastResort
 from app.server.listeners import address_of
+from app.server.refusing import State
+from app.settings import Settings
 
 BATCH = 100
 """The most clients that are taken in one turn of the event loop, which takes some milliseconds. uvloop takes one, and
@@ -16,14 +20,27 @@ under load a turn takes some 20 ms."""
 FULL_SECONDS = 1.0
 """The pause of a server that may not open another file, as long as that of asyncio."""
 
+SETTLING_SECONDS = 0.3
+"""The time between the end of listening and that of idle connections, in which requests that have come are read."""
+END_SECONDS = 1.0
+"""The time that a drained process has to end; then it is ended."""
+
 log = logging.getLogger("surprisal.server")
 
 
 class Server(uvicorn.Server):
-    """A server that takes the clients of the listeners it is run with."""
+    """A server that takes the clients of the listeners it is run with, and drains so that none of them notices.
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    After SIGTERM it is not ready, goes on as before for `drain_delay_seconds` but that every answer closes its
+    connection, then takes no more clients, and last closes idle connections. Ctrl-C leaves the delay out.
+    """
+
+    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
         super().__init__(config)
+        self.server_state: State = State()
+        self._delay_seconds = settings.drain_delay_seconds
+        drain_seconds = settings.drain_delay_seconds + settings.drain_timeout_seconds
+        self._last_resort = LastResort(drain_seconds + SETTLING_SECONDS + END_SECONDS)
         self._listeners: list[socket] = []
         self._entering: set[asyncio.Task[Any]] = set()
 
@@ -42,12 +59,35 @@ class Server(uvicorn.Server):
         logging.getLogger("uvicorn.error").info("Uvicorn running on %s (Press CTRL+C to quit)", where)
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        """Take no more clients, and finish the requests of those that have come."""
-        for listener in self._listeners:
-            self._loop.remove_reader(listener)
-        self._listeners = []
+        """Drain: go on for a while, take no more clients, and finish the requests of those that have come."""
+        self.server_state.is_ending = True
+        app: Any = self.config.app
+        app.capacity.is_ending = True
+        await self._delay()
+        self._stop_listening()
         await asyncio.gather(*self._entering, return_exceptions=True)
+        await asyncio.sleep(SETTLING_SECONDS)
         await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Handler of signals: begin to end."""
+        self._last_resort.begin()
+        super().handle_exit(sig, frame)
+
+    def _stop_listening(self) -> None:
+        """Take the clients that wait, for the end of a listener resets them, and no more."""
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            self._loop.remove_reader(listener)
+            while self._take(listener):
+                pass
+            listener.close()
+
+    async def _delay(self) -> None:
+        ends = self._loop.time() + self._delay_seconds
+        while self._loop.time() < ends and signal.SIGINT not in self._captured_signals:
+            await self.on_tick(0)  # the date of answers goes on
+            await asyncio.sleep(0.1)
 
     def _listen(self, listener: socket) -> None:
         if listener in self._listeners:  # a server that ends has dropped it
@@ -74,8 +114,7 @@ class Server(uvicorn.Server):
         except (BlockingIOError, ConnectionAbortedError):
             return False  # another worker was first, or the client has left
         except OSError as error:
-            if error.errno != errno.EINVAL:  # another worker has shut it
-                log.warning("no client can be taken: %s", error)
+            log.warning("no client can be taken: %s", error)
             self._pause(listener, FULL_SECONDS)
             return False
         client.setblocking(False)

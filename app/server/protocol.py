@@ -210,6 +210,11 @@ class BoundedProtocol(RefusingProtocol):
         seconds = min(seconds, self.timeout_keep_alive)
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
+    def shutdown(self) -> None:
+        """Callback of the server, which ends: leave, unless a request has begun."""
+        if self._head_bytes <= 0 and not self._refused and not self._is_answering():
+            self.leave()
+
     def _open_head(self) -> asyncio.TimerHandle:
         return self.loop.call_later(self._seconds, self._head_timed_out)
 

@@ -6,6 +6,7 @@ from secrets import token_hex
 from typing import Any, NoReturn
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from app.api import problems
 from app.api.telemetry import Telemetry
@@ -14,9 +15,24 @@ from app.server.room import Room
 from app.server.unread import UnreadWatch
 from app.settings import Settings
 
+LINGER_SECONDS = 2.0
+"""The time for which a server that ends reads a connection that it has closed for writing."""
+
+
+class State(ServerState):
+    """The state that a server shares with its connections.
+
+    Attributes:
+        is_ending: Whether the server drains, so that every answer closes its connection.
+    """
+
+    is_ending = False
+
 
 class RefusingProtocol(HttpToolsProtocol):
     """HTTP/1.1 of one connection, which can be refused; what comes after that is dropped without being parsed."""
+
+    server_state: State
 
     def __init__(self, settings: Settings, telemetry: Telemetry, room: Room, **connection: Any) -> None:
         super().__init__(**connection)
@@ -64,6 +80,23 @@ class RefusingProtocol(HttpToolsProtocol):
         self._refused = True
         self._stop_clock()
         self._linger(self._settings.body_timeout_seconds)
+
+    @property
+    def is_leaving(self) -> bool:
+        """Tell if the server ends and no request waits behind the one that is answered."""
+        return self.server_state.is_ending and not self.pipeline
+
+    def leave(self) -> None:
+        """Close the connection; while the server ends, drop what still comes.
+
+        A client may have sent a request in this moment, for which it then gets the end of the connection and no reset.
+        """
+        if self.server_state.is_ending:
+            self._refused = True
+            self._stop_clock()
+            self._linger(LINGER_SECONDS)
+        else:
+            self.transport.close()
 
     def _end(self, breach: Breach) -> NoReturn:
         """Refuse from a callback of the parser, which then reads no further."""

@@ -1,14 +1,12 @@
 """A server of uvicorn on sockets that other workers listen on too."""
 
 import logging
-from collections.abc import MutableSequence
-from multiprocessing.connection import Connection
 from socket import socket
 
 import uvicorn
 
 from app.server.listening import Server
-from app.workers.worker import NONE_TAKEN
+from app.workers.worker import NONE_TAKEN, Share
 
 YIELD_SECONDS = 0.005
 """The time for which a worker leaves a client to one that has fewer. An idle worker takes it within 0.1 ms, on a busy
@@ -27,13 +25,11 @@ class SharingServer(Server):
     stay.
     """
 
-    def __init__(
-        self, config: uvicorn.Config, worker: int, n_clients: MutableSequence[int], supervisor: Connection
-    ) -> None:
-        super().__init__(config)
-        self._worker = worker
-        self._n_clients = n_clients
-        self._supervisor = supervisor
+    def __init__(self, config: uvicorn.Config, share: Share) -> None:
+        super().__init__(config, share.settings)
+        self._worker = share.counts.worker
+        self._n_clients = share.n_clients
+        self._supervisor = share.supervisor
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Start the application, take clients, and watch the supervisor."""
@@ -44,15 +40,15 @@ class SharingServer(Server):
     def _tell(self) -> None:
         self._supervisor.send_bytes(b"up")
 
-    async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        """Take no more clients, and finish the requests of those that have come."""
+    def _stop_listening(self) -> None:
+        super()._stop_listening()
         self._n_clients[self._worker] = NONE_TAKEN
-        await super().shutdown(sockets)
 
     def _lose_supervisor(self) -> None:
         """Callback of the event loop: the pipe to the supervisor is closed, so that process has died."""
         self._loop.remove_reader(self._supervisor.fileno())
         log.error("the supervisor has died, and its workers end")
+        self._last_resort.begin()
         self.should_exit = True
 
     def _offered(self, listener: socket) -> None:

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import time
-from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import wait
 from tempfile import TemporaryDirectory
@@ -16,8 +15,8 @@ from app.settings import Settings
 from app.workers.place import SPAWN, Place
 from app.workers.worker import NONE_TAKEN, NOT_STARTED, SIGNALS, Share
 
-GRACE_SECONDS = 1.5
-"""The time after the drain in which a worker must end; by default both together are less than Docker's 10 s."""
+GRACE_SECONDS = 2.5
+"""The time after the drain in which a worker must end; one that is healthy ends itself a second earlier."""
 
 log = logging.getLogger("surprisal.workers")
 
@@ -46,7 +45,7 @@ class Supervisor:
     """The workers that share listeners, and the memory through which they know of each other."""
 
     def __init__(self, shares: list[Settings], listeners: list[socket.socket], folder: str) -> None:
-        self._drain_seconds = shares[0].drain_timeout_seconds
+        self._drain_seconds = shares[0].drain_delay_seconds + shares[0].drain_timeout_seconds
         self._listeners = listeners
         self._n_clients = SPAWN.RawArray("q", [NONE_TAKEN] * len(shares))
         self._in_flight = SPAWN.RawArray("q", len(shares))
@@ -113,9 +112,7 @@ class Supervisor:
     def _drain(self) -> int:
         """Let every worker finish its requests; return the exit code."""
         for listener in self._listeners:
-            with suppress(OSError):  # not every system can do this
-                listener.shutdown(socket.SHUT_RD)  # this shuts it for every process
-            listener.close()
+            listener.close()  # the workers still take clients; it ends when the last of them closes it
         deadline = time.monotonic() + self._drain_seconds + GRACE_SECONDS
         processes = [place.process for place in self._places if place.due is None]
         for process in processes:

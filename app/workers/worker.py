@@ -58,7 +58,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
         logging.getLogger("surprisal.workers").critical("%s", error)
         sys.exit(NOT_STARTED)
     try:
-        Server(configuration(app, settings, host, port)).run(listeners)
+        Server(configuration(app, settings, host, port), settings).run(listeners)
     finally:
         app.telemetry.record()
 
@@ -76,7 +76,7 @@ def serve_beside_others(share: Share) -> None:
     tune()
     config = configuration(app, share.settings, "", 0)
     try:
-        SharingServer(config, share.counts.worker, share.n_clients, share.supervisor).run(share.listeners)
+        SharingServer(config, share).run(share.listeners)
     finally:
         app.telemetry.record()
     # No signal has ended this process, so the supervisor has died without clearing up.

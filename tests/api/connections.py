@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
-from uvicorn.server import ServerState
 
 from app.main import create_app
+from app.server.refusing import State
 from app.server.start import configuration
 from app.settings import Settings
 
@@ -50,7 +50,7 @@ async def connected(settings: Settings) -> AsyncIterator[Connection]:
     app = create_app(settings)
     config = configuration(app, settings, "127.0.0.1", 0)
     config.load()
-    protocol = config.http_protocol_class(config=config, server_state=ServerState(), app_state={})  # type: ignore[call-arg]
+    protocol = config.http_protocol_class(config=config, server_state=State(), app_state={})  # type: ignore[call-arg]
     mine, its = socket.socketpair()
     async with app.router.lifespan_context(app):
         transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, its)

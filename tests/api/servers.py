@@ -23,7 +23,7 @@ class Process:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "app", "--port", "0"],
             cwd=ROOT,
-            env=os.environ | environment,
+            env=os.environ | {"SURPRISAL_DRAIN_DELAY_SECONDS": "0"} | environment,
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -59,6 +59,11 @@ class Process:
 
     def terminate(self, number: int = signal.SIGTERM) -> None:
         self._process.send_signal(number)
+
+    def wait(self, seconds: float) -> int:
+        """Wait for the end without reading the log; the exit code."""
+        with self._process as process:  # which closes the pipe of the log
+            return process.wait(seconds)
 
     def ended(self) -> int:
         """Read the rest of the log; the exit code."""

@@ -1,39 +1,15 @@
 """The service under load goes on answering: new clients are let in, and what finds no room is told so."""
 
 import asyncio
-import random
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Thread
 
-import orjson
 import pytest
 
 from tests.api.connections import request
 from tests.api.servers import Process
 from tests.attacks.clients import get
-from tests.attacks.load import under_load
+from tests.attacks.load import logging, scored, under_load
 
 pytestmark = pytest.mark.anyio
-
-
-@contextmanager
-def logging(**environment: str) -> Iterator[Process]:
-    """A server whose log is read all the time: a load fills the pipe."""
-    server = Process(**environment)
-    reading = Thread(target=server.ended)
-    reading.start()
-    try:
-        yield server
-    finally:
-        server.terminate()
-        reading.join()
-
-
-def scored(n: int) -> bytes:
-    rng = random.Random(40)
-    rows = [[w, 1 - w] for w in (round(rng.random(), 3) for _ in range(n))]
-    return orjson.dumps({"labels": [rng.randrange(2) for _ in range(n)], "probabilities": rows})
 
 
 async def is_healthy(server: Process) -> bool:

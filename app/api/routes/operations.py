@@ -35,7 +35,12 @@ async def health(_: Exchange) -> Health:
     responses=example(Health(status="ready")),
 )
 async def readiness(exchange: Exchange) -> Health:
-    """200 if one more request of any kind would find a thread or a place in the queue, and room for its body."""
+    """200 if one more request of any kind would find a thread or a place in the queue, and room for its body.
+
+    503 from the moment at which the service is told to end.
+    """
+    if exchange.capacity.is_ending:
+        raise Unavailable("the service is ending")
     if not exchange.capacity.has_room:
         raise Unavailable("all threads are busy and the queue is full, or bodies leave no room for more")
     if not folder_has_room():
