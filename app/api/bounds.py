@@ -11,6 +11,7 @@ MAX_CONTENT_TYPE = 256
 MAX_RANGES = 100
 """The most media ranges that `Accept` may list; beyond it 406."""
 MAX_PIPELINED = 16
-"""The most requests of a connection that wait while one is answered; beyond it the connection is closed."""
+"""The most requests of a connection that wait while one is answered; beyond it the connection is closed after them. The
+parser cannot pause, and a client sends again what has no answer (RFC 9112, 9.3.2)."""
 MAX_CHUNKS_PER_SECOND = 100_000
 """The most chunks of a body in a second; beyond it 400."""
