@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.api.bounds import MAX_CHUNKS_PER_SECOND
 from app.settings import Settings
 from tests.api.connections import chunked, connected, request
 
@@ -71,3 +72,14 @@ async def test_a_head_that_ends_in_silence_is_told_so() -> None:
         connection.send(WHOLE + WHOLE[:20])
         assert (await connection.answer())[0] == 200
         assert (await connection.answer())[0] == 408
+
+
+@pytest.mark.parametrize(("n_seconds", "status"), [(0, 400), (1, 200)])
+async def test_chunks_are_counted_by_the_second(n_seconds: int, status: int) -> None:
+    async with connected(Settings(head_timeout_seconds=20.0)) as connection:
+        head, first, rest = chunked(SCORE, b" " + BODY).partition(b"1\r\n \r\n")
+        connection.send(head + first)
+        # The clock stands for the others: they come in the same second as the first, or from the next one on.
+        connection.protocol._chunks_since = connection.protocol.loop.time() + 20 - 21 * n_seconds
+        connection.send(first * (MAX_CHUNKS_PER_SECOND - 1), rest)
+        assert (await connection.answer())[0] == status
