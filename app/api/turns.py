@@ -10,7 +10,7 @@ from app.errors import Unavailable
 
 Result = TypeVar("Result")
 
-TURN_SECONDS = 0.015
+TURN_SECONDS = 0.01
 """The time of a turn of the event loop after which no further request is scored in it. A new client is answered after
 some four turns."""
 FRAME_BYTES = 4_000
