@@ -1,11 +1,13 @@
 """The end of the service as its clients see it: each request sent is answered, and the process ends in time."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 
 from tests.api.connections import request
-from tests.api.servers import Process
+from tests.api.servers import ROOT, Process
 from tests.attacks.clients import answer, get
 from tests.attacks.load import logging, scored, under_load
 
@@ -80,3 +82,15 @@ async def test_a_log_that_nobody_reads_holds_up_no_end() -> None:
     assert await asyncio.to_thread(server.wait, 20) == 0
     for _, writer in clients:
         writer.close()
+
+
+STUCK = """
+from threading import Event
+from app.server.last_resort import LastResort
+LastResort(0.0).begin()
+Event().wait()
+"""
+
+
+def test_the_clock_ends_a_process_that_is_never_done() -> None:
+    assert subprocess.run([sys.executable, "-c", STUCK], cwd=ROOT, check=False, timeout=60).returncode == 0
