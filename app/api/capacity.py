@@ -17,6 +17,8 @@ SMALL_PART = 16
 """The part of the memory that is kept for small requests."""
 MARGIN_PART = 8
 """The part of the limit that is left for what no account sees, such as what the allocator keeps."""
+OWN_BYTES = 48 * 2**20
+"""The memory that libraries take when they are used for the first time."""
 LEAST_BYTES = 64 * 2**20
 """The least that requests get, however little memory there is: enough for the largest body of JSON."""
 
@@ -198,4 +200,4 @@ def account_bytes(limit: int) -> int:
         limit: The memory that this process may use; 0 for all that the machine or its control group allows.
     """
     limit = limit or memory_bytes()
-    return max(LEAST_BYTES, limit - limit // MARGIN_PART - resident_bytes())
+    return max(LEAST_BYTES, limit - limit // MARGIN_PART - OWN_BYTES - resident_bytes())

@@ -94,6 +94,11 @@ class Lease:
         self._caller = caller or self
         self._taken: Counter[tuple[Account, Kind]] = Counter()
 
+    @property
+    def n_bytes(self) -> int:
+        """The bytes that are held."""
+        return self._taken.total()
+
     def take(self, kind: Kind, n_bytes: int) -> None:
         """Take so many bytes more.
 

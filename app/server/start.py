@@ -9,6 +9,7 @@ from functools import partial
 import uvicorn
 
 from app.api.application import Application
+from app.machine import share_heaps
 from app.server.protocol import BoundedProtocol
 from app.server.room import Room
 from app.settings import Settings
@@ -24,6 +25,7 @@ load balancers 60): a server that closes first may do so on a request that is al
 
 def tune() -> None:
     """Tune the interpreter for a server, after all imports."""
+    share_heaps()
     # What is imported by now stays: the collector need not look at it while a body is read.
     gc.collect()
     gc.freeze()

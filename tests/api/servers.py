@@ -53,6 +53,12 @@ class Process:
         (kilobytes,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
         return int(kilobytes) * 1024
 
+    def peak_bytes(self) -> int:
+        """The most memory that the process has held so far."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        (kilobytes,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+        return int(kilobytes) * 1024
+
     def workers(self) -> list[int]:
         """The process ids of its workers."""
         return workers_of(self.pid)

@@ -128,7 +128,7 @@ async def test_a_full_service_says_so_and_when_to_come_again() -> None:
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.post(SCORE, json={"labels": [1], "probabilities": [0.5]})).status_code == 200
         release.set()
-        assert (await slow).status_code == 400
+        assert (await slow).status_code == 413  # it is here now, and would not fit with what is read of it
         assert (await client.get("/readyz")).status_code == 200
 
 

@@ -129,7 +129,8 @@ def _read(text: bytes, types: dict[int, pa.DataType], refuse: Refuse | None = No
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
     )
-    return arrow_csv.read_csv(pa.BufferReader(text), reading, parsing, converting)
+    pool = pa.system_memory_pool()  # which keeps nothing for the next request
+    return arrow_csv.read_csv(pa.BufferReader(text), reading, parsing, converting, memory_pool=pool)
 
 
 def _texts(text: bytes, n_columns: int, first_row: int) -> pa.Table:
