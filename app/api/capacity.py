@@ -17,8 +17,8 @@ SMALL_PART = 16
 """The part of the memory that is kept for small requests."""
 MARGIN_PART = 8
 """The part of the limit that is left for what no account sees, such as what the allocator keeps."""
-OWN_BYTES = 48 * 2**20
-"""The memory that libraries take when they are used for the first time."""
+OWN_BYTES = 96 * 2**20
+"""The memory that libraries take once they are used, and that work takes however few its rows are."""
 LEAST_BYTES = 64 * 2**20
 """The least that requests get, however little memory there is: enough for the largest body of JSON."""
 

@@ -12,7 +12,7 @@ from tests.attacks.clients import answer, post
 from tests.attacks.killers import BINARY, KILLERS, Killer
 
 MIB = 2**20
-LIMIT, SHORT = 400 * MIB, 0.12
+LIMIT, SHORT = 512 * MIB, 0.12
 """A memory of which the short forms, an eighth of the whole ones, would take as much as these do of 2 GiB."""
 LONG_LIMIT = 2048 * MIB
 SMALL = post(BINARY, b'{"labels": [1, 0], "probabilities": [0.5, 0.25]}', "application/json")
