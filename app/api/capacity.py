@@ -13,6 +13,8 @@ from app.errors import Unavailable
 from app.machine import memory_bytes, resident_bytes
 from app.settings import Settings
 
+LIGHT_THREADS = 2
+"""The threads for small requests that cost little."""
 SMALL_PART = 16
 """The part of the memory that is kept for small requests."""
 MARGIN_PART = 8
@@ -148,6 +150,7 @@ class Capacity:
 
     Attributes:
         whole: The pool for bodies that have arrived.
+        light: The pool for small requests that cost little, which no other can fill.
         arriving: The pool for bodies that are still arriving: a thread each, which mostly waits for the client.
         json_lock: The lock of the thread that scores plain rows of JSON: several would only keep the interpreter from
             each other and from the event loop.
@@ -161,6 +164,7 @@ class Capacity:
 
     def __init__(self, settings: Settings) -> None:
         self.whole = Pool("score", settings.max_threads, settings)
+        self.light = Pool("light", LIGHT_THREADS, settings)
         self.arriving = Pool("stream", settings.max_streams, settings)
         self.json_lock = Lock()
         most = account_bytes(settings.memory_bytes)
@@ -183,14 +187,14 @@ class Capacity:
         return Lease(self.memory, self.small if 0 < n_bytes <= SMALL_BYTES else None, caller)
 
     def __exit__(self, *_: object) -> None:
-        for pool in (self.whole, self.arriving):
+        for pool in (self.whole, self.light, self.arriving):
             pool.threads.shutdown()
 
     @property
     def has_room(self) -> bool:
         """Tell if one more request of any kind would be taken."""
         has_memory = min(self.small.n_left, self.memory.n_left) >= SMALL_NEED_BYTES
-        return has_memory and all(part.has_room for part in (self.whole, self.arriving, self.files))
+        return has_memory and all(part.has_room for part in (self.whole, self.light, self.arriving, self.files))
 
 
 def account_bytes(limit: int) -> int:

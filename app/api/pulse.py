@@ -8,6 +8,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from app.api import logs
 from app.api.capacity import Capacity
 from app.api.telemetry import Telemetry
+from app.core.paying import KINDS
 
 BEAT_SECONDS = 0.02
 """The time between two beats. A beat takes some microseconds; a stall that falls between two of them is not seen."""
@@ -24,7 +25,8 @@ class Pulse:
 
     def __init__(self, telemetry: Telemetry, capacity: Capacity) -> None:
         self._telemetry = telemetry
-        self._pools = {"whole": capacity.whole, "arriving": capacity.arriving}
+        self._pools = {"whole": capacity.whole, "light": capacity.light, "arriving": capacity.arriving}
+        self._accounts = {"all": capacity.memory, "small": capacity.small}
         registry = telemetry.counted
         self._stalls = Histogram(
             "surprisal_loop_stall_seconds",
@@ -43,6 +45,8 @@ class Pulse:
         )
         self._busy = gauge("threads_busy", "Threads at work.", ("pool",))
         self._waiting = gauge("threads_waiting", "Work that waits for a thread.", ("pool",))
+        self._memory = gauge("memory_held_bytes", "Memory that requests hold.", ("account", "kind"))
+        self._memory_size = gauge("memory_account_bytes", "Memory that requests may hold.", ("account",))
         self._connections = gauge("connections", "Open connections.")
         self._held = gauge("answers_unread", "Connections whose client is slow to read its answer.")
         self._lost = Counter(
@@ -83,6 +87,10 @@ class Pulse:
         for name, pool in self._pools.items():
             self._busy.labels(name).set(pool.n_busy)
             self._waiting.labels(name).set(pool.n_waiting)
+        for name, account in self._accounts.items():
+            self._memory_size.labels(name).set(account.size)
+            for kind in KINDS:
+                self._memory.labels(name, kind).set(account.kinds[kind])
         connections = self._telemetry.connections
         self._connections.set(len(connections))
         self._held.set(sum(connection.flow.write_paused for connection in connections))

@@ -7,11 +7,12 @@ every function between a request and the reader of a format.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 Kind: TypeAlias = Literal["arriving", "body", "decoded", "objects", "held", "answer"]
 """The use of memory: a body that is still arriving, one that is here, the same decoded and cast, objects of Python made
 of it, rows held until the last one has come, the answer until it is read."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Pay: TypeAlias = Callable[[Kind, int], None]
 
 

@@ -132,6 +132,25 @@ async def test_a_full_service_says_so_and_when_to_come_again() -> None:
         assert (await client.get("/readyz")).status_code == 200
 
 
+async def test_light_requests_pass_by_heavy_ones() -> None:
+    app = create_app(Settings(max_threads=1, max_waiting=1))
+    transport, go = httpx.ASGITransport(app), Event()
+    body = {"labels": [1, 0], "probabilities": [0.5, 0.25]}
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://surprisal") as client,
+    ):
+        await asyncio.sleep(0)
+        await app.capacity.whole.run(int)  # after SciPy, which the same thread has imported
+        heavy = [asyncio.create_task(app.capacity.whole.run(go.wait, 60.0)) for _ in range(2)]
+        await asyncio.sleep(0)
+        light = await client.post(SCORE, json=body | {"include": ["per_sample"]})
+        refused = await client.post(SCORE, json=body | {"bootstrap": {"n_resamples": 100}})
+        go.set()
+        await asyncio.gather(*heavy)
+    assert (light.status_code, refused.status_code) == (200, 503)
+
+
 def test_the_account_is_what_the_process_leaves_of_its_memory() -> None:
     assert account_bytes(2**40) < 2**40 - 2**37
     assert account_bytes(1) == LEAST_BYTES

@@ -20,11 +20,15 @@ def _is_quick(request: CompareRequest) -> bool:
     return len(request.candidates) <= MAX_INLINE_CANDIDATES and inline.is_quick(request.shared)
 
 
+def _is_light(request: CompareRequest) -> bool:
+    return len(request.candidates) <= MAX_INLINE_CANDIDATES and inline.is_light(request.shared)
+
+
 for _task in service.COMPARED:
     add_json_route(
         router,
         f"/v1/compare/{_task}",
-        Work(_task, compare_request, service.compare, _is_quick, n_scores=2),
+        Work(_task, compare_request, service.compare, _is_quick, _is_light, n_scores=2),
         CompareAnswer,
         operation_id=f"compare_{_task}",
         summary=texts.SUMMARIES["compare"][_task],

@@ -23,6 +23,11 @@ def is_long(walked: JsonColumns | None, n_scores: int = 1) -> bool:
     return walked.n_bytes >= 8 * MAX_NUMBERS * n_scores or len(walked.rest) > MAX_NUMBERS
 
 
+def is_light(request: ScoreRequest) -> bool:
+    """Tell if a small body is no long work: rows are not drawn again and again."""
+    return not request.question.bootstrap
+
+
 def is_quick(request: ScoreRequest) -> bool:
     """Tell if no column, option or section makes even a small body expensive, so that it would get a thread."""
     question = request.question

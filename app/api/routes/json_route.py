@@ -11,6 +11,7 @@ from app.api.exchange import Exchange
 from app.api.intake.bodies import spooled, whole_body
 from app.api.intake.body import Body
 from app.api.intake.while_connected import while_connected
+from app.api.memory import SMALL_BYTES
 from app.api.negotiation.accept import Accepted, json_terms
 from app.api.negotiation.formats import ADVICE, FORMATS, limits_of
 from app.api.response import Response
@@ -31,6 +32,7 @@ class Work(NamedTuple):
         schema: A function from the fields of a body to a request.
         answer: A function from a request to the content of the answer.
         is_quick: A function that tells if few rows take little time, so that they are answered on the event loop.
+        is_light: A function that tells if a small body takes less than some 100 ms.
         n_scores: The factor on the sizes of `inline` up to which a body is read on the event loop.
         rows_path: The path for rows in other formats; empty if there is none, and then no body may be compressed.
     """
@@ -39,6 +41,7 @@ class Work(NamedTuple):
     schema: Schema[Any]
     answer: Callable[[Any], dict[str, Any]]
     is_quick: Callable[[Any], bool]
+    is_light: Callable[[Any], bool]
     n_scores: int = 1
     rows_path: str = ""
 
@@ -104,7 +107,9 @@ async def _in_thread(exchange: Exchange, work: Work, forms: Accepted, body: byte
                 return _answered(exchange, work, read, forms)
         return _answered(exchange, work, read, forms)
 
-    response, exchange.n_scored = await while_connected(exchange, exchange.capacity.whole, answered)
+    capacity, is_light = exchange.capacity, request is not None and len(body) <= SMALL_BYTES and work.is_light(request)
+    pool = capacity.light if is_light else capacity.whole
+    response, exchange.n_scored = await while_connected(exchange, pool, answered)
     return response
 
 

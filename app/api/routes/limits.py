@@ -14,12 +14,8 @@ from app.wire.compression import ENCODINGS, MAX_WINDOW
 router = APIRouter(tags=["catalogue"], route_class=BareRoute)
 
 
-EXAMPLE_MEMORY_BYTES = 2**30
-"""The memory that one request may take in the example: it depends on the machine."""
-
-
-def limits_under(settings: Settings, max_memory_bytes: int) -> LimitsAnswer:
-    """The limits that settings and the memory of the machine mean."""
+def limits_under(settings: Settings) -> LimitsAnswer:
+    """The limits that settings mean."""
     return LimitsAnswer(
         media_types={
             format_.media_type: MediaTypeLimit(
@@ -33,7 +29,6 @@ def limits_under(settings: Settings, max_memory_bytes: int) -> LimitsAnswer:
         max_ratio=settings.max_ratio,
         max_answer_bytes=settings.max_answer_bytes,
         max_any_answer_bytes=ANY_BYTES,
-        max_memory_bytes=max_memory_bytes,
         max_rows=settings.max_rows,
         max_columns=settings.max_columns,
         max_part_bytes=settings.max_part_bytes,
@@ -64,8 +59,8 @@ def limits_under(settings: Settings, max_memory_bytes: int) -> LimitsAnswer:
     operation_id="limits",
     summary="Limits of a request",
     response_description="The limits of this service; the example shows the defaults.",
-    responses=example(limits_under(DEFAULTS, EXAMPLE_MEMORY_BYTES)),
+    responses=example(limits_under(DEFAULTS)),
 )
 async def limits(exchange: Exchange) -> LimitsAnswer:
     """Bytes, rows and columns beyond which a request is answered 413, formats and encodings, and bounds of HTTP."""
-    return limits_under(exchange.settings, exchange.capacity.memory.most_alone)
+    return limits_under(exchange.settings)

@@ -20,7 +20,9 @@ for _task in TASKS:
     add_json_route(
         router,
         f"/v1/score/{_task}",
-        Work(_task, score_request, service.score, inline.is_quick, rows_path=f"/v1/score/{_task}/rows"),
+        Work(
+            _task, score_request, service.score, inline.is_quick, inline.is_light, rows_path=f"/v1/score/{_task}/rows"
+        ),
         ScoreAnswer,
         operation_id=f"score_{_task}",
         summary=texts.SUMMARIES["score"][_task],

@@ -209,9 +209,6 @@ class LimitsAnswer(Answer):
         description="Most bytes of an answer in JSON, a number counted as 20; more losses come as an Arrow stream."
     )
     max_any_answer_bytes: int = Field(description="Most bytes of the answer to a body however short.")
-    max_memory_bytes: int = Field(
-        description="Most memory that one request may take: body, columns, objects and answer together."
-    )
     max_rows: int
     max_columns: int = Field(description="Most classes or labels of a prediction.")
     max_part_bytes: int = Field(description="Most bytes of one record batch or page.")
