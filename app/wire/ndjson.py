@@ -6,16 +6,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from threading import Lock
 from typing import Any, TypeAlias
 
 import numpy as np
 import orjson
 
 from app.core.columns import BoolArray, Column, Ragged
+from app.core.kernels.json_columns import json_signs
 from app.core.tasks import TaskName
-from app.errors import FieldError, InvalidInput, MalformedBody, describe, pointer
+from app.errors import FieldError, InvalidInput, MalformedBody, TooLarge, describe, pointer
 from app.wire.fields import SLICE, Field, fields_of, gathered, holds_scored
 from app.wire.foreign import KEPT_WHOLE, not_utf_8
+from app.wire.json.heavy import MIN_BYTES, check_weight
 from app.wire.json.lists import column_of
 from app.wire.json.names import n_names, refusal, refuse_repeated, repeated
 from app.wire.json.reader import NO_NUMBER, NUMBERS, syntax_fault
@@ -26,9 +29,15 @@ from app.wire.text import blocks
 
 LINE = re.compile(rb"[^ \t\r\n][^\n]*")
 """A line from its first sign on, so that lines of blanks are none."""
+MAX_HOLDERS = 200_000
+"""The most lists and objects in the rows that are read at once, a mebibyte or so; sound ones are longer."""
 AS_LINES = '; write one object a line, without brackets or commas around them (pandas: orient="records", lines=True)'
 
 Rows: TypeAlias = list[dict[str, Any]]
+
+_TURN = Lock()
+"""The turn of the one thread that makes columns of lines: several would only keep the interpreter from each other and
+from the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +83,29 @@ def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, 
 
     for block in blocks(source, limits, _row_end, place):
         text = block if n_rows else block.removeprefix(BOM_UTF8)
-        rows = _rows(text, n_rows)
-        if not rows:
-            continue
-        _refuse_repeated(text, rows, n_rows)
-        if header is None or not header.nested:
-            header = _header(rows, limits, task)
-        _check_names(rows, header, n_rows)
-        columns = _columns(rows, header, n_rows)
-        part = gathered(header.fields, columns)
-        if holds_scored(part.get("mask")):
-            header = _settled(header, columns)
-        yield part
-        n_rows += len(rows)
+        with _TURN:
+            n_read, header, part = _part(text, n_rows, header, limits, task)
+        if part is not None:
+            yield part
+        n_rows += n_read
+
+
+def _part(
+    text: bytes, n_rows: int, header: Header | None, limits: Limits, task: TaskName
+) -> tuple[int, Header | None, dict[str, Any] | None]:
+    """The number of rows in a text that `n_rows` rows precede, the header for what follows, and the columns."""
+    rows = _rows(text, n_rows)
+    if not rows:
+        return 0, header, None
+    _refuse_repeated(text, rows, n_rows)
+    if header is None or not header.nested:
+        header = _header(rows, limits, task)
+    _check_names(rows, header, n_rows)
+    columns = _columns(rows, header, n_rows)
+    part = gathered(header.fields, columns)
+    if holds_scored(part.get("mask")):
+        header = _settled(header, columns)
+    return len(rows), header, part
 
 
 def _row_end(text: bytearray, start: int) -> int:
@@ -97,6 +116,13 @@ def _rows(text: bytes, first_row: int) -> Rows:
     pay_for_objects(text)
     lines = LINE.findall(text)  # which goes over a gigabyte of empty lines without making any
     rows: Rows = []
+    if json_signs(text)[2] > MAX_HOLDERS:
+        raise TooLarge(
+            f"rows from {first_row} on must hold at most {MAX_HOLDERS} lists and objects in {len(text)} bytes"
+        )
+    if len(max(lines, key=len, default=b"")) > MIN_BYTES:
+        for i, line in enumerate(lines):
+            check_weight(line, f"row {first_row + i}")
     try:
         rows.extend(map(orjson.loads, lines))
     except orjson.JSONDecodeError as error:

@@ -72,8 +72,11 @@ def body_text(random: Random, texts: Iterator[str]) -> bytes:
 
 
 def _field(random: Random, texts: Iterator[str]) -> bytes:
-    name = random.choice(["labels", "logits", "mask", "n_bytes", "probabilities", r"x\"y", "é", "", "mask:b labels"])
+    name = random.choice(
+        ["labels", "logits", "mask", "n_bytes", "probabilities", r"x\"y", r"\u0061", "é", "", "mask:b labels"]
+    )
     others = ["null", "true", "{}", "[]", r'"\\"', r'"a\"]"', "[[],[1],[1,2]]", "[true,false]", "[[true],[false]]"]
+    others += [r'["a","\u00e9", "\\", "\"" ,""]', '["x"]', '["-Infinity",1]', '[["-Infinity"],[1]]']
     value = column_text(random, texts) if random.random() < 0.6 else random.choice(others).encode()
     return b'"%b":%b' % (name.encode(), value)
 
@@ -83,7 +86,7 @@ def damaged(random: Random, text: bytes) -> bytes:
     for _ in range(random.randint(1, 3)):
         at = random.randrange(len(text) + 1)
         put = random.choice(
-            [b"", b"[", b"]", b",", b".", b"-", b"+", b"e", b"0", b"9", b" ", b"null", b"\x00", b"\xff"]
+            [b"", b"[", b"]", b",", b".", b"-", b"+", b"e", b"0", b"9", b" ", b"null", b"\x00", b"\xff", b'"', b"\\"]
         )
         text = text[:at] + put + text[at + random.randrange(3) :]
     return text

@@ -23,9 +23,14 @@ def is_long(walked: JsonColumns | None, n_scores: int = 1) -> bool:
     return walked.n_bytes >= 8 * MAX_NUMBERS * n_scores or len(walked.rest) > MAX_NUMBERS
 
 
+def is_listing(request: ScoreRequest) -> bool:
+    """Tell if the answer holds a number for each pair of classes: a million make two megabytes of JSON."""
+    return "confusion" in request.question.include
+
+
 def is_light(request: ScoreRequest) -> bool:
-    """Tell if a small body is no long work: rows are not drawn again and again."""
-    return not request.question.bootstrap
+    """Tell if a small body is no long work: rows are not drawn again and again, and the answer is no long list."""
+    return not request.question.bootstrap and not is_listing(request)
 
 
 def is_quick(request: ScoreRequest) -> bool:

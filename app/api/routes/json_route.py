@@ -1,6 +1,7 @@
 """A route for JSON: it reads the body whole and answers a short one on the event loop, others in a thread."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ class Work(NamedTuple):
         answer: A function from a request to the content of the answer.
         is_quick: A function that tells if few rows take little time, so that they are answered on the event loop.
         is_light: A function that tells if a small body takes less than some 100 ms.
+        is_listing: A function that tells if an answer is made in turn, for it is long.
         n_scores: The factor on the sizes of `inline` up to which a body is read on the event loop.
         rows_path: The path for rows in other formats; empty if there is none, and then no body may be compressed.
     """
@@ -42,6 +44,7 @@ class Work(NamedTuple):
     answer: Callable[[Any], dict[str, Any]]
     is_quick: Callable[[Any], bool]
     is_light: Callable[[Any], bool]
+    is_listing: Callable[[Any], bool] = lambda _: False
     n_scores: int = 1
     rows_path: str = ""
 
@@ -98,14 +101,7 @@ async def _in_thread(exchange: Exchange, work: Work, forms: Accepted, body: byte
     def answered(check: Check) -> tuple[Response, int]:
         if request is not None:
             return _answered(exchange, work, request, forms)
-        with exchange.capacity.json_lock:
-            check()
-            max_columns = exchange.settings.max_columns
-            read = asked(work.schema, work.task, body.taken() if isinstance(body, Body) else body, max_columns)
-            check()
-            if work.is_quick(read):
-                return _answered(exchange, work, read, forms)
-        return _answered(exchange, work, read, forms)
+        return _read_and_answered(exchange, work, forms, body, check)
 
     capacity, is_light = exchange.capacity, request is not None and len(body) <= SMALL_BYTES and work.is_light(request)
     pool = capacity.light if is_light else capacity.whole
@@ -118,15 +114,28 @@ async def _compressed(exchange: Exchange, work: Work, encoding: str, forms: Acce
 
     def answered(check: Check, source: Source) -> tuple[Response, int]:
         body = decompressed_json(encoding, source, settings, check)
-        request = asked(work.schema, work.task, body, settings.max_columns)
-        check()
-        return _answered(exchange, work, request, forms)
+        return _read_and_answered(exchange, work, forms, body, check)
 
     async with spooled(exchange, limits_of(FORMATS["json"], settings)) as file:
         response, exchange.n_scored = await while_connected(exchange, exchange.capacity.whole, answered, file)
     return response
 
 
+def _read_and_answered(
+    exchange: Exchange, work: Work, forms: Accepted, body: bytes | Body, check: Check
+) -> tuple[Response, int]:
+    """Read a body in its turn, and answer it in that turn if it takes little time."""
+    with exchange.capacity.json_lock:
+        check()
+        whole = body.taken() if isinstance(body, Body) else body
+        request = asked(work.schema, work.task, whole, exchange.settings.max_columns)
+        check()
+        if work.is_quick(request):
+            return _answered(exchange, work, request, forms)
+    return _answered(exchange, work, request, forms)
+
+
 def _answered(exchange: Exchange, work: Work, request: Any, forms: Accepted) -> tuple[Response, int]:
-    content = work.answer(request)
-    return forms.answer(content, exchange), content["n_scored"]
+    with exchange.capacity.listing_lock if work.is_listing(request) else nullcontext():
+        content = work.answer(request)
+        return forms.answer(content, exchange), content["n_scored"]

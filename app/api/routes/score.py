@@ -21,7 +21,13 @@ for _task in TASKS:
         router,
         f"/v1/score/{_task}",
         Work(
-            _task, score_request, service.score, inline.is_quick, inline.is_light, rows_path=f"/v1/score/{_task}/rows"
+            _task,
+            score_request,
+            service.score,
+            inline.is_quick,
+            inline.is_light,
+            inline.is_listing,
+            rows_path=f"/v1/score/{_task}/rows",
         ),
         ScoreAnswer,
         operation_id=f"score_{_task}",

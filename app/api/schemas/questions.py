@@ -15,6 +15,7 @@ from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody
 from app.service import CalibrateRequest, CompareRequest, ScoreRequest
 from app.wire.json import reader as json
+from app.wire.json.weight import STRING_BYTES
 
 Asked = TypeVar("Asked", ScoreRequest, CompareRequest, CalibrateRequest)
 Schema: TypeAlias = Callable[[TaskName, Mapping[str, Any]], Asked]
@@ -37,8 +38,9 @@ def asked(schema: Schema[Asked], task: TaskName, body: bytes | bytearray, max_co
         TooLarge: A table has more than `max_columns` columns, or the body could never fit into memory.
         Unavailable: Others hold the memory at present.
     """
-    # the walk makes columns of the numbers, and a text of the rest; the body itself is joined from its pieces
+    # the walk makes columns of numbers and strings, and a text of the rest; the body itself is joined from its pieces
     hold("decoded", 2 * len(body) + NUMBER_BYTES * body.count(b","))
+    hold("objects", STRING_BYTES * (body.count(b'"') // 2))
     return asked_of(schema, task, body, json.walk(body, task), max_columns)
 
 

@@ -243,8 +243,9 @@ static int braces(Walk *walk, const char *start, const char *end) {
     return *walk->start == '{';
 }
 
-/* Makes (rest, columns, whether none was left, their bytes, most columns of a table); None of a text not read here. */
-static PyObject *read_walk(Walk *walk, PyObject *const *types) {
+/* Makes (rest, columns, whether none was left, their bytes, most columns of a table, where one was left first); None of a
+   text not read here. */
+static PyObject *read_walk(Walk *walk, const char *text, PyObject *const *types) {
     Py_ssize_t length = walk->last + 1 - walk->start;
     PyObject *values = PyByteArray_FromStringAndSize(NULL, 4 * length), *read = NULL;
     if (!values) return NULL;
@@ -254,8 +255,12 @@ static PyObject *read_walk(Walk *walk, PyObject *const *types) {
     if (good && read_hard(walk) && !PyByteArray_Resize(values, walk->n_bytes)) {
         PyObject *columns = columns_object(walk, values, types), *rest = columns ? rest_of(walk) : NULL;
         PyObject *is_whole = walk->is_whole ? Py_True : Py_False;
-        if (rest) read = Py_BuildValue("(OOOnn)", rest, columns, is_whole, walk->n_bytes, width_of(walk));
+        PyObject *stop = rest ? stop_object(walk, text) : NULL;
+        /* a string takes a multiple of the memory and of the time of a number */
+        Py_ssize_t n_bytes = walk->n_bytes + 32 * walk->n_strings;
+        if (stop) read = Py_BuildValue("(OOOnnO)", rest, columns, is_whole, n_bytes, width_of(walk), stop);
         Py_XDECREF(columns);
+        Py_XDECREF(stop);
         Py_XDECREF(rest);
     }
     Py_DECREF(values);
@@ -267,17 +272,30 @@ FUNCTION(py_json_columns) {
     Py_buffer text;
     Walk walk = {.is_whole = 1};
     (void)self;
-    if (n_arguments != 2 + N_TYPES) return PyErr_SetString(PyExc_TypeError, "takes a text, names and five types"), NULL;
+    if (n_arguments != 2 + N_TYPES) return PyErr_SetString(PyExc_TypeError, "takes a text, names and seven types"), NULL;
     if (!(walk.names = PyBytes_AsString(arguments[1]))) return NULL;
     if (PyObject_GetBuffer(arguments[0], &text, PyBUF_SIMPLE)) return NULL;
     const char *start = text.buf;
     int is_object = braces(&walk, start, start + text.len);
-    PyObject *read = is_object ? read_walk(&walk, arguments + 2) : Py_NewRef(Py_None);
+    PyObject *read = is_object ? read_walk(&walk, start, arguments + 2) : Py_NewRef(Py_None);
     free(walk.found);
     free(walk.offsets);
     free(walk.hard);
     PyBuffer_Release(&text);
     return read;
+}
+
+/* Arguments: a text of JSON. Returns its numbers of values, of names, and of lists and objects. */
+FUNCTION(py_json_signs) {
+    Py_buffer text;
+    Signs signs;
+    (void)self;
+    if (n_arguments != 1) return PyErr_SetString(PyExc_TypeError, "takes a text"), NULL;
+    if (PyObject_GetBuffer(arguments[0], &text, PyBUF_SIMPLE)) return NULL;
+    const char *start = text.buf;
+    RUN(text.len / 16, signs = count_signs(start, start + text.len));
+    PyBuffer_Release(&text);
+    return Py_BuildValue("(nnn)", signs.values, signs.names, signs.holders);
 }
 
 /* Arguments: rows of numbers. */
@@ -324,7 +342,7 @@ static PyMethodDef methods[] = {
     METHOD(row_products), METHOD(row_errors),
     METHOD(row_maxima), METHOD(row_others), METHOD(row_exponentials), METHOD(row_picks), METHOD(row_quotients),
     METHOD(row_differences), METHOD(row_negentropies), METHOD(row_relative_entropy), METHOD(row_js), METHOD(bins),
-    METHOD(sums), METHOD(products), METHOD(json_columns), METHOD(class_rows),
+    METHOD(sums), METHOD(products), METHOD(json_columns), METHOD(json_signs), METHOD(class_rows),
     METHOD(element_rows), METHOD(token_rows), METHOD(class_verdict), METHOD(element_verdict), METHOD(distinct),
     METHOD(distinct_texts),
     METHOD(pair_rows), METHOD(pair_residuals), METHOD(are_equal), METHOD(n_repeats), METHOD(means),

@@ -1,5 +1,7 @@
 """The columns of a JSON body, read by one walk in C."""
 
+from collections.abc import Callable
+from json import loads
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,8 +9,24 @@ import numpy as np
 from app.core.columns import Ragged
 from app.core.kernels import compiled
 
-_TYPES = (np.ndarray, np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_), Ragged)
+_TYPES = (np.ndarray, np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_), np.dtype(np.object_), Ragged)
 """The types that the walk makes columns of."""
+
+
+class Stop(NamedTuple):
+    """The place of the value that ended the reading of a column.
+
+    Attributes:
+        path: The names that lead to the column, as they stand in the text.
+        row: The number of the value, or of the list in which it stands.
+        place: The number of the value in that list; negative if it stands in none.
+        offset: The byte of the text at which it begins; negative if no value of JSON stands there.
+    """
+
+    path: tuple[bytes, ...]
+    row: int
+    place: int
+    offset: int
 
 
 class JsonColumns(NamedTuple):
@@ -18,8 +36,9 @@ class JsonColumns(NamedTuple):
         rest: The text of the body with an empty list in place of each column that was read.
         columns: The columns by name; those of `slices` and of each of `candidates` are in dictionaries of their own.
         is_whole: Whether no column was left in `rest`, but for nulls.
-        n_bytes: The size of the columns in memory.
+        n_bytes: The size of the columns in memory, about.
         width: The most columns of a table among them.
+        stop: The place at which the first column that was left in `rest` is none to be read; None if there is none.
     """
 
     rest: bytes
@@ -27,24 +46,41 @@ class JsonColumns(NamedTuple):
     is_whole: bool
     n_bytes: int
     width: int
+    stop: Stop | None
 
 
-def json_columns(text: bytes | bytearray | memoryview, names: bytes) -> JsonColumns | None:
-    """Read the columns of a JSON object that plainly hold numbers or booleans: lists of them, or lists of such lists.
+def json_columns(
+    text: bytes | bytearray | memoryview, names: bytes, reader: Callable[[bytes], Any] = loads
+) -> JsonColumns | None:
+    """Read the columns of a JSON object that plainly hold numbers, booleans or strings.
 
-    A number becomes the double nearest to it, null becomes NaN. Nothing else is read: `rest` is JSON if and only if the
+    These are lists of them, or lists of such lists, but for strings. A number becomes the double nearest to it, null
+    becomes NaN. Nothing else is read: `rest` is JSON if and only if the
     text is, without its byte order mark.
 
     Args:
         names: The columns, each as its name, a colon, letters and a space. The letters are d for doubles, i for
-            integers of 64 bits, b for booleans, and n where null may stand in a list that is not inside another.
+            integers of 64 bits, b for booleans, s for strings, n where null may stand in a list that is not inside
+            another, and t where "-Infinity" may stand for a double wherever null may.
+        reader: The parser of JSON for strings with escapes; a text that it refuses with a `ValueError` is not read.
 
     Returns:
-        None where the text is no such object, or an object that may hold columns has a name twice or with an escape.
+        None where the text is no JSON object, as far as its brackets and strings tell.
 
     >>> json_columns(b'{"logits": [[0.25, 1], [2, null]], "unit": "bits"}', b"labels:ib logits:d ")
     JsonColumns(rest=b'{"logits": [], "unit": "bits"}', columns={'logits': array([[0.25, 1.  ],
-           [2.  ,  nan]])}, is_whole=True, n_bytes=32, width=2)
+           [2.  ,  nan]])}, is_whole=True, n_bytes=32, width=2, stop=None)
     """
-    found = compiled.json_columns(text, names, *_TYPES)
-    return None if found is None else JsonColumns(*found)
+    found = compiled.json_columns(text, names, *_TYPES, reader)
+    if found is None:
+        return None
+    return JsonColumns(*found[:5], Stop(*found[5]) if found[5] else None)
+
+
+def json_signs(text: bytes | bytearray | memoryview) -> tuple[int, int, int]:
+    """Count the commas, the colons, and the opening brackets and braces of a text of JSON outside of its strings.
+
+    >>> json_signs(b'{"a": [1, 2], "b": "[,]"}')
+    (2, 2, 2)
+    """
+    return compiled.json_signs(text)

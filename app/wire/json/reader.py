@@ -10,11 +10,12 @@ import orjson
 
 from app.core.checkpoints import at_checkpoints
 from app.core.columns import BoolArray
-from app.core.kernels.json_columns import JsonColumns, json_columns
+from app.core.kernels.json_columns import JsonColumns, Stop, json_columns
 from app.core.tasks import TASKS, TaskName
 from app.errors import InvalidInput, MalformedBody, describe, pointer
 from app.wire.columns import RULES, SLICE_RULE, Rule
 from app.wire.foreign import likeness, not_utf_8
+from app.wire.json.heavy import is_heavy, refusal_of
 from app.wire.json.lists import column_of
 from app.wire.json.names import n_names, refuse_repeated
 from app.wire.json.weight import pay_for_objects
@@ -34,7 +35,7 @@ Holder: TypeAlias = tuple[dict[str, Any], str, str, Rule, Columns]
 
 def walk(body: Text, task: TaskName) -> JsonColumns | None:
     """Read in C the columns that hold only numbers or booleans, and leave the text without them; see `json_columns`."""
-    return json_columns(body, _NAMES[task])
+    return json_columns(body, _NAMES[task], orjson.loads)
 
 
 def decode(body: Text, task: TaskName) -> dict[str, Any]:
@@ -56,6 +57,8 @@ def decode(body: Text, task: TaskName) -> dict[str, Any]:
 def fields_of(body: Text, walked: JsonColumns | None, task: TaskName) -> dict[str, Any]:
     """The fields of a body like those of `decode`, once `walk` has read it."""
     if walked is not None:
+        if is_heavy(walked.rest):
+            raise refusal_of(body, walked.stop, walked.rest, _rule_of(walked.stop, task))
         try:
             fields = object_of(walked.rest)
         except MalformedBody:
@@ -119,6 +122,8 @@ def object_of(body: Text) -> dict[str, Any]:
         MalformedBody: It is none.
         InvalidInput: A name comes twice.
     """
+    if is_heavy(body):
+        raise MalformedBody(_unread(body))
     pay_for_objects(body)
     try:
         value = orjson.loads(body)
@@ -129,6 +134,14 @@ def object_of(body: Text) -> dict[str, Any]:
         raise MalformedBody(f"must be a JSON object, found {describe(value)}{hint}")
     refuse_repeated(body, n_names(value))
     return value
+
+
+def _unread(body: Text) -> str:
+    """The error of a long text that is not even parsed, for its brackets or strings are not those of an object."""
+    if body.lstrip()[:1] == b"[":
+        return f"must be a JSON object, found {describe([])}; {ROWS}"
+    found = f"found {kind}" if (kind := likeness(body)) else not_utf_8(body)
+    return f"must be a JSON object, {found or 'whose brackets and strings must end'}{_rows_hint(body)}"
 
 
 def _rows_hint(body: Text) -> str:
@@ -143,10 +156,19 @@ def _rows_hint(body: Text) -> str:
     return f"; {ROWS}"
 
 
+def _rule_of(stop: Stop | None, task: TaskName) -> Rule | None:
+    if stop is None:
+        return None
+    return SLICE_RULE if stop.path[0] == b"slices" else RULES[task].get(stop.path[-1].decode())
+
+
+_LETTERS = {"i": "i", "b": "b", "O": "s"}
+
+
 def _letters(rule: Rule) -> str:
     # In a column of lists a null would be a row, and that is none.
-    nulls = "" if rule.nested else "n"
-    return "".join(kind.dtype.kind for kind in rule.kinds if kind.dtype.kind in "ib") or f"d{nulls}"
+    words = ("" if rule.nested else "n") + ("t" if rule.kinds[0].texts else "")
+    return f"d{words}" if rule.kinds[0].dtype.kind == "f" else "".join(_LETTERS[kind.dtype.kind] for kind in rule.kinds)
 
 
 _NAMES = {task: "".join(f"{name}:{_letters(rule)} " for name, rule in RULES[task].items()).encode() for task in TASKS}

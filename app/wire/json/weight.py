@@ -4,7 +4,8 @@ from app.core.paying import hold
 
 FREE_BYTES = 2**16
 """The longest text for which nothing is paid: its objects take some megabytes, and only for a moment."""
-_LIST, _ITEM, _STRING = 60, 36, 56
+STRING_BYTES = 56
+_LIST, _ITEM, _STRING = 60, 36, STRING_BYTES
 _OBJECT, _NAMED, _NAME = 64, 136, 32
 """Bytes of a list, of a value in it, of a string besides its characters; of an object, of the table of one that is not
 empty, and of a name there. They are measured, with what lists and tables have in reserve."""

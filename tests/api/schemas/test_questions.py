@@ -127,8 +127,8 @@ def test_columns_that_are_not_numbers_are_not_kept() -> None:
         scoring_of(b'{"labels": ["x", 1], "probabilities": [0.5]}')
     found = scoring_of(b'{"labels": [], "probabilities": [0.5]}')
     assert values(found, "labels") == []
-    names = {"labels": ["a", "b"], "probabilities": [0.5, 0.5], "classes": ["a", "b"]}
-    assert values(scoring_of(names), "labels") == ["a", "b"]
+    odd = {"labels": [1, None], "probabilities": [0.5, 0.5], "mask": [True, False]}
+    assert values(scoring_of(odd), "labels") == [1, 1]
     assert questions._asked_with.cache_info().currsize == 1
 
 

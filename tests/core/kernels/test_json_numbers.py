@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 
 from app.core.columns import Ragged
-from app.core.kernels.json_columns import json_columns
+from app.core.kernels.json_columns import json_columns, json_signs
 from tests.core.kernels.test_kernel_builds import build
 from tests.wire.number_texts import CONTEXT, body_text, column_text, damaged, number_texts
 
 ROOT = Path(__file__).resolve().parents[3]
 N_AT_ONCE = 10_000
-NAMES = b"labels:ib logits:dn mask:b n_bytes:i probabilities:d "
+NAMES = b"labels:ibs logits:dnt mask:b n_bytes:i probabilities:d "
 
 
 def plain(text: bytes, *, of_integers: bool = False) -> list[Any] | None:
@@ -175,12 +175,14 @@ def read_before_guard() -> None:
             if len(text) <= page:
                 room[page - len(text) : page] = text
                 json_columns(memoryview(room)[page - len(text) : page], NAMES)
+                json_signs(memoryview(room)[page - len(text) : page])
     sys.stdout.write("unharmed\n")
     sys.stdout.flush()
     os._exit(0)  # the mapping cannot be closed while its address is held
 
 
 SANITIZED = """
+import json
 import sys
 from pathlib import Path
 from random import Random
@@ -194,7 +196,8 @@ random, texts = Random(7), number_texts(7)
 for _ in range(10_000):
     whole = body_text(random, texts)
     for text in (whole, damaged(random, whole)):
-        module.json_columns(bytearray(text), NAMES, *TYPES)
+        module.json_columns(bytearray(text), NAMES, *TYPES, json.loads)
+        module.json_signs(bytearray(text))
 print("clean")
 """
 

@@ -29,6 +29,8 @@ STRANGE = [
     *("1_0", "1 2", "1e400", "-1e400", "1" * 400, "[]", "[1]", "[[1]]", "{}", '{"a": 1}', '"0.5"', '"é"', '"[1, 2]"'),
     *('"\\ud800"', "", ",", "]", "[", "}", '"', "\x00", "\ufeff", "\v", "\u00a0"),
 ]
+TEXTS = ['"a"', '""', '"é"', '"\\u00e9"', '"\\""', '"[1, 2"', '"\\\\"']
+"""Strings of JSON."""
 WHOLE = ["labels", "n_bytes", "n_words", "cluster_id"]
 """Columns that hold integers, and whose names slices of integers have here."""
 SOUND = sorted(COLUMN_NAMES)
@@ -113,9 +115,11 @@ class Writer:
         if name == "mask":
             return self._list([self._random.choice(["true", "false"]) for _ in range(count)])
         whole = name in WHOLE
-        match self._random.randrange(4):
+        match self._random.randrange(5 if whole else 4):
             case 0:
                 return self._list([self._number(whole=whole) for _ in range(count)])
+            case 4:
+                return self._list([self._random.choice(TEXTS) for _ in range(count)])
             case 1:
                 return self._list([self._row(self._random.randrange(5), whole=whole) for _ in range(count)])
             case _:
@@ -255,25 +259,85 @@ def test_these_are_walked_whole(name: str) -> None:
     assert walked(NASTY[name]) == "walked whole"
 
 
+TWICE = [
+    b'{"logits": [1], "logits": [1]}',
+    b'{"logits": [1], "unit": 1, "unit": 1}',
+    b'{"slices": {"a": [1], "a": [2]}}',
+    b'{"slices": {"a": ["x"], "\\u0061": ["x"]}}',
+    b'{"candidates": {"a": {"logits": [1]}, "a": {"logits": [2]}}}',
+    b'{"candidates": {"a": {"logits": [1], "logits": [2]}}}',
+    b'{"candidates": {"a": {}}, "candidates": {}}',
+]
+
+
+@pytest.mark.parametrize("body", TWICE)
+def test_names_that_come_twice_stay_in_the_text(body: bytes) -> None:
+    """A cache has the text without its columns as key, and two bodies of unlike meaning must not share one."""
+    found = json.walk(body, "multiclass")
+    assert found is not None
+    with pytest.raises(InvalidInput, match="must be named once"):
+        json.object_of(found.rest)
+
+
 @pytest.mark.parametrize(
     "body",
     [
-        b'{"logits": [1], "logits": [1]}',
-        b'{"logits": [1], "unit": 1, "unit": 1}',
         b'{"log\\u0069ts": [1]}',
         b'{"logits": [1], "un\\u0069t": 1}',
-        b'{"slices": {"a": [1], "a": [2]}}',
-        b'{"slices": {"\\u0061": [1]}}',
-        b'{"candidates": {"a": {"logits": [1]}, "a": {"logits": [2]}}}',
-        b'{"candidates": {"a": {"logits": [1], "logits": [2]}}}',
-        b'{"candidates": {"a": {}}, "candidates": {}}',
         b'{"candidates": {"a": {"log\\u0069ts": [1]}}}',
-        b'{"slices": {"\xff": [1]}}',
+        b'{"sl\\u0069ces": {"a": [1]}}',
     ],
 )
-def test_names_that_come_twice_or_in_escapes_end_the_walk(body: bytes) -> None:
-    """A cache has the text without its columns as key, and two bodies of unlike meaning must not share one."""
+def test_an_escaped_name_may_be_that_of_a_column(body: bytes) -> None:
+    assert walked(body) == "walked in part"
+    assert outcome(decode, body) == outcome(exactly, body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"slices": {"\xff": [1]}}', b'{"slices": {"\\x": [1]}}', b'{"labels": ["\xff"]}', b'{"labels": ["\\x", "a"]}'],
+)
+def test_strings_that_are_none_end_the_walk(body: bytes) -> None:
     assert json.walk(body, "multiclass") is None
+
+
+STRINGS = {
+    "plain": b'{"labels": ["a", "", "\xc3\xa9", "[1, {"]}',
+    "escapes": b'{"labels": ["\\"", "\\\\", "\\u0061\\n", "\\ud83d\\ude00"], "slices": {"\\u00e9": ["x"]}}',
+    "of slices and clusters": b'{"slices": {"a": ["x", "y"]}, "cluster_id": ["1", "2"]}',
+    "minus infinity": b'{"logits": [[1, "-Infinity"], ["-Infinity", null]]}',
+}
+ODD_STRINGS = {
+    "minus infinity in a list of numbers": b'{"log_probabilities": ["-Infinity", -1]}',
+    "a number among them": b'{"labels": ["a", 1]}',
+    "a null among them": b'{"labels": ["a", null], "mask": [true, false]}',
+    "in lists": b'{"labels": [["a"], ["b"]]}',
+    "where numbers belong": b'{"logits": ["1"], "probabilities": ["-Infinity"]}',
+    "another infinity": b'{"logits": [1, "Infinity"]}',
+    "a control sign": b'{"labels": ["a\n"]}',
+    "half a surrogate": b'{"labels": ["\\ud800"]}',
+    "no end": b'{"labels": ["a]}',
+    "a comma last": b'{"labels": ["a",]}',
+    "no comma": b'{"labels": ["a" "b"]}',
+}
+
+
+@pytest.mark.parametrize("body", [*STRINGS.values(), *ODD_STRINGS.values()], ids=[*STRINGS, *ODD_STRINGS])
+def test_strings_are_read_as_without_the_walk(body: bytes) -> None:
+    for task in TASKS:
+        assert outcome(decode, body, task) == outcome(exactly, body, task)
+
+
+@pytest.mark.parametrize("body", STRINGS.values(), ids=STRINGS)
+def test_plain_strings_are_walked(body: bytes) -> None:
+    assert walked(body) == "walked whole"
+
+
+def test_many_strings_arrive_as_they_are() -> None:
+    strings = [f"\u00e9{i}" if i % 3 else f'"{i}\n' for i in range(30_000)]
+    body = orjson.dumps({"labels": strings})
+    assert walked(body) == "walked whole"
+    assert decode(body)["labels"].tolist() == strings
 
 
 @pytest.mark.parametrize("field", [b'"bootstrap": {"seed": 1, "seed": 2}', b'"x": {"a": {"b": 1, "\\u0062": 1}}'])
@@ -299,9 +363,9 @@ def test_every_name_of_a_column_is_walked_over() -> None:
             assert (list(found.columns), found.is_whole) == ([name], True)
 
 
-def test_an_object_of_very_many_names_is_read_without_the_walk() -> None:
-    body = orjson.dumps({"logits": [1.5], "slices": {str(i): [i] for i in range(1_000)}})
-    assert walked(body) == "not walked"
+def test_an_object_of_very_many_names_is_walked_in_part() -> None:
+    body = orjson.dumps({"logits": [1.5], "slices": {str(i): [i] for i in range(5_000)}})
+    assert walked(body) == "walked in part"
     assert outcome(decode, body) == outcome(exactly, body)
 
 
