@@ -54,12 +54,12 @@ STRING_BYTES = 56
 
 
 def n_bytes_of(column: Column) -> int:
-    """The bytes that a column takes in memory, its strings included, each once."""
+    """The bytes that a column takes in memory at most: a string counts for each row, though rows may share one."""
     if isinstance(column, Ragged):
         return n_bytes_of(column.values) + column.offsets.nbytes
     if column.dtype.kind != "O":
         return column.nbytes
-    texts = {id(text): text for text in column.ravel().tolist()}.values()
+    texts = column.ravel().tolist()
     return column.nbytes + sum(STRING_BYTES + len(text) for text in texts if isinstance(text, str))
 
 
