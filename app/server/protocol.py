@@ -16,7 +16,7 @@ from app.api.bounds import (
 from app.api.telemetry import PROBES
 from app.server import refusals
 from app.server.cycle import TAKEN, TAKEN_AND_HERE, Cycle, target
-from app.server.head import LINE_BYTES, breach_of_size, without_offer
+from app.server.head import LINE_BYTES, UNCOUNTED_BYTES, breach_of_size, without_offer
 from app.server.refusing import RefusingProtocol
 from app.server.room import SPARE_SECONDS
 
@@ -223,7 +223,7 @@ class BoundedProtocol(RefusingProtocol):
 
         The clock starts after the first piece, which is all of most heads.
         """
-        if self._head_bytes > MAX_HEAD_BYTES:
+        if self._head_bytes > MAX_HEAD_BYTES + UNCOUNTED_BYTES:
             self._refuse(refusals.HEAD_BYTES)
         elif self._deadline is None:
             self._deadline = self._open_head()
