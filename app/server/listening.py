@@ -10,7 +10,7 @@ from typing import Any
 import uvicorn
 
 from app.server.last_resort import LastResort
-from app.server.listeners import address_of
+from app.server.listeners import address_of, turn_away
 from app.server.refusing import State
 from app.settings import Settings
 
@@ -33,7 +33,12 @@ class Server(uvicorn.Server):
 
     After SIGTERM it is not ready, goes on as before for `drain_delay_seconds` but that every answer closes its
     connection, then takes no more clients, and last closes idle connections. Ctrl-C leaves the delay out.
+
+    Attributes:
+        shares_listeners: Whether other processes take clients of the same listeners, and may go on.
     """
+
+    shares_listeners = False
 
     def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
         super().__init__(config)
@@ -79,6 +84,8 @@ class Server(uvicorn.Server):
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
             self._loop.remove_reader(listener)
+            if not self.shares_listeners:
+                turn_away(listener)
             while self._take(listener):
                 pass
             listener.close()

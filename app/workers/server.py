@@ -25,6 +25,8 @@ class SharingServer(Server):
     stay.
     """
 
+    shares_listeners = True
+
     def __init__(self, config: uvicorn.Config, share: Share) -> None:
         super().__init__(config, share.settings)
         self._worker = share.counts.worker

@@ -1,11 +1,14 @@
 """The end of the service as its clients see it: each request sent is answered, and the process ends in time."""
 
 import asyncio
+import socket
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
+from app.server.listeners import listeners_on, turn_away
 from tests.api.connections import request
 from tests.api.servers import ROOT, Process
 from tests.attacks.clients import answer, get
@@ -38,6 +41,18 @@ async def test_a_stop_under_load_resets_nobody(workers: str) -> None:
 async def test_many_stops_under_load_reset_nobody(workers: str) -> None:
     for _ in range(25):
         await stop_under_load(SURPRISAL_DRAIN_DELAY_SECONDS="0.5", SURPRISAL_WORKERS=workers)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the packet filter of a socket is one of Linux")
+def test_a_listener_that_turns_clients_away_keeps_those_that_have_come() -> None:
+    (listener,) = listeners_on("127.0.0.1", 0)
+    with listener, closing(socket.create_connection(listener.getsockname())) as early:
+        turn_away(listener)
+        with pytest.raises(TimeoutError):
+            socket.create_connection(listener.getsockname(), timeout=0.2)
+        early.sendall(b"a")
+        with closing(listener.accept()[0]) as taken:
+            assert taken.recv(1) == b"a"
 
 
 def test_clients_are_sent_away_before_the_listener_closes() -> None:

@@ -106,4 +106,18 @@ MUTANTS = (
         "return _named(sent)",
         ("tests/api/negotiation",),
     ),
+    Mutant(
+        "pipelining without a bound",
+        "app/server/protocol.py",
+        "if len(self.pipeline) >= MAX_PIPELINED:",
+        "if len(self.pipeline) >= 2**40:",
+        ("tests/attacks/test_protocol.py",),
+    ),
+    Mutant(
+        "drain without delay",
+        "app/server/listening.py",
+        "ends = self._loop.time() + self._delay_seconds",
+        "ends = self._loop.time()",
+        ("tests/attacks/test_drain.py",),
+    ),
 )
