@@ -187,7 +187,7 @@ def test_operations_open_with_body_and_examples_on_the_first_screen(visit: Visit
             operation.evaluate("element => element.scrollIntoView()")
             assert _bottom(shown) <= 900, path
             statuses = operation.locator(".responses-table .response-col_status")
-            expect(statuses, path).to_have_text(["Code", "200", "default"])
+            expect(statuses, path).to_have_text(["Code", "200", "401", "403", "429", "default"])
             operation.get_by_role("button", name="Try it out").click()
             operation.evaluate("element => element.scrollIntoView()")
             assert _bottom(operation.get_by_role("button", name="Execute")) <= 900, path
