@@ -1,39 +1,24 @@
 """The reader of JSON Lines: an object a row, its fields named like the columns."""
 
-import re
 from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import orjson
 
 from app.core.columns import BoolArray, Column, Ragged
-from app.core.kernels.json_columns import json_signs
 from app.core.tasks import TaskName
-from app.errors import FieldError, InvalidInput, MalformedBody, TooLarge, describe, pointer
+from app.errors import FieldError, InvalidInput, describe, pointer
 from app.wire.fields import SLICE, Field, fields_of, gathered, holds_scored
-from app.wire.foreign import KEPT_WHOLE, not_utf_8
-from app.wire.json.heavy import MIN_BYTES, check_weight
 from app.wire.json.lists import column_of
-from app.wire.json.names import n_names, refusal, refuse_repeated, repeated
-from app.wire.json.reader import NO_NUMBER, NUMBERS, syntax_fault
-from app.wire.json.weight import pay_for_objects
 from app.wire.limits import Limits
+from app.wire.lines import Rows, refuse_repeated_names, rows_of
 from app.wire.sources import Source
 from app.wire.text import blocks
-
-LINE = re.compile(rb"[^ \t\r\n][^\n]*")
-"""A line from its first sign on, so that lines of blanks are none."""
-MAX_HOLDERS = 200_000
-"""The most lists and objects in the rows that are read at once, a mebibyte or so; sound ones are longer."""
-AS_LINES = '; write one object a line, without brackets or commas around them (pandas: orient="records", lines=True)'
-
-Rows: TypeAlias = list[dict[str, Any]]
 
 _TURN = Lock()
 """The turn of the one thread that makes columns of lines: several would only keep the interpreter from each other and
@@ -94,10 +79,10 @@ def _part(
     text: bytes, n_rows: int, header: Header | None, limits: Limits, task: TaskName
 ) -> tuple[int, Header | None, dict[str, Any] | None]:
     """The number of rows in a text that `n_rows` rows precede, the header for what follows, and the columns."""
-    rows = _rows(text, n_rows)
+    rows = rows_of(text, n_rows)
     if not rows:
         return 0, header, None
-    _refuse_repeated(text, rows, n_rows)
+    refuse_repeated_names(text, rows, n_rows)
     if header is None or not header.nested:
         header = _header(rows, limits, task)
     _check_names(rows, header, n_rows)
@@ -110,55 +95,6 @@ def _part(
 
 def _row_end(text: bytearray, start: int) -> int:
     return text.rfind(b"\n", start) + 1
-
-
-def _rows(text: bytes, first_row: int) -> Rows:
-    pay_for_objects(text)
-    lines = LINE.findall(text)  # which goes over a gigabyte of empty lines without making any
-    rows: Rows = []
-    if json_signs(text)[2] > MAX_HOLDERS:
-        raise TooLarge(
-            f"rows from {first_row} on must hold at most {MAX_HOLDERS} lists and objects in {len(text)} bytes"
-        )
-    if len(max(lines, key=len, default=b"")) > MIN_BYTES:
-        for i, line in enumerate(lines):
-            check_weight(line, f"row {first_row + i}")
-    try:
-        rows.extend(map(orjson.loads, lines))
-    except orjson.JSONDecodeError as error:
-        # `extend` keeps the rows before the error, so their number tells the line.
-        raise MalformedBody(f"row {first_row + len(rows)} {_fault(lines[len(rows)], error)}") from None
-    for i, row in enumerate(rows):
-        if type(row) is not dict:
-            hint = AS_LINES if lines[i].startswith(b"[") else ""
-            raise MalformedBody(f"row {first_row + i} must be a JSON object, found {describe(row)}{hint}")
-    return rows
-
-
-def _fault(line: bytes, error: orjson.JSONDecodeError) -> str:
-    line = line.rstrip(b" \t\r")
-    if fault := not_utf_8(line):
-        return fault
-    hint = NUMBERS if NO_NUMBER.search(line) else ""
-    if line.startswith(b"["):
-        hint = AS_LINES
-    elif line == b"{":
-        hint = "; JSON over several lines is application/json, a field a column"
-    elif b"}{" in line.replace(b" ", b""):
-        hint = f"; {KEPT_WHOLE}"
-    fault = syntax_fault(error, f"{error.msg} at character {error.pos}")
-    return f"must be a JSON object on one line{fault}{hint}"
-
-
-def _refuse_repeated(text: bytes, rows: Rows, first_row: int) -> None:
-    n_plain = sum(map(len, rows)) + sum(len(slices) for row in rows if type(slices := row.get("slices")) is dict)
-    if text.count(b":") == n_plain:
-        return
-    try:
-        refuse_repeated(text, sum(map(n_names, rows)))
-    except InvalidInput:
-        lines = filter(None, map(bytes.strip, text.split(b"\n")))
-        raise refusal((*path, first_row + i) for i, line in enumerate(lines) for path in repeated(line)) from None
 
 
 def _header(rows: Rows, limits: Limits, task: TaskName) -> Header:

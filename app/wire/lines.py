@@ -1,0 +1,82 @@
+"""Lines of NDJSON as rows: an object each, read at once and held to bounds before they are."""
+
+import re
+from typing import Any, TypeAlias
+
+import orjson
+
+from app.core.kernels.json_columns import json_signs
+from app.errors import InvalidInput, MalformedBody, TooLarge, describe
+from app.wire.foreign import KEPT_WHOLE, not_utf_8
+from app.wire.json.heavy import MIN_BYTES, check_weight
+from app.wire.json.names import n_names, refusal, refuse_repeated, repeated
+from app.wire.json.reader import NO_NUMBER, NUMBERS, syntax_fault
+from app.wire.json.weight import pay_for_objects
+
+LINE = re.compile(rb"[^ \t\r\n][^\n]*")
+"""A line from its first sign on, so that lines of blanks are none."""
+MAX_HOLDERS = 200_000
+"""The most lists and objects in the rows that are read at once, a mebibyte or so; sound ones are longer."""
+AS_LINES = '; write one object a line, without brackets or commas around them (pandas: orient="records", lines=True)'
+
+Rows: TypeAlias = list[dict[str, Any]]
+
+
+def rows_of(text: bytes, first_row: int) -> Rows:
+    """The objects of whole lines, of which `first_row` others precede.
+
+    Raises:
+        MalformedBody: A line is no JSON object.
+        TooLarge: The lines hold more lists and objects than may be read at once.
+    """
+    pay_for_objects(text)
+    lines = LINE.findall(text)  # which goes over a gigabyte of empty lines without making any
+    rows: Rows = []
+    if json_signs(text)[2] > MAX_HOLDERS:
+        raise TooLarge(
+            f"rows from {first_row} on must hold at most {MAX_HOLDERS} lists and objects in {len(text)} bytes"
+        )
+    if len(max(lines, key=len, default=b"")) > MIN_BYTES:
+        for i, line in enumerate(lines):
+            check_weight(line, f"row {first_row + i}")
+    try:
+        rows.extend(map(orjson.loads, lines))
+    except orjson.JSONDecodeError as error:
+        # `extend` keeps the rows before the error, so their number tells the line.
+        raise MalformedBody(f"row {first_row + len(rows)} {_fault(lines[len(rows)], error)}") from None
+    for i, row in enumerate(rows):
+        if type(row) is not dict:
+            hint = AS_LINES if lines[i].startswith(b"[") else ""
+            raise MalformedBody(f"row {first_row + i} must be a JSON object, found {describe(row)}{hint}")
+    return rows
+
+
+def refuse_repeated_names(text: bytes, rows: Rows, first_row: int) -> None:
+    """Refuse lines in which a name stands twice in one object, of which the rows hold the last value alone.
+
+    Raises:
+        InvalidInput: The pointers name field and row.
+    """
+    n_plain = sum(map(len, rows)) + sum(len(slices) for row in rows if type(slices := row.get("slices")) is dict)
+    if text.count(b":") == n_plain:
+        return
+    try:
+        refuse_repeated(text, sum(map(n_names, rows)))
+    except InvalidInput:
+        lines = filter(None, map(bytes.strip, text.split(b"\n")))
+        raise refusal((*path, first_row + i) for i, line in enumerate(lines) for path in repeated(line)) from None
+
+
+def _fault(line: bytes, error: orjson.JSONDecodeError) -> str:
+    line = line.rstrip(b" \t\r")
+    if fault := not_utf_8(line):
+        return fault
+    hint = NUMBERS if NO_NUMBER.search(line) else ""
+    if line.startswith(b"["):
+        hint = AS_LINES
+    elif line == b"{":
+        hint = "; JSON over several lines is application/json, a field a column"
+    elif b"}{" in line.replace(b" ", b""):
+        hint = f"; {KEPT_WHOLE}"
+    fault = syntax_fault(error, f"{error.msg} at character {error.pos}")
+    return f"must be a JSON object on one line{fault}{hint}"
