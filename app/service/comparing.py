@@ -23,6 +23,7 @@ from app.core.sums.summary import Summary, places, summarize
 from app.core.tasks import TASKS, TaskName
 from app.core.warnings.notices import warnings_of
 from app.errors import InvalidInput, pointer
+from app.service.requiring import Rules, judged_comparison
 from app.service.scoring import ScoreRequest
 
 COMPARED: tuple[TaskName, ...] = ("binary", "multiclass", "tokens")
@@ -47,6 +48,7 @@ class CompareRequest:
         margin: The largest difference that does not matter, in the unit of the options.
         min_samples: Rows, or clusters, of positive weight below which nothing is decided.
         family: The comparisons whose intervals hold together.
+        require: The rules that the answer must keep.
     """
 
     shared: ScoreRequest
@@ -55,6 +57,7 @@ class CompareRequest:
     margin: float = 0.0
     min_samples: int = MIN_SAMPLES
     family: Family = "pairs"
+    require: Rules = ()
 
     def with_columns(self, columns: Mapping[str, Any]) -> "CompareRequest":
         """The same question of other columns, those of candidates among them as one entry."""
@@ -113,6 +116,8 @@ def compare(request: CompareRequest) -> dict[str, Any]:
     if slices:
         others = None if normalized is None else _slices(baseline, order, normalized, terms)
         answer["slices"] = _judged(slices, terms, others)
+    if request.require:
+        answer |= judged_comparison(request.require, answer)
     return answer
 
 

@@ -23,6 +23,7 @@ from app.core.sums.summary import Summary, places, summarize
 from app.core.tasks import TaskName
 from app.core.values import Value
 from app.core.warnings.notices import warnings_of
+from app.service.requiring import Rules, judged_scores
 from app.service.sections import SECTIONS, TABLES, Include, Part, check_sections, worst_rows
 
 LOSS_BYTES = 48
@@ -36,6 +37,7 @@ class Question:
     Attributes:
         columns: Names of known columns, among them one truth and one prediction.
         metrics: Names of metrics that are computed on request only.
+        require: The rules that the answer must keep.
     """
 
     task: TaskName
@@ -44,12 +46,18 @@ class Question:
     include: frozenset[Include] = frozenset()
     metrics: tuple[str, ...] = ()
     bootstrap: Bootstrap | None = None
+    require: Rules = ()
 
     @cached_property
     def plan(self) -> Plan:
         """The metrics that answer the question, and the sums that they need."""
         tables = frozenset(map(TABLES.__getitem__, self.include & TABLES.keys()))
         return plan_of(self.task, self.options, self.columns, self.metrics, tables)
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The names of the metrics of an answer."""
+        return tuple(metric.name for metric in self.plan.metrics)
 
     @cached_property
     def echo(self) -> Mapping[str, Any]:
@@ -122,10 +130,7 @@ def score(request: ScoreRequest, n_threads: int = 1) -> dict[str, Any]:
     question = request.question
     batch = batch_of(question.task, request.columns, question.options, request.slices)
     part = part_of(batch, question.plan, question.include, n_threads)
-    answer = answer_of(question, part, batch)
-    if "gradient" in question.include:
-        answer["gradient"] = {batch.form: gradient(batch, part.summary.state)}
-    return answer
+    return answer_of(question, part, batch)
 
 
 def part_of(batch: Batch, plan: Plan, include: frozenset[Include], n_threads: int = 1) -> Part:
@@ -153,7 +158,7 @@ def answer_of(question: Question, part: Part, batch: Batch | None = None) -> dic
     summary, plan = part.summary, question.plan
     state, options = summary.state, plan.options
     view = StateView(state, options.confidence_level)
-    answer = {
+    answer: dict[str, Any] = {
         "task": plan.task,
         "unit": options.unit,
         "n_samples": state.n_samples,
@@ -171,6 +176,10 @@ def answer_of(question: Question, part: Part, batch: Batch | None = None) -> dic
         answer |= {name: SECTIONS[name](part) for name in SECTIONS if name in question.include}
     if summary.slices:
         answer["slices"] = _slices(summary, plan, batch)
+    if batch is not None and "gradient" in question.include:
+        answer["gradient"] = {batch.form: gradient(batch, state)}
+    if question.require:
+        answer |= judged_scores(question.require, answer["metrics"])
     return answer
 
 

@@ -26,13 +26,14 @@ EXAMPLES: dict[TaskName, dict[str, Example]] = {
             {"labels": [1, 0, 1, 1], "probabilities": [0.9, 0.2, 0.6, 0.8]},
         ),
         "names_and_weights": Example(
-            "Named classes, weighted rows, in bits",
+            "Named classes, weighted rows, in bits, with rules for a gate",
             {
                 "labels": ["spam", "ham", "spam"],
                 "classes": ["ham", "spam"],
                 "logits": [2.0, -1.0, 0.5],
                 "sample_weight": [1, 2, 3],
                 "unit": "bits",
+                "require": {"cross_entropy": {"max": 0.25}, "accuracy": {"min": 0.9}},
             },
         ),
         "certain_and_wrong": Example(
@@ -122,7 +123,7 @@ COMPARE_EXAMPLES: dict[TaskName, dict[str, Example]] = {
         "two_models": Example("Is the next model better than that of today?", _TWO_MODELS),
         "margin": Example(
             "A difference of at most half a bit does not matter",
-            {**_TWO_MODELS, "margin": 0.5, "unit": "bits"},
+            {**_TWO_MODELS, "margin": 0.5, "unit": "bits", "require": {"verdict": ["better", "equivalent"]}},
         ),
         "certain_and_wrong": Example(
             "One certain miss decides: the candidate is worse, whatever its other rows say",

@@ -173,6 +173,8 @@ def _parameter(name: str, field: Mapping[str, Any]) -> dict[str, Any]:
     text, shape = field["description"], {key: value for key, value in field.items() if key != "description"}
     if name == "bootstrap":
         text, shape = f'{text} As JSON: `{{"n_resamples": 1000, "seed": 0}}`.', {"type": "string"}
+    if name == "require":
+        text, shape = f"{text} As JSON.", {"type": "string"}
     return {"name": name, "in": "query", "description": text, "schema": shape}
 
 

@@ -106,6 +106,18 @@ class SliceScores(Answer):
     metrics: dict[str, MetricValue]
 
 
+class Failure(Answer):
+    """A rule of `require` that the answer breaks."""
+
+    rule: str = Field(description="JSON pointer of the rule in the request.")
+    found: float | str = Field(description="Value of the metric; its status where it has none; or the verdict.")
+    detail: str
+
+
+PASSED = "True if the answer keeps all rules of `require`; absent without `require`."
+FAILURES = "The rules of `require` that the answer breaks."
+
+
 class ScoreAnswer(Answer):
     """The scores of one batch."""
 
@@ -134,6 +146,8 @@ class ScoreAnswer(Answer):
     slices: dict[str, dict[str, SliceScores]] | None = Field(
         None, description="Scores of each slice by name and value, if slices were sent."
     )
+    passed: bool | None = Field(None, description=PASSED)
+    failures: list[Failure] | None = Field(None, description=FAILURES)
 
 
 class MetricEntry(Answer):

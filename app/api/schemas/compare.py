@@ -1,14 +1,16 @@
 """The requests and answers of comparing: models made from those of scoring."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from itertools import islice
+from types import NoneType
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
-from app.api.schemas import answers, score
+from app.api.schemas import answers, require, score
 from app.api.schemas.answers import Answer, MetricValue
 from app.core.compare.comparison import MIN_SAMPLES
 from app.core.compare.verdicts import Family, Verdict
@@ -45,7 +47,11 @@ def compare_request(task: TaskName, body: Mapping[str, Any]) -> CompareRequest:
         raise InvalidInput((*_unknown_errors(task, unknown), *errors), len(errors) + len(unknown))
     candidates = {name: _prediction(task, fields) for name, fields in sent["candidates"].items()}
     own = {name: getattr(checked, name) for name in OWN_OPTIONS}
-    return CompareRequest(score.request_of(task, checked), candidates, sent["baseline"], **own)
+    request = CompareRequest(score.request_of(task, checked), candidates, sent["baseline"], **own)
+    if "require" not in sent:
+        return request
+    names = request.shared.question.metric_names
+    return replace(request, require=require.compare_rules(task, sent["require"], names, candidates, request.baseline))
 
 
 def _prediction(task: TaskName, fields: Mapping[str, Any]) -> tuple[str, Any]:
@@ -123,6 +129,10 @@ def request_model(task: TaskName) -> type[BaseModel]:
         "candidates": (Annotated[object, WithJsonSchema(_candidates_schema(task))], Field(description=CANDIDATES)),
         "baseline": (str, Field(description="Name of the candidate that the others are compared with.")),
         **{name: (field.annotation, field) for name, field in SHARED[task].model_fields.items()},
+        "require": (
+            Annotated[object, WithJsonSchema(require.COMPARE_SCHEMA)],
+            Field(default_factory=NoneType, description=require.COMPARE_TEXT),
+        ),
     }
     config = ConfigDict(extra="forbid", strict=True, json_schema_extra=score.exactly_one(TASKS[task].truths))
     text = "A truth, and the predictions of several candidates for its rows."
@@ -177,6 +187,7 @@ SCORING_ONLY = (
     "include",
     "n_worst",
     "bootstrap",
+    "require",
 )  # resampling for each of fifty candidates is too much for one request
 CANDIDATES = "Prediction of each candidate for the same rows (tokens: documents), under its name."
 SHARED = {task: shared_model(task) for task in COMPARED}
@@ -246,3 +257,5 @@ class CompareAnswer(Answer):
     )
     warnings: list[answers.Warning] = Field(description="Warnings; one about a prediction names its `candidate`.")
     options: dict[str, Any] = Field(description="Every option in force.")
+    passed: bool | None = Field(None, description=answers.PASSED)
+    failures: list[answers.Failure] | None = Field(None, description=answers.FAILURES)

@@ -11,10 +11,10 @@ from starlette.requests import Request
 
 from app.api.schemas.score import MODELS, score_request, unknown_field
 from app.core.options import option_names
-from app.core.tasks import COLUMN_NAMES, TASKS, TaskName
+from app.core.tasks import COLUMN_NAMES, COLUMNS, TASKS, TaskName
 from app.errors import FieldError, InvalidInput, pointer
 
-FURTHER = ("include", "metrics", "bootstrap")
+FURTHER = ("include", "metrics", "bootstrap", "require")
 NUMBER = re.compile(r"(?:(-)|\+)?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -27,7 +27,7 @@ def query_options(task: TaskName, query: QueryParams) -> dict[str, Any]:
     """The values that query parameters stand for, as JSON would have sent them, held to the schema.
 
     A list is a parameter sent several times, or its values with commas between them; names in `classes` may hold commas
-    themselves, so each is a parameter. `bootstrap` is a JSON object.
+    themselves, so each is a parameter. `bootstrap` and `require` are JSON objects.
 
     Raises:
         InvalidInput: A parameter that the task does not know, one value too many, or one that is wrong whatever the
@@ -76,8 +76,9 @@ def _unknown(name: str, known: Collection[str]) -> FieldError:
 
 
 def _columns_to_come(task: TaskName) -> dict[str, Any]:
-    """Empty columns for a truth and a prediction: the schema demands both, and does not look into them."""
-    return {names[0]: () for names in (TASKS[task].truths, TASKS[task].predictions) if names}
+    """Empty columns for a truth, a prediction and what asks for metrics: the schema does not look into them."""
+    needed = [names[0] for names in (TASKS[task].truths, TASKS[task].predictions) if names]
+    return dict.fromkeys([*needed, *(name for name in TASKS[task].columns if COLUMNS[name].role == "detail")], ())
 
 
 def _value(task: TaskName, name: str, texts: Sequence[str]) -> Any:

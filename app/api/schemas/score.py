@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import MaxLen
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, create_model
 
+from app.api.schemas import require
 from app.api.schemas.validation import field_errors
 from app.core.columns import Column
 from app.core.metrics.bootstrap import Bootstrap
@@ -103,6 +104,8 @@ def request_model(task: Task) -> type[BaseModel]:
         plan = Annotated[object, WithJsonSchema(BootstrapRequest.model_json_schema() | {"title": "Bootstrap"})]
         definitions["bootstrap"] = (plan, Field(default_factory=NoneType, description=text))
     definitions["include"] = (sections, Field((), description="Further sections of the answer."))
+    rules = Annotated[object, WithJsonSchema(require.SCORE_SCHEMA)]
+    definitions["require"] = (rules, Field(default_factory=NoneType, description=require.SCORE_TEXT))
     config = ConfigDict(extra="forbid", strict=True, json_schema_extra=exactly_one(task.truths, task.predictions))
     return create_model(f"{task.name.capitalize()}Request", __config__=config, __doc__=task.summary, **definitions)
 
@@ -121,6 +124,8 @@ def request_of(task: TaskName, checked: BaseModel) -> ScoreRequest:
         sent.get("metrics", ()),
         _bootstrap(sent.get("bootstrap")),
     )
+    if sent.get("require") is not None:
+        question = replace(question, require=require.score_rules(task, sent["require"], question.metric_names))
     return ScoreRequest(question, columns, _slices(sent.get("slices")))
 
 

@@ -130,7 +130,7 @@ def test_a_body_is_described_field_by_field(task: Any) -> None:
     columns = {*task.truths, *task.predictions, *task.columns}
     requested = {"metrics"} if on_request(task.name) else set()
     requested |= {"bootstrap"} if is_resampled(task.name) else set()
-    assert schema["properties"].keys() == {*columns, *option_names(task.name), "include", *requested}
+    assert schema["properties"].keys() == {*columns, *option_names(task.name), "include", "require", *requested}
     assert schema["additionalProperties"] is False
     for name, field in schema["properties"].items():
         assert field["description"], name
