@@ -246,13 +246,15 @@ static void row_negentropies(const double *x, Py_ssize_t n, Py_ssize_t k, double
 }
 
 /* The bin of each number in [0, 1]: of those that begin at `lower` (n_bins, rising) the last one below it, or at it
-   where bins hold their lower end. A product that is a little too large is never below its bin; the edge tells. */
-static void bins(const double *x, Py_ssize_t n, const double *lower, Py_ssize_t n_bins, int holds_lower, int64_t *out) {
-    const double scale = (double)n_bins * (1.0 + 0x1p-50);
+   where bins hold their lower end. The product rounded to a whole number is that bin or the next; the edge tells. */
+EVERY_PROCESSOR static void
+bins(const double *x, Py_ssize_t n, const double *lower, Py_ssize_t n_bins, int holds_lower, int64_t *out) {
+    const double scale = (double)n_bins;
     for (Py_ssize_t i = 0; i < n; i++) {
         double inside = x[i] > 0.0 ? (x[i] < 1.0 ? x[i] : 1.0) : 0.0;
-        int64_t bin = (int64_t)(inside * scale);
+        int64_t bin = bits_of(inside * scale + 0x1p52) - bits_of(0x1p52);
         bin = bin < n_bins - 1 ? bin : n_bins - 1;
-        out[i] = bin - (bin > 0 && (holds_lower ? x[i] < lower[bin] : x[i] <= lower[bin]));
+        int below = holds_lower ? x[i] < lower[bin] : x[i] <= lower[bin];
+        out[i] = bin - ((bin > 0) & below);
     }
 }

@@ -173,13 +173,17 @@ static int add_sums(const Grouping *by, int up, PyObject *list, int are_first) {
 static PyObject *column_sums(const GroupedTerms *column, const Grouping *by, int place) {
     PyObject *list = PyList_New(by->n_groups);
     size_t size = sizeof(wide) * (size_t)by->n_groups;
-    int good = list != NULL, are_first = 1;
+    const Range range = column->range;
+    int good = list != NULL, are_first = 1, near = are_near(range, by->n_groups);
     for (Py_ssize_t start = 0; good && column->x && start < by->n; start += MOST_ADDENDS) {
         Py_ssize_t n = by->n - start < MOST_ADDENDS ? by->n - start : MOST_ADDENDS;
-        for (int low = column->range.low, top = column->range.most ? column->range.high : 0; good && top;) {
-            int base = top - WINDOW > low ? top - WINDOW : low;
+        const double *x = column->x + start;
+        const int64_t *groups = by->groups + start;
+        for (int top = range.most ? range.high : 0; good && top;) {
+            int base = near || top - WINDOW < range.low ? range.low : top - WINDOW;
             memset(by->sums, 0, size);
-            RUN(n, top = window_sums(column->x + start, by->groups + start, n, low, base, top, by->sums));
+            if (near) RUN(n, (near_group_sums(x, groups, n, range, by->sums, by->n_groups), top = 0));
+            else RUN(n, top = window_sums(x, groups, n, range.low, base, top, by->sums));
             good = add_sums(by, base - BIAS - place, list, are_first);
             are_first = 0;
         }

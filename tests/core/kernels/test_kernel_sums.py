@@ -210,6 +210,35 @@ def test_more_numbers_than_a_window_holds_are_summed_by_group() -> None:
     assert by_group(values, groups, 2) == [(MOST + 2) * Fraction(LARGEST), (MOST + 1) * Fraction(LARGEST)]
 
 
+@pytest.mark.parametrize("span", [0, 17, 18, 19])
+@pytest.mark.parametrize("bottom", [-1022, -1021, -970, -969, 0, 900, 925, 1003])
+def test_numbers_at_the_ends_of_what_two_digits_hold_are_summed_by_group(bottom: int, span: int) -> None:
+    """The largest digits of one sign in one group, and in as many as one call adds up."""
+    largest, odd = np.ldexp(2.0 - 2.0**-52, bottom + span), np.ldexp(1.0 + 2.0**-52, bottom)
+    for upper, lower in ((largest, odd), (-largest, -odd), (np.ldexp(1.5 + 2.0**-34, bottom + span), -odd)):
+        values = np.full(MOST, upper)
+        values[:9] = lower
+        exact = Fraction(upper), Fraction(lower)
+        assert by_group(values, np.zeros(MOST, np.int64), 1) == [(MOST - 9) * exact[0] + 9 * exact[1]]
+
+
+@pytest.mark.parametrize("n_groups", [255, 256, 257, 5000])
+def test_many_groups_are_summed_as_few_are(n_groups: int) -> None:
+    rng = np.random.default_rng(n_groups)
+    values, groups = rng.uniform(0.1, 1.0, 3000), rng.integers(0, n_groups, 3000)
+    found = group_sums(groups, n_groups, np.array([values, values - 0.5]), (0, 1), 1)
+    assert found is not None
+    counts, sums, place = found
+    assert counts == np.bincount(groups[values > 0.5], minlength=n_groups).tolist()
+    totals = np.bincount(groups, values, n_groups), np.bincount(groups, values - 0.5, n_groups)
+    np.testing.assert_allclose(np.array(sums, object).astype(float) * 2.0**place, totals, rtol=1e-12, atol=1e-14)
+    assert [sum(own) for own in sums] == [
+        sum(fractions(column)) * Fraction(2) ** -place for column in (values, values - 0.5)
+    ]
+    with pytest.raises(ValueError, match="groups must be numbered"):
+        group_sums(np.where(groups == groups[7], n_groups, groups), n_groups, values[None], (0,), -1)
+
+
 @pytest.mark.parametrize("n_groups", [-1, 0, 1 << 60, 1 << 61, (1 << 63) - 1])
 def test_groups_are_as_many_as_memory_could_hold(n_groups: int) -> None:
     with pytest.raises(ValueError, match="takes groups, their number above 0"):
