@@ -120,4 +120,34 @@ MUTANTS = (
         "ends = self._loop.time()",
         ("tests/attacks/test_drain.py",),
     ),
+    Mutant(
+        "answer not paid for",
+        "app/api/negotiation/sizes.py",
+        'hold("answer", 2 * n_bytes)',
+        'hold("answer", 0)',
+        ("tests/attacks/test_paying.py",),
+    ),
+    Mutant(
+        "answer given back before it is sent",
+        "app/api/application.py",
+        "await exchange.respond(await route.answer(exchange))\n            else:",
+        "answer = await route.answer(exchange)\n"
+        "                exchange.release()\n"
+        "                await exchange.respond(answer)\n            else:",
+        ("tests/attacks/test_paying.py",),
+    ),
+    Mutant(
+        "int8 not paid for",
+        "app/wire/npz/archive.py",
+        "return n_values * NUMBER_BYTES if is_copied else 0",
+        "return 0",
+        ("tests/attacks/test_paying.py",),
+    ),
+    Mutant(
+        "one accept a turn",
+        "app/server/listening.py",
+        "while n_taken < BATCH and",
+        "while n_taken < 1 and",
+        ("tests/attacks/test_load.py",),
+    ),
 )
