@@ -1,7 +1,7 @@
 """The time after which clients that found no room should try again."""
 
 from math import exp
-from random import randint
+from random import random
 from time import monotonic
 
 PER_SECOND = 100
@@ -21,4 +21,5 @@ class Backoff:
         now = monotonic()
         self._recent = 1 + self._recent * exp(self._at - now)
         self._at = now
-        return randint(1, min(LEAST_SPREAD + int(self._recent / PER_SECOND), LONGEST_SPREAD))  # noqa: S311
+        spread = min(LEAST_SPREAD + int(self._recent / PER_SECOND), LONGEST_SPREAD)
+        return 1 + int(spread * random())  # noqa: S311 randint takes three times as long

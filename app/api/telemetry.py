@@ -123,19 +123,22 @@ class Telemetry:
         ended, self._ended = self._ended, []
         n_requests: defaultdict[tuple[str, int, str], int] = defaultdict(int)
         n_samples: defaultdict[str, int] = defaultdict(int)
+        n_refusals: defaultdict[str, int] = defaultdict(int)
         for facts in ended:
             route = facts["route"]
             n_requests[route, facts["status"], facts.get("code", "")] += 1
             if "ms" in facts:
                 self._seconds(route).observe(facts["ms"] / 1000)
             if "reason" in facts:
-                self._refusals(facts["reason"]).inc()
+                n_refusals[facts["reason"]] += 1
             if facts.get("n_scored"):
                 n_samples[route] += facts["n_scored"]
         for labels, n in n_requests.items():
             self._requests(*labels).inc(n)
         for route, n in n_samples.items():
             self._samples(route).inc(n)
+        for reason, n in n_refusals.items():
+            self._refusals(reason).inc(n)
         self._log.write(ended)
 
     def shown(self) -> bytes:

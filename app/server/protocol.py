@@ -17,11 +17,11 @@ from app.api.telemetry import PROBES
 from app.server import refusals
 from app.server.cycle import TAKEN, TAKEN_AND_HERE, Cycle, target
 from app.server.head import LINE_BYTES, UNCOUNTED_BYTES, breach_of_size, without_offer
-from app.server.refusing import RefusingProtocol
 from app.server.room import SPARE_SECONDS
+from app.server.shedding import SheddingProtocol
 
 
-class BoundedProtocol(RefusingProtocol):
+class BoundedProtocol(SheddingProtocol):
     """HTTP/1.1 of one connection.
 
     A head is bounded in time and size, errors are problems, a client that does not read its answer is cut off, and a
@@ -41,12 +41,16 @@ class BoundedProtocol(RefusingProtocol):
         self._seconds = SPARE_SECONDS if self._is_spare else self._settings.head_timeout_seconds
         if not self._refused:
             self._deadline = self._open_head()
-        # The time at which the last answer was out; infinite while a request is under way.
-        self._idle_since = inf
+        self._idle_since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
         """Callback of asyncio: bytes of the client, cut anywhere."""
         if self._refused:
+            return
+        if self._turns.waiting and self._sheds(data):
+            self._is_in_head = False
+            self._stop_clock()
+            self.on_response_complete()
             return
         self._n_read = n_read = len(data)
         try:

@@ -48,6 +48,7 @@ HEADER_LINES = Breach("header_lines", "head_too_large", f"a request must have at
 TRAILER_BYTES = Breach("trailer_bytes", "head_too_large", f"trailers must fit in {MAX_HEAD_BYTES} bytes")
 CONNECTIONS = Breach("connections", "unavailable", "the service has as many connections as it can")
 ADDRESS = Breach("connections_of_address", "unavailable", "this address has as many connections as it may")
+LAG = Breach("lag", "unavailable", "more small requests wait to be scored than can be soon")
 PIPELINED = Breach("pipelined", "unavailable", f"at most {MAX_PIPELINED} requests may wait behind one")
 
 
@@ -61,15 +62,14 @@ class Ended(Exception):
     """The end of reading, raised in a callback of the parser after a refusal: no byte more is parsed."""
 
 
-def refusal(breach: Breach, request_id: str, root_path: str) -> bytes:
-    """A whole answer, a problem after which the connection is closed."""
+def refusal(breach: Breach, request_id: str, root_path: str, retry_after: int = 1, keep_alive: bool = False) -> bytes:
+    """A whole answer, a problem after which the connection is closed or goes on."""
     _, code, detail = breach
     content = problems.content(code, detail, "", request_id, {"type": problems.address(code, root_path)})
-    head = (
-        f"content-type: {problems.MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\n"
-        f"x-request-id: {request_id}\r\nconnection: close\r\n"
-    )
+    head = f"content-type: {problems.MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\nx-request-id: {request_id}\r\n"
+    if not keep_alive:
+        head += "connection: close\r\n"
     if code == "unavailable":
-        head += "retry-after: 1\r\n"
+        head += f"retry-after: {retry_after}\r\n"
     security = b"".join(b"%b: %b\r\n" % header for header in SECURITY_HEADERS.items())
     return STATUS_LINE[problems.CATALOGUE[code].status] + head.encode() + security + b"\r\n" + content

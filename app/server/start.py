@@ -34,7 +34,8 @@ def tune() -> None:
 
 def configuration(app: Application, settings: Settings, host: str, port: int) -> uvicorn.Config:
     """The configuration of uvicorn."""
-    protocol: Callable[..., asyncio.Protocol] = partial(BoundedProtocol, settings, app.telemetry, Room(settings))
+    room = Room(settings)
+    protocol: Callable[..., asyncio.Protocol] = partial(BoundedProtocol, app.capacity, settings, app.telemetry, room)
     return uvicorn.Config(
         app,
         host,

@@ -60,6 +60,27 @@ async def test_those_who_would_wait_too_long_are_refused() -> None:
     assert turns.has_time()
 
 
+async def test_those_that_come_count_until_the_next_turn() -> None:
+    turns = Turns(60.0)
+    room = int(60 * module.FIRST_RATE)
+    waiting = asyncio.create_task(turns.later(lambda: 1, 100))
+    await asyncio.sleep(0)
+    assert [turns.is_full(room // 2) for _ in range(3)] == [False, True, True]
+    assert await waiting == 1
+    assert not turns.is_full(100)
+
+
+async def test_after_a_refusal_fewer_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = Turns(60.0)
+    fits_crowded = int(module.CROWDED_LAG_SECONDS * module.FIRST_RATE) - module.FRAME_BYTES
+    assert not turns.is_full(fits_crowded + 1)
+    assert turns.is_full(int(60 * module.FIRST_RATE))
+    assert turns.is_full(1)
+    monkeypatch.setattr(module, "CROWDED_SECONDS", 0.0)
+    assert turns.is_full(int(60 * module.FIRST_RATE))
+    assert not turns.is_full(1)
+
+
 @pytest.mark.usefixtures("no_time")
 async def test_an_error_is_that_of_its_request_alone() -> None:
     turns = Turns(60.0)

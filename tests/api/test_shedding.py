@@ -1,0 +1,119 @@
+"""Small requests that are refused by a look at their bytes, while too many wait to be scored."""
+
+import asyncio
+
+import pytest
+
+from app.api.access import origins
+from app.api.turns import Waiting
+from app.server.shedding import plain_head
+from app.settings import Settings
+from tests.api.connections import Connection, chunked, connected, request
+
+pytestmark = pytest.mark.anyio
+
+SCORE = "/v1/score/binary"
+BODY = b'{"labels": [1, 0, 1], "probabilities": [0.9, 0.2, 0.625]}'
+WHOLE = request("POST", SCORE, BODY)
+FULL = Settings(max_lag_seconds=0)
+
+
+def fill(connection: Connection) -> None:
+    """Let a request wait, so that there is no room for another."""
+    result = asyncio.get_running_loop().create_future()
+    connection.protocol.app.capacity.turns.waiting.append(Waiting(bool, 0, result))
+
+
+async def test_a_request_is_refused_and_the_connection_goes_on() -> None:
+    async with connected(FULL) as connection:
+        for _ in range(2):
+            fill(connection)
+            connection.send(WHOLE, WHOLE)
+            (first, one), (second, other) = await connection.answers(2)
+            assert first == second == 503
+            assert one["code"] == other["code"] == "unavailable"
+            assert one["type"] == "/problems/unavailable"
+            assert one["request_id"] != other["request_id"]
+            connection.send(request("GET", "/healthz", b""))
+            assert (await connection.answer())[0] == 200
+            connection.protocol.app.capacity.turns.waiting.clear()
+            connection.send(WHOLE)
+            assert (await connection.answer())[0] == 200
+
+
+@pytest.mark.parametrize("sent", ['a"b\\c', "é", "", "a" * 200, "0" * 32])
+async def test_a_request_id_is_kept_if_the_application_would_keep_it(sent: str) -> None:
+    async with connected(FULL) as connection:
+        fill(connection)
+        connection.send(request("POST", SCORE, BODY, [f"X-Request-ID: {sent}"]))
+        status, problem = await connection.answer()
+        assert status == 503 or not sent.isascii()
+        assert (problem.get("request_id") == sent) == (sent in {'a"b\\c', "0" * 32})
+
+
+async def test_a_new_connection_is_idle_after_a_refusal() -> None:
+    async with connected(FULL) as connection:
+        connection.protocol.timeout_keep_alive = 0.05
+        fill(connection)
+        connection.send(WHOLE)
+        assert (await connection.answer())[0] == 503
+        assert await connection.rest() == b""
+
+
+async def test_a_request_in_pieces_is_left_to_the_application() -> None:
+    async with connected(FULL) as connection:
+        fill(connection)
+        connection.send(WHOLE[:-10], WHOLE[-10:])
+        assert (await connection.answer())[0] == 200
+
+
+async def test_a_request_behind_another_is_answered_in_its_turn() -> None:
+    async with connected(FULL) as connection:
+        connection.send(request("GET", "/v1/limits", b""))
+        fill(connection)
+        connection.send(WHOLE)
+        answers = await connection.answers(2)
+        assert [status for status, _ in answers] == [200, 200]
+        assert "protocol" in answers[0][1]
+
+
+async def test_a_page_of_another_site_can_read_the_refusal() -> None:
+    settings = Settings(max_lag_seconds=0, cors_origins="https://example.org")
+    async with connected(settings) as connection:
+        fill(connection)
+        connection.send(request("POST", SCORE, BODY, ["origin: https://example.org"]))
+        assert (await connection.answer())[0] == 200
+        fill(connection)
+        connection.send(WHOLE)
+        assert (await connection.answer())[0] == 503
+    assert "Retry-After" in origins.EXPOSED
+
+
+UNUSUAL = {
+    "chunks": chunked(SCORE, BODY),
+    "chunks and a length": request("POST", SCORE, BODY, ["transfer-encoding: chunked"]),
+    "chunks without a space": request("POST", SCORE, BODY, ["transfer-encoding:chunked"]),
+    "the last on its connection": request("POST", SCORE, BODY, ["Connection: close"]),
+    "an offer": request("POST", SCORE, BODY, ["connection: upgrade", "upgrade: h2c"]),
+    "a question": request("POST", SCORE, BODY, ["expect: 100-continue"]),
+    "two lengths": request("POST", SCORE, BODY, [f"content-length: {len(BODY)}"]),
+    "two hosts": request("POST", SCORE, BODY, ["host: b"]),
+    "no host": WHOLE.replace(b"host: a\r\n", b""),
+    "no length": WHOLE.replace(b"content-length", b"content-longth"),
+    "a wrong length": WHOLE + b" ",
+    "a sign": WHOLE.replace(b"content-length: ", b"content-length: +"),
+    "folded": WHOLE.replace(b"host: a", b"host: a\r\n b"),
+    "line feeds": WHOLE.replace(b"\r\n", b"\n"),
+    "an older version": WHOLE.replace(b"HTTP/1.1", b"HTTP/1.0"),
+    "rows": request("POST", f"{SCORE}/rows", BODY),
+    "a query": request("POST", f"{SCORE}?n_bins=3", BODY),
+    "a probe": request("GET", "/healthz", b""),
+    "two": WHOLE * 2,
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("sent", UNUSUAL.values(), ids=UNUSUAL)
+def test_what_is_not_plain_is_read_by_the_parser(sent: bytes) -> None:
+    assert plain_head(WHOLE)
+    assert plain_head(sent) == b""
