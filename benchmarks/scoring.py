@@ -7,6 +7,7 @@ from typing import Any
 from app.core.batch.checked import batch_of
 from app.core.metrics.entropies import CROSS_ENTROPY
 from app.core.options import Options
+from app.core.sums.at_once import summary_at_once
 from app.core.sums.layout import Needs
 from app.core.sums.summary import summarize
 from app.core.sums.uncertainty import mean
@@ -26,5 +27,6 @@ def works(columns: Mapping[str, Any]) -> dict[str, Callable[[], object]]:
 
 def _loss(columns: Mapping[str, Any]) -> object:
     """Do all checks of a batch, and find the cross-entropy with its standard error and interval."""
-    batch = batch_of("multiclass", columns, Options())
-    return mean(summarize(batch, _NEEDS).state.moments[CROSS_ENTROPY.name], 0.95)
+    options = Options()
+    summary = summary_at_once(columns, options, _NEEDS) or summarize(batch_of("multiclass", columns, options), _NEEDS)
+    return mean(summary.state.moments[CROSS_ENTROPY.name], 0.95)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from app.core.batch.batches import Batch
 from app.core.batch.checked import batch_of
+from app.core.batch.unjudged import LEAST_ROWS
 from app.core.checkpoints import at_checkpoints
 from app.core.columns import Column, IntArray, owned
 from app.core.kernels.entries import entries
@@ -19,6 +20,7 @@ from app.core.metrics.plan import Plan, plan_of
 from app.core.metrics.state_view import StateView
 from app.core.options import Options
 from app.core.paying import hold
+from app.core.sums.at_once import summary_at_once
 from app.core.sums.summary import Summary, places, summarize
 from app.core.tasks import TaskName
 from app.core.values import Value
@@ -128,9 +130,26 @@ def score(request: ScoreRequest, n_threads: int = 1) -> dict[str, Any]:
         InvalidInput: A value breaks a rule; the pointer names field and index.
     """
     question = request.question
+    if part := part_at_once(request, 0, n_threads):
+        return answer_of(question, part)
     batch = batch_of(question.task, request.columns, question.options, request.slices)
     part = part_of(batch, question.plan, question.include, n_threads)
     return answer_of(question, part, batch)
+
+
+def part_at_once(request: ScoreRequest, first_row: int, n_threads: int) -> Part | None:
+    """A part of a body that is checked as it is summed up; None where checks come first, as with few rows."""
+    question, labels = request.question, request.columns.get("labels")
+    if labels is None or len(labels) < LEAST_ROWS or question.task != "multiclass":
+        return None
+    if question.include or request.slices or question.bootstrap or question.plan.needs_rows:
+        return None
+    needs = question.plan.needs
+    summary = summary_at_once(request.columns, question.options, needs, first_row=first_row, n_threads=n_threads)
+    if summary is None:
+        return None
+    (form,) = request.columns.keys() - {"labels"}
+    return Part(form, summary)
 
 
 def part_of(batch: Batch, plan: Plan, include: frozenset[Include], n_threads: int = 1) -> Part:

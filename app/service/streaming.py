@@ -1,5 +1,6 @@
 """The scoring of rows that come in parts: the sums of parts add up, so no more than one part is kept."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
@@ -10,7 +11,7 @@ from app.core.columns import Column, joined_columns, kind_of, n_bytes_of
 from app.core.paying import hold
 from app.errors import InvalidInput, TooLarge
 from app.service.left_out import completed
-from app.service.scoring import ScoreRequest, answer_of, part_of, score
+from app.service.scoring import ScoreRequest, answer_of, part_at_once, part_of, score
 from app.service.sections import Part
 
 MIN_PART_BYTES = 1 << 18
@@ -91,7 +92,7 @@ def _gathered(parts: Iterator[ScoreRequest]) -> Iterator[ScoreRequest]:
     n_bytes = 0
     for part in at_checkpoints(parts):
         kept.append(part)
-        n_bytes += _n_bytes(part) + PART_BYTES
+        n_bytes += _n_bytes(part, MIN_PART_BYTES) + PART_BYTES
         if n_bytes >= MIN_PART_BYTES:
             yield _joined(kept)
             kept, n_bytes = [], 0
@@ -112,8 +113,10 @@ def _added_up(parts: Iterator[ScoreRequest], max_held_bytes: int, n_threads: int
 
 
 def _scored(request: ScoreRequest, first_row: int, n_threads: int) -> Part:
-    batch = batch_of(request.task, request.columns, request.options, request.slices, first_row)
-    part = part_of(batch, request.question.plan, request.include, n_threads)
+    part = part_at_once(request, first_row, n_threads)
+    if part is None:
+        batch = batch_of(request.task, request.columns, request.options, request.slices, first_row)
+        part = part_of(batch, request.question.plan, request.include, n_threads)
     part.summary.inspected.sample()  # else the rows of the first part would be held until the second is scored
     return part
 
@@ -162,5 +165,10 @@ def _n_rows(request: ScoreRequest) -> int:
     return len(next(iter(request.columns.values())))
 
 
-def _n_bytes(request: ScoreRequest) -> int:
-    return sum(map(n_bytes_of, chain(request.columns.values(), request.slices.values())))
+def _n_bytes(request: ScoreRequest, enough: float = math.inf) -> int:
+    """The bytes of the columns; beyond what is enough they are not counted, since that looks at each string."""
+    n_bytes = 0
+    for column in chain(request.columns.values(), request.slices.values()):
+        if n_bytes < enough:
+            n_bytes += n_bytes_of(column)
+    return n_bytes

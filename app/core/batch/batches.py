@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from app.core.columns import BoolArray, FloatArray, IntArray, Ragged
 from app.core.options import Options
 from app.core.records import record
 from app.core.tasks import TaskName
+
+if TYPE_CHECKING:
+    from app.core.batch.unjudged import Judge
 
 
 @record
@@ -37,6 +40,7 @@ class Batch:
         rounded: The rows, by field, in which a number outside [0, 1] by rounding was taken as the bound.
         sentinels: Numbers of the prediction that may stand for none.
         looks_like_probabilities: Whether all scored logits could be rows of probabilities.
+        judge: The judge of rows that are unchecked until they are scored; None where the batch is checked.
     """
 
     task: TaskName
@@ -56,6 +60,7 @@ class Batch:
     rounded: Mapping[str, Finding] = field(default_factory=dict)
     sentinels: Sentinels = NO_SENTINELS
     looks_like_probabilities: bool = False
+    judge: "Judge | None" = None
 
     def __len__(self) -> int:
         return len(self.prediction)

@@ -20,7 +20,7 @@ from app.core.batch.predictions import (
 from app.core.batch.sentinels import NO_SENTINELS, SMALLEST_SENTINEL, Sentinels, sentinels_among
 from app.core.batch.truth import shaped
 from app.core.columns import BoolArray, Column, IntArray, Ragged
-from app.core.kernels.verdicts import class_verdict, element_verdict
+from app.core.kernels.verdicts import Verdict, class_verdict, element_verdict
 from app.core.options import Options
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
@@ -107,36 +107,32 @@ def judged(
     """The batch of class indices and a prediction, all scored, if one call finds both sound; else None."""
     if not isinstance(prediction, np.ndarray) or not isinstance(labels, np.ndarray):
         return None
-    is_multiclass = task == "multiclass"
+    judge = class_verdict if task == "multiclass" else element_verdict
     try:
-        verdict = (class_verdict if is_multiclass else element_verdict)(prediction, labels, form, options.tolerance)
+        verdict = judge(prediction, labels, form, options.tolerance)
     except (TypeError, ValueError):  # kernels take doubles and integers of 64 bits in the order of C
         return None
     shape = prediction.shape
-    if verdict.row < shape[0] or not _are_alike(task, shape, labels.shape):
-        return None
-    if form == "probabilities":
-        sentinels, is_lookalike = NO_SENTINELS, False
-    elif verdict.least > SMALLEST_SENTINEL:
-        sentinels = Sentinels({}, {}, max(verdict.largest, -verdict.least), True, verdict.has_fractions)
-        is_lookalike = verdict.is_lookalike and (is_multiclass or shape[0] >= MIN_LOOKALIKES)
-    else:
+    fields = noticed(task, form, verdict) if are_alike(task, shape, labels.shape) and verdict.row == shape[0] else None
+    if fields is None:
         return None
     n_classes = 2 if task == "binary" else shape[1]
     check_class_counts(task, options, n_classes)
-    return Batch(
-        task,
-        options,
-        form,
-        prediction,
-        n_classes,
-        labels=labels,
-        sentinels=sentinels,
-        looks_like_probabilities=is_lookalike,
-    )
+    return Batch(task, options, form, prediction, n_classes, labels=labels, **fields)
 
 
-def _are_alike(task: TaskName, shape: tuple[int, ...], truth_shape: tuple[int, ...]) -> bool:
+def noticed(task: TaskName, form: str, verdict: Verdict) -> dict[str, Any] | None:
+    """The fields of a batch that follow from the verdict on its sound rows; None if there may be sentinels."""
+    if form == "probabilities":
+        return {}
+    if verdict.least <= SMALLEST_SENTINEL:
+        return None
+    is_lookalike = verdict.is_lookalike and (task == "multiclass" or verdict.row >= MIN_LOOKALIKES)
+    sentinels = Sentinels({}, {}, max(verdict.largest, -verdict.least), True, verdict.has_fractions)
+    return {"sentinels": sentinels, "looks_like_probabilities": is_lookalike}
+
+
+def are_alike(task: TaskName, shape: tuple[int, ...], truth_shape: tuple[int, ...]) -> bool:
     """Tell whether predictions and labels have the shapes of the task, and at least one row."""
     if task == "multiclass":
         return truth_shape == shape[:1] != (0,) and shape[1] > 1

@@ -20,13 +20,8 @@ typedef struct {
 
 /* Copies labels, since another thread may change the array; returns 0 where a label is no class. */
 static int take_labels(const int64_t *labels, Py_ssize_t n, Py_ssize_t k, int64_t *out) {
-    int wrong = 0;
-    for (Py_ssize_t i = 0; i < n; i++) {
-        int64_t label = labels[i];
-        out[i] = label;
-        wrong |= (uint64_t)label >= (uint64_t)k;
-    }
-    return !wrong;
+    memcpy(out, labels, sizeof(int64_t) * (size_t)n);
+    return are_classes(out, n, k);
 }
 
 /* The parts of a softmax: the first of the largest logits, e^(x - best) in `second`, the sum of those of the
@@ -104,14 +99,16 @@ static int class_tile(const ClassRows *rows, Py_ssize_t first, Py_ssize_t n, Roo
     return 1;
 }
 
-/* Writes the quantities of n rows; returns 1, 0 where a label is no class, or -1 where there is no memory. */
-static int class_rows(const ClassRows *rows, Py_ssize_t n) {
+/* Writes the quantities of n rows; returns 1, 0 where a label is no class, or -1 where there is no memory. Where there is
+   a rule, each tile is judged before, while it is in the cache, and rows behind one at fault are not written. */
+static int class_rows(const ClassRows *rows, Py_ssize_t n, const Rule *rule, Verdict *verdict) {
     Room room;
     Py_ssize_t step = tile_rows(rows->k), now;
     int good = 1;
     if (!make_room(&room, rows->k)) return -1;
     for (Py_ssize_t i = 0; good && i < n; i += step) {
         now = n - i < step ? n - i : step;
+        if (rule && !judge_tile(rule, rows->x + i * rows->k, rows->labels + i, i, now, &room, verdict)) break;
         good = class_tile(rows, i, now, &room);
     }
     give_room_back(&room);

@@ -1,7 +1,7 @@
 # Loops over C-contiguous arrays of doubles and 64-bit integers, which write to `out` and to the arrays after it.
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,14 @@ def n_repeats(rows: NDArray[Any], others: NDArray[Any], n: int, /) -> int: ...
 def bins(x: Doubles, lower: Doubles, holds_lower: bool, out: Wholes, /) -> None: ...
 def distinct(values: NDArray[Any], codes: Wholes, first: Wholes, /) -> int: ...
 def distinct_texts(text: NDArray[np.uint8], offsets: Wholes, codes: Wholes, first: Wholes, /) -> int: ...
+@overload
 def class_rows(
-    scores: Doubles, labels: Wholes, form: int, out: Doubles, start: int, places: tuple[int, ...], /
+    scores: Doubles, labels: Wholes, form: int, tolerance: None, out: Doubles, start: int, places: tuple[int, ...], /
 ) -> None: ...
+@overload
+def class_rows(
+    scores: Doubles, labels: Wholes, form: int, tolerance: float, out: Doubles, start: int, places: tuple[int, ...], /
+) -> tuple[int, float, float, bool, bool]: ...
 def element_rows(
     scores: Doubles,
     labels: Wholes,

@@ -66,7 +66,7 @@ def class_rows(scores: FloatArray, labels: IntArray, form: str, into: Into) -> N
     Raises:
         ValueError: A label is no class, and columns may have been written; or arrays do not fit each other.
     """
-    compiled.class_rows(scores, labels, NUMBER_OF[form], *into)
+    compiled.class_rows(scores, labels, NUMBER_OF[form], None, *into)
 
 
 def element_rows(  # noqa: PLR0913 what a row of elements is made of

@@ -37,29 +37,39 @@ static int take_matrix(Arrays *out, PyObject *const *arguments, Py_ssize_t n, in
     return 1;
 }
 
-/* Arguments: scores, labels, form, matrix, its first column to write, places. */
+static PyObject *verdict_object(const Verdict *verdict) {
+    return Py_BuildValue("(nddOO)", verdict->row, verdict->spread.least, verdict->spread.largest,
+                         verdict->spread.has_fractions ? Py_True : Py_False, verdict->is_lookalike ? Py_True : Py_False);
+}
+
+/* Arguments: scores, labels, form, tolerance or None for rows that are sound, matrix, its first column to write, places.
+   Returns the verdict on the rows, or None. */
 FUNCTION(py_class_rows) {
     Arrays a, out;
     ClassRows rows;
     int good;
     (void)self;
-    if (n_arguments != 6)
-        return PyErr_SetString(PyExc_TypeError, "takes scores, labels, form, matrix, column and places"), NULL;
+    if (n_arguments != 7)
+        return PyErr_SetString(PyExc_TypeError, "takes scores, labels, form, tolerance, matrix, column, places"), NULL;
     if (!take(&a, arguments, 2, "di")) return NULL;
     Py_ssize_t n = a.n[1];
+    int judged = arguments[3] != Py_None;
     rows.form = read_form(arguments[2], N_FORMS);
-    if (rows.form < 0 || a.view[0].ndim != 2 || a.view[0].shape[0] != n || a.view[0].shape[1] < 1) {
-        refuse(&a, "scores (n, k) of a known form and labels (n,) must fit each other");
+    double tolerance = judged && rows.form >= 0 ? PyFloat_AsDouble(arguments[3]) : 0.0;
+    if (rows.form < 0 || PyErr_Occurred() || a.view[0].ndim != 2 || a.view[0].shape[0] != n || a.view[0].shape[1] < 1) {
+        refuse(&a, "scores (n, k) of a known form, labels (n,) and a tolerance must fit each other");
         return NULL;
     }
-    if (!take_matrix(&out, arguments + 3, n, CLASS_QUANTITIES, &rows.matrix)) return give_back(&a), NULL;
+    if (!take_matrix(&out, arguments + 4, n, CLASS_QUANTITIES, &rows.matrix)) return give_back(&a), NULL;
     rows.k = a.view[0].shape[1], rows.x = DOUBLES(&a, 0), rows.labels = WHOLES(&a, 1);
-    RUN(a.n[0], good = class_rows(&rows, n));
+    const Rule rule = {rows.form, rows.k, tolerance};
+    Verdict verdict = no_fault(&rule, n);
+    RUN(a.n[0], good = class_rows(&rows, n, judged ? &rule : NULL, &verdict));
     if (good == 0) return refuse_both(&a, &out, "labels must be numbers of classes");
     give_back(&out);
     give_back(&a);
     if (good < 0) return PyErr_NoMemory();
-    Py_RETURN_NONE;
+    return judged ? verdict_object(&verdict) : Py_NewRef(Py_None);
 }
 
 /* Arguments: scores, labels, mask or None, form, threshold, matrix, its first column to write, places. */
@@ -132,8 +142,7 @@ static PyObject *verdict_on(PyObject *const *arguments, Py_ssize_t n_arguments, 
                                      : element_verdict(form, DOUBLES(&a, 0), labels, n, k, tolerance));
     give_back(&a);
     if (verdict.row < 0) return PyErr_NoMemory();
-    return Py_BuildValue("(nddOO)", verdict.row, verdict.spread.least, verdict.spread.largest,
-                         verdict.spread.has_fractions ? Py_True : Py_False, verdict.is_lookalike ? Py_True : Py_False);
+    return verdict_object(&verdict);
 }
 
 FUNCTION(py_class_verdict) { (void)self; return verdict_on(arguments, n_arguments, 1); }

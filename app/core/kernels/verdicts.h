@@ -89,10 +89,16 @@ static int are_sound(const Rule *rule, const double *x, Py_ssize_t n, Room *room
     return are_distributions(x, n, rule->k, 0.0, 1.0, rule->tolerance);
 }
 
+/* Tells whether all labels lie in [0, k). */
+EVERY_PROCESSOR static int are_classes(const int64_t *labels, Py_ssize_t n, Py_ssize_t k) {
+    uint64_t beyond = 0, last = (uint64_t)k - 1;
+    for (Py_ssize_t i = 0; i < n; i++) beyond |= (uint64_t)labels[i] | (last - (uint64_t)labels[i]);
+    return !(beyond >> 63); /* neither is negative */
+}
+
 static Py_ssize_t first_beyond(const int64_t *labels, Py_ssize_t n, Py_ssize_t k) {
-    int64_t beyond = 0;
-    for (Py_ssize_t i = 0; i < n; i++) beyond |= -(int64_t)((uint64_t)labels[i] >= (uint64_t)k);
-    for (Py_ssize_t i = 0; beyond && i < n; i++)
+    if (are_classes(labels, n, k)) return n;
+    for (Py_ssize_t i = 0; i < n; i++)
         if ((uint64_t)labels[i] >= (uint64_t)k) return i;
     return n;
 }
@@ -127,22 +133,31 @@ static Py_ssize_t first_unsound(const Rule *rule, const double *x, const int64_t
     return row;
 }
 
+static Verdict no_fault(const Rule *rule, Py_ssize_t n) {
+    return (Verdict){n, {INFINITY, -INFINITY, 0}, rule->form == LOGITS && n > 0};
+}
+
+/* Judges the n rows from `first` on, which are one tile; labels may be NULL. Returns 0 where a row is at fault. */
+static int judge_tile(const Rule *rule, const double *x, const int64_t *labels, Py_ssize_t first, Py_ssize_t n,
+                      Room *room, Verdict *verdict) {
+    const Py_ssize_t k = rule->k, row = first_unsound(rule, x, labels, n, room);
+    const double low = -rule->tolerance, high = 1.0 + rule->tolerance;
+    if (row < n) return verdict->row = first + row, 0;
+    if (rule->form != PROBABILITIES && labels && row_picks(x, labels, n, k, room->own))
+        add_spread(room->own, n, &verdict->spread);
+    verdict->is_lookalike = verdict->is_lookalike && are_distributions(x, n, k, low, high, rule->tolerance);
+    return 1;
+}
+
 /* Judges rows over classes. The spread is that of the scores of labels; the row is -1 where there is no memory. */
 static Verdict class_verdict(const Rule *rule, const double *x, const int64_t *labels, Py_ssize_t n) {
     const Py_ssize_t k = rule->k, step = tile_rows(k);
-    const double low = -rule->tolerance, high = 1.0 + rule->tolerance;
-    Verdict verdict = {n, {INFINITY, -INFINITY, 0}, rule->form == LOGITS && n > 0};
+    Verdict verdict = no_fault(rule, n);
     Room room;
     if (!make_room(&room, k)) return verdict.row = -1, verdict;
     for (Py_ssize_t i = 0; i < n; i += step) {
-        const double *rows = x + i * k;
         const int64_t *own = labels ? labels + i : NULL;
-        Py_ssize_t now = n - i < step ? n - i : step, row = first_unsound(rule, rows, own, now, &room);
-        verdict.row = i + row;
-        if (row < now) break;
-        if (rule->form != PROBABILITIES && own && row_picks(rows, own, now, k, room.own))
-            add_spread(room.own, now, &verdict.spread);
-        verdict.is_lookalike = verdict.is_lookalike && are_distributions(rows, now, k, low, high, rule->tolerance);
+        if (!judge_tile(rule, x + i * k, own, i, n - i < step ? n - i : step, &room, &verdict)) break;
     }
     give_room_back(&room);
     return verdict;

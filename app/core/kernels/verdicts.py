@@ -1,5 +1,6 @@
 """The verdicts of kernels on whole batches: one call tells whether all is well."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.typing import NDArray
 
 from app.core.columns import FloatArray, IntArray
 from app.core.kernels import compiled
-from app.core.kernels.quantities import NUMBER_OF
+from app.core.kernels.quantities import NUMBER_OF, Into
 
 
 class Verdict(NamedTuple):
@@ -36,6 +37,20 @@ def class_verdict(scores: FloatArray, labels: IntArray | None, form: str, tolera
     Labels must lie in [0, k). NaN breaks every rule.
     """
     return Verdict(*compiled.class_verdict(scores, labels, NUMBER_OF[form], tolerance))
+
+
+def judged_class_rows(scores: FloatArray, labels: IntArray, form: str, tolerance: float, into: Into) -> Verdict:
+    """Judge rows over classes as `class_verdict` does, and write their quantities as `quantities.class_rows` does.
+
+    Each row is read from memory once for both. Columns of the matrix from a row at fault on may be left as they are.
+    """
+    return Verdict(*compiled.class_rows(scores, labels, NUMBER_OF[form], tolerance, *into))
+
+
+def merged(verdicts: Iterable[Verdict], n: int) -> Verdict:
+    """The verdict on n sound rows, given those on all parts of them."""
+    _, least, largest, have_fractions, are_lookalikes = zip(*verdicts, strict=True)
+    return Verdict(n, min(least), max(largest), any(have_fractions), all(are_lookalikes))
 
 
 def element_verdict(scores: FloatArray, labels: IntArray | None, form: str, tolerance: float) -> Verdict:

@@ -7,6 +7,7 @@ from app.core.batch.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.formulas import divergences, losses
 from app.core.kernels.quantities import CLASS_QUANTITIES, Into, class_rows
+from app.core.kernels.verdicts import judged_class_rows
 from app.core.lazy import lazy
 from app.core.rows.kind import Kind, Score
 
@@ -17,7 +18,7 @@ class ClassRows:
     def __init__(self, batch: Batch, rows: slice | IntArray) -> None:
         self.options = batch.options
         self.n_classes = batch.n_classes
-        self._form = batch.form
+        self._form, self._judge = batch.form, batch.judge
         self._sent = batch.prediction[rows]  # type: ignore[index]
         self._labels = None if batch.labels is None else batch.labels[rows]
         self._targets = None if batch.targets is None else losses.class_major(batch.targets[rows])
@@ -60,7 +61,12 @@ class ClassRows:
         """Write the quantities of the kernel into a matrix."""
         labels = self.labels if self._labels is None else self._labels
         scores = np.ascontiguousarray(self._sent, np.float64)
-        class_rows(scores, np.ascontiguousarray(labels), self._form, into)
+        labels = np.ascontiguousarray(labels)
+        if self._judge is None:
+            class_rows(scores, labels, self._form, into)
+        else:
+            verdict = judged_class_rows(scores, labels, self._form, self._judge.tolerance, into)
+            self._judge.hear(verdict, len(self))
 
     @property
     def has_labels(self) -> bool:

@@ -106,6 +106,9 @@ def summarize(
         kept: Arrays (n,), by name of a quantity, to be filled with its number for each scored row.
         n_threads: The threads that share the rows of a large batch; the answer has the same bits with any number.
         inspected: Whether to take a sample of the rows, in which mistakes of the sender are looked for.
+
+    Raises:
+        Unsound: The batch is unjudged, and the checks must look at it.
     """
     layout = layout_of(batch, needs)
 
@@ -121,6 +124,8 @@ def summarize(
     rows = chunks(batch)
     is_shared = n_threads > 1 and len(rows) >= MIN_SHARED_CHUNKS
     sums = (_shared_out(summed, rows, n_threads) if is_shared else summed(rows)) or _nothing(batch, needs)
+    if batch.judge is not None:
+        batch = replace(batch, judge=None, **batch.judge.noticed(batch))
     n_scored = batch.n_scored
     state = State(
         fingerprint=layout.fingerprint,

@@ -11,6 +11,7 @@ from app.core.batch.checked import batch_of
 from app.core.columns import FloatArray, IntArray
 from app.core.kernels import compiled
 from app.core.kernels.quantities import CLASS_QUANTITIES, FORMS, Into, class_rows
+from app.core.kernels.verdicts import class_verdict, judged_class_rows, merged
 from app.core.options import Options
 from app.core.rows.classes import ClassRows
 from tests.core.kernels.predictions import scores
@@ -102,6 +103,40 @@ def test_threads_may_write_to_one_matrix() -> None:
     assert whole.tobytes() == parts.tobytes()
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("k", [2, 3, 10, 100, 2049])
+def test_rows_that_are_judged_have_the_same_quantities(form: str, k: int) -> None:
+    n = 600
+    x, labels = scores(form, n, k), truth(n, k)
+    if form != "logits":  # sums of rows with special numbers in them are not 1
+        x = np.full((n, k), 1.0 / k if form == "probabilities" else -np.log(k))
+        x[1::2] = (
+            np.eye(k)[labels[1::2]] if form == "probabilities" else np.where(np.eye(k)[labels[1::2]], 0.0, -np.inf)
+        )
+    plain, judged = np.ones((2, len(ALL), n + 2))
+    class_rows(x, labels, form, Into(plain, 1, ALL))
+    verdict = judged_class_rows(x, labels, form, 1e-9, Into(judged, 1, ALL))
+    assert verdict == class_verdict(x, labels, form, 1e-9)
+    assert (verdict.row, plain.tobytes()) == (n, judged.tobytes())
+    parts = [
+        judged_class_rows(x[i : i + 99], labels[i : i + 99], form, 1e-9, Into(judged, i, ALL)) for i in range(0, n, 99)
+    ]
+    assert merged(parts, n) == verdict
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("row", [0, 4, 599])
+def test_a_row_at_fault_ends_the_writing(form: str, row: int) -> None:
+    n, k = 600, 10
+    x, labels = np.full((n, k), 0.1 if form == "probabilities" else -np.log(10)), truth(n, k)
+    for wrong, own in ((np.nan, labels), (x[0, 0], np.where(np.arange(n) < row, labels, k))):
+        one = x.copy()
+        one[row:, 3] = wrong
+        out = np.full((len(ALL), n), -1.0)
+        assert judged_class_rows(one, own, form, 1e-9, Into(out, 0, ALL)).row == row
+        assert (out[:, row:] == -1.0).all()
+
+
 @pytest.mark.parametrize("label", [-(2**63), -1, 3, 2**63 - 1])
 @pytest.mark.parametrize("row", [0, 999])
 def test_a_label_that_is_no_class_is_refused(label: int, row: int) -> None:
@@ -126,28 +161,29 @@ read_only.flags.writeable = False
 @pytest.mark.parametrize(
     ("arguments", "error", "rule"),
     [
-        ((x, labels, 0, out, 0), TypeError, "takes scores, labels"),
-        ((x.astype(np.float32), labels, 0, out, 0, ALL), TypeError, "argument 0 holds another type"),
-        ((x, labels.astype(np.int32), 0, out, 0, ALL), TypeError, "argument 1 holds another type"),
-        ((x[:, ::2], labels, 0, out, 0, ALL), ValueError, "not C-contiguous"),
-        ((x, labels, 0, out.astype(np.float32), 0, ALL), TypeError, "holds another type"),
-        ((x, labels, 0, read_only, 0, ALL), ValueError, "read-only"),
-        ((x, labels, 0, out.ravel(), 0, ALL), ValueError, "quantities go into a matrix"),
-        ((x.ravel(), labels, 0, out, 0, ALL), ValueError, "must fit each other"),
-        ((x, labels[:1], 0, out, 0, ALL), ValueError, "must fit each other"),
-        ((np.ones((2, 0)), labels, 0, out, 0, ALL), ValueError, "must fit each other"),
-        ((x, labels, 3, out, 0, ALL), ValueError, "must fit each other"),
-        ((x, labels, -1, out, 0, ALL), ValueError, "must fit each other"),
-        ((x, labels, "logits", out, 0, ALL), ValueError, "must fit each other"),
-        ((x, labels, 0, out, 3, ALL), ValueError, "a column for each row"),
-        ((x, labels, 0, out, -1, ALL), ValueError, "a column for each row"),
-        ((x, labels, 0, out, 1 << 70, ALL), ValueError, "a column for each row"),
-        ((x, labels, 0, out, 0, ALL[:5]), ValueError, "places must be"),
-        ((x, labels, 0, out, 0, [*ALL]), ValueError, "places must be"),
-        ((x, labels, 0, out, 0, (0, 1, 2, 3, 4, 6)), ValueError, "places must be"),
-        ((x, labels, 0, out, 0, (0, 1, 2, 3, 4, -2)), ValueError, "places must be"),
-        ((x, labels, 0, out, 0, (0, 1, 2, 3, 4, 1 << 70)), ValueError, "places must be"),
-        ((x, labels, 0, out, 0, (0, 1, 2, 3, 4, None)), ValueError, "places must be"),
+        ((x, labels, 0, None, out, 0), TypeError, "takes scores, labels"),
+        ((x.astype(np.float32), labels, 0, None, out, 0, ALL), TypeError, "argument 0 holds another type"),
+        ((x, labels.astype(np.int32), 0, None, out, 0, ALL), TypeError, "argument 1 holds another type"),
+        ((x[:, ::2], labels, 0, None, out, 0, ALL), ValueError, "not C-contiguous"),
+        ((x, labels, 0, None, out.astype(np.float32), 0, ALL), TypeError, "holds another type"),
+        ((x, labels, 0, None, read_only, 0, ALL), ValueError, "read-only"),
+        ((x, labels, 0, None, out.ravel(), 0, ALL), ValueError, "quantities go into a matrix"),
+        ((x.ravel(), labels, 0, None, out, 0, ALL), ValueError, "must fit each other"),
+        ((x, labels[:1], 0, None, out, 0, ALL), ValueError, "must fit each other"),
+        ((np.ones((2, 0)), labels, 0, None, out, 0, ALL), ValueError, "must fit each other"),
+        ((x, labels, 3, None, out, 0, ALL), ValueError, "must fit each other"),
+        ((x, labels, -1, None, out, 0, ALL), ValueError, "must fit each other"),
+        ((x, labels, "logits", None, out, 0, ALL), ValueError, "must fit each other"),
+        ((x, labels, 0, "1e-9", out, 0, ALL), ValueError, "must fit each other"),
+        ((x, labels, 0, None, out, 3, ALL), ValueError, "a column for each row"),
+        ((x, labels, 0, None, out, -1, ALL), ValueError, "a column for each row"),
+        ((x, labels, 0, None, out, 1 << 70, ALL), ValueError, "a column for each row"),
+        ((x, labels, 0, None, out, 0, ALL[:5]), ValueError, "places must be"),
+        ((x, labels, 0, None, out, 0, [*ALL]), ValueError, "places must be"),
+        ((x, labels, 0, None, out, 0, (0, 1, 2, 3, 4, 6)), ValueError, "places must be"),
+        ((x, labels, 0, None, out, 0, (0, 1, 2, 3, 4, -2)), ValueError, "places must be"),
+        ((x, labels, 0, None, out, 0, (0, 1, 2, 3, 4, 1 << 70)), ValueError, "places must be"),
+        ((x, labels, 0, None, out, 0, (0, 1, 2, 3, 4, None)), ValueError, "places must be"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments: tuple[Any, ...], error: type[Exception], rule: str) -> None:

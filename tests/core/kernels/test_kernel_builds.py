@@ -89,8 +89,15 @@ def of_class_rows(module: ModuleType, x: FloatArray, own: IntArray) -> bytes:
     finite = np.nan_to_num(x)
     out = np.empty((3, 6, N))
     for form, scores in enumerate((abs(finite) % 1.0, finite, -abs(finite))):
-        module.class_rows(scores, own, form, out[form], 0, tuple(range(6)))
-    return bits(out)
+        module.class_rows(scores, own, form, None, out[form], 0, tuple(range(6)))
+    even = np.full(x.shape, 1.0 / x.shape[1])
+    judged = np.zeros((4, 6, N))
+    each = (x, even, x, np.log(even)), (0, 0, 1, 2)
+    verdicts = [
+        module.class_rows(scores, own, form, 1e-9, judged[at], 0, tuple(range(6)))
+        for at, (scores, form) in enumerate(zip(*each, strict=True))
+    ]
+    return bits(out) + bits(judged) + repr(verdicts).encode()
 
 
 def of_element_rows(module: ModuleType, x: FloatArray, others: FloatArray) -> bytes:
