@@ -1,7 +1,8 @@
 # Environments, each made from its own lock and never changed afterwards: .venv runs the service and holds nothing
 # else, so that what is served here is what the image serves; .venv-dev holds the same pins and the tools besides;
 # .venv-torch holds these and PyTorch, for the tests that compare with it; .venv-build holds what compiles the C of the
-# core, and is not looked at again until the C changes.
+# core, and is not looked at again until the C changes; .venv-client holds what the client is tested with, and nothing
+# of the service.
 PYTHON ?= python3
 # OpenBLAS gets one thread: the matrix products of the core are small, and the service has threads of its own.
 export OPENBLAS_NUM_THREADS ?= 1
@@ -15,18 +16,19 @@ KERNELS := app/core/kernels/compiled.abi3.so
 
 # A stamp is named for the lock and the interpreter it was made from and is written last, inside the environment:
 # another lock, another Python or an interrupted install means a missing stamp, and the environment is made anew.
-locks = $(1:%=requirements/%.txt)
+locks = $(patsubst requirements/client/%,client/requirements/%,$(1:%=requirements/%.txt))
 key = $(shell { cat $(locks); $(PYTHON) -VV; } 2>&1 | cksum | tr -dc 0-9)
 RUN_STAMP := .venv/made-$(call key,$(LOCK))
 DEV_STAMP := .venv-dev/made-$(call key,dev)
 TORCH_STAMP := .venv-torch/made-$(call key,dev torch)
 BUILD_STAMP := .venv-build/made-$(call key,build)
 CONTRACT_STAMP := .venv-contract/made-$(call key,contract)
+CLIENT_STAMP := .venv-client/made-$(call key,client/dev)
 NPM_STAMP := tests/contract/node_modules/made-$(shell cksum tests/contract/package-lock.json 2>/dev/null | tr -dc 0-9)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test soak contract torch documents format lint types openapi bench lock container env clean
+.PHONY: help serve test soak contract torch client documents format lint types openapi bench lock container env clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,7 +38,7 @@ serve: $(KERNELS) $(RUN_STAMP) ## serve on HOST:PORT, by default 127.0.0.1:8000
 	@exec $(RUN)python -m app --host $(HOST) --port $(PORT)
 
 # Quick checks come first, but after the kernels, which may need a compiler that is missing.
-test: $(KERNELS) lint documents types openapi-check ## what to run before a commit: all checks, and every test but slow ones
+test: $(KERNELS) lint documents types openapi-check client ## what to run before a commit: all checks, and every test but slow ones
 	$(DEV)coverage erase
 	$(DEV)coverage run -m pytest $(SIDE_BY_SIDE) -m 'not slow and not torch' --ignore=tests/docs --ignore=tests/contract
 	$(DEV)coverage combine -q
@@ -47,6 +49,15 @@ soak: $(KERNELS) $(DEV_STAMP) ## the tests marked slow, in at most half an hour
 
 torch: $(KERNELS) $(TORCH_STAMP) ## the tests that compare with PyTorch, in an environment of its own
 	.venv-torch/bin/pytest -q -m torch
+
+client: $(KERNELS) $(DEV_STAMP) $(CLIENT_STAMP) ## check the types of the client, and test it against the service
+	cd client && $(CLIENT)mypy
+	cd client && $(CLIENT)coverage erase
+	cd client && $(CLIENT)coverage run -m pytest -q
+	cd client && $(CLIENT)coverage combine -q
+	cd client && $(CLIENT)coverage report
+
+CLIENT := ../.venv-client/bin/
 
 documents: $(KERNELS) $(DEV_STAMP) ## the tests of README.md, docs and CONTRIBUTING.md
 	$(DEV)pytest -q $(SIDE_BY_SIDE) -m 'not slow and not torch' tests/docs
@@ -97,6 +108,8 @@ lock: .venv-lock/bin/uv ## write requirements/*.txt from pyproject.toml
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 		| $(COMPILE) - -o requirements/build.txt
 	$(COMPILE) --group contract -c requirements/dev.txt -o requirements/contract.txt
+	$(COMPILE) client/pyproject.toml --all-extras --group client/pyproject.toml:dev -c requirements/dev.txt \
+		-o client/requirements/dev.txt
 	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(COMPILE) --group torch -c requirements/dev.txt \
 		-o requirements/torch.txt || echo 'requirements/torch.txt stays as it was: no index here has this build of torch'
 
@@ -104,8 +117,9 @@ COMPILE = .venv-lock/bin/uv pip compile -q --universal --python-version 3.11 --g
 	--no-emit-index-url --custom-compile-command 'make lock' $(LOCK_FLAGS)
 
 clean: ## remove the environments, what was compiled and every cache
+	rm -rf client/.coverage* client/.*_cache client/build client/*.egg-info
 	rm -rf $(KERNELS) benchmarks/.venv-* .venv .venv-* build *.egg-info dist .coverage* .hypothesis .*_cache tests/contract/node_modules
-	find app tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find app client tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: python
 python:
@@ -126,11 +140,12 @@ endef
 	.venv-lock/bin/pip install -q uv
 
 # `make .venv-dev` makes an environment and nothing else.
-.PHONY: .venv .venv-dev .venv-torch .venv-contract .venv-build
+.PHONY: .venv .venv-dev .venv-torch .venv-contract .venv-client .venv-build
 .venv: $(RUN_STAMP)
 .venv-dev: $(DEV_STAMP)
 .venv-torch: $(TORCH_STAMP)
 .venv-contract: $(CONTRACT_STAMP)
+.venv-client: $(CLIENT_STAMP)
 .venv-build: $(BUILD_STAMP)
 
 # The locks are complete, so pip resolves nothing: it would take what is newer than a lock for a conflict. `pip check`
@@ -139,9 +154,10 @@ $(RUN_STAMP): LOCKS := $(LOCK)
 $(DEV_STAMP): LOCKS := dev
 $(TORCH_STAMP): LOCKS := dev torch
 $(CONTRACT_STAMP): LOCKS := contract
+$(CLIENT_STAMP): LOCKS := client/dev
 $(BUILD_STAMP): LOCKS := build
 $(BUILD_STAMP): COMPILER := compiler
-$(RUN_STAMP) $(DEV_STAMP) $(TORCH_STAMP) $(CONTRACT_STAMP) $(BUILD_STAMP): | python
+$(RUN_STAMP) $(DEV_STAMP) $(TORCH_STAMP) $(CONTRACT_STAMP) $(CLIENT_STAMP) $(BUILD_STAMP): | python
 	$(call check-machine,$(COMPILER))
 	@echo 'making $(@D) from $(call locks,$(LOCKS)): up to a minute or two'
 	@$(PYTHON) -m venv --clear $(@D)

@@ -66,7 +66,11 @@ class Document:
 
 DOCUMENTS = [
     Document(str(path.relative_to(ROOT)))
-    for path in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
+    for path in (
+        *sorted(ROOT.glob("*.md")),
+        *sorted((ROOT / "docs").rglob("*.md")),
+        *sorted((ROOT / "client").glob("*.md")),
+    )
 ]
 
 

@@ -19,7 +19,15 @@ from packaging.utils import canonicalize_name
 from tests.wheels import NAMES, installed, lock_with_newer_releases, pip_settings
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCKS = ["build.txt", "run.txt", "dev.txt", "opentelemetry.txt", "contract.txt", "torch.txt"]
+LOCKS = [
+    "build.txt",
+    "run.txt",
+    "dev.txt",
+    "opentelemetry.txt",
+    "contract.txt",
+    "torch.txt",
+    "../client/requirements/dev.txt",
+]
 PINNED = re.compile(
     r"^([a-z0-9.-]+)==(\S+)(?: ; (.+?))? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE
 )
@@ -38,6 +46,7 @@ def pins(lock: str) -> list[Requirement]:
 def asked(lock: str) -> list[Requirement]:
     """The requirements that the project names itself; a lock holds those of these, too."""
     table: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    client: dict[str, Any] = tomllib.loads((ROOT / "client/pyproject.toml").read_text())
     run, groups = table["project"]["dependencies"], table["dependency-groups"]
     named = {
         "build.txt": table["build-system"]["requires"],
@@ -46,6 +55,7 @@ def asked(lock: str) -> list[Requirement]:
         "opentelemetry.txt": run + table["project"]["optional-dependencies"]["opentelemetry"],
         "contract.txt": groups["contract"],
         "torch.txt": groups["torch"],
+        "../client/requirements/dev.txt": client["project"]["dependencies"] + client["dependency-groups"]["dev"],
     }
     return [Requirement(requirement) for requirement in named[lock]]
 
@@ -137,11 +147,11 @@ def test_what_compiles_is_setuptools_alone() -> None:
 def test_the_tests_run_on_the_versions_that_are_served() -> None:
     served, traced, tested = ({str(pin) for pin in pins(lock)} for lock in ("run.txt", "opentelemetry.txt", "dev.txt"))
     assert served < traced < tested
-    of_tests = {pin.name: str(pin) for pin in pins("dev.txt")}
-    others = pins("torch.txt") + pins("contract.txt")
-    assert [
-        str(pin) for pin in others if not str(pin).startswith(of_tests.get(pin.name, str(pin)).partition(";")[0])
-    ] == []
+    of_tests: dict[str, set[str]] = {}
+    for pin in pins("dev.txt"):
+        of_tests.setdefault(pin.name, set()).add(str(pin.specifier))
+    others = pins("torch.txt") + pins("contract.txt") + pins("../client/requirements/dev.txt")
+    assert [str(pin) for pin in others if str(pin.specifier) not in of_tests.get(pin.name, {str(pin.specifier)})] == []
 
 
 def make(project: Path, target: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -19,7 +19,18 @@ NO_SUBJECT = re.compile(
     r"|(?:The|A|An) (?:one|ones|same|other|others|like)(?= (?:of|to|in|that|with|as)))\b"
 )
 """The beginnings of docstrings whose subject stands in the code, if anywhere: pronouns, prepositions, conjunctions."""
-FOLDERS = ["app/api", "app/core", "app/service", "app/web", "app/wire", "app/workers", "benchmarks", "scripts", "tests"]
+FOLDERS = [
+    "app/api",
+    "app/core",
+    "app/service",
+    "app/web",
+    "app/wire",
+    "app/workers",
+    "benchmarks",
+    "client",
+    "scripts",
+    "tests",
+]
 
 
 def sources(folder: str) -> list[Path]:

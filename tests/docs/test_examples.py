@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from itertools import pairwise, takewhile
@@ -24,7 +25,9 @@ from tests.api.servers import running
 from tests.documents import DOCUMENTS, ROOT, Block, Document, differences, shown, typed
 
 ADDRESS = "http://127.0.0.1:8000"
-USED = [document for document in DOCUMENTS if document.name != "CONTRIBUTING.md"]  # its code adds to the app
+USED = [  # the code of CONTRIBUTING.md adds to the app; client/tests runs that of the client
+    document for document in DOCUMENTS if document.name != "CONTRIBUTING.md" and not document.name.startswith("client/")
+]
 NAMES = {document: document.name for document in DOCUMENTS}
 
 
@@ -169,6 +172,13 @@ def check_module(words: list[str]) -> None:
     assert find_spec(words[2])
 
 
+def check_pip(words: list[str]) -> None:
+    assert words[1] == "install"
+    folder, _, extra = words[2].rstrip("]").partition("[")
+    extras = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert not extra or extra in extras
+
+
 def check_pytest(words: list[str]) -> None:
     assert all((ROOT / word).exists() for word in words[1:] if "/" in word)
 
@@ -194,6 +204,7 @@ CHECKS = {
     "make": check_make,
     "docker": check_docker,
     "npx": check_tool,
+    "pip": check_pip,
     "openapi-python-client": check_tool,
     "datamodel-codegen": check_tool,
     ".venv-dev/bin/pytest": check_pytest,

@@ -1,0 +1,223 @@
+"""The clients: they send the requests of an operation, sleep where it pauses, and hand on its result."""
+
+import asyncio
+import os
+import time
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from surprisal_client import operations
+from surprisal_client.exchange import Context, Pause, Reply, Request, Sent, Steps, T
+from surprisal_client.operations import Question
+from surprisal_client.readers import estimators
+from surprisal_client.results.calibration import Calibration
+from surprisal_client.results.comparison import Comparisons
+from surprisal_client.results.score import Score
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+CONNECT_SECONDS = 10.0
+MAX_WAIT_SECONDS = 60.0
+
+
+class _Connection:
+    """The address of a service, and how to talk to it."""
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        key: str | None = None,
+        max_wait_seconds: float = MAX_WAIT_SECONDS,
+        on_progress: Callable[[Sent], None] | None = None,
+    ) -> None:
+        self.url = (url or os.environ.get("SURPRISAL_URL") or DEFAULT_URL).rstrip("/")
+        self._key = key or os.environ.get("SURPRISAL_KEY")
+        self._context = Context(max_wait_seconds, self.url, on_chunk=on_progress)
+
+    def _settings(self) -> dict[str, Any]:
+        """The arguments of the client of httpx: the time that scoring takes has no bound, connecting has."""
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        return {"base_url": self.url, "headers": headers, "timeout": httpx.Timeout(None, connect=CONNECT_SECONDS)}
+
+    @staticmethod
+    def _arguments(request: Request, content: Any) -> dict[str, Any]:
+        return {"params": list(request.query), "content": content, "headers": request.headers()}
+
+    @staticmethod
+    def _reply(response: httpx.Response) -> Reply:
+        return Reply(response.status_code, response.headers, response.content)
+
+
+class Client(_Connection):
+    """A client of a Surprisal service.
+
+    Every method takes rows in whatever form they come, and options of the service by their names. Rows are arrays,
+    lists, tensors or series by field (`labels=`, `probabilities=` ...); labels and probabilities as the first two
+    arguments; or one frame, path, list of paths, or iterator of frames, arrays or rows, of which the fields name the
+    columns. The task is told from the shapes unless it is named.
+
+    Args:
+        url: The address of the service; by default `SURPRISAL_URL`, or this machine at port 8000.
+        key: The token of a key; by default `SURPRISAL_KEY`.
+        max_wait_seconds: The longest time to wait for a service that is busy, over all tries of a request.
+        on_progress: Called with the number of bytes and rows that have been sent, for each part of a body.
+    """
+
+    def __init__(self, url: str | None = None, **settings: Any) -> None:
+        super().__init__(url, **settings)
+        self._http = httpx.Client(**self._settings())
+        weakref.finalize(self, self._http.close)  # a client of one line is never closed by hand
+
+    def score(self, *data: Any, task: str | None = None, **fields_and_options: Any) -> Score:
+        """Score predictions against what came true.
+
+        Raises:
+            InputError: The rows or the options are wrong; `errors` say where.
+            ServiceError: The service is not there, is full, or fails.
+        """
+        return self._run(operations.score(Question(data, fields_and_options, task), self._context))
+
+    def score_estimator(self, model: Any, X: Any, y: Any, **fields_and_options: Any) -> Score:
+        """Score the probabilities that an estimator of scikit-learn gives to the classes of rows."""
+        return self.score(**estimators.fields_of(model, X, y), **fields_and_options)
+
+    def compare(self, *data: Any, task: str | None = None, **fields_and_options: Any) -> Comparisons:
+        """Compare `candidates` with the `baseline` among them, paired by row.
+
+        `candidates` is an object of name and prediction: probabilities, `{"logits": ...}`, or the names of columns.
+        """
+        return self._run(operations.compare(Question(data, fields_and_options, task), self._context))
+
+    def calibrate(self, *data: Any, task: str | None = None, **fields_and_options: Any) -> Calibration:
+        """Fit a temperature or, with `method`, another curve to probabilities."""
+        return self._run(operations.calibrate(Question(data, fields_and_options, task), self._context))
+
+    def merge(self, states: Iterable[Any]) -> Score | Comparisons:
+        """Add up the states of answers to `include=["state"]`, or these answers: what one request would have told."""
+        return self._run(operations.merge(states, self._context))
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The catalogue of metrics: formulas, units, directions, references."""
+        return self._run(operations.metrics(self._context))
+
+    def limits(self) -> dict[str, Any]:
+        """The sizes that the service takes."""
+        return self._run(operations.limits(self._context))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self, steps: Steps[T]) -> T:
+        reply: Reply | None = None
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    reply = self._walk(step)
+                except httpx.TransportError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(reply)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+
+    def _walk(self, step: Request | Pause) -> Reply | None:
+        if isinstance(step, Pause):
+            time.sleep(step.seconds)
+            return None
+        content = step.body.content() if step.body else None
+        return self._reply(self._http.request(step.method, step.path, **self._arguments(step, content)))
+
+
+class AsyncClient(_Connection):
+    """The client for asyncio: the methods and arguments of `Client`, awaited."""
+
+    def __init__(self, url: str | None = None, **settings: Any) -> None:
+        super().__init__(url, **settings)
+        self._http = httpx.AsyncClient(**self._settings())
+
+    async def score(self, *data: Any, task: str | None = None, **fields_and_options: Any) -> Score:
+        """Score predictions against what came true."""
+        return await self._run(operations.score(Question(data, fields_and_options, task), self._context))
+
+    async def score_estimator(self, model: Any, X: Any, y: Any, **fields_and_options: Any) -> Score:
+        """Score the probabilities that an estimator of scikit-learn gives to the classes of rows."""
+        return await self.score(**estimators.fields_of(model, X, y), **fields_and_options)
+
+    async def compare(self, *data: Any, task: str | None = None, **fields_and_options: Any) -> Comparisons:
+        """Compare `candidates` with the `baseline` among them, paired by row."""
+        return await self._run(operations.compare(Question(data, fields_and_options, task), self._context))
+
+    async def calibrate(self, *data: Any, task: str | None = None, **fields_and_options: Any) -> Calibration:
+        """Fit a temperature or, with `method`, another curve to probabilities."""
+        question = Question(data, fields_and_options, task)
+        return await self._run(operations.calibrate(question, self._context))
+
+    async def merge(self, states: Iterable[Any]) -> Score | Comparisons:
+        """Add up the states of answers to `include=["state"]`, or these answers: what one request would have told."""
+        return await self._run(operations.merge(states, self._context))
+
+    async def metrics(self) -> list[dict[str, Any]]:
+        """The catalogue of metrics."""
+        return await self._run(operations.metrics(self._context))
+
+    async def limits(self) -> dict[str, Any]:
+        """The sizes that the service takes."""
+        return await self._run(operations.limits(self._context))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _run(self, steps: Steps[T]) -> T:
+        reply: Reply | None = None
+        try:
+            step = await asyncio.to_thread(_first, steps)
+            while True:
+                try:
+                    reply = await self._walk(step)
+                except httpx.TransportError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(reply)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+
+    async def _walk(self, step: Request | Pause) -> Reply | None:
+        if isinstance(step, Pause):
+            await asyncio.sleep(step.seconds)
+            return None
+        content = _in_thread(step.body.content()) if step.body else None
+        return self._reply(await self._http.request(step.method, step.path, **self._arguments(step, content)))
+
+
+def _first(steps: Steps[T]) -> Request | Pause:
+    """The first step, in which rows are read and checked: in a thread, so that others go on."""
+    return next(steps)
+
+
+async def _in_thread(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the chunks of a body, each made in a thread."""
+    while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+        yield chunk

@@ -1,0 +1,1 @@
+"""Readers of what other programs write, as rows and fields of requests."""

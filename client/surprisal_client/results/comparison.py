@@ -1,0 +1,130 @@
+"""The result of comparing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from surprisal_client.results.answer import Answer, Metrics
+from surprisal_client.results.metric import Metric, shown
+from surprisal_client.results.plots import ComparisonPlots
+from surprisal_client.results.table import Table
+
+HEAD = ("candidate", "verdict", "difference", "interval", "p value", "wins", "losses", "ties")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A candidate against the baseline, paired by row.
+
+    Attributes:
+        difference: The mean loss of the candidate minus that of the baseline.
+        interval: The interval that the verdict reads: that of all pairs together where there are several.
+        fields: The entry of the answer, with all else that it holds.
+    """
+
+    candidate: str
+    baseline: str
+    verdict: str
+    difference: Metric
+    interval: tuple[float, float] | None
+    p_value: float | None
+    reason: str | None
+    fields: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> "Comparison":
+        """The comparison of an entry of an answer."""
+        difference = Metric.of("difference", entry["difference"])
+        bounds = entry.get("simultaneous_interval")
+        return cls(
+            entry["candidate"],
+            entry["baseline"],
+            entry["verdict"],
+            difference,
+            (bounds[0], bounds[1]) if bounds else difference.interval,
+            entry.get("p_value"),
+            entry.get("reason"),
+            entry,
+        )
+
+
+class Comparisons(Answer):
+    """Verdicts on candidates, and the metrics of each.
+
+    Attributes:
+        told: How the task was told from the shapes; empty where the caller named it.
+    """
+
+    def __init__(self, answer: Mapping[str, Any], told: str = "") -> None:
+        super().__init__(answer)
+        self.told = told
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        """The candidates against the baseline, in the order of the request."""
+        return [Comparison.of(entry) for entry in self.answer["comparisons"]]
+
+    @property
+    def candidates(self) -> dict[str, Metrics]:
+        """The metrics of each candidate, the baseline among them."""
+        return {name: Metrics(part["metrics"]) for name, part in self.answer["candidates"].items()}
+
+    @property
+    def verdict(self) -> str:
+        """The verdict of the only candidate, or the worst of several."""
+        order = ["worse", "inconclusive", "equivalent", "better"]
+        return min((pair.verdict for pair in self.comparisons), key=order.index)
+
+    @property
+    def plot(self) -> ComparisonPlots:
+        """Pictures of the answer, by matplotlib."""
+        return ComparisonPlots(self.answer)
+
+    def __getitem__(self, candidate: str) -> Comparison:
+        for pair in self.comparisons:
+            if pair.candidate == candidate:
+                return pair
+        raise KeyError(f"{candidate}; there are {', '.join(pair.candidate for pair in self.comparisons)}")
+
+    def records(self) -> list[dict[str, Any]]:
+        """A line a candidate."""
+        return [
+            {
+                "candidate": pair.candidate,
+                "baseline": pair.baseline,
+                "verdict": pair.verdict,
+                "difference": pair.difference.value,
+                "standard_error": pair.difference.standard_error,
+                "lower": pair.interval and pair.interval[0],
+                "upper": pair.interval and pair.interval[1],
+                "p_value": pair.p_value,
+            }
+            for pair in self.comparisons
+        ]
+
+    def tables(self) -> list[Table]:
+        """The verdicts, and the losses behind them."""
+        baseline = self.comparisons[0].baseline
+        title = f"against {baseline}, {self.answer['task']}, {self.answer['n_scored']:,} rows, in {self.answer['unit']}"
+        rows = [
+            [
+                pair.candidate,
+                pair.verdict,
+                pair.difference.told,
+                "" if pair.interval is None else f"{shown(pair.interval[0])} to {shown(pair.interval[1])}",
+                shown(pair.p_value),
+                *(str(pair.fields.get(name, "")) for name in ("wins", "losses", "ties")),
+            ]
+            for pair in self.comparisons
+        ]
+        losses = [
+            [name, metrics["cross_entropy"].told, metrics["cross_entropy"].told_interval]
+            for name, metrics in self.candidates.items()
+        ]
+        return [Table(title, HEAD, rows), Table("losses", ("candidate", "cross_entropy", "interval"), losses)]
+
+    def notes(self) -> list[str]:
+        """Reasons of verdicts, warnings, failures, and how the task was told."""
+        told = [f"compared as {self.told}"] if self.told else []
+        reasons = [f"{pair.candidate} is {pair.verdict}: {pair.reason}" for pair in self.comparisons if pair.reason]
+        return [*told, *reasons, *super().notes()]

@@ -1,0 +1,22 @@
+"""Rows from anywhere as the body of a request."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from surprisal_client.exchange import Body
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows to send, in memory or not."""
+
+    dimensions: Mapping[str, int]
+    """Dimensions by field: 1 is a value a row, 2 are several."""
+    body: Body | None = None
+    query: tuple[tuple[str, str], ...] = ()
+    """Query parameters that name the columns of the fields."""
+    columns: Mapping[str, Any] | None = None
+    """The fields themselves, where they fit in a JSON body."""
+    locate: Callable[[int], str] = lambda _: ""
+    """Tell the file and the row of a row of the whole request."""

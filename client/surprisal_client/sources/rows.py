@@ -1,0 +1,42 @@
+"""Rows that a generator yields one by one, as NDJSON."""
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Any
+
+from surprisal_client.exchange import Body, Chunk
+from surprisal_client.fields import FIELDS
+from surprisal_client.sources import Source
+from surprisal_client.sources.memory import jsonable
+from surprisal_client.sources.naming import naming_of, query
+
+CHUNK_ROWS = 500
+
+
+def source_of(rows: Iterator[Mapping[str, Any]], fields: Mapping[str, Any], *, can_repeat: bool = False) -> Source:
+    """The source of an iterator of rows: objects with the names of the fields, or with columns that `fields` names."""
+    first = next(rows)
+    naming = naming_of(fields)
+    named = {name: first.get(texts[0]) for name, texts in naming.items()} | {name: first.get(name) for name in FIELDS}
+    dimensions = {
+        name: 2 if isinstance(value, list | tuple) else 1 for name, value in named.items() if value is not None
+    }
+    every = chain([first], rows)
+    body = Body("application/x-ndjson", lambda: _chunks(every), can_repeat=can_repeat)
+    return Source(dimensions, body, query(naming))
+
+
+def _chunks(rows: Iterator[Mapping[str, Any]]) -> Iterator[Chunk]:
+    lines: list[str] = []
+    for row in rows:
+        lines.append(json.dumps(jsonable(row), allow_nan=False))
+        if len(lines) == CHUNK_ROWS:
+            yield Chunk(_joined(lines), len(lines))
+            lines.clear()
+    if lines:
+        yield Chunk(_joined(lines), len(lines))
+
+
+def _joined(lines: list[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()

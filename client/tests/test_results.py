@@ -1,0 +1,201 @@
+"""Results as objects, tables, frames and pictures."""
+
+import io
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from surprisal_client import Calibration, Client, Comparisons, InputError, Score, SurprisalError
+from tests.data import classes, documents, events
+
+LABELS, PROBABILITIES = classes(400)
+Y, GOOD, BAD = events(300)
+
+
+@pytest.fixture(scope="module")
+def score(client: Client) -> Score:
+    return client.score(
+        labels=LABELS,
+        probabilities=PROBABILITIES,
+        slices={"site": np.where(LABELS == 0, "north", "south")},
+        include=["calibration", "per_sample", "confusion", "slices"],
+    )
+
+
+@pytest.fixture(scope="module")
+def comparisons(client: Client) -> Comparisons:
+    return client.compare(
+        labels=Y,
+        baseline="good",
+        candidates={"good": GOOD, "bad": BAD, "same": {"logits": np.log(GOOD / (1 - GOOD))}},
+        margin=0.01,
+    )
+
+
+def test_a_metric_is_an_attribute_and_an_item(score: Score) -> None:
+    loss = score.cross_entropy
+    assert loss is score.metrics["cross_entropy"]
+    assert score["brier_score"] == score.brier_score == score.metrics.brier_score
+    low, high = loss.interval or (0, 0)
+    assert low < float(loss) < high
+    assert float(loss) == loss.value
+    assert (score.n_samples, score.unit, score.passed) == (400, "nats", None)
+    assert "accuracy" in dir(score)
+    assert "accuracy" in dir(score.metrics)
+
+
+def test_a_wrong_name_tells_the_right_one(score: Score, comparisons: Comparisons) -> None:
+    with pytest.raises(AttributeError, match=r'no "brier"; did you mean "brier_score"\?'):
+        _ = score.brier
+    with pytest.raises(AttributeError, match=r'no "zzz"; there are cross_entropy'):
+        _ = score.metrics.zzz
+    with pytest.raises(KeyError, match="there are cross_entropy"):
+        score["brier"]
+    with pytest.raises(KeyError, match="there are bad, same"):
+        comparisons["worse"]
+
+
+def test_a_value_that_is_none_says_why(client: Client) -> None:
+    found = client.score(labels=[1, 1], probabilities=[[1.0, 0.0], [0.5, 0.5]])
+    assert found.cross_entropy.value == math.inf
+    assert found.d2_log_loss.value is None
+    assert math.isnan(float(found.d2_log_loss))
+    assert "undefined: " in str(found)
+    assert "warning: " in str(found)
+
+
+def test_a_score_becomes_a_frame_of_any_library(score: Score) -> None:
+    frame = score.to_frame()
+    assert isinstance(frame, pd.DataFrame)
+    whole = frame[frame["slice"].isna()]
+    assert list(whole["metric"]) == list(score.metrics)
+    assert set(frame["group"].dropna()) == {"north", "south"}
+    for library in ("polars", "pyarrow"):
+        assert len(score.to_frame(library)) == len(frame)
+    with pytest.raises(SurprisalError, match="must be one of pandas, polars, pyarrow"):
+        score.to_frame("numpy")
+
+
+def test_slices_are_metrics_by_name_and_value(score: Score) -> None:
+    assert set(score.slices["site"]) == {"north", "south"}
+    assert 0 < float(score.slices["site"]["north"].accuracy) < 1
+    assert "slice site" in str(score)
+
+
+@pytest.mark.parametrize("result", ["score", "comparisons", "calibration"])
+def test_a_result_has_a_face_in_every_place(client: Client, request: pytest.FixtureRequest, result: str) -> None:
+    found = client.calibrate(LABELS, PROBABILITIES) if result == "calibration" else request.getfixturevalue(result)
+    (first, *_) = found.tables()
+    assert found._repr_html_().count("<table>") == len(found.tables())
+    assert f"| {first.rows[0][0]} |" in found.markdown()
+    assert repr(found).startswith(first.title)
+    assert len(found.to_frame()) == len(found.records())
+
+
+def test_html_shows_names_and_not_what_they_hold(client: Client) -> None:
+    found = client.score(labels=[1, 0], probabilities=[0.5, 0.5], slices={"<b>": ["<i>", "x"]}, include=["slices"])
+    assert "&lt;i&gt;" in found._repr_html_()
+    assert "<i>" not in found._repr_html_()
+
+
+def test_comparisons_have_verdicts(comparisons: Comparisons) -> None:
+    assert {pair.candidate: pair.verdict for pair in comparisons.comparisons} == {"bad": "worse", "same": "equivalent"}
+    assert comparisons.verdict == "worse"
+    pair = comparisons["bad"]
+    assert pair.difference.value is not None
+    assert pair.difference.value > 0
+    assert pair.interval is not None
+    assert pair.difference.interval is not None
+    assert pair.interval[0] < pair.difference.interval[0], "with several pairs the interval is the simultaneous one"
+    assert set(comparisons.candidates) == {"good", "bad", "same"}
+
+
+def test_tokens_are_compared_by_their_log_probabilities(client: Client) -> None:
+    texts = documents(30)
+    worse = [[number - 0.5 for number in text] for text in texts]
+    found = client.compare(candidates={"a": texts, "b": worse}, baseline="a")
+    assert found.task == "tokens"
+    assert math.isclose(found["b"].difference.value or 0, 0.5, rel_tol=1e-9)
+
+
+def test_candidates_are_an_object(client: Client) -> None:
+    with pytest.raises(InputError, match="candidates: must be an object of name and prediction"):
+        client.compare(labels=Y, candidates=[GOOD, BAD], baseline="good")
+
+
+def test_a_calibration_says_what_it_gains(client: Client) -> None:
+    found = client.calibrate(LABELS, PROBABILITIES**2 / (PROBABILITIES**2).sum(axis=1, keepdims=True))
+    assert isinstance(found, Calibration)
+    assert found.cross_entropy_after < found.cross_entropy_before
+    assert found.gain.interval is not None
+    assert 1.5 < found.temperature < 2.5
+
+
+def picture(axes: Any) -> Image.Image:
+    file = io.BytesIO()
+    axes.figure.savefig(file, dpi=60)
+    return Image.open(file)
+
+
+@pytest.mark.parametrize("name", ["reliability", "losses", "confusion"])
+def test_a_picture_of_a_score_is_drawn(score: Score, name: str) -> None:
+    axes = getattr(score.plot, name)()
+    colours = picture(axes).convert("RGB").getcolors(1 << 20)
+    assert colours is not None
+    assert len(colours) > 20
+    assert axes.get_xlabel()
+    assert axes.get_ylabel()
+    with pytest.raises(SurprisalError, match=r'include=\["'):
+        getattr(Score(score.answer | {"calibration": None}, "").plot.__class__({}), name)()
+
+
+def test_reliability_shows_the_numbers_of_the_bins(score: Score) -> None:
+    axes = score.plot.reliability()
+    bins = [each for each in score.calibration["bins"] if each["n"]]
+    observed = next(line for line in axes.lines if len(line.get_xdata()) == len(bins))
+    assert list(observed.get_ydata()) == [each["accuracy"] for each in bins]
+
+
+def test_a_forest_shows_margin_intervals_and_verdicts(comparisons: Comparisons) -> None:
+    axes = comparisons.plot.forest()
+    assert [text.get_text() for text in axes.texts] == ["worse", "equivalent"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["bad", "same"]
+    assert picture(axes).size[0] > 100
+
+
+def test_a_picture_is_drawn_on_given_axes(score: Score, comparisons: Comparisons) -> None:
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    _, axes = pyplot.subplots(1, 2)
+    assert score.plot.losses(axes[0]) is axes[0]
+    assert comparisons.plot.forest(axes[1]) is axes[1]
+    pyplot.close("all")
+
+
+def test_losses_that_are_infinite_are_counted_beside(client: Client) -> None:
+    found = client.score(labels=[1, 1], probabilities=[[1.0, 0.0], [0.5, 0.5]], include=["per_sample"])
+    assert found.plot.losses().get_title(loc="left") == "Losses, 1 without a finite one"
+    pytest.importorskip("matplotlib.pyplot").close("all")
+
+
+def test_confusion_of_labels_that_hold_together_is_no_matrix(client: Client) -> None:
+    found = client.score(labels=PROBABILITIES > 0.5, probabilities=PROBABILITIES, include=["confusion"])
+    with pytest.raises(SurprisalError, match="multilabel answer has a matrix a label"):
+        found.plot.confusion()
+
+
+def test_classes_and_pairs_without_numbers_are_drawn(client: Client) -> None:
+    names = ["a long name", "b", "c"]
+    found = client.score(
+        labels=np.array(names)[LABELS], classes=names, probabilities=PROBABILITIES, include=["confusion"]
+    )
+    assert [label.get_text() for label in found.plot.confusion().get_xticklabels()] == names
+    sure = GOOD.copy()
+    sure[np.flatnonzero(Y)[0]] = 0.0
+    decided = client.compare(labels=Y, candidates={"good": GOOD, "sure": sure}, baseline="good")
+    assert [text.get_text() for text in decided.plot.forest().texts] == ["worse"]
+    assert "sure is worse: " in str(decided)
+    pytest.importorskip("matplotlib.pyplot").close("all")
