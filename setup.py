@@ -27,6 +27,7 @@ setup(
                 "app/core/kernels/row_calls.h",
                 "app/core/kernels/row_quantities.h",
                 "app/core/kernels/rows.h",
+                "app/core/kernels/tally_calls.h",
                 "app/core/kernels/token_rows.h",
                 "app/core/kernels/values.h",
                 "app/core/kernels/verdicts.h",

@@ -231,6 +231,7 @@ FUNCTION(py_distinct_texts) {
 
 #include "row_calls.h"
 #include "sum_calls.h"
+#include "tally_calls.h"
 #include "pair_calls.h"
 #include "values.h"
 
@@ -344,7 +345,7 @@ static PyMethodDef methods[] = {
     METHOD(row_differences), METHOD(row_negentropies), METHOD(row_relative_entropy), METHOD(row_js), METHOD(bins),
     METHOD(sums), METHOD(products), METHOD(json_columns), METHOD(json_signs), METHOD(class_rows),
     METHOD(element_rows), METHOD(token_rows), METHOD(class_verdict), METHOD(element_verdict), METHOD(distinct),
-    METHOD(distinct_texts),
+    METHOD(distinct_texts), METHOD(class_tally), METHOD(element_tally), METHOD(token_tally),
     METHOD(pair_rows), METHOD(pair_residuals), METHOD(are_equal), METHOD(n_repeats), METHOD(means),
     METHOD(gaps), METHOD(entries), {"entropy_terms", py_entropy_terms, METH_O, NULL}, {NULL, NULL, 0, NULL},
 };

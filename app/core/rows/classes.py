@@ -7,6 +7,7 @@ from app.core.batch.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.formulas import divergences, losses
 from app.core.kernels.quantities import CLASS_QUANTITIES, Into, class_rows
+from app.core.kernels.tallies import Asked, Tally, class_tally
 from app.core.kernels.verdicts import judged_class_rows
 from app.core.lazy import lazy
 from app.core.rows.kind import Kind, Score
@@ -67,6 +68,11 @@ class ClassRows:
         else:
             verdict = judged_class_rows(scores, labels, self._form, self._judge.tolerance, into)
             self._judge.hear(verdict, len(self))
+
+    @staticmethod
+    def tally(batch: Batch, rows: slice, asked: Asked) -> Tally:
+        """The sums of rows of which the kernel writes all quantities."""
+        return class_tally(batch.prediction, batch.labels, batch.form, rows, asked)  # type: ignore[arg-type]
 
     @property
     def has_labels(self) -> bool:

@@ -10,6 +10,7 @@ from app.core.batch.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.formulas import divergences, losses
 from app.core.kernels.quantities import ELEMENT_QUANTITIES, Into, element_rows
+from app.core.kernels.tallies import Asked, Tally, element_tally
 from app.core.lazy import lazy
 from app.core.rows.kind import Kind, Score
 
@@ -55,6 +56,12 @@ class ElementRows:
         scores, form = np.ascontiguousarray(self._sent, np.float64), "logits" if self._logits else "probabilities"
         mask = None if self._shown is None else np.ascontiguousarray(self._shown)
         element_rows(scores, np.ascontiguousarray(self._truth), mask, form, self.options.threshold, into)
+
+    @staticmethod
+    def tally(batch: Batch, rows: slice, asked: Asked) -> Tally:
+        """The sums of rows of which the kernel writes all quantities."""
+        threshold = batch.options.threshold
+        return element_tally(batch.prediction, batch.labels, batch.form, threshold, rows, asked)  # type: ignore[arg-type]
 
     def _elements(self, values: NDArray[Any], masked: float) -> FloatArray:
         rows = losses.class_major(values if values.ndim == 2 else values[:, None])

@@ -10,6 +10,7 @@ from app.core.batch.batches import Batch
 from app.core.columns import FloatArray, IntArray, Ragged
 from app.core.formulas.losses import log_bounds
 from app.core.kernels.quantities import TOKEN_QUANTITIES, Into, token_rows
+from app.core.kernels.tallies import Asked, Tally, token_tally
 from app.core.lazy import lazy
 from app.core.rows.kind import Kind
 
@@ -49,6 +50,12 @@ class TokenRows:
         """Write the quantities of the kernel into a matrix."""
         offsets = self._offsets - self._offsets[0]
         token_rows(np.ascontiguousarray(self._tokens, np.float64), offsets, into)
+
+    @staticmethod
+    def tally(batch: Batch, rows: slice, asked: Asked) -> Tally:
+        """The sums of documents of which the kernel writes all quantities."""
+        documents = batch.prediction
+        return token_tally(documents.values, documents.offsets, rows, asked)  # type: ignore[union-attr]
 
     def __len__(self) -> int:
         return len(self._offsets) - 1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from app.core.batch.batches import Batch
 from app.core.formulas.bins import lower_edges
+from app.core.kernels.tallies import Asked
 from app.core.options import Options
 from app.core.rows.blocks import ROWS, Rows
 from app.core.rows.kind import Kind
@@ -114,6 +115,7 @@ class Layout:
         is_lean: Whether kernels write all quantities.
         is_compiled: Whether kernels do all of the work, so that NumPy has nothing to warn of.
         n_rows: The number of rows of the matrix.
+        asked: What a kernel is asked for where one call does all of the work for rows of weight 1; else None.
     """
 
     fingerprint: str
@@ -134,6 +136,7 @@ class Layout:
     is_lean: bool = False
     is_compiled: bool = False
     n_rows: int = 0
+    asked: Asked | None = None
 
     def added_row(self) -> int:
         """Add a row and return its number."""
@@ -169,6 +172,14 @@ def layout_of(batch: Batch, needs: Needs) -> Layout:
 
 @lru_cache(maxsize=256)
 def _layout(kind: Kind, needs: Needs) -> Layout:
+    layout = _laid_out(kind, needs)
+    if layout.is_compiled and layout.kernel and not layout.listed and layout.weight == ONES:
+        parts = layout.kernel, tuple(layout.zeros), layout.distinct, layout.bins, layout.frequencies
+        layout.asked = Asked(layout.n_rows, *parts)
+    return layout
+
+
+def _laid_out(kind: Kind, needs: Needs) -> Layout:
     layout = Layout(kind.options.fingerprint(kind.task, kind.n_classes))
     row_of = _Rows(kind, layout)
     # the tables of multilabel need all elements of a row, so they are made block by block

@@ -1,5 +1,6 @@
 """Moments of columns of numerators over columns of denominators: exact sums, and sums of products."""
 
+from collections.abc import Iterable
 from functools import partial, reduce
 from operator import add
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +13,7 @@ from app.core.sums.exact import MOST, NotFinite
 from app.core.sums.segments import segment_sums
 
 if TYPE_CHECKING:
-    from app.core.kernels.compiled import Grouped, Grouping
+    from app.core.kernels.compiled import Grouped, Grouping, Sums
 
 
 class Moments(NamedTuple):
@@ -110,11 +111,16 @@ def moments_and_groups(
     found = compiled.sums(matrix, weight_row, pairs, groupings)
     if found is None:
         raise NotFinite
-    return list(map(_moments, found[0])), found[1]
+    return moments_of_tuples(found[0]), found[1]
 
 
 _moments = partial(tuple.__new__, Moments)
 """`Moments` of a tuple of nine numbers, in a third of the time."""
+
+
+def moments_of_tuples(found: Iterable["Sums"]) -> list[Moments]:
+    """Name the parts of moments as kernels give them."""
+    return list(map(_moments, found))
 
 
 def column_moments(z: FloatArray, v: FloatArray) -> Moments:

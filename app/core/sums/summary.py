@@ -7,7 +7,6 @@ from dataclasses import field, replace
 from functools import reduce
 from operator import add
 from types import MappingProxyType
-from typing import TypeVar
 
 import numpy as np
 
@@ -22,17 +21,14 @@ from app.core.options import Options
 from app.core.records import record
 from app.core.rows.blocks import chunks
 from app.core.sums.chunk import Chunk
-from app.core.sums.exact import NOTHING, Exact
-from app.core.sums.groups import GroupSums
+from app.core.sums.exact import NOTHING
 from app.core.sums.layout import Layout, Needs, layout_of
 from app.core.sums.moments import Moments
 from app.core.sums.state import State
 from app.core.sums.tables import empty_table
+from app.core.sums.tally import Sums, merged, tally
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
-
-Key = TypeVar("Key")
-Sum = TypeVar("Sum", State, "_Sums")
 
 
 @record
@@ -75,7 +71,7 @@ class Summary:
             self.clipped + other.clipped,
             added(self.rounded, other.rounded),
             self.sentinels + other.sentinels,
-            {name: _merged(values, other.slices[name]) for name, values in self.slices.items()},
+            {name: merged(values, other.slices[name]) for name, values in self.slices.items()},
         )
 
 
@@ -112,12 +108,12 @@ def summarize(
     """
     layout = layout_of(batch, needs)
 
-    def summed(rows: Iterable[slice | IntArray]) -> _Sums | None:
+    def summed(rows: Iterable[slice | IntArray]) -> Sums | None:
         total = None
         for some in rows:
             if total is not None:
                 checkpoint()
-            part = _sums_of(Chunk(batch, some, layout), batch, layout, kept)
+            part = _sums_of(batch, some, layout, kept)
             total = part if total is None else total + part
         return total
 
@@ -152,7 +148,7 @@ def summarize(
     )
 
 
-def _states(batch: Batch, needs: Needs, sums: "_Sums", whole: State) -> dict[str, dict[str, State]]:
+def _states(batch: Batch, needs: Needs, sums: Sums, whole: State) -> dict[str, dict[str, State]]:
     """The states of all slices; they differ from that of the whole in their sums, and may have no scored row."""
     states: dict[str, dict[str, State]] = {}
     nothing = _nothing(batch, needs)
@@ -171,43 +167,9 @@ def _states(batch: Batch, needs: Needs, sums: "_Sums", whole: State) -> dict[str
     return states
 
 
-@record
-class _Sums:
-    """The sums of some chunks of one batch, with what was noticed in them.
-
-    Attributes:
-        slices: The sums of each slice, without findings, by its name and the code of its value.
-    """
-
-    n_scored: int
-    weight_sum: Exact
-    moments: dict[str, Moments]
-    groups: dict[str, GroupSums]
-    zero_probability: Finding = NO_FINDING
-    clipped: Finding = NO_FINDING
-    slices: Mapping[tuple[str, int], "_Sums"] = field(default_factory=dict)
-
-    def __add__(self, other: "_Sums") -> "_Sums":
-        return _Sums(
-            self.n_scored + other.n_scored,
-            self.weight_sum + other.weight_sum,
-            {name: sums + other.moments[name] for name, sums in self.moments.items()},
-            {name: sums + other.groups[name] for name, sums in self.groups.items()},
-            self.zero_probability + other.zero_probability,
-            self.clipped + other.clipped,
-            _merged(self.slices, other.slices),
-        )
-
-
-def _merged(ours: Mapping[Key, Sum], theirs: Mapping[Key, Sum]) -> dict[Key, Sum]:
-    """The entries of both, those of one key added up."""
-    both = {key: ours[key] + theirs[key] for key in at_checkpoints(ours.keys() & theirs.keys())}
-    return {**ours, **theirs, **both}
-
-
 def _shared_out(
-    summed: Callable[[Iterable[slice | IntArray]], _Sums | None], rows: Sequence[slice | IntArray], n_threads: int
-) -> _Sums | None:
+    summed: Callable[[Iterable[slice | IntArray]], Sums | None], rows: Sequence[slice | IntArray], n_threads: int
+) -> Sums | None:
     """The sums of chunks by several threads, each of which takes the next chunk when it is free."""
     left = iter(rows)
     with ThreadPoolExecutor(n_threads - 1) as others:
@@ -219,24 +181,29 @@ def _shared_out(
     return reduce(add, filter(None, sums))
 
 
-def _nothing(batch: Batch, needs: Needs) -> _Sums:
+def _nothing(batch: Batch, needs: Needs) -> Sums:
     """The sums of a batch of which no row is scored."""
     tables = {name: empty_table(name, batch) for name in needs.tables}
-    return _Sums(0, NOTHING, {mean.name: Moments() for mean in needs.means}, tables)
+    return Sums(0, NOTHING, {mean.name: Moments() for mean in needs.means}, tables)
 
 
-def _sums_of(chunk: Chunk, batch: Batch, layout: Layout, kept: Mapping[str, FloatArray]) -> _Sums:
+def _sums_of(batch: Batch, rows: slice | IntArray, layout: Layout, kept: Mapping[str, FloatArray]) -> Sums:
     """The sums and findings of a chunk; copy the quantities of its rows that are to be kept."""
+    is_checked = layout.asked is not None and batch.judge is None
+    is_plain = is_checked and isinstance(rows, slice) and not (kept or batch.slices)
+    if is_plain and (sums := tally(batch, rows, layout)):  # type: ignore[arg-type]  # is_plain says what rows are
+        return sums
+    chunk = Chunk(batch, rows, layout)
     if batch.slices:
         sums = _with_slices(chunk, batch, layout)
     else:
-        sums = _Sums(chunk.n_rows, chunk.weight_sum, chunk.moments, chunk.tables)
+        sums = Sums(chunk.n_rows, chunk.weight_sum, chunk.moments, chunk.tables)
     if sums.moments["cross_entropy"].n_infinite:
-        rows = chunk.numbers[np.isinf(chunk.column("cross_entropy")) & chunk.has_weight] + batch.first_row
-        sums = replace(sums, zero_probability=NO_FINDING.with_rows(rows))
+        infinite = chunk.numbers[np.isinf(chunk.column("cross_entropy")) & chunk.has_weight] + batch.first_row
+        sums = replace(sums, zero_probability=NO_FINDING.with_rows(infinite))
     if "clipped" in chunk.marks:
-        rows = chunk.numbers[chunk.marks["clipped"]] + batch.first_row
-        sums = replace(sums, clipped=NO_FINDING.with_rows(rows))
+        clipped = chunk.numbers[chunk.marks["clipped"]] + batch.first_row
+        sums = replace(sums, clipped=NO_FINDING.with_rows(clipped))
     for name, values in kept.items():
         column = chunk.column(name)
         values[chunk.rows] = 1.0 if column is None else column
@@ -247,15 +214,15 @@ MAX_ADDED = 8
 """States of so many slices are added up in less time than all their rows, which each lie in one of them."""
 
 
-def _with_slices(chunk: Chunk, batch: Batch, layout: Layout) -> _Sums:
+def _with_slices(chunk: Chunk, batch: Batch, layout: Layout) -> Sums:
     """The sums of a chunk, and those of the slices that have rows in it."""
     # sums within clusters do not add, and of weights that are too large the first row is told
     whole = None if batch.clusters is None and batch.sample_weight is None else _added_up(chunk, batch)
     weight = None if batch.clusters is None else batch.sample_weight
     # a cluster has the scale of its largest weight, which may lie in another slice: then each slice is scored anew
     is_scaled = weight is not None and not are_usual(weight[chunk.rows])
-    slices: dict[tuple[str, int], _Sums] = {}
-    parts: list[_Sums] = []
+    slices: dict[tuple[str, int], Sums] = {}
+    parts: list[Sums] = []
     for name, grouping in batch.slices.items():
         parts = []
         for code, places in at_checkpoints(grouping.places(chunk.numbers)):
@@ -269,13 +236,13 @@ def _with_slices(chunk: Chunk, batch: Batch, layout: Layout) -> _Sums:
     return replace(whole, zero_probability=NO_FINDING, clipped=NO_FINDING, slices=slices)
 
 
-def _scored_anew(rows: IntArray, batch: Batch, layout: Layout) -> _Sums:
+def _scored_anew(rows: IntArray, batch: Batch, layout: Layout) -> Sums:
     """The sums of some scored rows, as if there were no others."""
     alone = batch.take(rows)
     parts = (_added_up(Chunk(alone, some, layout), alone) for some in chunks(alone))
     return reduce(add, parts)
 
 
-def _added_up(chunk: Chunk, batch: Batch) -> _Sums:
+def _added_up(chunk: Chunk, batch: Batch) -> Sums:
     chunk.add_up(batch)
-    return _Sums(chunk.n_rows, chunk.weight_sum, chunk.moments, chunk.tables)
+    return Sums(chunk.n_rows, chunk.weight_sum, chunk.moments, chunk.tables)
