@@ -11,6 +11,8 @@ import structlog
 from app.api.log_writer import LogWriter, in_thread
 from app.settings import LogLevel
 
+_LINE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
+
 LEVELS = get_args(LogLevel)
 """The levels of the log, the least severe first."""
 
@@ -27,12 +29,10 @@ class AccessLog:
     def write(self, requests: Iterable[dict[str, Any]]) -> None:
         """Write the lines of requests whose level is severe enough, all at once."""
         output = sys.stdout.buffer
-        output.write(b"".join([_line(facts) for facts in requests if facts["level"] in self._levels]))
+        output.write(
+            b"".join([orjson.dumps(facts, repr, _LINE) for facts in requests if facts["level"] in self._levels])
+        )
         output.flush()
-
-
-def _line(facts: dict[str, Any]) -> bytes:
-    return orjson.dumps(facts, default=repr, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z)
 
 
 def configure(level: LogLevel) -> None:

@@ -10,12 +10,13 @@ from time import perf_counter
 from traceback import format_exception
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
 
 from app import __version__
 from app.api.counts import Counts
 from app.api.exchange import Exchange
 from app.api.logs import AccessLog
+from app.api.times import Times
 from app.settings import LogLevel
 
 UNMATCHED = "unmatched"
@@ -29,7 +30,7 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 MAX_KEPT_SERIES = 512
 """Labelled series of one metric that are cached; for any other, `labels` takes some microseconds."""
 
-LOGGER = "surprisal.access"
+LOGGER, EVENT = "surprisal.access", "request"
 
 
 class Telemetry:
@@ -46,7 +47,7 @@ class Telemetry:
 
     def __init__(self, log_level: LogLevel = "info", counts: Counts | None = None) -> None:
         self._log = AccessLog(log_level)
-        self._ended: list[dict[str, Any]] = []
+        self._ended: list[Exchange | dict[str, Any]] = []  # or the facts of a refusal
         self._in_flight, self._worker = ([0], 0) if counts is None else (counts.in_flight, counts.worker)
         self.registry = registry = CollectorRegistry()
         in_flight = Gauge("surprisal_in_flight", "Requests not yet answered.", registry=registry)
@@ -62,9 +63,7 @@ class Telemetry:
         self.connections: Collection[Any] = ()
         by_route = ("route",)
         requests = Counter("surprisal_requests", "Requests answered.", ("route", "status", "code"), registry=registry)
-        seconds = Histogram(
-            "surprisal_request_seconds", "Time to answer.", by_route, buckets=SECONDS, registry=registry
-        )
+        seconds = Times("surprisal_request_seconds", "Time to answer.", by_route, buckets=SECONDS, registry=registry)
         refusals = Counter("surprisal_refusals", "Refusals of the protocol.", ("reason",), registry=registry)
         samples = Counter("surprisal_samples", "Rows scored.", by_route, registry=registry)
         self._refusals = refusals.labels
@@ -79,53 +78,28 @@ class Telemetry:
     def end(self, exchange: Exchange) -> None:
         """Note that an exchange has ended, for its log line and the counters."""
         self._in_flight[self._worker] -= 1
-        seconds = perf_counter() - exchange.began
-        scope, code = exchange.scope, exchange.code
-        facts: dict[str, Any] = {
-            "logger": LOGGER,
-            "request_id": exchange.request_id,
-            "method": exchange.method,
-            "status": exchange.status,
-            "bytes_in": exchange.bytes_in,
-            "bytes_out": exchange.bytes_out,
-            "n_scored": exchange.n_scored,
-            # The label is the template of a path, not the path, and unknown paths share one label.
-            "route": scope["route"].path if "route" in scope else UNMATCHED,
-            "ms": round(seconds * 1000, 3),
-        }
-        if code:
-            facts["code"] = code
-        if exchange.refusal:
-            facts |= exchange.refusal
-        if exchange.key or exchange.settings.trusted_proxies:  # only an operator who asks who calls is told
-            facts["caller"] = exchange.caller
-        level: LogLevel = "debug" if facts["route"] in PROBES and not code else "info"
-        if exchange.error is not None:
-            # Formatted here: a renderer may show the locals of each frame, and with them a request's body.
-            level, facts["exception"] = "error", "".join(format_exception(exchange.error))
-        self._note(level, facts)
+        exchange.ended = perf_counter()
+        self._note(exchange)
 
     def refuse(self, request_id: str, status: int, code: str, why: Mapping[str, str]) -> None:
         """Note a request that the server refused before the application heard of it, with `reason` and `peer`."""
         facts = {"logger": LOGGER, "request_id": request_id, "route": UNMATCHED, "status": status, "code": code, **why}
-        self._note("info", facts)
+        self._note({**facts, "event": EVENT, "level": "info"})
 
-    def _note(self, level: LogLevel, facts: dict[str, Any]) -> None:
-        facts["event"] = "request"
-        facts["level"] = level
-        facts["timestamp"] = datetime.now(UTC)
-        self._ended.append(facts)
+    def _note(self, ended: Exchange | dict[str, Any]) -> None:
+        self._ended.append(ended)
         if len(self._ended) == 1:
             asyncio.get_running_loop().call_soon(self.record)
 
     def record(self) -> None:
         """Count and log the requests that have ended since the last time."""
-        ended, self._ended = self._ended, []
+        ended, self._ended, now = self._ended, [], datetime.now(UTC)
+        lines = [facts if isinstance(facts, dict) else _facts(facts) for facts in ended]
         n_requests: defaultdict[tuple[str, int, str], int] = defaultdict(int)
         n_samples: defaultdict[str, int] = defaultdict(int)
         n_refusals: defaultdict[str, int] = defaultdict(int)
-        for facts in ended:
-            route = facts["route"]
+        for facts in lines:
+            route, facts["timestamp"] = facts["route"], now
             n_requests[route, facts["status"], facts.get("code", "")] += 1
             if "ms" in facts:
                 self._seconds(route).observe(facts["ms"] / 1000)
@@ -139,9 +113,38 @@ class Telemetry:
             self._samples(route).inc(n)
         for reason, n in n_refusals.items():
             self._refusals(reason).inc(n)
-        self._log.write(ended)
+        self._log.write(lines)
 
     def shown(self) -> bytes:
         """The numbers as Prometheus reads them."""
         self.record()
         return generate_latest(self.registry)
+
+
+def _facts(exchange: Exchange) -> dict[str, Any]:
+    """The facts of a request that has ended, in the order of a line."""
+    scope, code = exchange.scope, exchange.code
+    facts: dict[str, Any] = {
+        "logger": LOGGER,
+        "request_id": exchange.request_id,
+        "method": exchange.method,
+        "status": exchange.status,
+        "bytes_in": exchange.bytes_in,
+        "bytes_out": exchange.bytes_out,
+        "n_scored": exchange.n_scored,
+        # The label is the template of a path, not the path, and unknown paths share one label.
+        "route": scope["route"].path if "route" in scope else UNMATCHED,
+        "ms": round((exchange.ended - exchange.began) * 1e6) / 1000,
+    }
+    if code:
+        facts["code"] = code
+    if exchange.refusal:
+        facts |= exchange.refusal
+    if exchange.key or exchange.settings.trusted_proxies:  # only an operator who asks who calls is told
+        facts["caller"] = exchange.caller
+    level: LogLevel = "debug" if facts["route"] in PROBES and not code else "info"
+    if exchange.error is not None:
+        # Formatted here: a renderer may show the locals of each frame, and with them a request's body.
+        level, facts["exception"] = "error", "".join(format_exception(exchange.error))
+    facts["event"], facts["level"] = EVENT, level
+    return facts
