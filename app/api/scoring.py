@@ -9,16 +9,19 @@ from app.api.exchange import Exchange
 from app.api.intake.body import Body
 from app.api.negotiation.formats import FORMATS, PARTS, Format, Parts, limits_of
 from app.api.negotiation.media import encoding_of, rows_format
-from app.api.schemas.query import query_options
+from app.api.schemas.query import query_naming, query_options
 from app.api.schemas.questions import asked_of_rows
 from app.api.schemas.validation import check_width
 from app.core.checkpoints import Check
 from app.core.paying import hold
 from app.core.tasks import TaskName
-from app.errors import TooLarge
+from app.errors import InvalidInput, TooLarge
 from app.service import ScoreRequest
 from app.settings import Settings
 from app.wire import compression
+from app.wire.mapping.class_names import with_classes
+from app.wire.mapping.column_map import ColumnMap
+from app.wire.mapping.naming import Naming
 from app.wire.sources import Pieces, Source
 
 
@@ -30,6 +33,7 @@ class Rows:
         encoding: The compression; empty if there is none.
         query: The query of the URL, as it came.
         options: The options in it.
+        naming: The columns as it names them.
     """
 
     task: TaskName
@@ -37,6 +41,7 @@ class Rows:
     encoding: str
     query: bytes
     options: Mapping[str, Any]
+    naming: Naming
 
 
 def read_rows_head(task: TaskName, json_path: str, exchange: Exchange) -> Rows:
@@ -48,8 +53,9 @@ def read_rows_head(task: TaskName, json_path: str, exchange: Exchange) -> Rows:
     """
     format_ = rows_format(exchange.header("content-type"), json_path)
     encoding = encoding_of(exchange.header("content-encoding"))
-    query = exchange.scope["query_string"]
-    return Rows(task, format_, encoding, query, query_options(task, exchange.query_params))
+    query, parameters = exchange.scope["query_string"], exchange.query_params
+    options = query_options(task, parameters)
+    return Rows(task, format_, encoding, query, options, query_naming(task, parameters))
 
 
 def scored_rows(rows: Rows, source: Source, settings: Settings, check: Check) -> dict[str, Any]:
@@ -65,9 +71,13 @@ def scored_rows(rows: Rows, source: Source, settings: Settings, check: Check) ->
     limits = limits_of(rows.format, settings)
     if rows.encoding:
         source = compression.decoded(Pieces(_checked(source, check)), rows.encoding, limits)
-    parts = PARTS[rows.format.name](source, limits, rows.task, rows.options)
-    requests = _requests(rows, parts, settings, check)
-    return service.score_parts(requests, settings.max_held_bytes, settings.threads_per_request)
+    columns = ColumnMap(rows.naming)
+    parts = PARTS[rows.format.name](source, limits, columns)
+    requests = _requests(rows, parts, columns, settings, check)
+    try:
+        return service.score_parts(requests, settings.max_held_bytes, settings.threads_per_request)
+    except InvalidInput as refusal:
+        raise columns.told(refusal) from refusal
 
 
 def decompressed_json(encoding: str, source: Source, settings: Settings, check: Check) -> bytes:
@@ -84,13 +94,13 @@ def decompressed_json(encoding: str, source: Source, settings: Settings, check: 
     return body.taken()
 
 
-def _requests(rows: Rows, parts: Parts, settings: Settings, check: Check) -> Iterator[ScoreRequest]:
+def _requests(rows: Rows, parts: Parts, columns: ColumnMap, settings: Settings, check: Check) -> Iterator[ScoreRequest]:
     """Make a request of each part of the rows, with the options of the query."""
     n_rows = 0
     for part in parts:
         check()
         check_width(part, settings.max_columns)
-        request = asked_of_rows(rows.task, rows.query, part)
+        request = asked_of_rows(rows.task, rows.query, *with_classes(part, columns))
         n_rows += max(map(len, request.columns.values()))
         if n_rows > settings.max_rows:
             raise TooLarge(f"the body must hold at most {settings.max_rows} rows")

@@ -18,6 +18,8 @@ from app.wire.columns import LARGEST_INT, NAMES, RULES, SLICE_RULE, WIDE, Kind, 
 from app.wire.limits import Limits
 
 SLICE = "slices."
+EXTRA = "extra_columns"
+"""The query parameter that says what becomes of columns that hold nothing."""
 PART = re.compile(rf"({'|'.join(name for name in WIDE if COLUMNS[name].kinds[0] in ('number', 'score'))})[_.]")
 """A name that begins like one of several columns of numbers."""
 
@@ -111,7 +113,12 @@ def fields_of(names: Sequence[str], limits: Limits, task: TaskName) -> list[Fiel
     twice = [name for name, count in Counter(names).items() if count > 1]
     if unknown or twice:
         raise InvalidInput(chain(map(_unknown, unknown), map(_repeated, twice)), len(unknown) + len(twice))
-    return [Field(name, _pointer(name), RULES[task].get(name, SLICE_RULE)) for name in names]
+    return [field_of(name, task) for name in names]
+
+
+def field_of(name: str, task: TaskName) -> Field:
+    """The field of a name that a column may have."""
+    return Field(name, _pointer(name), RULES[task].get(name, SLICE_RULE))
 
 
 def check_columns(n_columns: int, limits: Limits) -> None:
@@ -163,10 +170,13 @@ def _repeated(name: str) -> FieldError:
 
 def _unknown(name: str) -> FieldError:
     close = meant(name, COLUMN_NAMES, cutoff=0.7)
-    hint = f'; did you mean "{close}"?' if close else ""
+    hint = f"; {EXTRA}=ignore in the query leaves it out"
+    if close:
+        hint = f'; did you mean "{close}"? {close}={clip(name)} in the query says so, {EXTRA}=ignore leaves it out'
     if match := PART.match(name):
         first = f"{match[1]}_0, {match[1]}_1"
         hint = f"; columns of one field are numbered in the order of the classes: {first} and so on"
+        hint += f", or {match[1]}={match[0]}* in the query takes them by name"
     elif name.startswith("arr_"):
         hint = "; give each array its name: numpy.savez(file, labels=..., probabilities=...)"
     rule = f"must be a column of a scoring request or {SLICE}<name>; options go into the query string"

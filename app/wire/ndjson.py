@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from app.core.columns import BoolArray, Column, Ragged
-from app.core.tasks import TaskName
 from app.errors import FieldError, InvalidInput, describe, pointer
-from app.wire.fields import SLICE, Field, fields_of, gathered, holds_scored
+from app.wire.fields import SLICE, Field, gathered, holds_scored
 from app.wire.json.lists import column_of
 from app.wire.limits import Limits
 from app.wire.lines import Rows, refuse_repeated_names, rows_of
+from app.wire.mapping.column_map import ColumnMap
+from app.wire.numbered import Group
 from app.wire.sources import Source
 from app.wire.text import blocks
 
@@ -30,21 +31,25 @@ class Header:
     """The names and types that all rows of a body share.
 
     Attributes:
-        names: The names of most rows; all must have them, but for rows that are not scored.
+        names: The names of most rows that are read; all must have them, but for rows that are not scored.
         slice_names: The same for the object `slices`.
-        fields: The columns that are set, that of the mask first.
-        nested: Whether the rows of a column were lists in the first part, by its name.
+        columns: The names of the columns in the order of their places, those in `slices` with a mark before.
+        groups: The columns of the request that are set, that of the mask first.
         unset: The names that are null in all rows of the first part; they must be in all further ones.
+        is_open: Whether rows may have other names too, which are not looked at.
+        nested: Whether the rows of a column were lists in the first part, by its name.
     """
 
     names: frozenset[str]
     slice_names: frozenset[str]
-    fields: list[Field]
+    columns: list[str]
+    groups: list[Group]
     unset: frozenset[str]
+    is_open: bool
     nested: Mapping[str, bool] = field(default_factory=dict)
 
 
-def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, Any]]:
+def parts(source: Source, limits: Limits, columns: ColumnMap) -> Iterator[dict[str, Any]]:
     r"""Yield the columns of a JSON Lines body, a mebibyte of text or so at a time.
 
     All rows have the same fields, and the values of a field one type; a field that is null in all rows is not set.
@@ -56,8 +61,9 @@ def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, 
         TooLarge: A line or the number of fields is beyond the limits.
 
     >>> from io import BytesIO
+    >>> from app.wire.mapping.naming import own_names
     >>> lines = b'{"labels": 1, "probabilities": 0.5}\n{"labels": 0, "probabilities": 1}\n'
-    >>> list(parts(BytesIO(lines), Limits(100, 10, 100, 10), "binary"))
+    >>> list(parts(BytesIO(lines), Limits(100, 10, 100, 10), ColumnMap(own_names("binary"))))
     [{'labels': array([1, 0]), 'probabilities': array([0.5, 1. ])}]
     """
     header: Header | None = None
@@ -69,14 +75,14 @@ def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, 
     for block in blocks(source, limits, _row_end, place):
         text = block if n_rows else block.removeprefix(BOM_UTF8)
         with _TURN:
-            n_read, header, part = _part(text, n_rows, header, limits, task)
+            n_read, header, part = _part(text, n_rows, header, limits, columns)
         if part is not None:
             yield part
         n_rows += n_read
 
 
 def _part(
-    text: bytes, n_rows: int, header: Header | None, limits: Limits, task: TaskName
+    text: bytes, n_rows: int, header: Header | None, limits: Limits, names: ColumnMap
 ) -> tuple[int, Header | None, dict[str, Any] | None]:
     """The number of rows in a text that `n_rows` rows precede, the header for what follows, and the columns."""
     rows = rows_of(text, n_rows)
@@ -84,10 +90,10 @@ def _part(
         return 0, header, None
     refuse_repeated_names(text, rows, n_rows)
     if header is None or not header.nested:
-        header = _header(rows, limits, task)
+        header = _header(rows, limits, names)
     _check_names(rows, header, n_rows)
     columns = _columns(rows, header, n_rows)
-    part = gathered(header.fields, columns)
+    part = gathered([group.field for group in header.groups], columns)
     if holds_scored(part.get("mask")):
         header = _settled(header, columns)
     return len(rows), header, part
@@ -97,18 +103,32 @@ def _row_end(text: bytearray, start: int) -> int:
     return text.rfind(b"\n", start) + 1
 
 
-def _header(rows: Rows, limits: Limits, task: TaskName) -> Header:
+def _header(rows: Rows, limits: Limits, columns: ColumnMap) -> Header:
     names = _names_of_most(rows)
     slices = [row["slices"] for row in rows if type(row.get("slices")) is dict]
     slice_names = _names_of_most(slices) if slices else frozenset[str]()
-    order = list(dict.fromkeys(name for row in rows for name in row if name in names))
-    listed = [name for name in order if name != "slices"]
-    listed += [SLICE + name for name in dict.fromkeys(name for row in slices for name in row if name in slice_names)]
-    fields = fields_of(listed, limits, task) if listed or "slices" not in names else []
-    n_scored = sum(row.get("mask", True) is not False for row in rows)
+    listed = [name for name in dict.fromkeys(chain.from_iterable(rows)) if name in names and name != "slices"]
+    listed += [SLICE + name for name in dict.fromkeys(chain.from_iterable(slices)) if name in slice_names]
+    groups = columns.groups(dict(enumerate(listed)), limits) if listed or "slices" not in names else []
+    if columns.naming.ignores_extra:
+        names, slice_names = _read_of(listed, groups, names)
+    n_scored = sum(_are_scored(rows, listed, groups))
     unset = frozenset(name for name in names if n_scored and all(row.get(name) is None for row in rows))
-    chosen = sorted((column for column in fields if column.name not in unset), key=lambda column: column.name != "mask")
-    return Header(names, slice_names, chosen, unset)
+    chosen = [group for group in groups if not unset.issuperset(listed[place] for place in group.places)]
+    return Header(names, slice_names, listed, chosen, unset, columns.naming.ignores_extra)
+
+
+def _are_scored(rows: Rows, listed: list[str], groups: list[Group]) -> list[bool]:
+    """The marks of rows that may be scored: the mask does not leave them out as a whole."""
+    masks = [listed[group.places[0]] for group in groups if group.field.name == "mask" and not group.nested]
+    return [row.get(masks[0]) is not False for row in rows] if masks else [True] * len(rows)
+
+
+def _read_of(listed: list[str], groups: list[Group], names: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """The names of rows that are read, and those of their `slices`."""
+    used = {listed[place] for group in groups for place in group.places}
+    slices = frozenset(name.removeprefix(SLICE) for name in used if name not in names)
+    return names & (used | {"slices"} if slices else used), slices
 
 
 def _names_of_most(rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
@@ -119,8 +139,9 @@ def _names_of_most(rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
 
 def _check_names(rows: Rows, header: Header, first_row: int) -> None:
     numbers = range(first_row, first_row + len(rows))
-    are_scored = [row.get("mask") is not False for row in rows]
-    errors, n_errors = _key_errors((), list(zip(numbers, rows, are_scored, strict=True)), header.names)
+    are_scored = _are_scored(rows, header.columns, header.groups)
+    numbered = list(zip(numbers, rows, are_scored, strict=True))
+    errors, n_errors = _key_errors((), numbered, header.names, is_open=header.is_open)
     filled = [
         (name, number)
         for name in sorted(header.unset)
@@ -139,7 +160,7 @@ def _check_names(rows: Rows, header: Header, first_row: int) -> None:
             for number, slices, scored in zip(numbers, all_slices, are_scored, strict=True)
             if type(slices) is dict
         ]
-        key_errors, n_key_errors = _key_errors(("slices",), objects, header.slice_names)
+        key_errors, n_key_errors = _key_errors(("slices",), objects, header.slice_names, is_open=header.is_open)
         errors, n_errors = chain(errors, key_errors), n_errors + len(wrong) + n_key_errors
     if n_errors:
         raise InvalidInput(errors, n_errors)
@@ -150,25 +171,37 @@ def _no_object(row: int, found: object) -> FieldError:
 
 
 def _key_errors(
-    holder: tuple[str, ...], rows: Sequence[tuple[int, Mapping[str, Any], bool]], names: frozenset[str]
+    holder: tuple[str, ...],
+    rows: Sequence[tuple[int, Mapping[str, Any], bool]],
+    names: frozenset[str],
+    *,
+    is_open: bool,
 ) -> tuple[Iterator[FieldError], int]:
     """The errors of numbered rows, each with whether it is scored: one that is not may lack names; and their number.
 
     There may be a thousand in each of many rows, so none is made before it is told.
+
+    Args:
+        is_open: Whether rows may have further names.
     """
-    uneven = [entry for entry in rows if entry[1].keys() != names]
+    uneven = [entry for entry in rows if (not names <= entry[1].keys() if is_open else entry[1].keys() != names)]
     n_lacking = sum(len(names - row.keys()) for _, row, is_scored in uneven if is_scored)
-    return _told(holder, uneven, names), n_lacking + sum(len(row.keys() - names) for _, row, _ in uneven)
+    n_more = 0 if is_open else sum(len(row.keys() - names) for _, row, _ in uneven)
+    return _told(holder, uneven, names, is_open=is_open), n_lacking + n_more
 
 
 def _told(
-    holder: tuple[str, ...], rows: Sequence[tuple[int, Mapping[str, Any], bool]], names: frozenset[str]
+    holder: tuple[str, ...],
+    rows: Sequence[tuple[int, Mapping[str, Any], bool]],
+    names: frozenset[str],
+    *,
+    is_open: bool,
 ) -> Iterator[FieldError]:
     rule = "must be a field of every row or of none, found"
     for i, row, is_scored in rows:
         for name in sorted(names - row.keys()) if is_scored else ():
             yield FieldError(pointer(*holder, name, i), "missing", f"{rule} none")
-        for name in sorted(row.keys() - names):
+        for name in () if is_open else sorted(row.keys() - names):
             yield FieldError(pointer(*holder, name, i), "unknown_field", f"{rule} one that the other rows lack")
 
 
@@ -176,26 +209,30 @@ def _columns(rows: Rows, header: Header, first_row: int) -> list[Column]:
     columns: list[Column] = []
     refusals: list[InvalidInput] = []
     scored: BoolArray | None = None
-    for place in header.fields:
+    for group in header.groups:
         try:
-            column = _column(place, _values(place, rows, header.names), scored, first_row)
+            column = _column(group.field, _values(group, rows, header), scored, first_row)
             if holds_scored(scored):
-                _check_nested(place, column, header.nested.get(place.name), first_row)
+                _check_nested(group.field, column, header.nested.get(group.field.name), first_row)
         except InvalidInput as refusal:
             refusals.append(refusal)
             continue
         columns.append(column)
-        if place.name == "mask" and isinstance(column, np.ndarray):
+        if group.field.name == "mask" and isinstance(column, np.ndarray):
             scored = column
     if refusals:
         raise InvalidInput.joined(refusals)
     return columns
 
 
-def _values(column: Field, rows: Rows, names: frozenset[str]) -> list[Any]:
-    if column.name in names:
-        return [row.get(column.name) for row in rows]
-    name = column.name.removeprefix(SLICE)
+def _values(group: Group, rows: Rows, header: Header) -> list[Any]:
+    """The values of rows in a column, lists where several of their names make one."""
+    names = [header.columns[place] for place in group.places]
+    if group.nested:
+        return [[row.get(name) for name in names] for row in rows]
+    if names[0] in header.names:
+        return [row.get(names[0]) for row in rows]
+    name = names[0].removeprefix(SLICE)
     return [slices.get(name) if type(slices := row.get("slices")) is dict else None for row in rows]
 
 
@@ -236,9 +273,10 @@ def _settled(header: Header, columns: list[Column]) -> Header:
     """The header as later parts have it: with the kinds of the first part, and lists where that has them."""
     if header.nested:
         return header
-    nested = {column.name: _is_nested(values) for column, values in zip(header.fields, columns, strict=True)}
-    fields = [_of_dtype(column, values) for column, values in zip(header.fields, columns, strict=True)]
-    return replace(header, fields=fields, nested=nested)
+    both = list(zip(header.groups, columns, strict=True))
+    nested = {group.field.name: _is_nested(values) for group, values in both}
+    groups = [replace(group, field=_of_dtype(group.field, values)) for group, values in both]
+    return replace(header, groups=groups, nested=nested)
 
 
 def _of_dtype(column: Field, values: Column) -> Field:

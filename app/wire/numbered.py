@@ -10,6 +10,7 @@ from app.wire.columns import WIDE
 from app.wire.fields import Field, fields_of
 from app.wire.limits import Limits
 
+ONE_TYPE = "must hold values of one type in all columns, found several"
 NUMBERED = re.compile(rf"({'|'.join(WIDE)})_(0|[1-9]\d{{0,6}})")
 
 

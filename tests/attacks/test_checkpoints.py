@@ -23,6 +23,7 @@ from app.core.checkpoints import ended_by
 from app.errors import TooLarge
 from app.service import CalibrateRequest, calibrate, compare, score
 from app.settings import DEFAULTS
+from app.wire.mapping.naming import own_names
 from tests.api.servers import Process
 from tests.attacks.clients import answer, post, processor_seconds
 from tests.encoded import compressed, encoded
@@ -68,7 +69,7 @@ def compared(n: int, n_candidates: int) -> Work:
 
 
 def rows(format_: str, body: bytes, encoding: str = "") -> Work:
-    request = Rows("binary", FORMATS[format_], encoding, b"", {})
+    request = Rows("binary", FORMATS[format_], encoding, b"", {}, own_names("binary"))
     return lambda: scored_rows(request, io.BytesIO(body), DEFAULTS, lambda: None)
 
 

@@ -16,6 +16,7 @@ from app.core.tasks import TaskName
 from app.errors import SurprisalError
 from app.service import score
 from app.settings import DEFAULTS
+from app.wire.mapping.naming import own_names
 from tests.attacks.clients import GROWTH, growth
 from tests.encoded import ENCODERS, encoded
 
@@ -95,5 +96,5 @@ def test_columns_of_every_format(column: str, format_: str) -> None:
         )
         for size in (n, 2 * n)
     }
-    request = Rows("binary", FORMATS[format_], "", b"", {})
+    request = Rows("binary", FORMATS[format_], "", b"", {}, own_names("binary"))
     assert growth(lambda size: scored_rows(request, io.BytesIO(bodies[size]), DEFAULTS, lambda: None), n) <= GROWTH

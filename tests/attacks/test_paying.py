@@ -16,6 +16,7 @@ from app.api.scoring import Rows, scored_rows
 from app.core.paying import Kind, paid_by
 from app.main import create_app
 from app.settings import DEFAULTS, Settings
+from app.wire.mapping.naming import own_names
 from tests.encoded import encoded
 
 N, N_LOSSES = 2_000_000, 20_000
@@ -34,7 +35,7 @@ def test_integers_of_a_byte_are_paid_for_as_what_they_become() -> None:
 
     tracemalloc.start()
     with paid_by(pay):
-        scored_rows(Rows("binary", FORMATS["npz"], "", b"", {}), file, DEFAULTS, lambda: None)
+        scored_rows(Rows("binary", FORMATS["npz"], "", b"", {}, own_names("binary")), file, DEFAULTS, lambda: None)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak <= paid.total() + OWN_BYTES

@@ -17,6 +17,7 @@ from app.wire.arrow import stream as arrow
 from app.wire.limits import Limits
 from tests.bodies import random_body
 from tests.requests import asking, mergeable_on_request, request_of, scoring
+from tests.wire.mapped import own
 
 HELD = 1 << 20
 every_task = pytest.mark.parametrize("task", TASKS)
@@ -223,7 +224,7 @@ def test_record_batches_go_once_they_are_scored(include: list[str]) -> None:
         "multiclass", {name: column.tolist() for name, column in columns.items()} | {"include": include}
     )
     limits = Limits(max_decoded_bytes=1 << 30, max_ratio=1000, max_part_bytes=1 << 25, max_columns=40)
-    parts = arrow.parts(body, limits, "multiclass")
+    parts = arrow.parts(body, limits, own("multiclass"))
     tracemalloc.start()
     answer = score_parts(map(request.with_columns, parts), HELD)
     peak = tracemalloc.get_traced_memory()[1]

@@ -22,6 +22,7 @@ from app.wire.json import reader as json
 from app.wire.limits import Limits
 from app.wire.npz import archive as npz
 from app.wire.parquet import file as parquet
+from tests.wire.mapped import own
 from tests.wire.trickle import Trickle
 
 LIMITS = Limits(max_decoded_bytes=1 << 30, max_ratio=1000, max_part_bytes=1 << 24, max_columns=40)
@@ -183,22 +184,22 @@ def ways(rows: Rows, task: TaskName) -> Iterator[tuple[str, list[dict[str, Any]]
     """The rows through every format that has them, in several cuts."""
     lists, tensors = table_of(rows, as_lists), table_of(rows, as_tensors)
     lines = ndjson_body(rows)
-    yield "ndjson", list(ndjson.parts(io.BytesIO(lines), LIMITS, task))
-    yield "ndjson, trickling", list(ndjson.parts(Trickle(lines, MOST, 1), LIMITS, task))
+    yield "ndjson", list(ndjson.parts(io.BytesIO(lines), LIMITS, own(task)))
+    yield "ndjson, trickling", list(ndjson.parts(Trickle(lines, MOST, 1), LIMITS, own(task)))
     packed = compression.decoded(Trickle(gzip.compress(lines, 1), MOST, 2), "gzip", LIMITS)
-    yield "ndjson, gzip", list(ndjson.parts(packed, LIMITS, task))
+    yield "ndjson, gzip", list(ndjson.parts(packed, LIMITS, own(task)))
     for size in (N, 5000, 333):
-        yield f"arrow lists by {size}", list(arrow.parts(io.BytesIO(arrow_body(lists, size)), LIMITS, task))
+        yield f"arrow lists by {size}", list(arrow.parts(io.BytesIO(arrow_body(lists, size)), LIMITS, own(task)))
         yield (
             f"arrow tensors by {size}",
-            list(arrow.parts(Trickle(arrow_body(tensors, size, "zstd"), MOST, 3), LIMITS, task)),
+            list(arrow.parts(Trickle(arrow_body(tensors, size, "zstd"), MOST, 3), LIMITS, own(task))),
         )
-        yield f"parquet by {size}", list(parquet.parts(io.BytesIO(parquet_body(lists, size)), LIMITS, task))
+        yield f"parquet by {size}", list(parquet.parts(io.BytesIO(parquet_body(lists, size)), LIMITS, own(task)))
     if task != "tokens":
-        yield "npz", [npz.columns(npz_body(rows), LIMITS, task)]
-        has_classes = task == "multiclass"
-        yield "csv", list(csv.parts(io.BytesIO(csv_body(rows)), LIMITS, task, has_classes=has_classes))
-        yield "csv, trickling", list(csv.parts(Trickle(csv_body(rows), MOST, 4), LIMITS, task, has_classes=has_classes))
+        yield "npz", [npz.columns(npz_body(rows), LIMITS, own(task))]
+        classes = ("ant", "bee") if task == "multiclass" else None
+        yield "csv", list(csv.parts(io.BytesIO(csv_body(rows)), LIMITS, own(task, classes)))
+        yield "csv, trickling", list(csv.parts(Trickle(csv_body(rows), MOST, 4), LIMITS, own(task, classes)))
 
 
 @pytest.mark.slow
@@ -224,8 +225,8 @@ def test_single_floats_stay_single_in_formats_that_have_them() -> None:
     np.savez(out, logits=logits)
     table = pa.table({"logits": pa.FixedSizeListArray.from_arrays(logits.ravel(), 3)})
     for parts in (
-        [npz.columns(out.getvalue(), LIMITS, "multiclass")],
-        list(arrow.parts(io.BytesIO(arrow_body(table, 30)), LIMITS, "multiclass")),
-        list(parquet.parts(io.BytesIO(parquet_body(table, 30)), LIMITS, "multiclass")),
+        [npz.columns(out.getvalue(), LIMITS, own("multiclass"))],
+        list(arrow.parts(io.BytesIO(arrow_body(table, 30)), LIMITS, own("multiclass"))),
+        list(parquet.parts(io.BytesIO(parquet_body(table, 30)), LIMITS, own("multiclass"))),
     ):
         assert all_bits(parts) == {"logits": bits(logits)}

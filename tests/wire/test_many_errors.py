@@ -11,6 +11,7 @@ from app.wire import ndjson
 from app.wire.json import reader as json
 from app.wire.json.names import MAX_PLACES
 from app.wire.limits import Limits
+from tests.wire.mapped import own
 
 LIMITS = Limits(max_decoded_bytes=1 << 28, max_ratio=1000, max_part_bytes=1 << 22, max_columns=1000)
 SLICES = ", ".join(f'"{i:x}": 1' for i in range(500))
@@ -20,7 +21,7 @@ ROW = '{"labels": 1, "probabilities": 0.5, "slices": {%s}}\n'
 def rows_without_slices() -> None:
     """Each of the rows lacks 500 slices."""
     body = (ROW % SLICES * 60 + ROW % "" * 40).encode()
-    list(ndjson.parts(io.BytesIO(body), LIMITS, "binary"))
+    list(ndjson.parts(io.BytesIO(body), LIMITS, own("binary")))
 
 
 TWICE = ", ".join(f'"{i:x}": 1, "{i:x}": 1' for i in range(2_000))
@@ -32,7 +33,7 @@ def deep_names() -> None:
 
 
 def deep_names_in_a_row() -> None:
-    list(ndjson.parts(io.BytesIO(DEEP), LIMITS, "binary"))
+    list(ndjson.parts(io.BytesIO(DEEP), LIMITS, own("binary")))
 
 
 @pytest.mark.parametrize(
@@ -60,4 +61,4 @@ def test_a_name_beyond_all_that_are_looked_at_is_refused() -> None:
     with pytest.raises(InvalidInput, match="must hold each name once"):
         json.decode(line, "binary")
     with pytest.raises(InvalidInput, match="must hold each name once"):
-        list(ndjson.parts(io.BytesIO(line), LIMITS, "binary"))
+        list(ndjson.parts(io.BytesIO(line), LIMITS, own("binary")))

@@ -12,6 +12,7 @@ from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody, SurprisalError, TooLarge
 from app.wire import ndjson
 from app.wire.limits import Limits
+from tests.wire.mapped import own
 from tests.wire.trickle import Trickle
 
 LIMITS = Limits(max_decoded_bytes=1 << 28, max_ratio=1000, max_part_bytes=1 << 22, max_columns=8)
@@ -27,7 +28,7 @@ def many(row: object, n: int = 200_000) -> bytes:
 
 
 def read(body: bytes, limits: Limits = LIMITS, task: TaskName = "binary") -> list[dict[str, Any]]:
-    return list(ndjson.parts(io.BytesIO(body), limits, task))
+    return list(ndjson.parts(io.BytesIO(body), limits, own(task)))
 
 
 def told(body: bytes, task: TaskName = "binary") -> list[tuple[str, str, str]]:
@@ -79,7 +80,7 @@ def test_blocks_hold_about_a_mebibyte_and_do_not_depend_on_how_bytes_arrive() ->
     sizes = [len(part["labels"]) for part in parts]
     assert len(sizes) == -(-len(body) // (1 << 20))
     np.testing.assert_array_equal(np.concatenate([part["labels"] for part in parts]), np.arange(200_000))
-    assert [len(part["labels"]) for part in ndjson.parts(Trickle(body, 1009), LIMITS, "multiclass")] == sizes
+    assert [len(part["labels"]) for part in ndjson.parts(Trickle(body, 1009), LIMITS, own("multiclass"))] == sizes
 
 
 @pytest.mark.parametrize(

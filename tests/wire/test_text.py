@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.core.tasks import TaskName
 from app.errors import MalformedBody, TooLarge
 from app.wire import ndjson
 from app.wire.csv import table as csv
 from app.wire.limits import Limits
+from app.wire.mapping.column_map import ColumnMap
 from app.wire.sources import Source
 from app.wire.text import BLOCK, blocks
+from tests.wire.mapped import own
 from tests.wire.trickle import Trickle
 
-Parts = Callable[[Source, Limits, TaskName], Iterator[dict[str, Any]]]
+Parts = Callable[[Source, Limits, ColumnMap], Iterator[dict[str, Any]]]
 
 
 class Repeated:
@@ -86,7 +87,7 @@ def test_an_endless_row_is_refused_while_it_is_read_in_little_memory(parts: Part
     tracemalloc.start()
     try:
         with pytest.raises(TooLarge, match=f"row 1 must hold at most {bound} bytes"):
-            list(parts(source, limits(bound), "multiclass"))
+            list(parts(source, limits(bound), own("multiclass")))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -100,7 +101,7 @@ def test_a_row_as_long_as_the_bound_that_is_wrong_takes_little_memory(unit: byte
     tracemalloc.start()
     try:
         with pytest.raises(MalformedBody, match="row 1 must have 2 fields like the header"):
-            list(csv.parts(source, limits(4 * BLOCK), "multiclass"))
+            list(csv.parts(source, limits(4 * BLOCK), own("multiclass")))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -115,7 +116,7 @@ def test_rows_of_any_length_are_the_same_however_they_arrive() -> None:
     whole, trickled = (
         [
             (len(part["logits"]), part["slices"]["a"].tolist())
-            for part in csv.parts(source, limits(8 * BLOCK), "multiclass")
+            for part in csv.parts(source, limits(8 * BLOCK), own("multiclass"))
         ]
         for source in sources
     )

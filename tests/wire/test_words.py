@@ -23,6 +23,7 @@ from app.wire.json import reader as json
 from app.wire.limits import Limits
 from app.wire.npz import archive as npz
 from app.wire.parquet import file as parquet
+from tests.wire.mapped import own
 
 LIMITS = Limits(max_decoded_bytes=1 << 28, max_ratio=1000, max_part_bytes=1 << 22, max_columns=12)
 VECTOR = pa.struct(
@@ -46,9 +47,9 @@ def file_of(table: pa.Table) -> bytes:
 def refusals(table: pa.Table, task: TaskName = "multiclass") -> list[SurprisalError]:
     """The refusals of a table as an Arrow stream and as a Parquet file."""
     with pytest.raises(SurprisalError) as streamed:
-        list(arrow.parts(io.BytesIO(stream(table)), LIMITS, task))
+        list(arrow.parts(io.BytesIO(stream(table)), LIMITS, own(task)))
     with pytest.raises(SurprisalError) as stored:
-        list(parquet.parts(io.BytesIO(file_of(table)), LIMITS, task))
+        list(parquet.parts(io.BytesIO(file_of(table)), LIMITS, own(task)))
     return [streamed.value, stored.value]
 
 
@@ -96,8 +97,8 @@ def test_integers_of_128_bits_are_named_by_their_column() -> None:
         note = {b"ARROW:schema": base64.b64encode(wide)}
         stored = file_of(table).replace(base64.b64encode(message), note[b"ARROW:schema"])
         for parts in (
-            arrow.parts(io.BytesIO(body), LIMITS, "binary"),
-            parquet.parts(io.BytesIO(stored), LIMITS, "binary"),
+            arrow.parts(io.BytesIO(body), LIMITS, own("binary")),
+            parquet.parts(io.BytesIO(stored), LIMITS, own("binary")),
         ):
             with pytest.raises(InvalidInput) as caught:
                 list(parts)
@@ -127,8 +128,8 @@ def test_the_index_that_the_notes_of_pandas_name_is_left_out(notes: Any, names: 
     columns = {"labels": pa.array([1, 0]), **{name: pa.array(["x", None]) for name in names}}
     table = pa.table(columns).replace_schema_metadata(metadata)
     for parts in (
-        arrow.parts(io.BytesIO(stream(table)), LIMITS, "binary"),
-        parquet.parts(io.BytesIO(file_of(table)), LIMITS, "binary"),
+        arrow.parts(io.BytesIO(stream(table)), LIMITS, own("binary")),
+        parquet.parts(io.BytesIO(file_of(table)), LIMITS, own("binary")),
     ):
         assert [list(part) for part in parts] == [["labels"]]
 
@@ -144,7 +145,7 @@ def test_numbers_that_numpy_writes_without_their_type_are_to_be_cast(width: int)
     out = io.BytesIO()
     np.savez(out, logits=np.zeros(3, f"V{width}"))
     with pytest.raises(InvalidInput, match="NumPy writes bfloat16 and float8 without their type: cast them to float32"):
-        npz.columns(out.getvalue(), LIMITS, "binary")
+        npz.columns(out.getvalue(), LIMITS, own("binary"))
 
 
 @pytest.mark.parametrize(
@@ -166,29 +167,27 @@ def test_numbers_that_numpy_writes_without_their_type_are_to_be_cast(width: int)
 )
 def test_what_stands_in_place_of_a_header_is_named(header: bytes, words: str) -> None:
     with pytest.raises(MalformedBody) as caught:
-        list(csv.parts(io.BytesIO(header + b"\n1;0,9\n"), LIMITS, "binary"))
+        list(csv.parts(io.BytesIO(header + b"\n1;0,9\n"), LIMITS, own("binary")))
     assert words in caught.value.detail
 
 
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        (b",labels", "column 0; if it is an index, pandas leaves it out with index=False"),
-        (b'"",labels', "column 0; if it is an index"),
         (b"labels,probabilities,", "column 2; it is the last: leave out the comma at the end of each line"),
         (b"labels,,probabilities", "column 1; name it, or leave it out"),
     ],
 )
 def test_a_column_without_a_name_is_told_by_its_place(header: bytes, words: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        list(csv.parts(io.BytesIO(header + b"\n1,1,1\n"), LIMITS, "binary"))
+        list(csv.parts(io.BytesIO(header + b"\n1,1,1\n"), LIMITS, own("binary")))
     assert words in caught.value.detail
 
 
 def test_ids_of_csv_that_do_not_fit_say_what_else_would() -> None:
     body = b"cluster_id\n" + b"1\n" * 3 + b"12015426485309150842\n"
     with pytest.raises(InvalidInput, match="begin all with a letter, or send strings in another format"):
-        list(csv.parts(io.BytesIO(body), LIMITS, "binary"))
+        list(csv.parts(io.BytesIO(body), LIMITS, own("binary")))
 
 
 @pytest.mark.parametrize(
@@ -225,19 +224,19 @@ def test_every_other_name_leads_to_a_field() -> None:
 )
 def test_a_table_without_commas_or_names_is_told(content: bytes, words: str) -> None:
     with pytest.raises(MalformedBody, match=words):
-        list(csv.parts(io.BytesIO(content), LIMITS, "binary"))
+        list(csv.parts(io.BytesIO(content), LIMITS, own("binary")))
 
 
 @pytest.mark.parametrize("name", ["probabilities_cat", "probabilities.0", "log_probabilities_cat"])
 def test_a_column_of_a_field_that_is_not_numbered_is_told_to_be(name: str) -> None:
     with pytest.raises(InvalidInput, match=r"are numbered in the order of the classes: (log_)?probabilities_0"):
-        list(csv.parts(io.BytesIO(f"labels,{name}\n1,0.9\n".encode()), LIMITS, "multiclass"))
+        list(csv.parts(io.BytesIO(f"labels,{name}\n1,0.9\n".encode()), LIMITS, own("multiclass")))
 
 
 @pytest.mark.parametrize("body", [b'[{"labels":1}]\n', b'[\n{"labels":1}\n]\n', b'[{"labels":1},\n{"labels":0}]\n'])
 def test_a_list_of_objects_in_place_of_lines_is_told(body: bytes) -> None:
     with pytest.raises(MalformedBody, match="write one object a line, without brackets or commas"):
-        list(ndjson.parts(io.BytesIO(body), LIMITS, "binary"))
+        list(ndjson.parts(io.BytesIO(body), LIMITS, own("binary")))
 
 
 @pytest.mark.parametrize(
@@ -254,7 +253,7 @@ def test_what_arrays_hold_in_place_of_values_comes_with_what_to_do(arrays: dict[
     out = io.BytesIO()
     np.savez(out, **arrays)
     with pytest.raises(InvalidInput) as caught:
-        npz.columns(out.getvalue(), LIMITS, "binary")
+        npz.columns(out.getvalue(), LIMITS, own("binary"))
     assert words in caught.value.detail
 
 
@@ -297,10 +296,10 @@ def test_a_file_without_its_line_ends_is_told_how_curl_keeps_them() -> None:
     np.savez(archive, labels=np.arange(2), logits=np.ones(2))
     table = pa.table({"labels": pa.array([1, 0]), "logits": pa.array([0.5, 0.1])})
     calls: list[Callable[[], Any]] = [
-        lambda: list(csv.parts(io.BytesIO(b"labels,logits1,0.90,0.2"), LIMITS, "binary")),
-        lambda: list(ndjson.parts(io.BytesIO(b'{"labels":1,"logits":1}{"labels":0,"logits":0}'), LIMITS, "binary")),
-        lambda: list(parquet.parts(io.BytesIO(without_line_ends(file_of(table))), LIMITS, "binary")),
-        lambda: npz.columns(without_line_ends(archive.getvalue()), LIMITS, "binary"),
+        lambda: list(csv.parts(io.BytesIO(b"labels,logits1,0.90,0.2"), LIMITS, own("binary"))),
+        lambda: list(ndjson.parts(io.BytesIO(b'{"labels":1}{"labels":0}'), LIMITS, own("binary"))),
+        lambda: list(parquet.parts(io.BytesIO(without_line_ends(file_of(table))), LIMITS, own("binary"))),
+        lambda: npz.columns(without_line_ends(archive.getvalue()), LIMITS, own("binary")),
     ]
     for call in calls:
         with pytest.raises(MalformedBody, match="curl sends a file as it is with --data-binary"):
@@ -309,4 +308,4 @@ def test_a_file_without_its_line_ends_is_told_how_curl_keeps_them() -> None:
 
 def test_numbers_by_class_are_to_be_lists() -> None:
     with pytest.raises(InvalidInput, match="send its values as a list, in the order of the classes"):
-        list(ndjson.parts(io.BytesIO(b'{"probabilities":{"cat":0.9,"dog":0.1}}\n'), LIMITS, "multiclass"))
+        list(ndjson.parts(io.BytesIO(b'{"probabilities":{"cat":0.9,"dog":0.1}}\n'), LIMITS, own("multiclass")))

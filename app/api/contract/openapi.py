@@ -33,8 +33,10 @@ from app.api.negotiation.media import JSON
 from app.api.routes import ROUTERS
 from app.api.schemas import calibrate, compare, score
 from app.api.schemas.answers import ProblemDetails
-from app.api.schemas.query import query_names
+from app.api.schemas.query import column_names, query_names
 from app.core.tasks import TaskName
+from app.wire.columns import WIDE
+from app.wire.fields import EXTRA
 
 DOCUMENT = Path(__file__).parents[3] / "openapi" / "openapi.json"
 SIGNIFICANT_DIGITS = 12
@@ -53,6 +55,18 @@ FROM_LIBRARIES = frozenset(
     }
 )
 """Numbers that a library computes (Student's t, exponentials, powers): their last bit may differ between processors."""
+
+
+SEVERAL = "Several stand with commas between them; `p_*` is all that begin with `p_`."
+SLICE_COLUMNS = "Names of columns, with commas between them."
+AUTO_CLASSES = "`auto` takes them from the names of the columns of the prediction."
+EXTRA_COLUMNS = {
+    "name": EXTRA,
+    "in": "query",
+    "description": "Treatment of columns that hold no field: leave them out, or refuse them. It is `ignore` as soon as "
+    "the query names a column, else `error`.",
+    "schema": {"$ref": "#/components/schemas/ExtraColumns"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +94,7 @@ def document() -> dict[str, Any]:
     """The whole document; the first call runs the examples."""
     api = application()
     found = api.openapi()
-    shapes = _schemas()
+    shapes = _schemas() | {"ExtraColumns": {"type": "string", "enum": ["ignore", "error"]}}
     parameters, options = _parameters(shapes)
     found |= {"security": access.SECURITY, "components": _components(api, shapes, parameters)}
     for path, operation in _operations(found):
@@ -166,16 +180,34 @@ def _parameters(shapes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[TaskNam
             name = class_name(option if is_shared else f"{task}_{option}")
             named[name] = parameter
             references[task].append(_ref("parameters", name))
+    for task, of_task in references.items():
+        for column in column_names(task):
+            name = class_name(f"{column}_column")
+            named[name] = _column_parameter(column)
+            of_task.append(_ref("parameters", name))
+        of_task.append(_ref("parameters", class_name(EXTRA)))
+    named[class_name(EXTRA)] = EXTRA_COLUMNS
     return named, references
 
 
 def _parameter(name: str, field: Mapping[str, Any]) -> dict[str, Any]:
     text, shape = field["description"], {key: value for key, value in field.items() if key != "description"}
+    if name == "classes":
+        text = f"{text} {AUTO_CLASSES}"
     if name == "bootstrap":
         text, shape = f'{text} As JSON: `{{"n_resamples": 1000, "seed": 0}}`.', {"type": "string"}
     if name == "require":
         text, shape = f"{text} As JSON.", {"type": "string"}
     return {"name": name, "in": "query", "description": text, "schema": shape}
+
+
+def _column_parameter(name: str) -> dict[str, Any]:
+    text = f"Name of the column that holds `{name}`, where it is another."
+    if name in WIDE:
+        text = f"{text} {SEVERAL}"
+    if name == "slices":
+        text = SLICE_COLUMNS
+    return {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
 
 
 def _describe_json(operation: dict[str, Any], noun: str, task: TaskName) -> None:

@@ -1,6 +1,6 @@
 """The table of formats that a body may have, and how each is read."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedIOBase
@@ -8,18 +8,17 @@ from typing import Any, BinaryIO, Literal, TypeAlias, cast
 
 from app.api.intake.spool import IN_MEMORY_BYTES, Spool
 from app.core.paying import hold
-from app.core.tasks import TaskName
 from app.settings import Settings
 from app.wire import ndjson
 from app.wire.arrow import stream as arrow
 from app.wire.csv import table as csv
 from app.wire.limits import Limits
+from app.wire.mapping.column_map import ColumnMap
 from app.wire.npz import archive as npz
 from app.wire.parquet import file as parquet
 from app.wire.sources import Source
 
 Parts: TypeAlias = Iterator[dict[str, Any]]
-Options: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,36 +84,24 @@ def _seekable(source: Source, limits: Limits) -> Iterator[BinaryIO]:
         yield spool.rewound()
 
 
-def _npz_parts(source: Source, limits: Limits, task: TaskName, _: Options) -> Parts:
+def _npz_parts(source: Source, limits: Limits, columns: ColumnMap) -> Parts:
     with _seekable(source, limits) as file:
-        yield npz.columns(file, limits, task)
+        yield npz.columns(file, limits, columns)
 
 
-def _arrow_parts(source: Source, limits: Limits, task: TaskName, _: Options) -> Parts:
-    return arrow.parts(source, limits, task)
-
-
-def _parquet_parts(source: Source, limits: Limits, task: TaskName, _: Options) -> Parts:
+def _parquet_parts(source: Source, limits: Limits, columns: ColumnMap) -> Parts:
     with _seekable(source, limits) as file:
-        yield from parquet.parts(file, limits, task)
+        yield from parquet.parts(file, limits, columns)
 
 
-def _ndjson_parts(source: Source, limits: Limits, task: TaskName, _: Options) -> Parts:
-    return ndjson.parts(source, limits, task)
-
-
-def _csv_parts(source: Source, limits: Limits, task: TaskName, options: Options) -> Parts:
-    return csv.parts(source, limits, task, has_classes="classes" in options)
-
-
-PARTS: dict[str, Callable[[Source, Limits, TaskName, Options], Parts]] = {
+PARTS: dict[str, Callable[[Source, Limits, ColumnMap], Parts]] = {
     "npz": _npz_parts,
-    "arrow": _arrow_parts,
+    "arrow": arrow.parts,
     "parquet": _parquet_parts,
-    "ndjson": _ndjson_parts,
-    "csv": _csv_parts,
+    "ndjson": ndjson.parts,
+    "csv": csv.parts,
 }
-"""The readers by name of the format: each yields columns of some rows at a time, and knows the options of the query."""
+"""The readers by name of the format: each yields columns of some rows at a time, and asks the map which they are."""
 
 FORMATS = {
     format_.name: format_

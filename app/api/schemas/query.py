@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -11,8 +12,10 @@ from starlette.requests import Request
 
 from app.api.schemas.score import MODELS, score_request, unknown_field
 from app.core.options import option_names
-from app.core.tasks import COLUMN_NAMES, COLUMNS, TASKS, TaskName
-from app.errors import FieldError, InvalidInput, pointer
+from app.core.tasks import COLUMNS, TASKS, TaskName
+from app.errors import FieldError, InvalidInput, describe, pointer
+from app.wire.fields import EXTRA, field_of
+from app.wire.mapping.naming import AUTO, Classes, Named, Naming, own_names
 
 FURTHER = ("include", "metrics", "bootstrap", "require")
 NUMBER = re.compile(r"(?:(-)|\+)?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
@@ -23,11 +26,52 @@ def query_names(task: TaskName) -> list[str]:
     return [name for name in (*option_names(task), *FURTHER) if name in MODELS[task].model_fields]
 
 
+def column_names(task: TaskName) -> list[str]:
+    """The query parameters that say which column holds a field of a task."""
+    found = TASKS[task]
+    return [*found.truths, *found.predictions, *found.columns]
+
+
+def query_naming(task: TaskName, query: QueryParams) -> Naming:
+    """The columns as a query names them, which `query_options` has found to hold no unknown parameter.
+
+    Raises:
+        InvalidInput: `extra_columns` is neither of its values, or is sent twice.
+    """
+    own = own_names(task)
+    if not query:
+        return own
+    named = tuple(
+        Named(field_of(name, task), name, tuple(query.getlist(name))) for name in column_names(task) if name in query
+    )
+    return replace(own, named=named, ignores_extra=_ignores_extra(query, bool(named)), classes=_classes(query))
+
+
+def _ignores_extra(query: QueryParams, is_named: bool) -> bool:
+    texts = query.getlist(EXTRA) or ["ignore" if is_named else "error"]
+    if len(texts) > 1 or texts[0] not in ("ignore", "error"):
+        rule = f"must be ignore or error, found {describe(texts[-1])}" if len(texts) == 1 else "must be sent once"
+        raise InvalidInput.at(pointer(EXTRA), "out_of_range", rule)
+    return texts[0] == "ignore"
+
+
+def _classes(query: QueryParams) -> Classes:
+    texts = query.getlist("classes")
+    if not texts:
+        return None
+    return AUTO if texts == [AUTO] else tuple(_class_names(texts))
+
+
+def _class_names(texts: Sequence[str]) -> list[str]:
+    """The class names of a query: one in each parameter, which may hold commas, or all in one with commas between."""
+    return list(texts) if len(texts) > 1 else list(map(str.strip, texts[0].split(",")))
+
+
 def query_options(task: TaskName, query: QueryParams) -> dict[str, Any]:
     """The values that query parameters stand for, as JSON would have sent them, held to the schema.
 
-    A list is a parameter sent several times, or its values with commas between them; names in `classes` may hold commas
-    themselves, so each is a parameter. `bootstrap` and `require` are JSON objects.
+    A list is a parameter sent several times, or its values with commas between them; `bootstrap` and `require` are JSON
+    objects. `classes=auto` is left to the body, and parameters that name columns are to `query_naming`.
 
     Raises:
         InvalidInput: A parameter that the task does not know, one value too many, or one that is wrong whatever the
@@ -35,11 +79,15 @@ def query_options(task: TaskName, query: QueryParams) -> dict[str, Any]:
     """
     if not query:
         return {}
-    known = query_names(task)
-    unknown = [name for name in query if name not in known]
+    known, columns = query_names(task), (*column_names(task), EXTRA)
+    unknown = [name for name in query if name not in known and name not in columns]
     if unknown:  # a search for a name that was meant takes long, so only listed errors have one
-        raise InvalidInput((_unknown(name, known) for name in unknown), len(unknown))
-    options = {name: _value(task, name, query.getlist(name)) for name in query}
+        raise InvalidInput((_unknown(name, (*known, *columns)) for name in unknown), len(unknown))
+    options = {
+        name: _value(task, name, query.getlist(name))
+        for name in query
+        if name in known and not (name == "classes" and query.getlist(name) == [AUTO])
+    }
     score_request(task, options | _columns_to_come(task))
     return options
 
@@ -70,9 +118,7 @@ def _refuse_all(request: Request, code: str, rule: str) -> None:
 
 
 def _unknown(name: str, known: Collection[str]) -> FieldError:
-    if name in COLUMN_NAMES:
-        return FieldError(pointer(name), "unknown_field", "must stand in the body, as a column")
-    return unknown_field(name, "must be an option, found another query parameter", known)
+    return unknown_field(name, "must be an option or name a column, found another query parameter", known)
 
 
 def _columns_to_come(task: TaskName) -> dict[str, Any]:
@@ -83,7 +129,7 @@ def _columns_to_come(task: TaskName) -> dict[str, Any]:
 
 def _value(task: TaskName, name: str, texts: Sequence[str]) -> Any:
     if name == "classes":
-        return list(texts)
+        return _class_names(texts)
     kinds, several = _kinds(task)[name], len(texts) > 1 or "," in texts[0]
     if "array" in kinds and (several or "number" not in kinds):
         return [_json_value(item.strip()) for text in texts for item in text.split(",")]

@@ -69,21 +69,27 @@ def _asked_with(schema: Schema[Any], task: TaskName, text: bytes) -> Any:
     return schema(task, json.object_of(text))
 
 
-def asked_of_rows(task: TaskName, query: bytes, columns: Mapping[str, Any]) -> ScoreRequest:
+def asked_of_rows(
+    task: TaskName, query: bytes, columns: Mapping[str, Any], classes: tuple[str, ...] | None = None
+) -> ScoreRequest:
     """The request that columns and a query make.
 
     Args:
         query: The query of the URL, as it came.
         columns: The columns as a format has read them: by name, those of slices as one entry.
+        classes: The class names that were found in the body, if the query asks for that.
 
     Raises:
         InvalidInput: The schema refuses a column or a parameter.
     """
     with_names = _asked_with_names if len(query) <= MAX_KEPT_BYTES else _asked_with_names.__wrapped__
-    return with_names(task, query, tuple(columns)).with_columns(columns)
+    return with_names(task, query, tuple(columns), classes).with_columns(columns)
 
 
 @lru_cache(maxsize=MAX_KEPT)
-def _asked_with_names(task: TaskName, query: bytes, names: tuple[str, ...]) -> ScoreRequest:
+def _asked_with_names(
+    task: TaskName, query: bytes, names: tuple[str, ...], classes: tuple[str, ...] | None
+) -> ScoreRequest:
     columns: dict[str, Any] = {name: {} if name == "slices" else () for name in names}
-    return score_request(task, columns | query_options(task, QueryParams(query)))
+    found = {} if classes is None else {"classes": classes}
+    return score_request(task, columns | query_options(task, QueryParams(query)) | found)

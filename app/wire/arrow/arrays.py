@@ -1,7 +1,7 @@
 """Arrow arrays, of IPC streams and of Parquet files, as columns."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,10 +14,10 @@ from app.core.checkpoints import at_checkpoints
 from app.core.columns import BoolArray, Column, IntArray, Ragged, owned
 from app.errors import InvalidInput, MalformedBody, clip
 from app.wire.arrow.dictionaries import Dictionaries, check_views, refuse_nulls, repeated
-from app.wire.arrow.schema import is_slices
+from app.wire.arrow.schema import Chosen, is_slices
 from app.wire.columns import STRING, rows_of
 from app.wire.fields import Field, Place, gathered, in_order, in_rows
-from app.wire.numbered import Group
+from app.wire.numbered import ONE_TYPE, Group
 
 AS_DICTIONARY = re.compile(r"dictionary<values=(\w+), indices=\w+, ordered=\d>")
 """A type that pyarrow reads into a dictionary, though the file has it plain; errors name the plain type."""
@@ -48,21 +48,22 @@ def readable(field: Field) -> Iterator[None]:
 
 
 def parts_of(
-    batch: pa.RecordBatch, groups: list[Group], first_row: int, dictionaries: Dictionaries
+    batch: pa.RecordBatch, chosen: Chosen, first_row: int, dictionaries: Dictionaries
 ) -> Iterator[dict[str, Any]]:
     """Yield the columns of a valid record batch, at most `PART_ROWS` rows and about `PART_BYTES` at a time.
 
     They are views of the batch, but for the last of several, a copy: the batch can go while that one waits for more.
+    Where the batch has other columns too, all are copies, or few bytes would keep many.
     """
     n_bytes = max(batch.get_total_buffer_size(), 8 * sum(map(_n_values, batch.columns)))
     step = max(1, min(PART_ROWS, PART_BYTES * len(batch) // max(1, n_bytes)))
     for start in at_checkpoints(range(0, len(batch), step)):
         row = first_row + start
-        arrays = list(_arrays(batch.slice(start, step)))
-        columns = list(_columns(groups, arrays, row, dictionaries))
-        if 0 < start >= len(batch) - step:
+        arrays = dict(_arrays(batch.slice(start, step), chosen))
+        columns = list(_columns(chosen.groups, arrays, row, dictionaries))
+        if chosen.is_partial or 0 < start >= len(batch) - step:
             columns = list(map(owned, columns))
-        yield gathered([group.field for group in groups], columns)
+        yield gathered([group.field for group in chosen.groups], columns)
 
 
 def _n_values(array: pa.Array) -> int:
@@ -73,14 +74,14 @@ def _n_values(array: pa.Array) -> int:
     return len(array)
 
 
-def _arrays(batch: pa.RecordBatch) -> Iterable[pa.Array]:
-    """The columns of a batch in the order of the names in `groups_of_schema`; a null struct has null children."""
-    for name, array in zip(batch.schema.names, batch.columns, strict=True):
-        yield from array.flatten() if is_slices(name, array.type) else [array]
+def _arrays(batch: pa.RecordBatch, chosen: Chosen) -> Iterator[tuple[int, pa.Array]]:
+    """The columns of a batch, which has the chosen ones, with their places; a null struct has null children."""
+    for name, first, array in zip(batch.schema.names, chosen.first, batch.columns, strict=bool(chosen.first)):
+        yield from enumerate(array.flatten() if is_slices(name, array.type) else [array], first)
 
 
 def _columns(
-    groups: list[Group], arrays: Sequence[pa.Array], first_row: int, dictionaries: Dictionaries
+    groups: list[Group], arrays: Mapping[int, pa.Array], first_row: int, dictionaries: Dictionaries
 ) -> Iterator[Column]:
     scored: BoolArray | None = None
     for group in groups:
@@ -95,7 +96,7 @@ def _columns(
 
 
 def _stacked(
-    group: Group, arrays: Sequence[pa.Array], first_row: int, scored: BoolArray | None, dictionaries: Dictionaries
+    group: Group, arrays: Mapping[int, pa.Array], first_row: int, scored: BoolArray | None, dictionaries: Dictionaries
 ) -> Column:
     width = len(group.places)
     marks = value_mask(scored, np.full(len(arrays[group.places[0]]), width))
@@ -110,8 +111,7 @@ def _stacked(
         for j, place in enumerate(group.places)
     ]
     if len({column.dtype.kind for column in columns}) > 1:
-        rule = "must hold values of one type in all columns, found several"
-        raise InvalidInput.at(group.field.pointer, "wrong_type", rule)
+        raise InvalidInput.at(group.field.pointer, "wrong_type", ONE_TYPE)
     return np.stack(columns, axis=1)
 
 

@@ -1,39 +1,60 @@
 """The schema of Arrow data: which columns of a request its columns make."""
 
-import re
+from dataclasses import dataclass
 
 import orjson
 import pyarrow as pa
 from pyarrow import types
 
-from app.core.tasks import COLUMN_NAMES, TaskName
+from app.core.tasks import COLUMN_NAMES
 from app.wire.fields import SLICE
 from app.wire.limits import Limits
-from app.wire.numbered import Group, groups_of
-
-INDEX = re.compile(r"__index_level_\d+__")
-"""The names that pandas gives to the columns in which it keeps the numbers of rows."""
+from app.wire.mapping.column_map import ColumnMap
+from app.wire.numbered import Group
 
 
-def groups_of_schema(schema: pa.Schema, limits: Limits, task: TaskName) -> list[Group]:
-    """The columns of a request that the columns of a schema make, the mask first.
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The columns of Arrow data that are read.
+
+    Attributes:
+        groups: The columns of a request that they make, that of the mask first; the children of a struct `slices` have
+            places of their own.
+        places: The positions in the schema of the columns to read, rising.
+        first: The place in groups of each column to read, of a struct that of its first child.
+        is_partial: Whether there are others, in whose memory these then lie.
+    """
+
+    groups: list[Group]
+    places: list[int]
+    first: list[int]
+    is_partial: bool
+
+
+def chosen_of_schema(schema: pa.Schema, limits: Limits, columns: ColumnMap) -> Chosen:
+    """The columns that a request needs of those of a schema.
 
     A struct `slices` counts as its children. A column of the type null is not set, and an index of pandas is no column.
 
     Raises:
         TooLarge: More columns than `max_columns`.
-        InvalidInput: A name is no column of a scoring request, or comes twice.
+        InvalidInput: As the map of columns does.
     """
-    columns: list[tuple[str, pa.DataType]] = []
+    flat: list[tuple[str, pa.DataType]] = []
+    starts: list[int] = []
     for field in schema:
-        columns += _children(field.type) if is_slices(field.name, field.type) else [(field.name, field.type)]
-    indices = index_names(schema.metadata)
-    names = {place: name for place, (name, _) in enumerate(columns) if name not in indices}
-    groups = groups_of({place: name for place, name in names.items() if not INDEX.fullmatch(name)}, limits, task)
-    unset = {place for place, (_, type_) in enumerate(columns) if types.is_null(type_)}
-    return sorted(
-        (group for group in groups if not unset.issuperset(group.places)), key=lambda group: group.field.name != "mask"
-    )
+        starts.append(len(flat))
+        flat += _children(field.type) if is_slices(field.name, field.type) else [(field.name, field.type)]
+    names = {place: name for place, (name, _) in enumerate(flat)}
+    found = columns.groups(names, limits, index_names(schema.metadata))
+    unset = {place for place, (_, type_) in enumerate(flat) if types.is_null(type_)}
+    groups = [group for group in found if not unset.issuperset(group.places)]
+    needed = {place for group in groups for place in group.places}
+    ends = [*starts[1:], len(flat)]
+    places = [
+        i for i, (start, end) in enumerate(zip(starts, ends, strict=True)) if not needed.isdisjoint(range(start, end))
+    ]
+    return Chosen(groups, places, [starts[i] for i in places], len(places) < len(schema))
 
 
 def index_names(metadata: dict[bytes, bytes] | None) -> set[str]:

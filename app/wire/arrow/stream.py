@@ -8,18 +8,18 @@ from typing import Any
 import pyarrow as pa
 
 from app.core.checkpoints import at_checkpoints
-from app.core.tasks import TaskName
 from app.errors import MalformedBody
 from app.wire.arrow.arrays import parts_of, translated
 from app.wire.arrow.dictionaries import Dictionaries
 from app.wire.arrow.ipc import RECORD_BATCH, messages
-from app.wire.arrow.schema import groups_of_schema
+from app.wire.arrow.schema import chosen_of_schema
 from app.wire.arrow.wide import refuse_wide
 from app.wire.limits import Limits
+from app.wire.mapping.column_map import ColumnMap
 from app.wire.sources import Readable, Source, Text
 
 
-def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, Any]]:
+def parts(source: Source, limits: Limits, columns: ColumnMap) -> Iterator[dict[str, Any]]:
     """Yield the columns of an Arrow IPC stream, some rows at a time; none of a stream without rows.
 
     The messages are read and looked at here and only then given to pyarrow, which so never waits for bytes. No more
@@ -34,9 +34,13 @@ def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, 
     queue: deque[Text] = deque()
     for message in islice(arriving, 1):
         queue.extend(message.pieces)
+    pieces = list(queue)
     reader = _opened(queue)
     with translated("an Arrow IPC stream"):  # names of columns may be no UTF-8
-        groups = groups_of_schema(reader.schema, limits, task)
+        chosen = chosen_of_schema(reader.schema, limits, columns)
+        if chosen.is_partial:
+            queue.extendleft(reversed(pieces))
+            reader = _opened(queue, chosen.places)
     dictionaries, first_row = Dictionaries(), 0
     for message in at_checkpoints(arriving):
         queue.extend(message.pieces)
@@ -45,16 +49,16 @@ def parts(source: Source, limits: Limits, task: TaskName) -> Iterator[dict[str, 
         if is_batch:
             batch = _next_batch(reader)
             n_rows = len(batch)
-            yield from parts_of(batch, groups, first_row, dictionaries)
+            yield from parts_of(batch, chosen, first_row, dictionaries)
             del batch
             first_row += n_rows
 
 
-def _opened(queue: deque[Text]) -> pa.RecordBatchReader:
-    """A reader of the messages in a queue, the first of which is the schema."""
+def _opened(queue: deque[Text], places: list[int] | None = None) -> pa.RecordBatchReader:
+    """A reader of the messages in a queue, the first of which is the schema; it decodes only the columns at places."""
     pieces = list(queue)
     # decompressed bytes go back to the system, not to a pool that would keep them for the next request
-    pool, options = pa.system_memory_pool(), pa.ipc.IpcReadOptions(use_threads=False)
+    pool, options = pa.system_memory_pool(), pa.ipc.IpcReadOptions(use_threads=False, included_fields=places)
     try:
         with translated("an Arrow IPC stream"):
             return pa.ipc.open_stream(_file(queue), options=options, memory_pool=pool)

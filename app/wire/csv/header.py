@@ -68,13 +68,11 @@ def _first_line(text: bytes) -> tuple[bytes, bytes]:
 
 
 def _check_named(names: list[str]) -> None:
-    if "" not in names:
+    if "" not in names[1:]:  # the first one is the index of a frame
         return
-    place = names.index("")
+    place = names.index("", 1)
     hint = "name it, or leave it out"
-    if place == 0:
-        hint = "if it is an index, pandas leaves it out with index=False and R with row.names=FALSE"
-    elif place == len(names) - 1:
+    if place == len(names) - 1:
         hint = "it is the last: leave out the comma at the end of each line"
     rule = f"must have a name for every column in the header, found none for column {place}"
     raise InvalidInput.at("", "missing", f"{rule}; {hint}")

@@ -12,27 +12,38 @@ from pyarrow import csv as arrow_csv
 
 from app.core.columns import BoolArray, Column
 from app.core.paying import hold
-from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody, describe
 from app.wire.columns import BOOLEAN, INTEGER, NAMES, NUMBER, STRING
 from app.wire.csv.cells import WHOLE, Cells
 from app.wire.csv.header import column_names, header_fault
 from app.wire.csv.quotes import Quotes
-from app.wire.fields import Field, check_columns, gathered, holds_scored
+from app.wire.fields import Field, gathered, holds_scored
 from app.wire.foreign import NOT_UTF_8
 from app.wire.limits import Limits
-from app.wire.numbered import Group, groups_of
+from app.wire.mapping.class_names import kind_of_names
+from app.wire.mapping.column_map import ColumnMap
+from app.wire.mapping.naming import AUTO, Classes
+from app.wire.numbered import Group
 from app.wire.sources import Source
 from app.wire.text import blocks
 
 CELL_BYTES = 16
 """The memory that a byte of text takes in a table and its columns, where cells are short."""
 
+LABELS = {
+    None: (WHOLE, BOOLEAN),
+    AUTO: (WHOLE, BOOLEAN, STRING),
+    "integers": (WHOLE, STRING),
+    "booleans": (BOOLEAN, STRING),
+    "strings": (STRING,),
+}
+"""The kinds that labels may have, by that of the class names."""
+
 Refuse: TypeAlias = Callable[[arrow_csv.InvalidRow], str]
 """A callback of pyarrow for a row of another length; the answer "error" ends the reading."""
 
 
-def parts(source: Source, limits: Limits, task: TaskName, *, has_classes: bool = False) -> Iterator[dict[str, Any]]:
+def parts(source: Source, limits: Limits, columns: ColumnMap) -> Iterator[dict[str, Any]]:
     r"""Yield the columns of a CSV body, a mebibyte of text or so at a time.
 
     (n, k) columns come as `probabilities_0` to `probabilities_{k-1}`. The text is UTF-8, with or without a byte order
@@ -41,8 +52,8 @@ def parts(source: Source, limits: Limits, task: TaskName, *, has_classes: bool =
     NaN among numbers and refused elsewhere, while `""` is an empty string. A column that is empty throughout the first
     block is not set, and must be empty to the end. Booleans are `true`, `True` or `TRUE`.
 
-    Labels are strings with `has_classes`, else booleans if most are, else integers. Clusters and slices are
-    integers if all of the first block are, or booleans, else strings as they stand. What the first block decides must
+    Labels are integers, or booleans if most are; where there are classes, strings if not all are like the classes.
+    Clusters and slices are integers if all of the first block are, or booleans, else strings. What it decides must
     hold for the rest, but for blocks in which no row is scored. What may only be an integer may be written `1.0`.
 
     Raises:
@@ -51,12 +62,13 @@ def parts(source: Source, limits: Limits, task: TaskName, *, has_classes: bool =
         TooLarge: A row or the number of columns is beyond the limits.
 
     >>> from io import BytesIO
+    >>> from app.wire.mapping.naming import own_names
     >>> table = b"labels,probabilities_0,probabilities_1\n1,0.25,0.75\n0,1,0\n"
-    >>> list(parts(BytesIO(table), Limits(100, 10, 100, 10), "multiclass"))
+    >>> list(parts(BytesIO(table), Limits(100, 10, 100, 10), ColumnMap(own_names("multiclass"))))
     [{'labels': array([1, 0]), 'probabilities': array([[0.25, 0.75], [1.  , 0.  ]])}]
     """
     groups: list[Group] = []
-    is_settled, n_rows = False, 0
+    is_settled, n_rows, n_columns = False, 0, 0
 
     def place() -> str:
         return f"row {n_rows}" if groups else "the header"
@@ -76,55 +88,54 @@ def parts(source: Source, limits: Limits, task: TaskName, *, has_classes: bool =
         text = block
         if not groups:
             names, text = column_names(block)
-            groups = _groups(names, limits, task, has_classes=has_classes)
+            groups, n_columns = _groups(names, limits, columns), len(names)
         if not text.strip(b"\r\n"):
             continue
-        table = _table(text, groups, n_rows)
-        settled, columns = _columns(groups, table, n_rows, is_settled=is_settled)
-        part = gathered([group.field for group in settled if group.field.kinds], columns)
+        table = _table(text, groups, n_columns, n_rows)
+        settled, found = _columns(groups, table, n_rows, is_settled=is_settled)
+        part = gathered([group.field for group in settled if group.field.kinds], found)
         yield part
         n_rows += len(table)
         is_settled = is_settled or holds_scored(part.get("mask"))
         groups = settled if is_settled else groups
 
 
-def _groups(names: list[str], limits: Limits, task: TaskName, *, has_classes: bool) -> list[Group]:
-    check_columns(len(names), limits)
-    groups = groups_of(dict(enumerate(names)), limits, task)
-    in_csv = [replace(group, field=_in_csv(group.field, has_classes=has_classes)) for group in groups]
-    return sorted(in_csv, key=lambda group: group.field.name != "mask")
+def _groups(names: list[str], limits: Limits, columns: ColumnMap) -> list[Group]:
+    groups = columns.groups(dict(enumerate(names)), limits)
+    return [replace(group, field=_in_csv(group.field, columns.classes)) for group in groups]
 
 
-def _in_csv(field: Field, *, has_classes: bool) -> Field:
+def _in_csv(field: Field, classes: Classes) -> Field:
     """The field with the kinds that it may have in CSV, where texts alone do not tell numbers from names."""
     if field.name == "labels":
-        return field.of_kinds(STRING) if has_classes else field.of_kinds(WHOLE, BOOLEAN)
+        return field.of_kinds(*LABELS[AUTO if classes == AUTO else kind_of_names(classes)])
     if field.kinds == (INTEGER,):
         return field.of_kinds(WHOLE)
     return field.of_kinds(NUMBER) if field.kinds[0].dtype == NUMBER.dtype else field
 
 
-def _table(text: bytes, groups: list[Group], first_row: int) -> pa.Table:
-    """The table with numbers read as such; with all cells as texts if one of them is no number."""
+def _table(text: bytes, groups: list[Group], n_columns: int, first_row: int) -> pa.Table:
+    """The columns of groups with numbers read as such; with all cells as texts if one of them is no number."""
     types = {place: _type(group.field) for group in groups for place in group.places}
     try:
-        return _read(text, types)
+        return _read(text, types, n_columns)
     except pa.ArrowException:
-        return _texts(text, len(types), first_row)
+        return _texts(text, list(types), n_columns, first_row)
 
 
 def _type(field: Field) -> pa.DataType:
     return pa.float64() if field.kinds == (NUMBER,) else pa.string()
 
 
-def _read(text: bytes, types: dict[int, pa.DataType], refuse: Refuse | None = None) -> pa.Table:
+def _read(text: bytes, types: dict[int, pa.DataType], n_columns: int, refuse: Refuse | None = None) -> pa.Table:
     # pyarrow drops a byte order mark at the start of each text, even where the body only goes on.
     text = b"\n" + text if text.startswith(BOM_UTF8) else text
-    names = list(map(str, range(len(types))))
+    names = list(map(str, range(n_columns)))
     reading = arrow_csv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=names)
     parsing = arrow_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=refuse)
     converting = arrow_csv.ConvertOptions(
         column_types={str(place): type_ for place, type_ in types.items()},
+        include_columns=list(map(str, types)),
         null_values=[""],
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
@@ -133,8 +144,8 @@ def _read(text: bytes, types: dict[int, pa.DataType], refuse: Refuse | None = No
     return arrow_csv.read_csv(pa.BufferReader(text), reading, parsing, converting, memory_pool=pool)
 
 
-def _texts(text: bytes, n_columns: int, first_row: int) -> pa.Table:
-    """The table with all cells as texts.
+def _texts(text: bytes, places: list[int], n_columns: int, first_row: int) -> pa.Table:
+    """The columns at some places with all cells as texts.
 
     Raises:
         MalformedBody: A row is no UTF-8 or of another length.
@@ -152,7 +163,7 @@ def _texts(text: bytes, n_columns: int, first_row: int) -> pa.Table:
         return "error"
 
     try:
-        return _read(text, dict.fromkeys(range(n_columns), pa.string()), note)
+        return _read(text, dict.fromkeys(places, pa.string()), n_columns, note)
     except pa.ArrowException as error:
         row, n_found = uneven[0]
         raise MalformedBody(f"row {row} must have {n_columns} fields like the header, found {n_found}") from error
@@ -189,7 +200,7 @@ def _columns(
 
 
 def _cells(group: Group, table: pa.Table, first_row: int, scored: BoolArray | None) -> Cells:
-    texts = pa.concat_arrays([chunk for place in group.places for chunk in table.column(place).chunks])
+    texts = pa.concat_arrays([chunk for place in group.places for chunk in table.column(str(place)).chunks])
     return Cells(texts, group.field.pointer, first_row, len(group.places) if group.nested else None, scored)
 
 
@@ -215,7 +226,7 @@ def _column(field: Field, settled: Field, cells: Cells) -> Column | None:
         return cells.values(kind, ", or a name where the query gives `classes`")
     except InvalidInput:
         if kind == WHOLE and cells.first_row == 0 and cells.are_words():
-            rule = "must give the class names in column order when labels are names, as in ?classes=ham&classes=spam"
+            rule = "must give the class names in column order when labels are names, as in ?classes=ham,spam"
             raise InvalidInput.at("/classes", "missing", f"{rule}, found {describe(cells.texts[0].as_py())}") from None
         raise
 

@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.checkpoints import at_checkpoints
-from app.core.columns import Column
 from app.core.paying import hold
-from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody
 from app.wire.columns import STRING
-from app.wire.fields import Field, fields_of, gathered, in_order
+from app.wire.fields import Field, gathered, in_order
 from app.wire.foreign import likeness
 from app.wire.limits import Limits, Tally
+from app.wire.mapping.column_map import ColumnMap
 from app.wire.npz.zips import Member, members
+from app.wire.numbered import ONE_TYPE
 
 SUFFIX = ".npy"
 HEADER_SIZES = {b"\x93NUMPY\1\0": 2, b"\x93NUMPY\2\0": 4, b"\x93NUMPY\3\0": 4}
@@ -51,7 +51,7 @@ class Header:
     start: int
 
 
-def columns(body: bytes | bytearray | memoryview | BinaryIO, limits: Limits, task: TaskName) -> dict[str, Any]:
+def columns(body: bytes | bytearray | memoryview | BinaryIO, limits: Limits, names: ColumnMap) -> dict[str, Any]:
     """Read the columns of a NumPy archive, which lies in memory or in a file of the system.
 
     Values are copied only if they are compressed, not native, or not in the order of C; or not aligned, but for those
@@ -69,18 +69,53 @@ def columns(body: bytes | bytearray | memoryview | BinaryIO, limits: Limits, tas
     if bytes(archive[:2]) != b"PK" and (words := likeness(archive)):
         raise MalformedBody(f"must be a NumPy archive, found {words}")
     found = members(archive, limits.max_columns)
-    fields = fields_of([_name(member) for member in found], limits, task)
-    tally.add(0, sum(member.n_bytes for member in found))
-    columns, n_held = list[Column](), 0
-    for field, member in at_checkpoints(zip(fields, found, strict=True)):
-        n_held += 0 if member.is_stored else member.n_bytes
-        hold("decoded", n_held)
-        content = memoryview(member.content())
-        header = _header(content)
-        n_held += _cast_bytes(header)
-        hold("decoded", n_held)
-        columns.append(_column(field, content, header))
-    return gathered(fields, columns)
+    groups = names.groups({place: _name(member) for place, member in enumerate(found)}, limits)
+    tally.add(0, sum(found[place].n_bytes for group in groups for place in group.places))
+    held = _Held()
+    columns = [
+        _stacked(group.field, [_member(group.field, found[place], held) for place in group.places], held)
+        if group.nested
+        else _member(group.field, found[group.places[0]], held)
+        for group in at_checkpoints(groups)
+    ]
+    return gathered([group.field for group in groups], columns)
+
+
+class _Held:
+    """The bytes of decoded arrays, paid for as they grow."""
+
+    def __init__(self) -> None:
+        self.n_bytes = 0
+
+    def add(self, n_bytes: int) -> None:
+        """Pay for more bytes."""
+        self.n_bytes += n_bytes
+        hold("decoded", self.n_bytes)
+
+
+def _member(field: Field, member: Member, held: _Held) -> NDArray[Any]:
+    """The values of an array for a field."""
+    held.add(0 if member.is_stored else member.n_bytes)
+    content = memoryview(member.content())
+    header = _header(content)
+    held.add(_cast_bytes(header))
+    return _column(field, content, header)
+
+
+def _stacked(field: Field, columns: list[NDArray[Any]], held: _Held) -> NDArray[Any]:
+    """The array (n, k) of k arrays (n,).
+
+    Raises:
+        InvalidInput: They differ in length or type, or are no single values.
+    """
+    if len({column.shape for column in columns}) > 1 or columns[0].ndim > 1:
+        rule = "must be made of arrays of one length, one value a row"
+        found = ", ".join(str(list(column.shape)) for column in columns[:4])
+        raise InvalidInput.at(field.pointer, "wrong_shape", f"{rule}, found shapes {found}")
+    if len({column.dtype.kind for column in columns}) > 1:
+        raise InvalidInput.at(field.pointer, "wrong_type", ONE_TYPE)
+    held.add(sum(column.nbytes for column in columns))
+    return np.stack(columns, axis=1)
 
 
 def _mapped(file: BinaryIO) -> memoryview:
@@ -109,7 +144,7 @@ def _cast_bytes(header: Header) -> int:
     return n_values * NUMBER_BYTES if is_copied else 0
 
 
-def _column(field: Field, content: memoryview, header: Header) -> Column:
+def _column(field: Field, content: memoryview, header: Header) -> NDArray[Any]:
     match = TYPE.fullmatch(header.descr)
     type_name = "Python objects, which are not unpickled" if header.descr == "|O" else header.descr
     kind = field.kind(match[1][0] if match else "-", type_name, _hint(field, header.descr))

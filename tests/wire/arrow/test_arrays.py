@@ -17,6 +17,7 @@ from app.wire.columns import SLICE_RULE
 from app.wire.fields import Field
 from app.wire.limits import Limits
 from app.wire.parquet import file as parquet
+from tests.wire.mapped import own
 
 LIMITS = Limits(max_decoded_bytes=1 << 28, max_ratio=1000, max_part_bytes=1 << 24, max_columns=40)
 
@@ -30,7 +31,7 @@ def stream(**columns: pa.Array) -> bytes:
 
 
 def read(**columns: pa.Array) -> dict[str, Any]:
-    (part,) = arrow.parts(io.BytesIO(stream(**columns)), LIMITS, "multiclass")
+    (part,) = arrow.parts(io.BytesIO(stream(**columns)), LIMITS, own("multiclass"))
     return part
 
 
@@ -175,7 +176,7 @@ def test_numbered_columns_of_parquet_make_one() -> None:
     rows = np.random.default_rng(2).random((100, 3))
     out = io.BytesIO()
     arrow_parquet.write_table(pa.table({f"logits_{j}": rows[:, j] for j in range(3)}), out, row_group_size=30)
-    parts = list(parquet.parts(out, LIMITS, "multiclass"))
+    parts = list(parquet.parts(out, LIMITS, own("multiclass")))
     assert [len(part["logits"]) for part in parts] == [30, 30, 30, 10]
     np.testing.assert_array_equal(np.concatenate([part["logits"] for part in parts]), rows)
 
@@ -203,7 +204,7 @@ def test_a_numbered_column_that_comes_twice_is_refused() -> None:
     with pa.ipc.new_stream(out, batch.schema) as writer:
         writer.write_batch(batch)
     with pytest.raises(InvalidInput, match="must have logits_0 once, found it again"):
-        list(arrow.parts(io.BytesIO(out.getvalue()), LIMITS, "multiclass"))
+        list(arrow.parts(io.BytesIO(out.getvalue()), LIMITS, own("multiclass")))
 
 
 def test_the_index_of_pandas_is_left_out() -> None:
@@ -211,8 +212,8 @@ def test_the_index_of_pandas_is_left_out() -> None:
     out = io.BytesIO()
     arrow_parquet.write_table(pa.table({"labels": [1, 0], **index}), out)
     for parts in (
-        arrow.parts(io.BytesIO(stream(labels=pa.array([1, 0]), **index)), LIMITS, "multiclass"),
-        parquet.parts(out, LIMITS, "multiclass"),
+        arrow.parts(io.BytesIO(stream(labels=pa.array([1, 0]), **index)), LIMITS, own("multiclass")),
+        parquet.parts(out, LIMITS, own("multiclass")),
     ):
         (part,) = parts
         assert list(part) == ["labels"]

@@ -11,6 +11,7 @@ from app.wire.arrow import stream
 from app.wire.arrow.dictionaries import repeated
 from app.wire.limits import Limits
 from tests.attacks.clients import GROWTH, growth
+from tests.wire.mapped import own
 
 LIMITS = Limits(max_decoded_bytes=1 << 40, max_ratio=1 << 40, max_part_bytes=1 << 26, max_columns=8)
 
@@ -30,7 +31,7 @@ def read(*batches: pa.RecordBatch) -> list[dict[str, Any]]:
     with pa.ipc.new_stream(sink, batches[0].schema) as writer:
         for one in batches:
             writer.write_batch(one)
-    return list(stream.parts(io.BytesIO(sink.getvalue()), LIMITS, "binary"))
+    return list(stream.parts(io.BytesIO(sink.getvalue()), LIMITS, own("binary")))
 
 
 @pytest.mark.parametrize("type_", [pa.string(), pa.large_string()])

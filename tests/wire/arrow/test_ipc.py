@@ -15,6 +15,7 @@ from app.wire.arrow import stream as arrow
 from app.wire.arrow.arrays import PART_BYTES
 from app.wire.arrow.ipc import MAX_DICTIONARY_BYTES, SMALLER
 from app.wire.limits import Limits
+from tests.wire.mapped import own
 from tests.wire.streams import stream
 
 LIMITS = Limits(max_decoded_bytes=1 << 30, max_ratio=1000, max_part_bytes=1 << 25, max_columns=40)
@@ -23,7 +24,7 @@ END = b"\xff\xff\xff\xff" + bytes(4)
 
 
 def read(body: bytes, limits: Limits = LIMITS) -> list[dict[str, Any]]:
-    return list(arrow.parts(io.BytesIO(body), limits, "multiclass"))
+    return list(arrow.parts(io.BytesIO(body), limits, own("multiclass")))
 
 
 def messages_of(body: bytes) -> list[bytes]:
@@ -64,7 +65,7 @@ def test_one_record_batch_is_held_at_a_time(form: str) -> None:
     body = stream(*[batch] * 4)
     source = io.BytesIO(body)
     tracemalloc.start()
-    parts = arrow.parts(source, LIMITS, "multiclass")
+    parts = arrow.parts(source, LIMITS, own("multiclass"))
     part = next(parts)
     n_rows = len(part["logits"])
     for part in parts:
@@ -135,7 +136,7 @@ def test_dictionaries_do_not_wait_for_rows_without_a_bound() -> None:
     schema, dictionary, rows = messages_of(stream(named(0, "a")))
     assert read(schema + dictionary * 3 + rows + END)[0]["labels"].tolist() == ["a"]
     with pytest.raises(TooLarge, match="bytes together"):
-        list(arrow.parts(Source(endless(schema, dictionary)), LIMITS, "multiclass"))
+        list(arrow.parts(Source(endless(schema, dictionary)), LIMITS, own("multiclass")))
 
 
 def test_a_schema_comes_once_and_first() -> None:

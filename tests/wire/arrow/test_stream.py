@@ -13,6 +13,7 @@ from app.errors import InvalidInput, MalformedBody, SurprisalError, TooLarge
 from app.wire.arrow import stream as arrow
 from app.wire.arrow.ipc import CONTINUATION
 from app.wire.limits import Limits
+from tests.wire.mapped import own
 from tests.wire.streams import stream
 from tests.wire.trickle import Trickle
 
@@ -25,7 +26,7 @@ def batch(**columns: Any) -> pa.RecordBatch:
 
 
 def read(body: bytes, limits: Limits = LIMITS) -> list[dict[str, Any]]:
-    return list(arrow.parts(io.BytesIO(body), limits, "multiclass"))
+    return list(arrow.parts(io.BytesIO(body), limits, own("multiclass")))
 
 
 def only(name: str, values: pa.Array) -> Any:
@@ -268,9 +269,9 @@ def test_messages_that_claim_too_much_are_refused_before_they_are_read() -> None
         lying = bytearray(body)
         struct.pack_into("<q", lying, length_at, claim)
         with pytest.raises(SurprisalError):
-            list(arrow.parts(Fused(bytes(lying)), limits, "multiclass"))
+            list(arrow.parts(Fused(bytes(lying)), limits, own("multiclass")))
     with pytest.raises(TooLarge, match="metadata, found 2000000"):
-        list(arrow.parts(Fused(CONTINUATION + struct.pack("<i", 2_000_000)), limits, "multiclass"))
+        list(arrow.parts(Fused(CONTINUATION + struct.pack("<i", 2_000_000)), limits, own("multiclass")))
     with pytest.raises(TooLarge, match="an Arrow message must hold at most 4096 bytes, found 8000: write smaller"):
         read(body, Limits(1 << 40, 1000, 1 << 12, 10))
 
@@ -366,7 +367,7 @@ def test_what_is_no_stream_is_refused(body: bytes) -> None:
 def test_a_source_may_give_a_few_bytes_at_a_time_and_is_read_no_further_than_the_part() -> None:
     body = stream(*(batch(labels=[i] * 1000) for i in range(4)))
     source = Trickle(body, 7)
-    for i, part in enumerate(arrow.parts(source, LIMITS, "multiclass")):
+    for i, part in enumerate(arrow.parts(source, LIMITS, own("multiclass"))):
         assert part["labels"].tolist() == [i] * 1000
         assert source.tell() == places(body)[i + 2]
     assert source.tell() == len(body)

@@ -10,6 +10,7 @@ from app.wire import ndjson
 from app.wire.json import heavy, reader
 from app.wire.json.heavy import MAX_HOLDERS, MAX_NAMES, MAX_VALUES
 from app.wire.limits import Limits
+from tests.wire.mapped import own
 
 MANY = MAX_VALUES + 1
 OBJECTS, LISTS = b"{}," * (MAX_HOLDERS + 1), b"[]," * (MAX_HOLDERS + 1)
@@ -70,7 +71,7 @@ def test_a_row_of_lines_is_refused_before_it_is_parsed() -> None:
     body = b'{"labels": 1, "logits": [1]}\n{"labels": 1, "logits": [%b1]}\n' % LISTS
     limits = Limits(2**24, 10, 2**24, 10)
     with pytest.raises(TooLarge, match="row 1 must hold at most"):
-        list(ndjson.parts(io.BytesIO(body), limits, "multiclass"))
+        list(ndjson.parts(io.BytesIO(body), limits, own("multiclass")))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_a_row_of_lines_is_refused_before_it_is_parsed() -> None:
 def test_rows_of_very_many_lists_and_objects_are_refused(row: bytes) -> None:
     body = row * (2**20 // len(row))
     with pytest.raises(TooLarge, match="rows from 0 on must hold at most 200000 lists and objects"):
-        list(ndjson.parts(io.BytesIO(body), Limits(2**24, 10, 2**24, 10), "multiclass"))
+        list(ndjson.parts(io.BytesIO(body), Limits(2**24, 10, 2**24, 10), own("multiclass")))
 
 
 def test_what_is_large_and_plain_is_no_weight() -> None:

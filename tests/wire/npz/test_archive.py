@@ -16,6 +16,7 @@ import pytest
 from app.errors import InvalidInput, MalformedBody, SurprisalError, TooLarge
 from app.wire.limits import Limits
 from app.wire.npz import archive as npz
+from tests.wire.mapped import own
 
 LIMITS = Limits(max_decoded_bytes=1 << 26, max_ratio=1000, max_part_bytes=1 << 20, max_columns=8)
 
@@ -46,7 +47,7 @@ def with_header(text: str, values: bytes = bytes(16), version: bytes = b"\1\0") 
 
 
 def read(body: bytes | bytearray, limits: Limits = LIMITS) -> dict[str, Any]:
-    return npz.columns(body, limits, "multiclass")
+    return npz.columns(body, limits, own("multiclass"))
 
 
 def told(body: bytes) -> list[tuple[str, str, str]]:
@@ -114,14 +115,14 @@ def test_entries_of_a_header_may_come_in_any_order() -> None:
 def test_bodies_of_every_sort_are_read() -> None:
     body = archive(logits=np.array([1.5]))
     for sort in (body, bytearray(body), memoryview(body), io.BytesIO(body)):
-        assert npz.columns(sort, LIMITS, "multiclass")["logits"].tolist() == [1.5]
+        assert npz.columns(sort, LIMITS, own("multiclass"))["logits"].tolist() == [1.5]
     with tempfile.TemporaryFile() as file:
         file.write(body)
         file.flush()
-        columns = npz.columns(file, LIMITS, "multiclass")
+        columns = npz.columns(file, LIMITS, own("multiclass"))
     assert columns["logits"].tolist() == [1.5]
     with tempfile.TemporaryFile() as file, pytest.raises(MalformedBody):
-        npz.columns(file, LIMITS, "multiclass")
+        npz.columns(file, LIMITS, own("multiclass"))
 
 
 @pytest.mark.parametrize("is_own", [False, True])
@@ -139,7 +140,7 @@ def test_an_aligned_array_stays_where_it_is(is_own: bool) -> None:
         body = out.getvalue()
         file_of_body = io.BytesIO(body)
         held = file_of_body.getbuffer() if is_own else body
-        columns = npz.columns(file_of_body, LIMITS, "multiclass") if is_own else read(body)
+        columns = npz.columns(file_of_body, LIMITS, own("multiclass")) if is_own else read(body)
         np.testing.assert_array_equal(columns["logits"], values)
         np.testing.assert_array_equal(columns["labels"], np.arange(7))
         copied.append(not np.shares_memory(columns["logits"], np.frombuffer(held, np.uint8)))
@@ -390,6 +391,6 @@ def test_a_changed_byte_is_refused_or_changes_nothing(save: Any, flip: int) -> N
 
 @pytest.mark.parametrize("name", ["labels", "cluster_id", "slices.a"])
 def test_no_strings_are_a_column_like_no_numbers(name: str) -> None:
-    found = npz.columns(archive(**{name: np.array([], "U3")}), LIMITS, "binary")
+    found = npz.columns(archive(**{name: np.array([], "U3")}), LIMITS, own("binary"))
     column = found["slices"]["a"] if name.startswith("slices") else found[name]
     assert (column.dtype, column.shape) == (np.dtype(object), (0,))

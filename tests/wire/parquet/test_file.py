@@ -15,6 +15,7 @@ from app.wire.arrow.arrays import PART_ROWS
 from app.wire.limits import Limits
 from app.wire.parquet import file as parquet
 from app.wire.parquet.footer import Chunk, Decoded, RowGroup
+from tests.wire.mapped import own
 
 LIMITS = Limits(max_decoded_bytes=1 << 28, max_ratio=1000, max_part_bytes=1 << 22, max_columns=12)
 
@@ -26,7 +27,7 @@ def file_of(table: pa.Table, **options: Any) -> bytes:
 
 
 def read(body: bytes, limits: Limits = LIMITS) -> list[dict[str, Any]]:
-    return list(parquet.parts(io.BytesIO(body), limits, "multiclass"))
+    return list(parquet.parts(io.BytesIO(body), limits, own("multiclass")))
 
 
 def told(body: bytes) -> list[tuple[str, str, str]]:
@@ -101,7 +102,7 @@ def test_a_file_without_rows_has_no_parts() -> None:
 def test_a_file_of_the_system_is_read() -> None:
     with tempfile.TemporaryFile() as file:
         file.write(file_of(rows(10)))
-        assert [len(part["labels"]) for part in parquet.parts(file, LIMITS, "multiclass")] == [10]
+        assert [len(part["labels"]) for part in parquet.parts(file, LIMITS, own("multiclass"))] == [10]
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ def test_every_encoding_gives_the_same_columns(name: str, encoding: str, version
 
 def test_few_rows_are_read_at_a_time_where_strings_may_be_long_and_are_not_in_a_dictionary() -> None:
     group = RowGroup(1000, [Chunk(1000, 0, 1), Chunk(1000, 1, 2)])
-    chunks = [Decoded(8000, 1 << 20, is_delta=True), Decoded(8000, 1 << 22, is_delta=False)]
+    chunks = {0: Decoded(8000, 1 << 20, is_delta=True), 1: Decoded(8000, 1 << 22, is_delta=False)}
     assert parquet._step(group, chunks, {0}) == 16
     assert parquet._step(group, chunks, set()) == PART_ROWS
     assert parquet._step(group, chunks, {0, 1}) == 4
@@ -204,7 +205,7 @@ def test_strings_that_share_a_long_beginning_are_decoded_some_at_a_time() -> Non
     assert len(body) < 1 << 16
     pool = pa.default_memory_pool()
     before, peak, read_back = pool.bytes_allocated(), 0, []
-    for part in parquet.parts(io.BytesIO(body), LIMITS, "multiclass"):
+    for part in parquet.parts(io.BytesIO(body), LIMITS, own("multiclass")):
         peak = max(peak, pool.bytes_allocated() - before)
         read_back += [label[1 << 18 :] for label in part["labels"]]
     assert read_back == [str(i) for i in range(300)]

@@ -14,6 +14,7 @@ from app.wire.limits import Limits
 from app.wire.parquet import file as parquet
 from app.wire.parquet import footer
 from app.wire.parquet.footer import MAX_FOOTER_BYTES, Decoded, Page
+from tests.wire.mapped import own
 
 LIMITS = Limits(max_decoded_bytes=1 << 28, max_ratio=1000, max_part_bytes=1 << 22, max_columns=2000)
 
@@ -63,14 +64,14 @@ def test_more_values_in_pages_than_the_footer_tells_are_refused() -> None:
     at = body.index(b"\xd0\x0f", 0, len(body) - 8 - footer_size(body))  # 1000, in the header of the only data page
     body[at : at + 2] = b"\xd2\x0f"
     with pytest.raises(MalformedBody, match="must have 1000 values in a Parquet column, found 1001"):
-        list(parquet.parts(io.BytesIO(body), LIMITS, "multiclass"))
+        list(parquet.parts(io.BytesIO(body), LIMITS, own("multiclass")))
 
 
 def test_a_file_of_many_row_groups_is_read() -> None:
     table = pa.table({"labels": np.arange(4000) % 7, "logits": np.arange(4000.0), "slices.a": np.arange(4000) % 3})
     body = file_of(table, row_group_size=1)
     assert footer_size(body) > 1 << 20
-    parts = list(parquet.parts(io.BytesIO(body), LIMITS, "multiclass"))
+    parts = list(parquet.parts(io.BytesIO(body), LIMITS, own("multiclass")))
     assert np.concatenate([part["logits"] for part in parts]).tolist() == list(range(4000))
 
 
@@ -112,4 +113,4 @@ def test_a_row_group_without_some_column_is_refused() -> None:
     changed = body[:start] + added + struct.pack("<I", len(added)) + b"PAR1"
     assert len(footer.row_groups(io.BytesIO(changed))[0].chunks) == 1
     with pytest.raises(MalformedBody, match="all columns in all Parquet row groups"):
-        list(parquet.parts(io.BytesIO(changed), LIMITS, "multiclass"))
+        list(parquet.parts(io.BytesIO(changed), LIMITS, own("multiclass")))

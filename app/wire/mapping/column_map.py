@@ -1,0 +1,155 @@
+"""The column map: which columns of a table make which columns of a request, decided once from their names alone."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from app.core.tasks import TASKS, TaskName
+from app.errors import FieldError, InvalidInput, clip, pointer
+from app.wire.fields import SLICE, check_columns, field_of
+from app.wire.limits import Limits
+from app.wire.mapping.class_order import NUMBER, ClassOrder
+from app.wire.mapping.naming import AUTO, Choice, Classes, Named, Naming, Table
+from app.wire.numbered import NUMBERED, Group, groups_of
+
+BY_COLUMNS = f"classes={AUTO} in the query takes the names from those of the columns"
+INDEX = re.compile(r"__index_level_\d+__|Unnamed: 0|")
+"""The names that the numbers of rows have in files of pandas; in CSV it is none at all."""
+
+
+class ColumnMap:
+    """The map of one body, made from the names of its columns before any value is read.
+
+    Attributes:
+        naming: The columns as the request names them.
+        classes: The class names; "auto" as long as they are not found.
+    """
+
+    def __init__(self, naming: Naming) -> None:
+        self.naming = naming
+        self.classes: Classes = naming.classes
+        self._sources: dict[str, tuple[str, ...]] = {}
+        self._has_numbers = False
+
+    @property
+    def task(self) -> TaskName:
+        """The task of the request."""
+        return self.naming.task
+
+    def groups(self, names: Mapping[int, str], limits: Limits, indices: Collection[str] = ()) -> list[Group]:
+        """The columns of the request that those of a table make, that of the mask first.
+
+        Args:
+            names: The names of all columns of the table, by place.
+            indices: The names of further columns that only number rows: they hold a field only if the query says so.
+
+        Raises:
+            InvalidInput: A column is missing, unknown or comes twice, or its name fits no class.
+            TooLarge: More columns than `max_columns`.
+        """
+        check_columns(len(names), limits)
+        kept = {place: name for place, name in names.items() if not INDEX.fullmatch(name) and name not in indices}
+        unnamed = self.naming.unnamed
+        own = {place: name for place, name in kept.items() if _field_of_name(name) in unnamed}
+        table, groups = Table(names), list[Group]()
+        if self.naming.named:
+            groups = self._named(table, names.keys() - kept.keys() | own.keys())
+        used = {place for group in groups for place in group.places}
+        if not self.naming.ignores_extra:
+            extra = {place: name for place, name in kept.items() if place not in used and place not in own}
+            self._refuse_taken(extra.values())
+            own = {place: name for place, name in kept.items() if place in own or place in extra}
+        if own or not (groups or self.naming.ignores_extra):
+            groups += groups_of(own, limits, self.task)
+        if self.naming.ignores_extra:
+            self._check_roles(table, groups)
+        return sorted(groups, key=lambda group: group.field.name != "mask")
+
+    def told(self, refusal: InvalidInput) -> InvalidInput:
+        """The errors of a body, with the names of the columns that the query gave their fields."""
+        return InvalidInput(map(self._told, refusal.errors), refusal.n_errors)
+
+    def _told(self, error: FieldError) -> FieldError:
+        if (error.pointer, error.code) == ("/classes", "missing") and AUTO not in error.detail:
+            return replace(error, detail=f"{error.detail}; {BY_COLUMNS}")
+        if self._has_numbers and error.pointer.startswith("/labels/") and error.code == "out_of_range":
+            return replace(error, detail=f"{error.detail}; {BY_COLUMNS}")
+        for place, names in self._sources.items():
+            row, _, element = error.pointer.removeprefix(f"{place}/").partition("/")
+            if not error.pointer.startswith(f"{place}/") or not row.isdecimal():
+                continue
+            if len(names) == 1 or element.isdecimal():
+                name = names[min(int(element or 0), len(names) - 1)]
+                return replace(error, detail=f'{error.detail} (column "{clip(name)}")')
+        return error
+
+    def _named(self, table: Table, left_out: set[int]) -> list[Group]:
+        """The columns that the query names. A pattern leaves out those that something else names."""
+        items = [(named, table.items(named)) for named in self.naming.named]
+        single = {
+            table.column(named, item).place for named, texts in items for item in texts if not table.is_pattern(item)
+        }
+        order, groups = ClassOrder(self.classes), list[Group]()
+        for named, texts in sorted(items, key=lambda entry: not _is_prediction(entry[0], self.task)):
+            choices = list[Choice]()
+            for item in texts:
+                if not table.is_pattern(item):
+                    choices.append(table.column(named, item))
+                    continue
+                found = table.matching(named, item, left_out | single)
+                is_ordered = len(found) > 1 and len(texts) == 1 and named.field.rule.nested is not False
+                choices += order.ordered(named, found) if is_ordered else found
+            groups += self._groups(named, choices)
+        self._has_numbers = self.classes is None and bool(order.found) and all(map(NUMBER.fullmatch, order.found))
+        return groups
+
+    def _groups(self, named: Named, choices: list[Choice]) -> list[Group]:
+        """The column of one field, or those of slices."""
+        places = tuple(choice.place for choice in choices)
+        if len(set(places)) < len(places):
+            raise InvalidInput.at(pointer(named.parameter), "duplicate", "must name each column once, found one twice")
+        if named.field.name == "slices":
+            return [Group(field_of(SLICE + name, self.task), (place,), nested=False) for place, name, _ in choices]
+        is_wide = len(choices) > 1
+        if is_wide and (named.field.rule.nested is False or self.task == "tokens"):
+            raise InvalidInput.at(pointer(named.parameter), "duplicate", _several(named, choices))
+        if is_wide and self.classes == AUTO and _is_prediction(named, self.task):
+            self.classes = tuple(name if rest is None else rest for _, name, rest in choices)
+        self._sources[named.field.pointer] = tuple(choice.name for choice in choices)
+        return [Group(named.field, places, nested=is_wide)]
+
+    def _refuse_taken(self, names: Collection[str]) -> None:
+        """Refuse columns named like a field whose column the query names, unless extra columns are ignored."""
+        wrong = [name for name in names if _field_of_name(name) in self.naming.known]
+        if wrong:
+            rule = "must be left out, for the query names another column; extra_columns=ignore does that"
+            raise InvalidInput((FieldError(pointer(name), "unknown_field", rule) for name in wrong), len(wrong))
+
+    def _check_roles(self, table: Table, groups: list[Group]) -> None:
+        """Refuse a table in which no column holds the truth, or the prediction."""
+        found = {group.field.name for group in groups}
+        used = {place for group in groups for place in group.places}
+        errors = [table.missing(role, used) for role in self.naming.roles if found.isdisjoint(role)]
+        if errors:
+            raise InvalidInput(errors)
+
+
+def _field_of_name(name: str) -> str:
+    """The field that a column holds by its own name, if it holds one."""
+    if name.startswith(SLICE):
+        return "slices"
+    match = NUMBERED.fullmatch(name)
+    return match[1] if match else name
+
+
+def _is_prediction(named: Named, task: TaskName) -> bool:
+    return named.field.name.rpartition(".")[2] in TASKS[task].predictions
+
+
+def _several(named: Named, choices: list[Choice]) -> str:
+    """The error of several columns where one belongs."""
+    names = [choice.name for choice in choices]
+    rule = f"must name one column, found {len(names)}: {clip(', '.join(names))}"
+    if named.field.rule.nested is False and named.field.name in ("probabilities", "logits") and len(names) == 2:
+        return f"{rule}; name that of the positive class, as in {named.parameter}={clip(names[1])}"
+    return rule
