@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from app.core.batch.checked import batch_of
+from app.core.batch.unjudged import unjudged
 from app.core.metrics.entropies import CROSS_ENTROPY
 from app.core.options import Options
 from app.core.sums.at_once import summary_at_once
@@ -28,5 +29,8 @@ def works(columns: Mapping[str, Any]) -> dict[str, Callable[[], object]]:
 def _loss(columns: Mapping[str, Any]) -> object:
     """Do all checks of a batch, and find the cross-entropy with its standard error and interval."""
     options = Options()
-    summary = summary_at_once(columns, options, _NEEDS) or summarize(batch_of("multiclass", columns, options), _NEEDS)
+    batch = unjudged(columns, options)
+    summary = summary_at_once(batch, _NEEDS) if batch else None
+    if summary is None:
+        summary = summarize(batch_of("multiclass", columns, options), _NEEDS)
     return mean(summary.state.moments[CROSS_ENTROPY.name], 0.95)

@@ -49,20 +49,6 @@ class Ragged:
 Column: TypeAlias = NDArray[Any] | Ragged
 
 
-STRING_BYTES = 56
-"""The memory of a string besides its characters."""
-
-
-def n_bytes_of(column: Column) -> int:
-    """The bytes that a column takes in memory at most: a string counts for each row, though rows may share one."""
-    if isinstance(column, Ragged):
-        return n_bytes_of(column.values) + column.offsets.nbytes
-    if column.dtype.kind != "O":
-        return column.nbytes
-    texts = column.ravel().tolist()
-    return column.nbytes + sum(STRING_BYTES + len(text) for text in texts if isinstance(text, str))
-
-
 def owned(column: Column) -> Column:
     """The column, as a copy where it is a view of memory that holds more."""
     if isinstance(column, Ragged):

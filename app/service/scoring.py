@@ -1,14 +1,14 @@
 """The use case of scoring: from columns, at once or part by part, to the answer of the contract."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from app.core.batch.batches import Batch
-from app.core.batch.checked import batch_of
-from app.core.batch.unjudged import LEAST_ROWS
+from app.core.batch.checked import batch_of, groupings_of
+from app.core.batch.unjudged import LEAST_ROWS, unjudged
 from app.core.checkpoints import at_checkpoints
 from app.core.columns import Column, IntArray, owned
 from app.core.kernels.entries import entries
@@ -25,6 +25,7 @@ from app.core.sums.summary import Summary, places, summarize
 from app.core.tasks import TaskName
 from app.core.values import Value
 from app.core.warnings.notices import warnings_of
+from app.errors import InvalidInput
 from app.service.requiring import Rules, judged_scores
 from app.service.sections import SECTIONS, TABLES, Include, Part, check_sections, worst_rows
 
@@ -142,14 +143,19 @@ def part_at_once(request: ScoreRequest, first_row: int, n_threads: int) -> Part 
     question, labels = request.question, request.columns.get("labels")
     if labels is None or len(labels) < LEAST_ROWS or question.task != "multiclass":
         return None
-    if question.include or request.slices or question.bootstrap or question.plan.needs_rows:
+    if question.include or question.bootstrap or question.plan.needs_rows:
         return None
-    needs = question.plan.needs
-    summary = summary_at_once(request.columns, question.options, needs, first_row=first_row, n_threads=n_threads)
-    if summary is None:
+    try:
+        batch = unjudged(request.columns, question.options, first_row)
+        if batch is None:
+            return None
+        if request.slices:
+            batch = replace(batch, slices=groupings_of(request.slices, len(batch)))
+            check_sections(batch, question.include)
+        summary = summary_at_once(batch, question.plan.needs, n_threads)
+    except InvalidInput:  # an error of the rows, if there is one, comes first
         return None
-    (form,) = request.columns.keys() - {"labels"}
-    return Part(form, summary)
+    return None if summary is None else Part(batch.form, summary)
 
 
 def part_of(batch: Batch, plan: Plan, include: frozenset[Include], n_threads: int = 1) -> Part:

@@ -1,22 +1,24 @@
 """The scoring of rows that come in parts: the sums of parts add up, so no more than one part is kept."""
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
 from app.core.batch.checked import MAX_SLICES, batch_of
 from app.core.checkpoints import at_checkpoints
-from app.core.columns import Column, joined_columns, kind_of, n_bytes_of
+from app.core.columns import Column, joined_columns, kind_of
 from app.core.paying import hold
 from app.errors import InvalidInput, TooLarge
 from app.service.left_out import completed
 from app.service.scoring import ScoreRequest, answer_of, part_at_once, part_of, score
 from app.service.sections import Part
+from app.service.sizes import n_bytes_of
 
 MIN_PART_BYTES = 1 << 18
 """The bytes of columns below which parts are joined before they are scored: each part costs what some thousand rows
 do."""
+MIN_SLICED_BYTES = 1 << 22
+"""The same for rows with slices, each of which has sums of its own in every part."""
 
 PART_BYTES = 2048
 """The memory of a part besides its columns."""
@@ -92,8 +94,8 @@ def _gathered(parts: Iterator[ScoreRequest]) -> Iterator[ScoreRequest]:
     n_bytes = 0
     for part in at_checkpoints(parts):
         kept.append(part)
-        n_bytes += _n_bytes(part, MIN_PART_BYTES) + PART_BYTES
-        if n_bytes >= MIN_PART_BYTES:
+        n_bytes += _n_bytes(part) + PART_BYTES
+        if n_bytes >= (MIN_SLICED_BYTES if part.slices else MIN_PART_BYTES):
             yield _joined(kept)
             kept, n_bytes = [], 0
     if kept:
@@ -165,10 +167,5 @@ def _n_rows(request: ScoreRequest) -> int:
     return len(next(iter(request.columns.values())))
 
 
-def _n_bytes(request: ScoreRequest, enough: float = math.inf) -> int:
-    """The bytes of the columns; beyond what is enough they are not counted, since that looks at each string."""
-    n_bytes = 0
-    for column in chain(request.columns.values(), request.slices.values()):
-        if n_bytes < enough:
-            n_bytes += n_bytes_of(column)
-    return n_bytes
+def _n_bytes(request: ScoreRequest) -> int:
+    return sum(map(n_bytes_of, chain(request.columns.values(), request.slices.values())))

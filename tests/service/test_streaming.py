@@ -27,6 +27,7 @@ every_task = pytest.mark.parametrize("task", TASKS)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of a few rows stay parts."""
     monkeypatch.setattr(streaming, "MIN_PART_BYTES", 0)
+    monkeypatch.setattr(streaming, "MIN_SLICED_BYTES", 0)
 
 
 def n_rows(request: ScoreRequest) -> int:
@@ -121,6 +122,15 @@ def test_small_parts_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
         1,
     ]
     assert plain(score_parts(cut(request, [1, 5, 30, 31, 99]), HELD)) == plain(score(request))
+
+
+def test_parts_with_slices_are_joined_to_larger_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "MIN_SLICED_BYTES", 1_600)
+    monkeypatch.setattr(streaming, "PART_BYTES", 0)
+    request = rows(100)._replace(slices={"half": np.arange(100) // 50})
+    sizes = [len(part.columns["labels"]) for part in streaming._gathered(cut(request, [1, 5, 30, 31, 60, 99]))]
+    assert sizes == [60, 40]
+    assert plain(score_parts(cut(request, [1, 5, 30, 31, 60, 99]), HELD)) == plain(score(request))
 
 
 @pytest.mark.parametrize(

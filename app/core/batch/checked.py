@@ -47,7 +47,7 @@ def batch_of(
         if batch is None:
             batch = _checked(task, columns, options)
         if slices:
-            batch = replace(batch, slices=_slices(slices, len(batch)))
+            batch = replace(batch, slices=groupings_of(slices, len(batch)))
         return batch.shifted(first_row) if first_row else batch
     except InvalidInput as refusal:
         if not first_row:
@@ -108,7 +108,12 @@ def _checked(task: TaskName, columns: Mapping[str, Column], options: Options) ->
     return (_tokens_batch if task == "tokens" else _classes_batch)(task, form, columns, options)
 
 
-def _slices(slices: Mapping[str, Column], n_rows: int) -> dict[str, Grouping]:
+def groupings_of(slices: Mapping[str, Column], n_rows: int) -> dict[str, Grouping]:
+    """The groupings of n rows by columns of slices.
+
+    Raises:
+        InvalidInput: A column is of another length or kind, or there are more than `MAX_SLICES` slices.
+    """
     groupings: dict[str, Grouping] = {}
     n_slices = 0
     for name, values in slices.items():

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from app.core import kernels
 from app.core.columns import IntArray
+from app.core.kernels import compiled
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +35,7 @@ class Grouping:
         """The rows of each group, rising, by name."""
         return zip(self.names, _places(self.codes, len(self.names)), strict=True)
 
-    def places(self, rows: IntArray) -> Iterator[tuple[int, IntArray]]:
+    def places(self, rows: IntArray | slice) -> Iterator[tuple[int, IntArray]]:
         """The places that each group has among some rows, rising, by code; groups without any are left out."""
         found = _places(self.codes[rows], len(self.names))
         return ((code, places) for code, places in enumerate(found) if len(places))
@@ -44,10 +46,11 @@ class Grouping:
 
 
 def _places(codes: IntArray, n_groups: int) -> list[IntArray]:
-    """The places of each code, rising; NumPy sorts short numbers by their digits, in a third of the time."""
-    order = np.argsort(codes.astype(np.uint16) if n_groups <= 1 << 16 else codes, kind="stable")
-    ends = np.cumsum(np.bincount(codes, minlength=n_groups)).tolist()
-    return [order[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    """The places of each code, rising."""
+    places = np.empty(len(codes), np.int64)
+    counts = compiled.group_places(np.ascontiguousarray(codes), n_groups, places)
+    ends = list(accumulate(counts, initial=0))
+    return [places[start:end] for start, end in pairwise(ends)]
 
 
 def grouping_of(values: NDArray[Any]) -> Grouping:

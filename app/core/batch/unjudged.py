@@ -58,7 +58,7 @@ class Judge:
         return fields
 
 
-def unjudged(columns: Mapping[str, Column], options: Options) -> Batch | None:
+def unjudged(columns: Mapping[str, Column], options: Options, first_row: int = 0) -> Batch | None:
     """The batch `multiclass` of many labels and doubles (n, k) whose values are unseen; None of any other columns."""
     if len(columns) != 2 or options.ignore_index is not None or options.classes is not None:
         return None
@@ -69,8 +69,16 @@ def unjudged(columns: Mapping[str, Column], options: Options) -> Batch | None:
     if len(labels) < LEAST_ROWS or not are_alike("multiclass", prediction.shape, labels.shape):
         return None
     check_class_counts("multiclass", options, prediction.shape[1])
-    judge = Judge(options.tolerance)
-    return Batch("multiclass", options, form, prediction, prediction.shape[1], labels=labels, judge=judge)
+    return Batch(
+        "multiclass",
+        options,
+        form,
+        prediction,
+        prediction.shape[1],
+        labels=labels,
+        first_row=first_row,
+        judge=Judge(options.tolerance),
+    )
 
 
 def _are_plain(column: Column | None, dtype: np.dtype[Any], n_dimensions: int) -> TypeGuard[NDArray[Any]]:

@@ -347,7 +347,7 @@ static PyMethodDef methods[] = {
     METHOD(element_rows), METHOD(token_rows), METHOD(class_verdict), METHOD(element_verdict), METHOD(distinct),
     METHOD(distinct_texts), METHOD(class_tally), METHOD(element_tally), METHOD(token_tally),
     METHOD(pair_rows), METHOD(pair_residuals), METHOD(are_equal), METHOD(n_repeats), METHOD(means),
-    METHOD(gaps), METHOD(entries), {"entropy_terms", py_entropy_terms, METH_O, NULL}, {NULL, NULL, 0, NULL},
+    METHOD(gaps), METHOD(group_places), METHOD(entries), {"entropy_terms", py_entropy_terms, METH_O, NULL}, {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {

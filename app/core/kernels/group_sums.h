@@ -20,6 +20,11 @@ static int count_groups(const int64_t *groups, Py_ssize_t n, const double *weigh
     return 1;
 }
 
+/* Writes the places of the rows of each group, rising, one group behind the other; `next` says where each begins. */
+static void group_places(const int64_t *groups, Py_ssize_t n, int64_t *next, int64_t *places) {
+    for (Py_ssize_t i = 0; i < n; i++) places[next[groups[i]]++] = i;
+}
+
 /* Adds up by group, in units of 2^(base - BIAS), the numbers whose exponents lie between `base` and `top`; `low` is the
    least exponent of all. Returns the largest exponent below `base`, or 0. */
 static int window_sums(const double *x, const int64_t *groups, Py_ssize_t n, int low, int base, int top, wide *sums) {

@@ -333,3 +333,34 @@ FUNCTION(py_sums) {
     Py_XDECREF(groups);
     return both;
 }
+
+/* Writes the places of each group, and makes the list of their numbers; NULL where a group is out of range. */
+static PyObject *places_object(const Arrays *a, Py_ssize_t n_groups, int64_t *counts) {
+    const Py_ssize_t n = a->n[0];
+    Grouping by = {.groups = WHOLES(a, 0), .counts = counts, .n = n, .n_groups = n_groups};
+    if (!count_groups(by.groups, n, NULL, counts, n_groups))
+        return PyErr_SetString(PyExc_ValueError, "groups must be numbered from 0, each below their number"), NULL;
+    PyObject *list = list_of_counts(&by);
+    int64_t start = 0, size;
+    for (Py_ssize_t g = 0; g < n_groups; g++) size = counts[g], counts[g] = start, start += size;
+    RUN(n, group_places(by.groups, n, counts, WHOLES(a, 1)));
+    return list;
+}
+
+/* Arguments: groups, their number, room for places. */
+FUNCTION(py_group_places) {
+    Arrays a;
+    (void)self;
+    Py_ssize_t n_groups = n_arguments == 3 ? PyLong_AsSsize_t(arguments[1]) : -1;
+    if (PyErr_Occurred()) return NULL;
+    if (n_groups < 0 || n_groups > PY_SSIZE_T_MAX / (Py_ssize_t)sizeof(int64_t))
+        return PyErr_SetString(PyExc_ValueError, "takes groups, their number, and room for places"), NULL;
+    PyObject *const arrays[] = {arguments[0], arguments[2]};
+    if (!take(&a, arrays, 2, "iI")) return NULL;
+    if (a.n[0] != a.n[1] && !refuse(&a, "there must be room for each place")) return NULL;
+    int64_t *counts = malloc(sizeof(int64_t) * (size_t)(n_groups + 1));
+    PyObject *list = counts ? places_object(&a, n_groups, counts) : PyErr_NoMemory();
+    free(counts);
+    give_back(&a);
+    return list;
+}

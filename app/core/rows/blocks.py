@@ -30,6 +30,8 @@ ROWS: dict[TaskName, type[Rows]] = {
 _CHUNK_ROWS = (12_288, 98_304)
 """Rows of a chunk, at least and at most. Large chunks hide the cost of calls and of handing the interpreter's lock from
 thread to thread; small ones leave work for each thread. The bounds were found by trying."""
+_SLICED_CHUNK_ROWS = 49_152
+"""Rows of a chunk with slices, at least: each slice has sums of its own in every chunk."""
 _BLOCK = (24_576, 983_040)
 """Numbers over all classes of a block, at least and at most: 192 KiB to 7.5 MiB of doubles an array."""
 _PARTS = 16
@@ -47,7 +49,7 @@ def chunks(batch: Batch) -> list[slice | IntArray]:
     """The scored rows in chunks of some thousand rows or of whole clusters, each with weights of one band."""
     scored = batch.scored_rows
     weight, n_rows = batch.sample_weight, len(batch.prediction)
-    step = _chunk_rows(n_rows)
+    step = max(_chunk_rows(n_rows), _SLICED_CHUNK_ROWS) if batch.slices else _chunk_rows(n_rows)
     found: list[slice | IntArray]
     if batch.clusters is not None:
         found = list(_whole_clusters(batch, batch.clusters))

@@ -225,7 +225,7 @@ def _with_slices(chunk: Chunk, batch: Batch, layout: Layout) -> Sums:
     parts: list[Sums] = []
     for name, grouping in batch.slices.items():
         parts = []
-        for code, places in at_checkpoints(grouping.places(chunk.numbers)):
+        for code, places in at_checkpoints(grouping.places(chunk.rows)):
             if is_scaled:
                 parts.append(_scored_anew(chunk.numbers[places], batch, layout))
             else:

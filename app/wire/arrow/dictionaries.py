@@ -80,8 +80,13 @@ def repeated(array: pa.Array) -> NDArray[Any]:
     dtype = np.int64 if types.is_large_string(array.type) else np.int32
     starts = np.frombuffer(offsets, dtype)[array.offset :][: len(array) + 1] if len(array) else np.zeros(1)
     found = kernels.distinct_texts(np.frombuffer(text or b"", np.uint8), starts.astype(np.int64))
-    codes, first = found or (slice(None), np.arange(len(array)))
-    strings: NDArray[Any] = array.take(pa.array(first)).to_numpy(zero_copy_only=False)
+    strings: NDArray[Any]
+    if found is None:
+        strings = array.to_numpy(zero_copy_only=False)
+        return strings
+    codes, first = found
+    # a call of `take` lasts longer than single strings do
+    strings = np.array([array[place].as_py() for place in first.tolist()], np.object_)
     return strings[codes]
 
 

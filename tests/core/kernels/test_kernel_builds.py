@@ -132,7 +132,7 @@ def written(module: ModuleType, name: str, out: FloatArray, *arguments: Any) -> 
 def of_exact_sums(module: ModuleType, x: FloatArray) -> bytes:
     finite = np.where(np.isfinite(x), x, 1.0).ravel()
     matrix = np.array([finite, finite[::-1], x.ravel(), np.sign(finite)])
-    exact = (
+    exact: tuple[Any, ...] = (
         module.sums(matrix, 1, ((0, 1), (2, 1), (0, -3), (3, 0)), ()),
         module.sums(matrix, 1, (), ((np.arange(finite.size) % 3, 3, (0, -2, 3)), (0, np.arange(7) / 7, True, (0, 3)))),
         module.products(finite, matrix[1], products := np.empty(finite.size)),
@@ -140,7 +140,9 @@ def of_exact_sums(module: ModuleType, x: FloatArray) -> bytes:
     )
     numbers = np.empty(finite.size, np.int64)
     module.bins(finite, np.arange(7) / 7, True, numbers)
-    return bits(numbers) + repr(exact).encode()
+    places = np.empty(finite.size, np.int64)
+    exact = (*exact, module.group_places(numbers, 7, places))
+    return bits(numbers) + bits(places) + repr(exact).encode()
 
 
 @pytest.mark.parametrize("options", [[], ["-O0"]], ids=["another processor", "no optimization"])

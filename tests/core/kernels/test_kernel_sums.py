@@ -245,6 +245,31 @@ def test_groups_are_as_many_as_memory_could_hold(n_groups: int) -> None:
         group_sums(np.array([1 << 40]), n_groups, np.ones((1, 1)), (0,), -1)
 
 
+@pytest.mark.parametrize("n_groups", [1, 3, 256, 257, 2000])
+@pytest.mark.parametrize("n", [0, 1, 500, 20_000])
+def test_places_of_groups_rise_one_group_behind_the_other(n: int, n_groups: int) -> None:
+    groups, places = np.random.default_rng(n).integers(0, n_groups, n), np.empty(n, np.int64)
+    counts = compiled.group_places(groups, n_groups, places)
+    assert counts == np.bincount(groups, minlength=n_groups).tolist()
+    assert places.tolist() == np.argsort(groups, kind="stable").tolist()
+
+
+@pytest.mark.parametrize(
+    ("groups", "n_groups", "size", "rule"),
+    [
+        ([0, 3, 1], 3, 3, "groups must be numbered from 0"),
+        ([0, -1, 1], 3, 3, "groups must be numbered from 0"),
+        ([0, 1], 0, 2, "groups must be numbered from 0"),
+        ([0, 1, 2], 3, 2, "room for each place"),
+        ([0], -1, 1, "takes groups, their number"),
+        ([0], 1 << 61, 1, "takes groups, their number"),
+    ],
+)
+def test_places_of_other_groups_are_refused(groups: list[int], n_groups: int, size: int, rule: str) -> None:
+    with pytest.raises(ValueError, match=rule):
+        compiled.group_places(np.array(groups), n_groups, np.empty(size, np.int64))
+
+
 def test_calls_on_many_threads_do_not_meet() -> None:
     columns = [adversarial(50_000, seed)[None] for seed in range(8)]
 

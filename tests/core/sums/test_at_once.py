@@ -8,7 +8,7 @@ import pytest
 
 from app.api.negotiation.accept import dumps
 from app.core.batch.checked import batch_of
-from app.core.batch.unjudged import LEAST_ROWS
+from app.core.batch.unjudged import LEAST_ROWS, unjudged
 from app.core.columns import Column, FloatArray, IntArray
 from app.core.options import Options
 from app.core.sums.at_once import summary_at_once
@@ -31,9 +31,9 @@ def columns(form: str, k: int, n: int = N_ROWS) -> dict[str, Any]:
     return {"labels": rng.integers(0, k, n), form: predictions[form]}
 
 
-def checked_first(own: dict[str, Column], options: Options, first_row: int = 0) -> bytes:
-    request = scoring("multiclass", own, options)
-    batch = batch_of("multiclass", own, options, {}, first_row)
+def checked_first(own: dict[str, Column], options: Options, slices: dict[str, Column] | None = None) -> bytes:
+    request = scoring("multiclass", own, options, slices=slices)
+    batch = batch_of("multiclass", own, options, slices)
     return dumps(answer_of(request.question, part_of(batch, request.question.plan, frozenset())))
 
 
@@ -55,6 +55,31 @@ def test_logits_that_look_like_probabilities_are_noticed() -> None:
     answer = score(scoring("multiclass", own))
     assert "looks_like_probabilities" in {warning["code"] for warning in answer["warnings"]}
     assert dumps(answer) == checked_first(own, Options())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_slices_are_the_same_bytes(form: str) -> None:
+    own, n = columns(form, 3), np.arange(N_ROWS)
+    slices: dict[str, Column] = {
+        "text": np.array(["x", "y", "z"], object)[n % 3],
+        "number": n // 1000,
+        "flag": n % 2 == 0,
+    }
+    request = scoring("multiclass", own, slices=slices)
+    assert part_at_once(request, 0, 1) is not None
+    assert dumps(score(request)) == checked_first(own, Options(), slices)
+
+
+def test_errors_of_rows_come_before_those_of_slices() -> None:
+    own = columns("probabilities", 3)
+    request = scoring("multiclass", own, slices={"many": np.arange(N_ROWS)})
+    assert part_at_once(request, 0, 1) is None
+    with pytest.raises(InvalidInput, match="different values"):
+        score(request)
+    own["labels"][7] = 9
+    with pytest.raises(InvalidInput) as error:
+        score(request)
+    assert [found.pointer for found in error.value.errors] == ["/labels/7"]
 
 
 def no_number(prediction: FloatArray, _: IntArray) -> None:
@@ -140,11 +165,12 @@ def few(own: dict[str, Any]) -> dict[str, Any]:
 def test_other_columns_are_checked_first(other: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     own = other(columns("probabilities", 3))
     assert part_at_once(scoring("multiclass", own), 0, 1) is None
-    needs = scoring("multiclass", own).question.plan.needs
-    assert summary_at_once(own, Options(), needs) is None
+    assert unjudged(own, Options()) is None
 
 
 @pytest.mark.parametrize("options", [Options(epsilon=1e-3), Options(label_smoothing=0.1), Options(ignore_index=0)])
 def test_options_beyond_the_kernel_are_checked_first(options: Options) -> None:
-    own = columns("probabilities", 3)
-    assert summary_at_once(own, options, scoring("multiclass", own, options).question.plan.needs) is None
+    request = scoring("multiclass", columns("probabilities", 3), options)
+    batch = unjudged(request.columns, options)
+    assert batch is None or summary_at_once(batch, request.question.plan.needs) is None
+    assert part_at_once(request, 0, 1) is None
