@@ -8,6 +8,7 @@ setup(
             "app.core.kernels.compiled",
             sources=["app/core/kernels/compiled.c"],
             depends=[
+                "app/core/kernels/big.h",
                 "app/core/kernels/class_rows.h",
                 "app/core/kernels/digits.h",
                 "app/core/kernels/elementary.h",

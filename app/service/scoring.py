@@ -107,8 +107,10 @@ class ScoreRequest(NamedTuple):
 
     def with_columns(self, columns: Mapping[str, Any]) -> "ScoreRequest":
         """The same question of other columns, those of slices among them as one entry."""
-        own = {name: columns[name] for name in self.question.columns}
-        return ScoreRequest(self.question, own, columns.get("slices", {}))
+        names = self.question.columns
+        if tuple(columns) == names:
+            return ScoreRequest(self.question, columns)
+        return ScoreRequest(self.question, {name: columns[name] for name in names}, columns.get("slices", {}))
 
     def owned(self) -> "ScoreRequest":
         """The same request with columns of its own, which keep no larger object alive, such as a record batch."""

@@ -33,6 +33,7 @@
 #include "elementary.h"
 #include "rows.h"
 #include "exact.h"
+#include "big.h"
 #include "digits.h"
 #include "moments.h"
 #include "group_sums.h"
@@ -347,7 +348,8 @@ static PyMethodDef methods[] = {
     METHOD(element_rows), METHOD(token_rows), METHOD(class_verdict), METHOD(element_verdict), METHOD(distinct),
     METHOD(distinct_texts), METHOD(class_tally), METHOD(element_tally), METHOD(token_tally),
     METHOD(pair_rows), METHOD(pair_residuals), METHOD(are_equal), METHOD(n_repeats), METHOD(means),
-    METHOD(gaps), METHOD(group_places), METHOD(entries), {"entropy_terms", py_entropy_terms, METH_O, NULL}, {NULL, NULL, 0, NULL},
+    METHOD(gaps), METHOD(group_places), METHOD(entries), {"pack", py_pack, METH_O, NULL},
+    {"unpack", py_unpack, METH_O, NULL}, {"entropy_terms", py_entropy_terms, METH_O, NULL}, {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {

@@ -31,14 +31,26 @@ static int shortened(const Total *total, int down, uint64_t *limb) {
     return n;
 }
 
-/* A total as an integer that counts units of 2^place. */
-static PyObject *whole(const Total *total, int place) {
-    uint64_t limb[MOST_LIMBS];
-    int up = total->place - place, n = shortened(total, up < 0 ? -up : 0, limb);
+/* The limbs of a total that counts units of 2^place, in two's complement. */
+static int limbs_of(const Total *total, int place, uint64_t *limb) {
+    int up = total->place - place, n = shortened(total, up < 0 ? -up : 0, limb), word = up / 64, offset = up % 64;
+    if (up <= 0) return n;
+    uint64_t top = (int64_t)limb[n - 1] < 0 ? UINT64_MAX : 0;
+    for (int i = n + word; i >= 0; i--) {
+        int at = i - word;
+        uint64_t here = at >= n ? top : at >= 0 ? limb[at] : 0, low = at > 0 ? limb[at - 1] : 0;
+        limb[i] = offset ? here << offset | low >> (64 - offset) : here;
+    }
+    for (n += word + 1; n > 1 && limb[n - 1] == (uint64_t)((int64_t)limb[n - 2] >> 63);) n--;
+    return n;
+}
+
+/* Limbs in two's complement as an integer of Python, and the other way round. */
+static PyObject *whole(const uint64_t *limb, int n) {
     PyObject *number = PyLong_FromLongLong((int64_t)limb[n - 1]), *n_bits = n > 1 ? PyLong_FromLong(64) : NULL;
     for (int i = n - 2; i >= 0; i--) number = with_lower_bits(number, n_bits, limb[i]);
     Py_XDECREF(n_bits);
-    return up > 0 ? shifted_left(number, up) : number;
+    return number;
 }
 
 /* A sum of 128 bits, times 2^up. */
@@ -51,21 +63,33 @@ static PyObject *whole_of(wide sum, int up) {
     return up && sum ? shifted_left(number, up) : number;
 }
 
-/* Makes (n, n_infinite, n_undefined, z, v, zz, zv, vv, place). */
-static PyObject *moments_object(const Ratio *pair) {
+/* Packed sums: n, n_infinite, n_undefined, place, the number of limbs of z, v, zz, zv and vv, and these limbs. */
+#define PACKED_HEAD 9
+#define MOST_PACKED (PACKED_HEAD + 5 * 3 * MOST_LIMBS)
+
+/* Packs the sums of a pair into words; returns how many. */
+static Py_ssize_t pack(const Ratio *pair, uint64_t *words) {
     int place = common_place(pair);
-    PyObject *moments = PyTuple_New(9), *items[9] = {
-        PyLong_FromSsize_t(pair->n), PyLong_FromSsize_t(pair->n_infinite), PyLong_FromSsize_t(pair->n_undefined),
-        whole(&pair->z->sum, place), whole(&pair->v->sum, place), whole(&pair->z->squares, 2 * place),
-        whole(&pair->zv, 2 * place), whole(&pair->v->squares, 2 * place), PyLong_FromLong(place),
-    };
+    const Total *totals[5] = {&pair->z->sum, &pair->v->sum, &pair->z->squares, &pair->zv, &pair->v->squares};
+    Py_ssize_t n = PACKED_HEAD;
+    words[0] = (uint64_t)pair->n, words[1] = (uint64_t)pair->n_infinite, words[2] = (uint64_t)pair->n_undefined;
+    words[3] = (uint64_t)(int64_t)place;
+    for (int i = 0; i < 5; i++) {
+        words[4 + i] = (uint64_t)limbs_of(totals[i], i < 2 ? place : 2 * place, words + n);
+        n += (Py_ssize_t)words[4 + i];
+    }
+    return n;
+}
+
+/* Makes (n, n_infinite, n_undefined, z, v, zz, zv, vv, place) of packed sums. */
+static PyObject *moments_object(const uint64_t *words) {
+    PyObject *moments = PyTuple_New(9);
+    const uint64_t *limbs = words + PACKED_HEAD;
     for (int i = 0; i < 9; i++) {
-        if (items[i] && moments) {
-            PyTuple_SetItem(moments, i, items[i]);
-        } else {
-            Py_CLEAR(moments);
-            Py_XDECREF(items[i]);
-        }
+        int at = i < 8 ? i : 3, is_sum = i >= 3 && i < 8, n = is_sum ? (int)words[i + 1] : 0;
+        PyObject *item = is_sum ? whole(limbs, n) : PyLong_FromLongLong((int64_t)words[at]);
+        limbs += n;
+        if (!moments || !item || PyTuple_SetItem(moments, i, item)) Py_CLEAR(moments);
     }
     return moments;
 }
@@ -116,25 +140,40 @@ static int read_pair(PyObject *numbers, const SumMatrix *matrix, Terms *rows, Te
     return 1;
 }
 
-static PyObject *list_of_moments(Ratio *pairs, Py_ssize_t n_pairs, Outcome outcome) {
-    PyObject *list = NULL;
-    if (outcome == NO_MEMORY) return PyErr_NoMemory();
-    if (outcome == NO_NUMBER) Py_RETURN_NONE;
-    list = PyList_New(n_pairs);
+/* The packed sums of pairs: where those of each begin, in words, and the sums themselves. Counts left out rows. */
+static PyObject *packed_moments(const Ratio *pairs, Py_ssize_t n_pairs, Py_ssize_t *n_left_out) {
+    uint64_t *words = PyMem_Malloc(sizeof(uint64_t) * (size_t)(n_pairs * (MOST_PACKED + 1) + 1));
+    Py_ssize_t n = n_pairs;
+    if (!words) return PyErr_NoMemory();
+    for (Py_ssize_t i = 0; i < n_pairs; i++) {
+        words[i] = (uint64_t)n;
+        n += pack(&pairs[i], words + n);
+        *n_left_out += pairs[i].n_infinite + pairs[i].n_undefined;
+    }
+    PyObject *packed = PyBytes_FromStringAndSize((const char *)words, (Py_ssize_t)sizeof(uint64_t) * n);
+    PyMem_Free(words);
+    return packed;
+}
+
+static PyObject *list_of_moments(const Ratio *pairs, Py_ssize_t n_pairs) {
+    PyObject *list = PyList_New(n_pairs);
+    uint64_t words[MOST_PACKED];
     for (Py_ssize_t i = 0; i < n_pairs && list; i++) {
-        PyObject *moments = moments_object(&pairs[i]);
+        pack(&pairs[i], words);
+        PyObject *moments = moments_object(words);
         if (moments) PyList_SetItem(list, i, moments);
         else Py_CLEAR(list);
     }
     return list;
 }
 
-/* The moments of pairs of a row of z and one of v, a list of them; None where a v is infinite or NaN. */
-static PyObject *moments_of(PyObject *asked, const SumMatrix *matrix) {
+/* The moments of pairs of a row of z and one of v, a list of them, or packed with a count of the rows that are left out;
+   None where a v is infinite or NaN. */
+static PyObject *moments_of(PyObject *asked, const SumMatrix *matrix, Py_ssize_t *n_left_out) {
     Py_ssize_t n_pairs = PyTuple_Size(asked), n_read = 0;
     Terms *rows = PyMem_Malloc(sizeof(Terms) * (size_t)(matrix->n_rows + 2 * n_pairs));
     Ratio *pairs = PyMem_Malloc(sizeof(Ratio) * (size_t)n_pairs);
-    PyObject *list = NULL;
+    PyObject *moments = NULL;
     for (Py_ssize_t i = 0; i < matrix->n_rows && rows; i++) begin_row(&rows[i], matrix->x + i * matrix->n);
     for (Terms *spare = rows + matrix->n_rows; rows && pairs && n_read < n_pairs; n_read++, spare += 2)
         if (!read_pair(PyTuple_GetItem(asked, n_read), matrix, rows, spare, &pairs[n_read])) break;
@@ -142,12 +181,14 @@ static PyObject *moments_of(PyObject *asked, const SumMatrix *matrix) {
     else if (n_read == n_pairs) {
         Outcome outcome;
         RUN(matrix->n * n_pairs, outcome = add_pairs(pairs, n_pairs, matrix->weight, matrix->n));
-        list = list_of_moments(pairs, n_pairs, outcome);
+        if (outcome == NO_MEMORY) PyErr_NoMemory();
+        else if (outcome == NO_NUMBER) moments = Py_NewRef(Py_None);
+        else moments = n_left_out ? packed_moments(pairs, n_pairs, n_left_out) : list_of_moments(pairs, n_pairs);
         for (Py_ssize_t i = 0; i < n_pairs; i++) free(pairs[i].kept);
     }
     PyMem_Free(rows);
     PyMem_Free(pairs);
-    return list;
+    return moments;
 }
 
 typedef struct { const double *x; long row; Range range; } GroupedTerms;
@@ -324,7 +365,7 @@ FUNCTION(py_sums) {
     if (!read_matrix(&a, 0, arguments[1], &matrix)) return NULL;
     if (matrix.n > MOST_ADDENDS && PyTuple_Size(arguments[2]) && !refuse(&a, "too many numbers for one call"))
         return NULL;
-    PyObject *moments = moments_of(arguments[2], &matrix), *groups = NULL, *both = NULL;
+    PyObject *moments = moments_of(arguments[2], &matrix, NULL), *groups = NULL, *both = NULL;
     if (moments && moments != Py_None) groups = list_of_groupings(arguments[3], &matrix);
     give_back(&a);
     if (moments == Py_None || groups == Py_None) both = Py_NewRef(Py_None);

@@ -1,16 +1,16 @@
-"""Tallies: quantities of rows and their sums by one call, where kernels do all of the work."""
+"""Tallies: quantities of rows and their sums by one call, where kernels do all of the work.
+
+The quantities of `compiled.class_tally` are those of `quantities.class_rows`, and so on; its arrays are those of whole
+batches, of which it takes some rows.
+"""
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from app.core.columns import FloatArray, IntArray
-from app.core.kernels import compiled
-from app.core.kernels.quantities import NUMBER_OF
-
 if TYPE_CHECKING:
-    from app.core.kernels.compiled import Grouped, Grouping, Sums
+    from app.core.kernels.compiled import Grouped, Grouping
 
-Tally: TypeAlias = "tuple[list[Sums], list[Grouped]] | None"
-"""The moments of pairs and the sums by group, as `compiled.sums` gives them; None where a number is not finite."""
+Tally: TypeAlias = "tuple[bytes, list[Grouped]] | None"
+"""The packed moments of pairs, and the sums by group as `compiled.sums` gives them. None where one is not finite."""
 
 
 class Asked(NamedTuple):
@@ -31,20 +31,3 @@ class Asked(NamedTuple):
     pairs: tuple[tuple[int, int], ...]
     bins: tuple["Grouping", ...]
     by_label: tuple[int, ...]
-
-
-def class_tally(scores: FloatArray, labels: IntArray, form: str, rows: slice, asked: Asked) -> Tally:
-    """The sums of some rows over classes, whose quantities are those of `class_rows`."""
-    return compiled.class_tally(scores, labels, NUMBER_OF[form], rows.start, rows.stop, asked)
-
-
-def element_tally(  # noqa: PLR0913 what a row of elements is made of
-    scores: FloatArray, labels: IntArray, form: str, threshold: float, rows: slice, asked: Asked
-) -> Tally:
-    """The sums of some rows of elements, whose quantities are those of `element_rows`."""
-    return compiled.element_tally(scores, labels, NUMBER_OF[form], threshold, rows.start, rows.stop, asked)
-
-
-def token_tally(values: FloatArray, offsets: IntArray, rows: slice, asked: Asked) -> Tally:
-    """The sums of some documents of tokens, whose quantities are those of `token_rows`."""
-    return compiled.token_tally(values, offsets, rows.start, rows.stop, asked)

@@ -47,10 +47,13 @@ static int begin_tally(Tally *tally, PyObject *const *arguments, Py_ssize_t n_ro
     return fill_zeros(tally, part[2]);
 }
 
-/* Makes (moments of the pairs, sums of each grouping), those by label last; None where a number that is summed by group
-   is not finite. Labels may be NULL where nothing is summed by label. */
+/* Makes (packed moments of the pairs, sums of each grouping), those by label last; None where a row is left out of a sum,
+   or a number that is summed by group is not finite. Labels may be NULL where nothing is summed by label. */
 static PyObject *sums_of(const Tally *tally, const int64_t *labels, Py_ssize_t n_groups) {
-    PyObject *moments = moments_of(tally->pairs, &tally->sums), *groups = NULL, *by_label = NULL, *both = NULL;
+    Py_ssize_t n_left_out = 0;
+    PyObject *moments = moments_of(tally->pairs, &tally->sums, &n_left_out), *groups = NULL, *by_label = NULL;
+    PyObject *both = NULL;
+    if (moments && n_left_out) Py_DECREF(moments), moments = Py_NewRef(Py_None);
     if (moments && moments != Py_None) groups = list_of_groupings(tally->bins, &tally->sums);
     if (groups && groups != Py_None && PyTuple_Size(tally->by_label)) {
         Grouping by = {.groups = labels, .n = tally->sums.n, .n_groups = n_groups};

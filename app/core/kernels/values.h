@@ -1,4 +1,4 @@
-/* Means of exact sums, as Python has both. All steps are exact but two quotients of whole numbers, each rounded once. */
+/* Means of exact sums. All steps are exact but two quotients of whole numbers, each rounded once. */
 
 /* Applies an operation to two new references, which it takes; NULL stands for an error that is set already. */
 static PyObject *combined(binaryfunc operation, PyObject *a, PyObject *b) {
@@ -8,64 +8,64 @@ static PyObject *combined(binaryfunc operation, PyObject *a, PyObject *b) {
     return result;
 }
 
-/* a / b of whole numbers from 1 to 2^63 - 1, rounded once: the last of 62 or 63 bits stands for all further ones. */
-static double ratio(uint64_t a, uint64_t b) {
-    int shift = 62 - __builtin_clzll(b) + __builtin_clzll(a);
-    unsigned_wide dividend = (unsigned_wide)a << shift;
-    uint64_t bits = (uint64_t)(dividend / b);
-    return ldexp((double)(bits | (dividend != (unsigned_wide)bits * b)), -shift);
-}
+#define MOST_WHOLE 1024 /* limbs of a sum: more than the lowest and the highest bits of products of doubles are apart */
 
-/* The quotient of two new references to whole numbers, which it takes, rounded once; None where no double is as large.
-   Python's own takes ten times as long for numbers of a word. */
-static PyObject *quotient(PyObject *a, PyObject *b) {
-    int a_is_long = 1, b_is_long = 1;
-    int64_t x = a && b ? PyLong_AsLongLongAndOverflow(a, &a_is_long) : 0;
-    int64_t y = a && b ? PyLong_AsLongLongAndOverflow(b, &b_is_long) : 0;
-    PyObject *number;
-    if (!a_is_long && !b_is_long && x && x > -INT64_MAX && y > 0) {
-        double size = ratio((uint64_t)(x < 0 ? -x : x), (uint64_t)y);
-        number = PyFloat_FromDouble(x < 0 ? -size : size);
-        Py_DECREF(a);
-        Py_DECREF(b);
-        return number;
+/* The limbs of a whole number of Python in two's complement; returns how many, or 0 with an error set. */
+static int take_limbs(PyObject *number, uint64_t *limb) {
+    PyObject *rest = Py_NewRef(number), *n_bits = NULL;
+    int n = 0, is_long = 1;
+    while (rest && n < MOST_WHOLE) {
+        limb[n] = (uint64_t)PyLong_AsLongLongAndOverflow(rest, &is_long);
+        if (!is_long) break;
+        limb[n++] = PyLong_AsUnsignedLongLongMask(rest);
+        n_bits = n_bits ? n_bits : PyLong_FromLong(64);
+        PyObject *further = n_bits ? PyNumber_Rshift(rest, n_bits) : NULL;
+        Py_DECREF(rest);
+        rest = further;
     }
-    number = combined(PyNumber_TrueDivide, a, b);
-    if (number || !PyErr_ExceptionMatches(PyExc_OverflowError)) return number;
-    PyErr_Clear();
-    return Py_NewRef(Py_None);
+    Py_XDECREF(n_bits);
+    Py_XDECREF(rest);
+    if (n == MOST_WHOLE) PyErr_SetString(PyExc_OverflowError, "a sum has too many digits");
+    return PyErr_Occurred() ? 0 : n + 1;
 }
 
-/* The fields of `app.core.sums.moments.Moments`, borrowed. */
-typedef struct { PyObject *n, *z, *v, *zz, *zv, *vv; } ExactSums;
-
-INLINE PyObject *times(PyObject *a, PyObject *b) { return PyNumber_Multiply(a, b); }
-INLINE PyObject *difference(PyObject *a, PyObject *b) { return combined(PyNumber_Subtract, a, b); }
-INLINE PyObject *product(PyObject *a, PyObject *b) { return combined(PyNumber_Multiply, a, b); }
-
-/* Tells if two new references, which it takes, are equal. */
-static int are_same(PyObject *a, PyObject *b) {
-    int same = a && b ? PyObject_RichCompareBool(a, b, Py_EQ) : 0;
-    Py_XDECREF(a);
-    Py_XDECREF(b);
-    return same > 0;
+/* The quotient of two whole numbers of Python, rounded once; NaN where b is 0, no double is as large, or an error is set. */
+static double quotient(PyObject *a, PyObject *b) {
+    uint64_t limbs[2][MOST_WHOLE];
+    BigRoom room;
+    int n_a = take_limbs(a, limbs[0]), n_b = n_a ? take_limbs(b, limbs[1]) : 0;
+    double number = NAN;
+    if (!n_b) return number;
+    if (!make_big_room(&room, 3 * n_b + n_a + 1)) return PyErr_NoMemory(), number;
+    Big x = big_of(&room, limbs[0], n_a), y = big_of(&room, limbs[1], n_b);
+    if (y.n) number = big_ratio(&room, &x, &y);
+    give_big_room_back(&room);
+    return isfinite(number) ? number : NAN;
 }
+
+/* The fields of `app.core.sums.moments.Moments`. */
+typedef struct { Big n, n_others, z, v, zz, zv, vv; } ExactSums;
 
 /* n / (n - 1) sum (z_i - m v_i)^2 / v^2, where v^2 sum (z_i - m v_i)^2 = v (v zz - z zv) + z (z vv - v zv): nothing
    cancels unseen. Where all v_i are equal, it is (n zz - z^2) / ((n - 1) v^2). */
-static PyObject *squared_error(const ExactSums *m, int64_t n_others) {
-    PyObject *square = times(m->v, m->v), *divisor = product(PyLong_FromLongLong(n_others), Py_XNewRef(square)), *sum;
-    if (are_same(times(m->n, m->vv), Py_XNewRef(square)) && are_same(times(m->n, m->zv), times(m->z, m->v))) {
-        sum = difference(times(m->n, m->zz), times(m->z, m->z));
+static double squared_error(BigRoom *room, const ExactSums *m) {
+#define TIMES(a, b) big_product(room, &(a), &(b))
+#define LESS(a, b) big_sum(room, &(a), &(b), 1)
+    Big square = TIMES(m->v, m->v), divisor = TIMES(m->n_others, square), sum;
+    Big n_vv = TIMES(m->n, m->vv), n_zv = TIMES(m->n, m->zv), z_v = TIMES(m->z, m->v);
+    if (are_same(&n_vv, &square) && are_same(&n_zv, &z_v)) {
+        Big n_zz = TIMES(m->n, m->zz), z_z = TIMES(m->z, m->z);
+        sum = LESS(n_zz, z_z);
     } else {
-        PyObject *first = difference(times(m->v, m->zz), times(m->z, m->zv));
-        PyObject *second = difference(times(m->z, m->vv), times(m->v, m->zv));
-        sum = combined(PyNumber_Add, product(Py_NewRef(m->v), first), product(Py_NewRef(m->z), second));
-        sum = product(Py_NewRef(m->n), sum);
-        divisor = product(divisor, Py_XNewRef(square));
+        Big v_zz = TIMES(m->v, m->zz), z_zv = TIMES(m->z, m->zv), z_vv = TIMES(m->z, m->vv), v_zv = TIMES(m->v, m->zv);
+        Big first = LESS(v_zz, z_zv), second = LESS(z_vv, v_zv);
+        first = TIMES(m->v, first), second = TIMES(m->z, second);
+        Big both = big_sum(room, &first, &second, 0);
+        sum = TIMES(m->n, both), divisor = TIMES(divisor, square);
     }
-    Py_XDECREF(square);
-    return quotient(sum, divisor);
+#undef TIMES
+#undef LESS
+    return big_ratio(room, &sum, &divisor);
 }
 
 /* The Python side of `app.core.sums.uncertainty`, and the spread, in standard errors, of means with so many rows more
@@ -84,18 +84,6 @@ static int learn_spread(Means *of, int64_t n_others) {
     return !PyErr_Occurred();
 }
 
-/* A value; it takes its parts, of which the last two may be NULL for none. */
-static PyObject *value_object(const Means *of, PyObject *number, PyObject *error, PyObject *interval) {
-    PyObject *value = number ? PyType_GenericAlloc((PyTypeObject *)of->type, 6) : NULL;
-    PyObject *parts[6] = {number, of->ok, NULL, error, interval, NULL};
-    Py_INCREF(of->ok);
-    for (int i = 0; i < 6; i++) {
-        if (value) PyTuple_SetItem(value, i, parts[i] ? parts[i] : Py_NewRef(Py_None));
-        else Py_XDECREF(parts[i]);
-    }
-    return value;
-}
-
 static PyObject *pair_of(double a, double b) {
     PyObject *pair = PyTuple_New(2);
     if (pair && (PyTuple_SetItem(pair, 0, PyFloat_FromDouble(a)) || PyTuple_SetItem(pair, 1, PyFloat_FromDouble(b))))
@@ -103,46 +91,135 @@ static PyObject *pair_of(double a, double b) {
     return pair;
 }
 
-/* The mean of exact sums, which are borrowed. */
-static PyObject *mean_of(Means *of, PyObject *sums) {
-    PyObject *part[8], *error = NULL, *interval = NULL;
-    for (int i = 0; i < 8; i++)
-        if (!(part[i] = PyTuple_GetItem(sums, i))) return NULL;
-    ExactSums m = {part[0], part[3], part[4], part[5], part[6], part[7]};
-    if (PyObject_IsTrue(part[1]) || PyObject_IsTrue(part[2]) || !PyObject_IsTrue(m.v))
-        return PyObject_CallFunctionObjArgs(of->no_mean, sums, NULL);
-    PyObject *number = quotient(Py_NewRef(m.z), Py_NewRef(m.v));
-    if (number == Py_None) return Py_DECREF(number), PyObject_CallFunctionObjArgs(of->no_mean, sums, NULL);
-    int64_t n_others = PyLong_AsLongLong(m.n) - 1;
-    PyObject *square = number && n_others > 0 ? squared_error(&m, n_others) : NULL;
-    if (square && square != Py_None && learn_spread(of, n_others)) {
-        double mean = PyFloat_AsDouble(number), deviation = sqrt(PyFloat_AsDouble(square));
-        double low = mean - of->spread * deviation, high = mean + of->spread * deviation;
+/* The value of a mean, and of the square of its error if that is a finite number. */
+static PyObject *value_of(Means *of, double mean, double square, int64_t n_others) {
+    PyObject *error = NULL, *interval = NULL, *value;
+    if (isfinite(square)) {
+        if (!learn_spread(of, n_others)) return NULL;
+        double deviation = sqrt(square), low = mean - of->spread * deviation, high = mean + of->spread * deviation;
         error = PyFloat_FromDouble(deviation);
         if (isfinite(low) && isfinite(high)) interval = pair_of(low, high);
     }
-    Py_XDECREF(square);
-    if (PyErr_Occurred()) Py_CLEAR(number);
-    return value_object(of, number, error, interval);
+    PyObject *parts[6] = {PyFloat_FromDouble(mean), of->ok, NULL, error, interval, NULL};
+    Py_INCREF(of->ok);
+    value = PyErr_Occurred() ? NULL : PyType_GenericAlloc((PyTypeObject *)of->type, 6);
+    for (int i = 0; i < 6; i++) {
+        if (value) PyTuple_SetItem(value, i, parts[i] ? parts[i] : Py_NewRef(Py_None));
+        else Py_XDECREF(parts[i]);
+    }
+    return value;
 }
 
-/* Arguments: exact sums by name, confidence level, type of values, quantile, mean of sums that have none. */
-FUNCTION(py_means) {
-    PyObject *name, *sums, *other, *other_sums, *values = NULL;
-    (void)self;
-    if (n_arguments != 5 || !PyDict_Check(arguments[0]) || !PyType_Check(arguments[2]))
-        return PyErr_SetString(PyExc_TypeError, "takes sums by name, a level, a type and two functions"), NULL;
-    Means of = {arguments[1], arguments[2], arguments[3], arguments[4], PyUnicode_InternFromString("ok"), 0, 0.0};
-    values = of.ok ? PyDict_New() : NULL;
-    for (Py_ssize_t at = 0; values && PyDict_Next(arguments[0], &at, &name, &sums);) {
-        Py_ssize_t before = 0;
-        while (PyDict_Next(arguments[0], &before, &other, &other_sums) && other_sums != sums) {}
-        PyObject *value = other == name ? mean_of(&of, sums) : Py_XNewRef(PyDict_GetItemWithError(values, other));
-        if (!value || PyDict_SetItem(values, name, value)) Py_CLEAR(values);
-        Py_XDECREF(value);
+/* The limbs of all five sums, and the most of one. */
+static int n_limbs_of(const uint64_t *words, int *most) {
+    int n = 0;
+    *most = 1;
+    for (int i = 4; i < PACKED_HEAD; i++) {
+        n += (int)words[i];
+        if ((int)words[i] > *most) *most = (int)words[i];
     }
+    return n;
+}
+
+/* The mean of packed sums. */
+static PyObject *mean_of(Means *of, const uint64_t *words) {
+    BigRoom room;
+    int most, n_limbs = n_limbs_of(words, &most);
+    const uint64_t one_less = words[0] - 1, *limbs = words + PACKED_HEAD;
+    /* five numbers; fifteen products and sums, of at most 5 times as many limbs and one or two of n; quotients of these */
+    if (!make_big_room(&room, n_limbs + 20 * (5 * most + 3))) return PyErr_NoMemory();
+    ExactSums m = {.n = big_of(&room, words, 1), .n_others = big_of(&room, &one_less, 1)};
+    Big *sums[5] = {&m.z, &m.v, &m.zz, &m.zv, &m.vv};
+    for (int i = 0; i < 5; limbs += words[4 + i], i++) *sums[i] = big_of(&room, limbs, (int)words[4 + i]);
+    int64_t n_others = (int64_t)one_less;
+    double mean = words[1] || words[2] || !m.v.n ? INFINITY : big_ratio(&room, &m.z, &m.v), square = INFINITY;
+    if (isfinite(mean) && n_others > 0) square = squared_error(&room, &m);
+    give_big_room_back(&room);
+    if (isfinite(mean)) return value_of(of, mean, square, n_others);
+    return PyObject_CallFunction(of->no_mean, "LLO", (long long)words[1], (long long)words[2], m.v.n ? Py_True : Py_False);
+}
+
+/* The words of packed sums, and the number of pairs; NULL with an error set where they are none. */
+static const uint64_t *read_packed(PyObject *packed, Py_ssize_t *n_pairs) {
+    const uint64_t *words = PyBytes_Check(packed) ? (const uint64_t *)PyBytes_AsString(packed) : NULL;
+    uint64_t n = words ? (uint64_t)PyBytes_Size(packed) / sizeof(uint64_t) : 0, first = n ? words[0] : 0;
+    int fits = words && first <= n;
+    for (uint64_t i = 0; fits && i < first; i++) {
+        uint64_t end = words[i] + PACKED_HEAD;
+        fits = words[i] >= first && words[i] < n && end <= n;
+        for (int j = 4; fits && j < PACKED_HEAD; j++)
+            fits = words[words[i] + (uint64_t)j] - 1 < MOST_WHOLE && (end += words[words[i] + (uint64_t)j]) <= n;
+    }
+    *n_pairs = (Py_ssize_t)first;
+    return fits ? words : (PyErr_SetString(PyExc_ValueError, "takes packed sums"), NULL);
+}
+
+/* Arguments: packed sums, the number of a pair by name, confidence level, type of values, quantile, function that tells
+   why there is no mean. */
+FUNCTION(py_means) {
+    PyObject *name, *number, *values = NULL, **known = NULL;
+    Py_ssize_t n_pairs, i;
+    (void)self;
+    if (n_arguments != 6 || !PyDict_Check(arguments[1]) || !PyType_Check(arguments[3]))
+        return PyErr_SetString(PyExc_TypeError, "takes sums, numbers by name, a level, a type and two functions"), NULL;
+    const uint64_t *words = read_packed(arguments[0], &n_pairs);
+    Means of = {arguments[2], arguments[3], arguments[4], arguments[5], PyUnicode_InternFromString("ok"), 0, 0.0};
+    if (words && !(known = PyMem_Calloc((size_t)n_pairs + 1, sizeof(PyObject *)))) PyErr_NoMemory();
+    values = known && of.ok ? PyDict_New() : NULL;
+    for (Py_ssize_t at = 0; values && PyDict_Next(arguments[1], &at, &name, &number);) {
+        i = PyLong_AsSsize_t(number);
+        if (i < 0 || i >= n_pairs) PyErr_SetString(PyExc_ValueError, "takes numbers of pairs");
+        else if (!known[i]) known[i] = mean_of(&of, words + words[i]);
+        if (PyErr_Occurred() || PyDict_SetItem(values, name, known[i])) Py_CLEAR(values);
+    }
+    for (i = 0; known && i < n_pairs; i++) Py_XDECREF(known[i]);
+    PyMem_Free(known);
     Py_XDECREF(of.ok);
     return values;
+}
+
+/* Arguments: packed sums. Returns them as a list of tuples. */
+static PyObject *py_unpack(PyObject *self, PyObject *packed) {
+    Py_ssize_t n_pairs;
+    const uint64_t *words = read_packed(packed, &n_pairs);
+    PyObject *list = words ? PyList_New(n_pairs) : NULL;
+    (void)self;
+    for (Py_ssize_t i = 0; list && i < n_pairs; i++) {
+        PyObject *moments = moments_object(words + words[i]);
+        if (!moments || PyList_SetItem(list, i, moments)) Py_CLEAR(list);
+    }
+    return list;
+}
+
+/* Packs the parts of moments into words; returns how many, or 0 with an error set. */
+static Py_ssize_t pack_object(PyObject *moments, uint64_t *words) {
+    Py_ssize_t n = PACKED_HEAD;
+    if (!PyTuple_Check(moments) || PyTuple_Size(moments) != 9)
+        return PyErr_SetString(PyExc_TypeError, "takes tuples of nine numbers"), 0;
+    for (int i = 0; i < 4; i++) words[i] = (uint64_t)PyLong_AsLongLong(PyTuple_GetItem(moments, i < 3 ? i : 8));
+    for (int i = 0; i < 5 && !PyErr_Occurred(); i++) {
+        words[4 + i] = (uint64_t)take_limbs(PyTuple_GetItem(moments, 3 + i), words + n);
+        n += (Py_ssize_t)words[4 + i];
+    }
+    return PyErr_Occurred() ? 0 : n;
+}
+
+/* Arguments: a list of tuples as `sums` makes them. Returns them packed. */
+static PyObject *py_pack(PyObject *self, PyObject *list) {
+    Py_ssize_t n_pairs = PyList_Check(list) ? PyList_Size(list) : -1, n = n_pairs;
+    uint64_t *words = NULL;
+    PyObject *packed = NULL;
+    (void)self;
+    if (n_pairs < 0) return PyErr_SetString(PyExc_TypeError, "takes a list of sums"), NULL;
+    size_t most = (size_t)n_pairs * (PACKED_HEAD + 5 * MOST_WHOLE + 1) + 1;
+    if (!(words = PyMem_Malloc(sizeof(uint64_t) * most))) return PyErr_NoMemory();
+    for (Py_ssize_t i = 0, more = 1; i < n_pairs && more; i++, n += more) {
+        words[i] = (uint64_t)n;
+        more = pack_object(PyList_GetItem(list, i), words + n);
+    }
+    if (!PyErr_Occurred()) packed = PyBytes_FromStringAndSize((const char *)words, (Py_ssize_t)sizeof(uint64_t) * n);
+    PyMem_Free(words);
+    return packed;
 }
 
 static PyObject *sum_of(PyObject *numbers) {
@@ -150,13 +227,6 @@ static PyObject *sum_of(PyObject *numbers) {
     for (Py_ssize_t i = 0; i < PyList_Size(numbers); i++)
         sum = combined(PyNumber_Add, sum, Py_NewRef(PyList_GetItem(numbers, i)));
     return sum;
-}
-
-/* Takes a quotient, of which an error or None is NaN. */
-static double taken(PyObject *quotient) {
-    double number = quotient && quotient != Py_None ? PyFloat_AsDouble(quotient) : NAN;
-    Py_XDECREF(quotient);
-    return number;
 }
 
 /* Adds a number to a list; returns whether it could. */
@@ -174,7 +244,7 @@ static PyObject *py_entropy_terms(PyObject *self, PyObject *weights) {
     PyObject *sum = sum_of(weights), *terms = sum ? PyList_New(0) : NULL;
     for (Py_ssize_t i = 0; terms && i < PyList_Size(weights); i++) {
         PyObject *weight = PyList_GetItem(weights, i);
-        double share = PyObject_IsTrue(weight) ? taken(quotient(Py_NewRef(weight), Py_NewRef(sum))) : 0.0;
+        double share = PyObject_IsTrue(weight) ? quotient(weight, sum) : 0.0;
         if (share != 0.0 && !append(terms, share * log_of(share))) Py_CLEAR(terms);
     }
     Py_XDECREF(sum);
@@ -195,8 +265,9 @@ FUNCTION(py_gaps) {
         PyObject *weight = PyList_GetItem(arguments[0], i);
         if (!PyObject_IsTrue(weight)) continue;
         PyObject *apart = PyNumber_Subtract(PyList_GetItem(arguments[1], i), PyList_GetItem(arguments[2], i));
-        double gap = apart ? fabs(taken(quotient(apart, Py_NewRef(weight)))) : NAN;
-        if (!append(terms, taken(quotient(Py_NewRef(weight), Py_NewRef(sum))) * gap)) Py_CLEAR(terms);
+        double gap = apart ? fabs(quotient(apart, weight)) : NAN;
+        Py_XDECREF(apart);
+        if (!append(terms, quotient(weight, sum) * gap)) Py_CLEAR(terms);
         largest = gap > largest ? gap : largest;
     }
     Py_XDECREF(sum);

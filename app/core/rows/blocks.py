@@ -47,8 +47,10 @@ def rows_of(batch: Batch, rows: slice | IntArray) -> Rows:
 
 def chunks(batch: Batch) -> list[slice | IntArray]:
     """The scored rows in chunks of some thousand rows or of whole clusters, each with weights of one band."""
-    scored = batch.scored_rows
     weight, n_rows = batch.sample_weight, len(batch.prediction)
+    if batch.scored is None and batch.clusters is None and weight is None and n_rows <= _CHUNK_ROWS[0]:
+        return [slice(0, n_rows)] if n_rows else []
+    scored = batch.scored_rows
     step = max(_chunk_rows(n_rows), _SLICED_CHUNK_ROWS) if batch.slices else _chunk_rows(n_rows)
     found: list[slice | IntArray]
     if batch.clusters is not None:

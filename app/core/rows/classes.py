@@ -6,8 +6,9 @@ from app.core import kernels
 from app.core.batch.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.formulas import divergences, losses
-from app.core.kernels.quantities import CLASS_QUANTITIES, Into, class_rows
-from app.core.kernels.tallies import Asked, Tally, class_tally
+from app.core.kernels import compiled
+from app.core.kernels.quantities import CLASS_QUANTITIES, NUMBER_OF, Into, class_rows
+from app.core.kernels.tallies import Asked, Tally
 from app.core.kernels.verdicts import judged_class_rows
 from app.core.lazy import lazy
 from app.core.rows.kind import Kind, Score
@@ -72,7 +73,8 @@ class ClassRows:
     @staticmethod
     def tally(batch: Batch, rows: slice, asked: Asked) -> Tally:
         """The sums of rows of which the kernel writes all quantities."""
-        return class_tally(batch.prediction, batch.labels, batch.form, rows, asked)  # type: ignore[arg-type]
+        form = NUMBER_OF[batch.form]
+        return compiled.class_tally(batch.prediction, batch.labels, form, rows.start, rows.stop, asked)  # type: ignore[arg-type]
 
     @property
     def has_labels(self) -> bool:

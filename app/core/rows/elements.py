@@ -9,8 +9,9 @@ from app.core import kernels
 from app.core.batch.batches import Batch
 from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.formulas import divergences, losses
-from app.core.kernels.quantities import ELEMENT_QUANTITIES, Into, element_rows
-from app.core.kernels.tallies import Asked, Tally, element_tally
+from app.core.kernels import compiled
+from app.core.kernels.quantities import ELEMENT_QUANTITIES, NUMBER_OF, Into, element_rows
+from app.core.kernels.tallies import Asked, Tally
 from app.core.lazy import lazy
 from app.core.rows.kind import Kind, Score
 
@@ -61,7 +62,8 @@ class ElementRows:
     def tally(batch: Batch, rows: slice, asked: Asked) -> Tally:
         """The sums of rows of which the kernel writes all quantities."""
         threshold = batch.options.threshold
-        return element_tally(batch.prediction, batch.labels, batch.form, threshold, rows, asked)  # type: ignore[arg-type]
+        form = NUMBER_OF[batch.form]
+        return compiled.element_tally(batch.prediction, batch.labels, form, threshold, rows.start, rows.stop, asked)  # type: ignore[arg-type]
 
     def _elements(self, values: NDArray[Any], masked: float) -> FloatArray:
         rows = losses.class_major(values if values.ndim == 2 else values[:, None])

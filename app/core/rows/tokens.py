@@ -9,8 +9,9 @@ from app.core import kernels
 from app.core.batch.batches import Batch
 from app.core.columns import FloatArray, IntArray, Ragged
 from app.core.formulas.losses import log_bounds
+from app.core.kernels import compiled
 from app.core.kernels.quantities import TOKEN_QUANTITIES, Into, token_rows
-from app.core.kernels.tallies import Asked, Tally, token_tally
+from app.core.kernels.tallies import Asked, Tally
 from app.core.lazy import lazy
 from app.core.rows.kind import Kind
 
@@ -55,7 +56,7 @@ class TokenRows:
     def tally(batch: Batch, rows: slice, asked: Asked) -> Tally:
         """The sums of documents of which the kernel writes all quantities."""
         documents = batch.prediction
-        return token_tally(documents.values, documents.offsets, rows, asked)  # type: ignore[union-attr]
+        return compiled.token_tally(documents.values, documents.offsets, rows.start, rows.stop, asked)  # type: ignore[union-attr]
 
     def __len__(self) -> int:
         return len(self._offsets) - 1

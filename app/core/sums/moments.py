@@ -1,6 +1,6 @@
 """Moments of columns of numerators over columns of denominators: exact sums, and sums of products."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from functools import partial, reduce
 from operator import add
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,7 +13,7 @@ from app.core.sums.exact import MOST, NotFinite
 from app.core.sums.segments import segment_sums
 
 if TYPE_CHECKING:
-    from app.core.kernels.compiled import Grouped, Grouping, Sums
+    from app.core.kernels.compiled import Grouped, Grouping
 
 
 class Moments(NamedTuple):
@@ -111,16 +111,44 @@ def moments_and_groups(
     found = compiled.sums(matrix, weight_row, pairs, groupings)
     if found is None:
         raise NotFinite
-    return moments_of_tuples(found[0]), found[1]
+    return list(map(_moments, found[0])), found[1]
 
 
 _moments = partial(tuple.__new__, Moments)
 """`Moments` of a tuple of nine numbers, in a third of the time."""
 
 
-def moments_of_tuples(found: Iterable["Sums"]) -> list[Moments]:
-    """Name the parts of moments as kernels give them."""
-    return list(map(_moments, found))
+class PackedMoments(Mapping[str, Moments]):
+    """Moments by name as a kernel packs them: means need no more; numbers of Python are made when asked for.
+
+    Attributes:
+        packed: The moments, one after the other.
+        numbers: The number of the moments of each name; several names may have the same.
+    """
+
+    __slots__ = ("_moments", "numbers", "packed")
+
+    def __init__(self, packed: bytes, numbers: dict[str, int]) -> None:
+        self.packed, self.numbers = packed, numbers
+        self._moments: list[Moments] | None = None
+
+    @classmethod
+    def of(cls, moments: Mapping[str, Moments]) -> "PackedMoments":
+        """Pack moments, those of each name by themselves."""
+        if isinstance(moments, cls):
+            return moments
+        return cls(compiled.pack(list(moments.values())), {name: number for number, name in enumerate(moments)})
+
+    def __getitem__(self, name: str) -> Moments:
+        if self._moments is None:
+            self._moments = list(map(_moments, compiled.unpack(self.packed)))
+        return self._moments[self.numbers[name]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.numbers)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
 
 
 def column_moments(z: FloatArray, v: FloatArray) -> Moments:

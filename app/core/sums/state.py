@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import field, replace
 from typing import Any
 
@@ -35,7 +36,7 @@ class State:
     n_samples: int = 0
     n_scored: int = 0
     weight_sum: Exact = NOTHING
-    moments: dict[str, Moments] = field(default_factory=dict)
+    moments: Mapping[str, Moments] = field(default_factory=dict)
     groups: dict[str, GroupSums] = field(default_factory=dict)
     clustered: bool = False
 

@@ -122,17 +122,10 @@ def summarize(
     sums = (_shared_out(summed, rows, n_threads) if is_shared else summed(rows)) or _nothing(batch, needs)
     if batch.judge is not None:
         batch = replace(batch, judge=None, **batch.judge.noticed(batch))
-    n_scored = batch.n_scored
-    state = State(
-        fingerprint=layout.fingerprint,
-        n_classes=batch.n_classes,
-        n_samples=len(batch.prediction),
-        n_scored=n_scored,
-        weight_sum=sums.weight_sum,
-        moments=sums.moments,
-        groups=sums.groups,
-        clustered=batch.clusters is not None,
-    )
+    n_scored = len(batch.prediction) if batch.scored is None else batch.n_scored
+    sizes = batch.n_classes, len(batch.prediction), n_scored
+    parts = sums.weight_sum, sums.moments, sums.groups
+    state = State(layout.fingerprint, *sizes, *parts, batch.clusters is not None)
     return Summary(
         batch.task,
         batch.options,

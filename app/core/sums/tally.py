@@ -12,7 +12,7 @@ from app.core.rows.blocks import ROWS
 from app.core.sums.exact import Exact
 from app.core.sums.groups import GroupSums
 from app.core.sums.layout import Layout
-from app.core.sums.moments import Moments, moments_of_tuples
+from app.core.sums.moments import Moments, PackedMoments
 from app.core.sums.state import State
 from app.core.sums.tables import calibration
 
@@ -30,7 +30,7 @@ class Sums:
 
     n_scored: int
     weight_sum: Exact
-    moments: dict[str, Moments]
+    moments: Mapping[str, Moments]
     groups: dict[str, GroupSums]
     zero_probability: Finding = NO_FINDING
     clipped: Finding = NO_FINDING
@@ -57,7 +57,7 @@ def merged(ours: Mapping[Key, Sum], theirs: Mapping[Key, Sum]) -> dict[Key, Sum]
 def tally(batch: Batch, rows: slice, layout: Layout) -> Sums | None:
     """The sums of rows whose layout says what a kernel is asked for; None where there is more to be done.
 
-    That is so if a loss is infinite, for then its row is looked for, and if an array is none that kernels take.
+    So if a number of a row is infinite, for then the row is looked for, and if an array is none that kernels take.
     """
     try:
         found = ROWS[batch.task].tally(batch, rows, layout.asked)  # type: ignore[arg-type]  # not None here
@@ -65,12 +65,10 @@ def tally(batch: Batch, rows: slice, layout: Layout) -> Sums | None:
         return None
     if found is None:
         return None
-    moments, groups = moments_of_tuples(found[0]), found[1]
-    if moments[layout.means["cross_entropy"]].n_infinite:
-        return None
+    packed, groups = found
     tables = {"calibration": calibration(groups[0])} if layout.bins else {}
     if layout.frequencies:
         _, (weights,), place = groups[-1]
         tables["class_frequencies"] = GroupSums({"weight": weights}, place)
     n_rows = rows.stop - rows.start
-    return Sums(n_rows, Exact(n_rows), {name: moments[number] for name, number in layout.means.items()}, tables)
+    return Sums(n_rows, Exact(n_rows), PackedMoments(packed, layout.means), tables)

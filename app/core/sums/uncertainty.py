@@ -7,7 +7,7 @@ from functools import lru_cache
 from scipy.special import stdtrit
 
 from app.core.kernels import compiled
-from app.core.sums.moments import Moments
+from app.core.sums.moments import Moments, PackedMoments
 from app.core.values import INFINITE, Value, undefined
 
 
@@ -23,15 +23,16 @@ def means(moments: Mapping[str, Moments], confidence_level: float) -> dict[str, 
     (Cochran, Sampling Techniques, 3rd ed., section 6.4). Rows count as independent. An error or interval that no double
     can hold is left out. Columns that share their moments share their mean.
     """
-    return compiled.means(moments, confidence_level, Value, t_quantile, _no_mean)
+    of = PackedMoments.of(moments)
+    return compiled.means(of.packed, of.numbers, confidence_level, Value, t_quantile, _no_mean)
 
 
-def _no_mean(sums: Moments) -> Value:
-    if sums.n_undefined:
+def _no_mean(n_infinite: int, n_undefined: int, has_weight: bool) -> Value:
+    if n_undefined:
         return undefined("the formula gives no number in a row")
-    if sums.n_infinite:
+    if n_infinite:
         return INFINITE
-    return undefined("overflow" if sums.v else "no scored row has positive weight")
+    return undefined("overflow" if has_weight else "no scored row has positive weight")
 
 
 @lru_cache(maxsize=1024)

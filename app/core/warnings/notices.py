@@ -7,6 +7,7 @@ from typing import Any
 from app.core.batch.findings import Finding, warning
 from app.core.batch.inspected import InspectedRows
 from app.core.sums.exact import Exact
+from app.core.sums.state import State
 from app.core.sums.summary import Summary
 from app.core.tasks import ONE_LABEL
 from app.core.values import Value
@@ -25,8 +26,7 @@ def warnings_of(summary: Summary, loss: Value) -> list[dict[str, Any]]:
         found.append(_lookalike())
     if summary.task in ONE_LABEL:
         found += _of_labels(summary, loss.value)
-    counted = state.moments["cross_entropy"]
-    if counted.n + counted.n_infinite < 2:
+    if loss.standard_error is None and _is_alone(state):  # few moments need to be unpacked
         found.append(_few_samples(summary))
     if summary.inspected.n_scored >= MIN_ROWS:
         found += _repetitions(summary.inspected)
@@ -166,6 +166,12 @@ def _repetitions(inspected: InspectedRows) -> list[dict[str, Any]]:
         return []
     detail = f"{repeated} of the first {looked_at} rows repeat an earlier one, truth included"
     return [warning("duplicated_rows", detail, count=repeated)]
+
+
+def _is_alone(state: State) -> bool:
+    """Tell whether fewer than two rows, or clusters, count."""
+    counted = state.moments["cross_entropy"]
+    return counted.n + counted.n_infinite < 2
 
 
 def _few_samples(summary: Summary) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from app.core.kernels import compiled
-from app.core.sums.moments import Moments, moments_of_rows
-from app.core.sums.uncertainty import mean, t_quantile
+from app.core.sums.moments import Moments, PackedMoments, moments_of_rows
+from app.core.sums.uncertainty import mean, means, t_quantile
 
 EDGES = [1, 2, 3, 2**53 - 1, 2**53, 2**53 + 1, 2**62 - 1, 2**62 + 1, 2**63 - 1, 2**63, 2**64 + 1, 2**200 + 1]
 
@@ -66,3 +69,82 @@ def test_only_weights_above_nothing_have_gaps_and_terms() -> None:
 def test_lists_of_other_lengths_are_refused(lists: tuple[list[int], ...]) -> None:
     with pytest.raises(TypeError, match="three lists of one length"):
         compiled.gaps(*lists)
+
+
+wide = st.integers(-(2**300), 2**300)
+
+
+@given(wide, st.integers(1, 2**300), st.integers(0, 2300))
+@example(1, 2**1074, 0)
+@example(3, 2**1075, 0)
+@example(2**1024 - 2**970, 1, 0)
+@example(2**1024 - 1, 1, 0)
+@example(5, 4, 1072)
+@example(-(2**130), 2**66 + 1, 1100)
+def test_a_quotient_of_any_size_is_rounded_once(dividend: int, divisor: int, places: int) -> None:
+    for z, v in ((dividend, divisor << places), (dividend << places, divisor)):
+        try:
+            assert mean(Moments(1, z=z, v=v), 0.95).value == z / v
+        except OverflowError:
+            assert mean(Moments(1, z=z, v=v), 0.95).reason == "overflow"
+
+
+@given(st.integers(2, 2**62), st.lists(st.integers(1, 2**200), min_size=5, max_size=5))
+@example(2, [1 << 5000, 1 << 5000, 1 << 10100, 1 << 10050, 1 << 10000])
+def test_an_error_of_any_size_is_that_of_fractions(n: int, sums: list[int]) -> None:
+    z, v, zz, zv, vv = sums
+    square = Fraction(n, n - 1) * (v * (v * zz - z * zv) + z * (z * vv - v * zv)) / Fraction(v) ** 4
+    if square >= 0:
+        found = mean(Moments(n, 0, 0, z, v, zz, zv, vv), 0.95)
+        try:
+            assert found.standard_error == math.sqrt(square.numerator / square.denominator)
+        except OverflowError:
+            assert found.standard_error is None
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 2**62)] * 3, *[wide] * 5, st.integers(-5000, 5000)), max_size=4))
+def test_sums_are_unpacked_as_they_were_packed(sums: list[Any]) -> None:
+    assert compiled.unpack(compiled.pack(sums)) == sums
+
+
+def test_packed_moments_are_those_that_were_packed() -> None:
+    sums = {"a": Moments(3, z=1, v=3, zz=2, zv=1, vv=3), "b": Moments(1, z=1, v=1)}
+    packed = PackedMoments.of(sums)
+    assert (dict(packed), len(packed)) == (sums, 2)
+    assert means(packed, 0.95) == means(sums, 0.95)
+
+
+def test_names_of_one_number_share_their_mean() -> None:
+    packed = PackedMoments(compiled.pack([Moments(3, z=1, v=3, zz=2, zv=1, vv=3)]), {"a": 0, "b": 0})
+    found = means(packed, 0.95)
+    assert found["a"] is found["b"]
+
+
+WORDS = compiled.pack([(1, 0, 0, 1, 1, 1, 1, 1, 0)])
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        WORDS[:-8],
+        WORDS[8:],
+        (2**63).to_bytes(8, "little") + WORDS[8:],
+        WORDS[:8] + (2**64 - 1).to_bytes(8, "little") * 14,
+        [1],
+    ],
+)
+def test_bytes_that_are_no_sums_are_refused(packed: Any) -> None:
+    with pytest.raises(ValueError, match="takes packed sums"):
+        compiled.unpack(packed)
+
+
+def test_arguments_that_are_no_sums_are_refused() -> None:
+    for sums in ([(1, 2)], [1], (1,), [(*[1] * 8, "1")], [(*[1] * 8, 2**64)]):
+        with pytest.raises((TypeError, OverflowError)):
+            compiled.pack(sums)  # type: ignore[arg-type]
+    with pytest.raises(OverflowError, match="too many digits"):
+        compiled.pack([(1, 0, 0, 1 << 70_000, 1, 1, 1, 1, 0)])
+    with pytest.raises(ValueError, match="numbers of pairs"):
+        compiled.means(WORDS, {"a": 1}, 0.95, Moments, t_quantile, lambda *_: Moments())
+    with pytest.raises(TypeError, match="numbers by name"):
+        compiled.means(WORDS, {"a": 0})  # type: ignore[call-arg]
