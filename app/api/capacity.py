@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
+from time import perf_counter
 from typing import Self, TypeVar, TypeVarTuple
 
 from app.api.backoff import Backoff
@@ -15,6 +16,13 @@ from app.settings import Settings
 
 LIGHT_THREADS = 2
 """The threads for small requests that cost little."""
+ROUNDS = 4
+"""The requests for each thread that may wait, however long their work is."""
+LONG_WAIT_SECONDS = 0.1
+"""The time for which more of them may wait together, by the work of those before them. Clients give up on a long queue,
+and threads then work for nobody."""
+SMOOTHING = 0.1
+"""The weight of the last work in its mean time."""
 SMALL_PART = 16
 """The part of the memory that is kept for small requests."""
 MARGIN_PART = 8
@@ -42,11 +50,15 @@ class Pool:
         self._max_pending = n_threads + settings.max_waiting
         self._wait_seconds = settings.queue_timeout_seconds
         self._pending = 0
+        self._work_seconds = 0.0
 
     @property
     def has_room(self) -> bool:
         """Tell if more work would be taken."""
-        return self._pending < self._max_pending
+        rounds = self.n_waiting / self._n_threads
+        return self._pending < self._max_pending and (
+            rounds < ROUNDS or rounds * self._work_seconds < LONG_WAIT_SECONDS
+        )
 
     @property
     def n_busy(self) -> int:
@@ -72,11 +84,12 @@ class Pool:
         except BaseException:
             self._pending -= 1
             raise
+        began = perf_counter()
         job = self.threads.submit(work, *arguments)
         try:
             return await asyncio.wrap_future(job)
         finally:
-            self._leave_after(job)
+            self._leave_after(job, began)
             del job  # a failed job holds its error, that this frame, and the frame the job and its body
 
     async def _wait_for_thread(self) -> None:
@@ -89,14 +102,15 @@ class Pool:
         except TimeoutError as error:
             raise Unavailable(f"no thread was free within {self._wait_seconds:g} seconds") from error
 
-    def _leave_after(self, job: Future[Result]) -> None:
+    def _leave_after(self, job: Future[Result], began: float) -> None:
         if job.done():
-            self._leave()
+            self._leave(began)
         else:
             loop = asyncio.get_running_loop()
-            job.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
+            job.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave, began))
 
-    def _leave(self) -> None:
+    def _leave(self, began: float) -> None:
+        self._work_seconds += SMOOTHING * (perf_counter() - began - self._work_seconds)
         self._pending -= 1
         self._free.release()
 

@@ -5,6 +5,7 @@ from threading import Event
 import httpx
 import pytest
 
+from app.api import capacity as module
 from app.api.capacity import LEAST_BYTES, Budget, Capacity, FileLease, Pool, account_bytes
 from app.errors import Unavailable
 from app.main import create_app
@@ -26,6 +27,22 @@ async def test_what_finds_no_place_in_the_queue_is_refused() -> None:
         go.set()
         assert await asyncio.gather(*works) == [True, True]
         assert capacity.has_room
+
+
+async def test_fewer_may_wait_where_work_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LONG_WAIT_SECONDS", 0.0)
+    go = Event()
+    with Capacity(Settings(max_threads=1)) as capacity:
+        assert await capacity.whole.run(divmod, 7, 2) == (3, 1)
+        works = [asyncio.create_task(capacity.whole.run(go.wait, 60.0)) for _ in range(1 + module.ROUNDS)]
+        await asyncio.sleep(0)
+        assert not capacity.has_room
+        with pytest.raises(Unavailable, match="queue is full"):
+            await capacity.whole.run(go.wait, 60.0)
+        monkeypatch.setattr(module, "LONG_WAIT_SECONDS", 60.0)
+        assert capacity.whole.has_room
+        go.set()
+        assert all(await asyncio.gather(*works))
 
 
 async def test_a_failed_work_leaves_its_place() -> None:
