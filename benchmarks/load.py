@@ -69,7 +69,7 @@ def _percentiles(rounds: Iterable[Seen], rank: float) -> list[Turn]:
 def _seen(pool: ProcessPoolExecutor, port: int, seconds: float, *, loaded: bool) -> Seen:
     for ready in [pool.submit(time.sleep, 0.5) for _ in range(3)]:  # every process is up before the timing begins
         ready.result()
-    large: Future[list[int]] | None = pool.submit(_large, port, seconds) if loaded else None
+    large: Future[list[int]] | None = pool.submit(uploads, port, seconds) if loaded else None
     small = pool.submit(_paced, port, "POST", PATH, seconds)
     pings = pool.submit(_paced, port, "GET", "/healthz", seconds)
     return Seen(small.result(), pings.result(), large.result() if large else [])
@@ -91,7 +91,7 @@ def _paced(port: int, method: str, path: str, seconds: float) -> list[float]:
     return waits
 
 
-def _large(port: int, seconds: float) -> list[int]:
+def uploads(port: int, seconds: float) -> list[int]:
     """The statuses of large bodies, sent again and again over eight connections at once."""
     body = formats.columns_json(predictions.columns(LARGE_ROWS, 10))
     deadline = time.monotonic() + seconds
