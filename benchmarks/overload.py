@@ -41,8 +41,18 @@ class Work(NamedTuple):
 
     @property
     def sent(self) -> bytes:
-        head = f"POST {self.path} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
-        return f"{head}content-length: {len(self.body)}\r\n\r\n".encode() + self.body
+        """The whole request, which leaves the connection open."""
+        return self._sent("keep-alive")
+
+    @property
+    def alone(self) -> bytes:
+        """The same, after which the connection is closed."""
+        return self._sent("close")
+
+    def _sent(self, connection: str) -> bytes:
+        head = f"POST {self.path} HTTP/1.1\r\nhost: a\r\nconnection: {connection}\r\n"
+        kind = f"content-type: {formats.JSON}\r\ncontent-length: {len(self.body)}\r\n\r\n"
+        return f"{head}{kind}".encode() + self.body
 
 
 class Health(NamedTuple):
@@ -62,12 +72,11 @@ def works() -> dict[str, Work]:
     }
 
 
-def watched(port: int, seconds: float) -> Health:
-    """Ask for health again and again, for so many seconds and some time after the load."""
-    _move()
+def watched(port: int, seconds: float, after: float = AFTER_SECONDS) -> Health:
+    """Ask for health again and again, for so many seconds under load and some after."""
     load_ends = time.perf_counter() + seconds
     taken, n_failed, late, asked = list[float](), 0, load_ends, 0.0
-    while asked < load_ends + AFTER_SECONDS:
+    while asked < load_ends + after:
         asked = time.perf_counter()
         is_healthy = _is_healthy(port)
         n_failed += not is_healthy
@@ -92,6 +101,11 @@ def _is_healthy(port: int) -> bool:
 def _move() -> None:
     """Move this process to the last processor."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def _watched(port: int, seconds: float) -> Health:
+    _move()
+    return watched(port, seconds)
 
 
 def _clients(plan: Plan) -> Seen:
@@ -127,7 +141,7 @@ class Course:
 
     def _show(self, name: str, begin: Callable[[], Future[Seen]]) -> Seen:
         cpu = self._server.cpu_seconds()
-        watching = self._pool.submit(watched, self._server.port, self._seconds)
+        watching = self._pool.submit(_watched, self._server.port, self._seconds)
         seen = begin().result()
         share = (self._server.cpu_seconds() - cpu) / seen.seconds
         print(

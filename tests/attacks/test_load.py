@@ -2,18 +2,22 @@
 
 import asyncio
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 
 import pytest
 
+from app.api.backoff import LONGEST_SPREAD
 from app.main import create_app
 from app.server.listeners import listeners_on
 from app.server.listening import Server
 from app.server.start import configuration
 from app.settings import Settings
+from benchmarks import overload
+from benchmarks.open_loop import OpenLoop, Plan, Seen
 from tests.api.connections import request
 from tests.api.servers import Process
-from tests.attacks.clients import get
+from tests.attacks.clients import answer, get
 from tests.attacks.load import logging, scored, under_load
 
 pytestmark = pytest.mark.anyio
@@ -64,10 +68,45 @@ async def test_clients_that_wait_are_taken_together() -> None:
 
 async def test_what_finds_no_room_is_refused_and_spread() -> None:
     with logging(SURPRISAL_MAX_LAG_SECONDS="0") as server:
-        sent = request("POST", "/v1/score/multiclass", scored(2_000))
+        body = scored(2_000)
+        sent = request("POST", "/v1/score/multiclass", body)
         async with asyncio.timeout(60), under_load(server, sent, 60) as load:
             while min(load.statuses[200], load.statuses[503]) < 200:
                 assert await is_healthy(server)
         assert set(load.statuses) == {200, 503}
+        assert load.retry_after - {*range(1, LONGEST_SPREAD + 1)} == set()
         assert len(load.retry_after) > 1
         assert await is_healthy(server)
+        alone = request("POST", "/v1/score/multiclass", body, ["connection: close"])
+        assert {status for status, _ in map(answer, [server] * 10, [alone] * 10)} == {200}
+
+
+def flood(server: Process, work: overload.Work, rate: float, seconds: float) -> Seen:
+    """Offer a load, and hold what was seen to what must be true however busy the machine is."""
+    with ThreadPoolExecutor() as threads:
+        watching = threads.submit(overload.watched, server.port, seconds, 0.0)
+        seen = OpenLoop(Plan(server.port, work.sent, rate, seconds, n_connections=200, patience=20.0)).run()
+        assert watching.result().n_failed == 0
+    assert not seen.others
+    assert not seen.n_late
+    assert set(seen.retry_after) <= {*range(1, LONGEST_SPREAD + 1)}
+    assert len(seen.served) + len(seen.refused) == seen.n_due
+    assert {answer(server, work.alone)[0] for _ in range(10)} == {200}
+    return seen
+
+
+@pytest.mark.parametrize("work", overload.works().values(), ids=overload.works())
+def test_each_request_beyond_the_bound_is_told_so(work: overload.Work) -> None:
+    with logging() as server:
+        seen = flood(server, work, 2 * work.guess, 1.0)
+        assert seen.served
+        assert seen.refused
+        assert len(seen.retry_after) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("work", overload.works().values(), ids=overload.works())
+def test_each_request_of_a_long_flood_is_answered(work: overload.Work) -> None:
+    with logging() as server:
+        for rate in (work.guess / 10, work.guess, 4 * work.guess):
+            flood(server, work, rate, 10.0)
