@@ -38,7 +38,7 @@ class Plan(NamedTuple):
 
 @dataclass
 class Seen:
-    """What the clients have seen.
+    """The record of what the clients have seen.
 
     Attributes:
         served: The seconds of each answer of status 200, from the time at which its request was due.
