@@ -62,14 +62,14 @@ class Ended(Exception):
     """The end of reading, raised in a callback of the parser after a refusal: no byte more is parsed."""
 
 
-def refusal(breach: Breach, request_id: str, root_path: str, retry_after: int = 1, keep_alive: bool = False) -> bytes:
+def refusal(breach: Breach, request_id: str, root_path: str, retry_after: int = 0, keep_alive: bool = False) -> bytes:
     """A whole answer, a problem after which the connection is closed or goes on."""
     _, code, detail = breach
     content = problems.content(code, detail, "", request_id, {"type": problems.address(code, root_path)})
     head = f"content-type: {problems.MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\nx-request-id: {request_id}\r\n"
     if not keep_alive:
         head += "connection: close\r\n"
-    if code == "unavailable":
+    if retry_after:
         head += f"retry-after: {retry_after}\r\n"
     security = b"".join(b"%b: %b\r\n" % header for header in SECURITY_HEADERS.items())
     return STATUS_LINE[problems.CATALOGUE[code].status] + head.encode() + security + b"\r\n" + content

@@ -9,6 +9,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from app.api import problems
+from app.api.capacity import Capacity
 from app.api.telemetry import Telemetry
 from app.server.refusals import Breach, Ended, refusal
 from app.server.room import Room
@@ -34,8 +35,11 @@ class RefusingProtocol(HttpToolsProtocol):
 
     server_state: State
 
-    def __init__(self, settings: Settings, telemetry: Telemetry, room: Room, **connection: Any) -> None:
+    def __init__(
+        self, capacity: Capacity, settings: Settings, telemetry: Telemetry, room: Room, **connection: Any
+    ) -> None:
         super().__init__(**connection)
+        self._backoff = capacity.backoff
         self._room = room
         self._settings = settings
         self._telemetry = telemetry
@@ -53,7 +57,7 @@ class RefusingProtocol(HttpToolsProtocol):
         self._is_spare = self._room.is_overfull
         if breach:
             self._refused = True
-            transport.write(refusal(breach, self._record_refusal(breach), self._settings.root_path))
+            transport.write(self._refusal(breach))
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -113,8 +117,7 @@ class RefusingProtocol(HttpToolsProtocol):
             return
         self._stop_clock()
         self._refused = True
-        request_id = self._record_refusal(breach)
-        told = refusal(breach, request_id, self._settings.root_path)
+        told = self._refusal(breach)
         if self._may_answer():
             self._answer(told)
             return
@@ -123,6 +126,11 @@ class RefusingProtocol(HttpToolsProtocol):
             self.pipeline[0] = self.cycle, partial(self._answer_later, told)
         else:
             self.cycle.keep_alive = False
+
+    def _refusal(self, breach: Breach) -> bytes:
+        """Count and log a refusal; return the answer."""
+        seconds = self._backoff.seconds() if breach.code == "unavailable" else 0
+        return refusal(breach, self._record_refusal(breach), self._settings.root_path, seconds)
 
     def _answer(self, told: bytes) -> None:
         if self.cycle is not None:

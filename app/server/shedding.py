@@ -35,9 +35,8 @@ class SheddingProtocol(RefusingProtocol):
     _head_bytes: int  # the bytes of a request that has begun
 
     def __init__(self, capacity: Capacity, *parts: Any, **connection: Any) -> None:
-        super().__init__(*parts, **connection)
+        super().__init__(capacity, *parts, **connection)
         self._turns = capacity.turns
-        self._backoff = capacity.backoff
 
     def _sheds(self, data: bytes) -> bool:
         """Refuse a piece that is one whole small request, if too many wait before it; tell if it was refused."""

@@ -1,5 +1,6 @@
 """Connections without end: an address and a process have room for so many, and probes are answered all the same."""
 
+import re
 import socket
 import subprocess
 import sys
@@ -49,7 +50,6 @@ def test_of_an_address(server: Process) -> None:
         with closing(connected(server, "127.0.0.2")) as another:
             got = closed(another)
         assert statuses(got) == [503]
-        assert b"\r\nretry-after: " in got
         line = logged(server, request_id(got))
         assert (line["reason"], line["peer"], line["status"]) == ("connections_of_address", "127.0.0.2", 503)
         assert refusals(server, "connections_of_address") == 1
@@ -61,6 +61,15 @@ def test_of_an_address(server: Process) -> None:
         assert held[0].recv(1) == b""
         assert refusals(server, "connections_of_address") == 1
         assert statuses(asked(stack.enter_context(connected(server, "127.0.0.2")))) == [200]
+
+
+def test_those_who_are_refused_come_again_at_different_times(server: Process) -> None:
+    with ExitStack() as stack:
+        held = [stack.enter_context(connected(server, "127.0.0.4")) for _ in range(MOST_OF_ADDRESS)]
+        assert [statuses(asked(connection)) for connection in held] == [[200]] * MOST_OF_ADDRESS
+        refused = [stack.enter_context(connected(server, "127.0.0.4")) for _ in range(20)]
+        told = [re.findall(rb"\r\nretry-after: (\d+)\r\n", closed(connection)) for connection in refused]
+    assert set(map(tuple, told)) == {(b"1",), (b"2",)}
 
 
 def test_of_a_named_proxy(server: Process) -> None:
