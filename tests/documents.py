@@ -70,6 +70,7 @@ DOCUMENTS = [
         *sorted(ROOT.glob("*.md")),
         *sorted((ROOT / "docs").rglob("*.md")),
         *sorted((ROOT / "client").glob("*.md")),
+        *sorted((ROOT / "client/docs").glob("*.md")),
     )
 ]
 

@@ -90,6 +90,7 @@ class Answer:
     def notes(self) -> list[str]:
         """The sentences that belong beside the tables: how the task was told, warnings, what failed."""
         failures = [f"failed: {failure['detail']}" for failure in self.answer.get("failures", [])]
+        failures = ["passed"] if self.passed else failures
         return [*failures, *(f"warning: {warning['detail']} ({warning['code']})" for warning in self.warnings)]
 
     def to_frame(self, library: str | None = None) -> Any:

@@ -13,7 +13,7 @@ from surprisal_client.sources.naming import naming_of, query
 COMPRESSED = (".gz", ".zst")
 
 
-def paths_of(given: Iterable[str | Path]) -> list[Path]:
+def paths_of(given: Iterable[str | Path], *, opens_folders: bool = True) -> list[Path]:
     """The files of paths, patterns and folders, each once, in the order given; those of a pattern by name.
 
     Raises:
@@ -21,15 +21,15 @@ def paths_of(given: Iterable[str | Path]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for item in given:
-        paths = _expanded(Path(item))
+        paths = _expanded(Path(item), opens_folders)
         if not paths:
             raise InputError(f"{item}: no such file{', and no file matches' * glob.has_magic(str(item))}")
         found |= dict.fromkeys(paths)
     return list(found)
 
 
-def _expanded(path: Path) -> list[Path]:
-    if path.is_dir():
+def _expanded(path: Path, opens_folders: bool) -> list[Path]:
+    if path.is_dir() and opens_folders:
         return sorted(child for child in path.rglob("*") if child.is_file() and kind_of(child) in READERS)
     return [path] if path.exists() else [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
 

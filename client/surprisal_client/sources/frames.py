@@ -40,13 +40,12 @@ def table_of(frame: Any) -> Any:
         InputError: A column mixes types, or two have one name.
     """
     pa = needed("pyarrow", "arrow", PURPOSE)
-    names = [str(name) for name in getattr(frame, "columns", [])]
-    check_doubles(names, "the frame")
-    if hasattr(frame, "iloc"):  # pandas, whose own stream leaves out which column was to blame
-        return _of_pandas(pa, frame)
     if isinstance(frame, pa.Table):
         check_doubles(frame.schema.names, "the table")
         return frame
+    if hasattr(frame, "iloc"):  # pandas, whose own stream leaves out which column was to blame
+        check_doubles(list(map(str, frame.columns)), "the frame")
+        return _of_pandas(pa, frame)
     if not hasattr(frame, "__arrow_c_stream__"):
         return pa.Table.from_batches([pa.record_batch(frame)])
     return pa.RecordBatchReader.from_stream(frame).read_all()

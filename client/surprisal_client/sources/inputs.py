@@ -42,7 +42,7 @@ def _of_one(given: Any, fields: Mapping[str, Any]) -> Source:
         return files.source_of(files.paths_of(given), fields)
     if not isinstance(given, Iterable):
         raise InputError(f"must be a frame, a path, or an iterator of batches or rows; found {type(given).__name__}")
-    return _of_items(iter(given), fields, can_repeat=False)
+    return _of_items(iter(given), fields)
 
 
 def _named(columns: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,14 +51,14 @@ def _named(columns: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, A
     return {name: values for name, values in columns.items() if name not in fields.values()} | found
 
 
-def _of_items(items: Iterator[Any], fields: Mapping[str, Any], *, can_repeat: bool) -> Source:
+def _of_items(items: Iterator[Any], fields: Mapping[str, Any]) -> Source:
     try:
         first = next(items)
     except StopIteration:
         raise InputError("must yield at least one batch or row, found none") from None
     every = chain([first], items)
     if isinstance(first, Mapping) and not _is_batch(first):
-        return rows.source_of(every, fields, can_repeat=can_repeat)
+        return rows.source_of(every, fields)
     return frames.source_of_batches(map(_table, every), fields)
 
 

@@ -14,7 +14,7 @@ from surprisal_client.sources.naming import naming_of, query
 CHUNK_ROWS = 500
 
 
-def source_of(rows: Iterator[Mapping[str, Any]], fields: Mapping[str, Any], *, can_repeat: bool = False) -> Source:
+def source_of(rows: Iterator[Mapping[str, Any]], fields: Mapping[str, Any]) -> Source:
     """The source of an iterator of rows: objects with the names of the fields, or with columns that `fields` names."""
     first = next(rows)
     naming = naming_of(fields)
@@ -23,7 +23,7 @@ def source_of(rows: Iterator[Mapping[str, Any]], fields: Mapping[str, Any], *, c
         name: 2 if isinstance(value, list | tuple) else 1 for name, value in named.items() if value is not None
     }
     every = chain([first], rows)
-    body = Body("application/x-ndjson", lambda: _chunks(every), can_repeat=can_repeat)
+    body = Body("application/x-ndjson", lambda: _chunks(every), can_repeat=False)
     return Source(dimensions, body, query(naming))
 
 

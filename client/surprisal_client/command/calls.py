@@ -1,0 +1,143 @@
+"""The calls of the client that the arguments of the command ask for."""
+
+import json
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from surprisal_client.client import Client
+from surprisal_client.command.requirements import required
+from surprisal_client.errors import InputError
+from surprisal_client.fields import PREDICTIONS
+from surprisal_client.readers.by_name import rows_of
+from surprisal_client.results.answer import Answer
+from surprisal_client.results.comparison import Comparisons
+from surprisal_client.results.table import Table
+from surprisal_client.sources.files import paths_of
+
+COLUMNS = (
+    "labels", "targets", "sample_weight", "cluster_id", "slices", "mask", "n_bytes", "n_words",
+    "probabilities", "log_probabilities", "logits",
+)  # fmt: skip
+SHARED = ("labels", "n_bytes", "n_words")
+"""Fields that runs on the same documents have in common."""
+PASSING = ("better", "equivalent")
+
+
+def _score(client: Client, options: Namespace) -> Answer:
+    return client.score(_rows(options), task=options.task, **_columns(options), **_options(options))
+
+
+def _rows(options: Namespace) -> Any:
+    """The files, or the rows in them where a reader is named."""
+    if not options.reader:
+        return options.files
+    return [row for path in paths_of(options.files, opens_folders=False) for row in rows_of(options.reader, path)]
+
+
+def _calibrate(client: Client, options: Namespace) -> Answer:
+    further = {"method": options.method} if options.method else {}
+    return client.calibrate(_rows(options), task=options.task, **_columns(options), **_options(options), **further)
+
+
+def _compare(client: Client, options: Namespace) -> Answer:
+    further = {name: value for name in ("margin", "per") if (value := getattr(options, name)) is not None}
+    if options.reader:
+        return client.compare(task=options.task, **_runs(options), **_options(options), **further)
+    candidates = dict(_candidate(text, options.form) for text in filter(None, [options.baseline, *options.candidates]))
+    if len(candidates) < 2 or not options.baseline:
+        raise InputError("comparing takes --baseline and at least one --candidate, of different names")
+    baseline = next(iter(candidates))
+    given = _columns(options) | _options(options) | further
+    return client.compare(options.files, task=options.task, candidates=candidates, baseline=baseline, **given)
+
+
+def _runs(options: Namespace) -> dict[str, Any]:
+    """The fields of several runs on the same documents: each file or folder is a candidate, the first the baseline."""
+    paths = paths_of(options.files, opens_folders=False)
+    runs = {str(path): columns(rows_of(options.reader, path)) for path in paths}
+    first = next(iter(runs.values()))
+    for path, run in runs.items():
+        if {name: run.get(name) for name in SHARED} != {name: first.get(name) for name in SHARED}:
+            raise InputError(f"{path}: must hold the documents of {paths[0]}, in the same order")
+    form = next(name for name in PREDICTIONS if name in first)
+    candidates = {path: {form: run[form]} for path, run in runs.items()}
+    shared = {name: first[name] for name in SHARED if name in first}
+    return {"candidates": candidates, "baseline": str(paths[0]), **shared}
+
+
+def columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """The columns of rows that all have the same names."""
+    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+
+
+def _candidate(text: str, form: str | None) -> tuple[str, Any]:
+    """Name and columns of a candidate; the name is that of its columns where none is given."""
+    name, equals, columns = text.partition("=")
+    columns = columns if equals else text
+    name = name if equals else text.replace("*", "").strip("_-. ") or text
+    return name, {form: columns} if form else columns
+
+
+def _columns(options: Namespace) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in COLUMNS if getattr(options, name, None)}
+
+
+def _options(options: Namespace) -> dict[str, Any]:
+    found = dict(options.options)
+    if options.unit:
+        found["unit"] = options.unit
+    if options.classes:
+        found["classes"] = options.classes.split(",") if options.classes != "auto" else "auto"
+    include = options.include.split(",") if options.include else []
+    include += ["slices"] if options.slices and "slices" not in include and options.verb == "score" else []
+    include += ["state"] if getattr(options, "state", None) else []
+    if include:
+        found["include"] = include
+    if getattr(options, "require", None):
+        found["require"] = required(options.require)
+    return found
+
+
+def _merge(client: Client, options: Namespace) -> Answer:
+    return client.merge(map(_read_state, paths_of(options.files)))
+
+
+def _read_state(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path}: must be a state, as `surprisal score --state` writes it: {error}") from error
+
+
+CALLS: dict[str, Callable[[Client, Namespace], Any]] = {
+    "score": _score,
+    "compare": _compare,
+    "calibrate": _calibrate,
+    "merge": _merge,
+    "metrics": lambda client, _: client.metrics(),
+    "limits": lambda client, _: client.limits(),
+}
+
+
+def state(answer: Answer) -> str:
+    """The state of an answer, as a file holds it."""
+    return json.dumps(answer.answer["state"])
+
+
+def status(answer: Answer) -> int:
+    """The exit status of an answer: 0 passed, 1 failed, 2 inconclusive."""
+    verdicts = {pair.verdict for pair in answer.comparisons} if isinstance(answer, Comparisons) else set()
+    if answer.passed is False or "worse" in verdicts:
+        return 1
+    return 0 if verdicts <= set(PASSING) else 2
+
+
+def tables(verb: str, answer: Any) -> list[Table]:
+    """Tables of the catalogue and of the limits."""
+    if verb == "metrics":
+        rows = [[entry["name"], ", ".join(entry["tasks"]), entry["direction"], entry["formula"]] for entry in answer]
+        return [Table("metrics", ("metric", "tasks", "direction", "formula"), rows)]
+    rows = [[name, json.dumps(value)] for name, value in answer.items() if not isinstance(value, dict)]
+    return [Table("limits", ("limit", "value"), rows)]

@@ -1,0 +1,66 @@
+"""The process of the command: arguments in, an answer or an error out, and the exit status."""
+
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from contextlib import ExitStack
+from importlib.resources import files
+from pathlib import Path
+
+from surprisal_client import local
+from surprisal_client.client import Client
+from surprisal_client.command import calls, output
+from surprisal_client.command.parser import parser
+from surprisal_client.command.progress import shown_progress
+from surprisal_client.errors import ServiceError, SurprisalError
+from surprisal_client.results.answer import Answer
+
+PASSED, FAILED, INCONCLUSIVE, WRONG_INPUT, NO_SERVICE = range(5)
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def run() -> None:
+    """Run as a program."""
+    sys.exit(main())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the arguments say; the exit status."""
+    try:
+        options = parser().parse_args(arguments)
+    except SystemExit as error:  # argparse ends with 2, which means inconclusive here
+        return WRONG_INPUT if error.code else PASSED
+    try:
+        return _done(options)
+    except ServiceError as error:
+        return _told(error, NO_SERVICE)
+    except (SurprisalError, OSError) as error:
+        return _told(error, WRONG_INPUT)
+    except KeyboardInterrupt:
+        return _told("interrupted; nothing was scored", INTERRUPTED)
+
+
+def _told(error: object, status: int) -> int:
+    print(f"surprisal: {error}", file=sys.stderr)
+    return status
+
+
+def _done(options: Namespace) -> int:
+    if options.verb == "completion":
+        print((files("surprisal_client.command") / "completion" / f"surprisal.{options.shell}").read_text(), end="")
+        return PASSED
+    with ExitStack() as stack:
+        url = options.url
+        if options.start is not None:
+            url = stack.enter_context(local.started(options.start or None)).url
+        on_progress = stack.enter_context(shown_progress())
+        client = stack.enter_context(Client(url, max_wait_seconds=options.max_wait, on_progress=on_progress))
+        answer = calls.CALLS[options.verb](client, options)
+    if not isinstance(answer, Answer):
+        output.write_plain(answer, calls.tables(options.verb, answer), options.output)
+        return PASSED
+    output.write(answer, options.output)
+    if path := getattr(options, "state", None):
+        Path(path).write_text(calls.state(answer))
+    return calls.status(answer)

@@ -1,0 +1,100 @@
+"""Columns by name: frames and files as people have them, whose columns have names of their own."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from surprisal_client import Client, InputError
+from surprisal_client.exchange import Sent
+from surprisal_client.sources import inputs
+from tests.data import classes, events
+
+LABELS, PROBABILITIES = classes(3000)
+NAMES = np.array(["setosa", "virginica", "versicolor"])
+FRAME = pd.DataFrame(
+    {
+        "outcome": pd.Categorical(NAMES[LABELS]),
+        "site": np.where(LABELS == 0, "north", "south"),
+    }
+    | {f"p_{name}": PROBABILITIES[:, k] for k, name in enumerate(NAMES)}
+    | {f"feature_{k}": np.arange(3000.0) for k in range(20)}
+    | {"odd": LABELS % 2 == 1, "day": pd.date_range("2026-01-01", periods=3).repeat(1000)}
+)
+NAMED: dict[str, Any] = {"labels": "outcome", "probabilities": "p_*", "classes": "auto"}
+
+
+@pytest.fixture(scope="module")
+def expected(client: Client) -> Any:
+    return client.score(labels=NAMES[LABELS], probabilities=PROBABILITIES, classes=list(NAMES)).cross_entropy
+
+
+def test_a_frame_with_other_columns_is_scored_by_name(client: Client, expected: Any) -> None:
+    found = client.score(FRAME, **NAMED, slices=["site", "odd"], include=["slices"])
+    assert (found.task, found.cross_entropy) == ("multiclass", expected)
+    assert {name: len(parts) for name, parts in found.slices.items()} == {"site": 2, "odd": 2}
+    listed = client.score(FRAME, labels="outcome", probabilities=[f"p_{name}" for name in NAMES], classes=list(NAMES))
+    assert listed.cross_entropy == expected
+    other = client.score(FRAME, labels="outcome", probabilities="p_*", classes=list(NAMES[::-1]))
+    assert other.cross_entropy == expected
+
+
+@pytest.mark.parametrize("form", [pl.from_pandas, pa.Table.from_pandas], ids=["Polars", "PyArrow"])
+def test_frames_of_other_libraries_too(client: Client, form: Any, expected: Any) -> None:
+    assert client.score(form(FRAME.drop(columns="site")), **NAMED).cross_entropy == expected
+
+
+def test_files_and_batches_too(client: Client, tmp_path: Path, expected: Any) -> None:
+    FRAME.to_parquet(tmp_path / "rows.parquet")
+    FRAME.drop(columns=["site", "day"]).to_csv(tmp_path / "rows.csv", index=False)
+    assert client.score(tmp_path / "rows.parquet", **NAMED).cross_entropy == expected
+    assert client.score(tmp_path / "rows.csv", task="multiclass", **NAMED).cross_entropy == expected
+    batches = (FRAME.iloc[at : at + 500].astype({"outcome": str}) for at in range(0, 3000, 500))
+    assert client.score(batches, **NAMED).cross_entropy == expected
+    rows = FRAME[["outcome", *(f"p_{name}" for name in NAMES)]].astype({"outcome": str}).to_dict("records")
+    assert client.score(iter(rows), task="multiclass", **NAMED).cross_entropy == expected
+
+
+def test_only_the_columns_that_are_named_are_sent(url: str) -> None:
+    sent: list[Sent] = []
+    with Client(url, on_progress=sent.append) as client:
+        client.score(FRAME, **NAMED)
+    assert sent[-1].n_bytes < 3000 * 4 * 8 + 4000
+
+
+def test_one_column_is_a_value_a_row(client: Client) -> None:
+    y, p, _ = events(300)
+    found = client.score(pd.DataFrame({"y": y, "p": p, "z": 0}), labels="y", probabilities="p")
+    assert (found.task, found.cross_entropy) == ("binary", client.score(y, p).cross_entropy)
+    assert found.told == "binary, as labels are (n,) and probabilities (n,)"
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "a missing column": (NAMED | {"labels": "outcom"}, r'labels: .* none called "outcom"; did you mean "outcome"\?'),
+    "a pattern": (NAMED | {"probabilities": "q*q"}, r'probabilities: .* none like "q\*q"; there are outcome, site'),
+    "an array": (NAMED | {"sample_weight": np.ones(3000)}, "sample_weight: must be the name of a column, or a list"),
+}
+
+
+@pytest.mark.parametrize(("fields", "told"), WRONG.values(), ids=WRONG)
+def test_what_names_no_column_is_told_before_anything_is_sent(fields: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        Client("http://127.0.0.1:1").score(FRAME, **fields)
+
+
+def test_a_wrong_value_names_the_column(client: Client) -> None:
+    wrong = FRAME.copy()
+    wrong.loc[7, "p_virginica"] = 1.5
+    with pytest.raises(InputError, match=r'probabilities\[7, 1\]: must lie in \[0, 1\], found 1.5.*"p_virginica"'):
+        client.score(wrong, **NAMED)
+
+
+def test_an_object_of_columns_may_be_named_too(client: Client, expected: Any) -> None:
+    columns = {"outcome": NAMES[LABELS], "p": PROBABILITIES}
+    found = client.score(columns, labels="outcome", probabilities="p", classes=list(NAMES))
+    assert found.cross_entropy == expected
+    assert inputs.source_of((columns,), {"labels": "outcome", "probabilities": "p"}).dimensions["labels"] == 1

@@ -1,0 +1,126 @@
+"""Readers of what other programs write."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from surprisal_client import Client, InputError
+from surprisal_client.command.main import main
+from surprisal_client.readers import by_name, lm_eval, openai, vllm
+
+CHAT = {
+    "choices": [
+        {
+            "logprobs": {
+                "content": [
+                    {"token": "The", "bytes": [84, 104, 101], "logprob": -0.31},
+                    {"token": " cat", "bytes": [32, 99, 97, 116], "logprob": -2.4},
+                    {"token": "?", "bytes": None, "logprob": -9999.0},
+                    {"token": "é", "bytes": None, "logprob": -0.12},
+                ]
+            }
+        }
+    ]
+}
+ECHO = {"choices": [{"logprobs": {"tokens": ["The", " cat"], "token_logprobs": [None, -2.5]}}]}
+PROMPT = {
+    "prompt_token_ids": [791, 8415, 7731],
+    "prompt_logprobs": [
+        None,
+        {"8415": {"logprob": -4.2, "decoded_token": " cat"}, "5": {"logprob": -0.1, "decoded_token": " a"}},
+        {"7731": {"logprob": -1.1, "decoded_token": " sat"}},
+    ],
+}
+
+
+def test_chat_completions_are_rows_of_tokens(client: Client) -> None:
+    rows = list(openai.rows([CHAT, ECHO]))
+    assert rows == [
+        {"log_probabilities": [-0.31, -2.4, -0.12], "n_bytes": 9},
+        {"log_probabilities": [-2.5], "n_bytes": 4},
+    ]
+    found = client.score(openai.rows([CHAT, ECHO]), unit="bits")
+    assert found.task == "tokens"
+    assert found.n_samples == 2
+    dumped = SimpleNamespace(model_dump=lambda: CHAT)
+    assert list(openai.rows([dumped])) == rows[:1]
+    with pytest.raises(ValueError, match="completion 0 has no logprobs"):
+        list(openai.rows([{"choices": [{"logprobs": None}]}]))
+
+
+def test_prompts_of_vllm_are_rows_of_tokens(client: Client) -> None:
+    row = {"log_probabilities": [-4.2, -1.1], "n_bytes": 8}
+    assert list(vllm.rows([PROMPT])) == [row]
+    assert list(vllm.rows([{"choices": [PROMPT, PROMPT]}])) == [row, row]
+    entries = [None, {8415: SimpleNamespace(logprob=-4.2, decoded_token="\ufffd")}]  # noqa: S106
+    output = SimpleNamespace(prompt_token_ids=[791, 8415], prompt_logprobs=entries)
+    assert list(vllm.rows([output])) == [{"log_probabilities": [-4.2]}]
+    assert client.score(vllm.rows([PROMPT])).bits_per_byte.value
+    with pytest.raises(ValueError, match="output 0 has no prompt_logprobs"):
+        list(vllm.rows([{"prompt_token_ids": [1]}]))
+
+
+def write(path: Path, objects: list[Any]) -> Path:
+    path.write_text("".join(json.dumps(each) + "\n" for each in objects))
+    return path
+
+
+def test_files_are_read_by_the_name_of_their_program(tmp_path: Path, url: str) -> None:
+    lines = write(tmp_path / "completions.jsonl", [CHAT, ECHO])
+    whole = tmp_path / "completions.json"
+    whole.write_text(json.dumps([CHAT, ECHO]))
+    assert by_name.rows_of("openai", lines) == by_name.rows_of("openai", whole) == list(openai.rows([CHAT, ECHO]))
+    single = tmp_path / "output.json"
+    single.write_text(json.dumps(PROMPT))
+    assert len(by_name.rows_of("vllm", single)) == 1
+    with pytest.raises(InputError, match=r"completions\.json: output 0 has no prompt_logprobs"):
+        by_name.rows_of("vllm", whole)
+    assert main(["score", "tokens", "--from", "openai", str(lines), "--url", url]) == 0
+
+
+def sample(target: Any, responses: Any, **further: Any) -> dict[str, Any]:
+    return {"target": target, "filtered_resps": responses, **further}
+
+
+def test_choices_of_different_numbers_are_filled_up(client: Client) -> None:
+    three = sample("1", [["-9.5", "False"], ["-7.25", "True"], ["-11.0", "False"]])
+    four = sample(" d", [["-6", "False"], ["-5", "True"], ["-14", "False"], ["-9", "False"]])
+    four["arguments"] = {f"gen_args_{k}": {"arg_0": "question", "arg_1": f" {name}"} for k, name in enumerate("abcd")}
+    rows = lm_eval.rows([three, four])
+    assert [row["labels"] for row in rows] == [1, 3]
+    assert rows[0]["logits"] == [-9.5, -7.25, -11.0, float("-inf")]
+    found = client.score(rows)
+    assert (found.task, found.accuracy.value) == ("multiclass", 0.5)
+    assert found.cross_entropy.status == "ok"
+    assert [warning["code"] for warning in found.warnings] == ["worse_than_uniform"]
+    with pytest.raises(InputError, match="must name one of its choices as the target, found 'e'"):
+        lm_eval.rows([four | {"target": "e"}])
+
+
+def test_what_is_no_sample_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"must hold samples_\*\.jsonl"):
+        lm_eval.read(tmp_path)
+    path = write(tmp_path / "samples_x.jsonl", [sample("a", ["-1"]), {"target": "a"}])
+    with pytest.raises(InputError, match=f"{path}: line 2 must be a sample with filtered_resps"):
+        lm_eval.read(tmp_path)
+    with pytest.raises(InputError, match="No such file"):
+        lm_eval.read(tmp_path / "none")
+
+
+def test_runs_are_compared(tmp_path: Path, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = ["one", "two words", "three small words"] * 10
+    for name, shift in (("run_a", 0.0), ("run_b", 0.5), ("run_c", 0.0)):
+        (tmp_path / name).mkdir()
+        lines = [
+            sample(text, [str(-1.0 - shift - k / 7)]) for k, text in enumerate(texts[: 29 if name == "run_c" else 30])
+        ]
+        write(tmp_path / name / "samples_x.jsonl", lines)
+    a, b, c = (str(tmp_path / name) for name in ("run_a", "run_b", "run_c"))
+    compare = ["compare", "tokens", "--from", "lm-eval", "--url", url]
+    assert main([*compare, a, b]) == 2, "a difference that is the same on every row has no known spread"
+    assert json.loads(capsys.readouterr().out)["comparisons"][0]["candidate"] == b
+    assert main([*compare, a, c]) == 3
+    assert "must hold the documents of" in capsys.readouterr().err
