@@ -10,7 +10,6 @@ from app.core.batch.batches import Batch
 from app.core.batch.class_counts import check_class_counts
 from app.core.batch.findings import NO_FINDING, Finding
 from app.core.batch.predictions import (
-    MIN_LOOKALIKES,
     checked_prediction,
     checked_tokens,
     is_lookalike,
@@ -127,9 +126,8 @@ def noticed(task: TaskName, form: str, verdict: Verdict) -> dict[str, Any] | Non
         return {}
     if verdict.least <= SMALLEST_SENTINEL:
         return None
-    is_lookalike = verdict.is_lookalike and (task == "multiclass" or verdict.row >= MIN_LOOKALIKES)
     sentinels = Sentinels({}, {}, max(verdict.largest, -verdict.least), True, verdict.has_fractions)
-    return {"sentinels": sentinels, "looks_like_probabilities": is_lookalike}
+    return {"sentinels": sentinels, "looks_like_probabilities": verdict.is_lookalike}
 
 
 def are_alike(task: TaskName, shape: tuple[int, ...], truth_shape: tuple[int, ...]) -> bool:

@@ -34,12 +34,12 @@ _LOSS_HINT = "if these are losses, send minus the loss"
 
 
 def is_lookalike(task: TaskName, logits: NDArray[Any], scored: BoolArray | None, options: Options) -> bool:
-    """Tell whether logits could be probabilities. Without row sums as a sign it takes `MIN_LOOKALIKES` rows."""
+    """Tell whether logits could be probabilities. Without row sums as a sign `MIN_LOOKALIKES` of them tell it."""
     if task in NORMALIZED:
         return looks_like_probabilities(logits, scored, options.tolerance)
     chosen = logits if scored is None else logits[scored]
     low, high = -options.tolerance, 1.0 + options.tolerance
-    return len(chosen) >= MIN_LOOKALIKES and bool(chosen.min() >= low and chosen.max() <= high)
+    return len(chosen) > 0 and bool(chosen.min() >= low and chosen.max() <= high)
 
 
 def is_plainly_sound(

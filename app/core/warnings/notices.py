@@ -4,8 +4,11 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from app.core.batch.findings import Finding, warning
 from app.core.batch.inspected import InspectedRows
+from app.core.batch.predictions import MIN_LOOKALIKES, NORMALIZED
 from app.core.sums.exact import Exact
 from app.core.sums.state import State
 from app.core.sums.summary import Summary
@@ -22,7 +25,7 @@ def warnings_of(summary: Summary, loss: Value) -> list[dict[str, Any]]:
     if not state.n_scored:
         return [warning("all_ignored", f"none of {state.n_samples} rows is scored")]
     found = _of_rows(summary)
-    if summary.looks_like_probabilities:
+    if summary.looks_like_probabilities and (summary.task in NORMALIZED or state.n_scored >= MIN_LOOKALIKES):
         found.append(_lookalike())
     if summary.task in ONE_LABEL:
         found += _of_labels(summary, loss.value)
@@ -137,7 +140,8 @@ def _lookalike() -> dict[str, Any]:
 def _worse_than_uniform(summary: Summary, loss: float) -> dict[str, Any]:
     n_classes, options = summary.state.n_classes, summary.options
     uniform, scale = math.log(n_classes), options.nats_per_unit
-    order = repairing_order(summary.inspected, uniform)
+    weights = summary.state.groups["class_frequencies"]["weight"]
+    order = repairing_order(summary.inspected, uniform, np.array([own / sum(weights) for own in weights]))
     is_binary = summary.task == "binary"
     advice = (
         "these may be probabilities of the other class" if is_binary else "another order of the columns would mend it"

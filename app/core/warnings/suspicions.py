@@ -5,14 +5,11 @@ import numpy as np
 from app.core.batch.batches import Batch
 from app.core.batch.inspected import InspectedRows
 from app.core.columns import FloatArray
-from app.core.formulas import losses
 from app.core.formulas.weights import leveled
 from app.core.kernels.compiled import n_repeats
 from app.core.rows.blocks import rows_of
 from app.core.rows.tokens import TokenRows
 
-MAX_REORDERED_CLASSES = 10
-"""The most classes for which a better order of columns is looked for."""
 MIN_ROWS = 10
 """The number of scored rows without which repetitions are not reported: fewer repeat by chance."""
 
@@ -31,33 +28,37 @@ def n_duplicates(inspected: InspectedRows) -> tuple[int, int]:
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
-def repairing_order(inspected: InspectedRows, limit: float) -> list[int] | None:
+def repairing_order(inspected: InspectedRows, limit: float, shares: FloatArray) -> list[int] | None:
     """The order of columns with the least loss, if that loss is at most `limit` nats.
 
     Entry c is the column that predicts class c. The order is the assignment of columns to classes that maximises the
-    mean log-probability of the truth over a spread of the rows. None with more than `MAX_REORDERED_CLASSES` classes.
+    mean log-probability of the truth, estimated from the first rows of each class. None with more than
+    `MAX_REORDERED_CLASSES` classes.
+
+    Args:
+        shares: (k,) the share of each class in the weight of all rows.
     """
-    batch = inspected.spread()
-    if batch is None or not len(batch) or batch.n_classes > MAX_REORDERED_CLASSES:
+    batch = inspected.of_classes()
+    if batch is None or not len(batch):
         return None
-    evidence, weight = _log_probability_by_class(batch)
-    if not weight:
-        return None
+    # an assignment needs finite costs: so much for a probability of 0
+    evidence = shares[:, None] * np.maximum(_log_probability_by_class(batch), -1e6)
     from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 slow to import and rarely needed
 
-    floor = -1e6 * weight  # an assignment needs finite costs: so much for each probability of 0
-    classes, columns = linear_sum_assignment(np.maximum(evidence, floor), maximize=True)
-    repaired = -evidence[classes, columns].sum() / weight
+    classes, columns = linear_sum_assignment(evidence, maximize=True)
+    repaired = -evidence[classes, columns].sum()
     order: list[int] = columns.tolist()
     return order if repaired <= limit and order != sorted(order) else None
 
 
-def _log_probability_by_class(batch: Batch) -> tuple[FloatArray, float]:
-    """The summed log-probability that column j gave to rows of class c, (k, k), and the summed weight."""
+def _log_probability_by_class(batch: Batch) -> FloatArray:
+    """The mean log-probability that column j gave to rows of class c, (k, k); 0 for a class without rows."""
     rows = rows_of(batch, slice(0, len(batch)))
     if isinstance(rows, TokenRows):
         raise TypeError("tokens have no classes")
     weight = np.ones(len(batch)) if batch.sample_weight is None else leveled(batch.sample_weight)
-    logs = losses.product(np.where(weight > 0.0, 1.0, 0.0), rows.class_log_probabilities) * weight
-    sums = [logs[:, rows.labels == label].sum(axis=1) for label in range(batch.n_classes)]
-    return np.array(sums), float(weight.sum())
+    logs, means = rows.class_log_probabilities, []
+    for label in range(batch.n_classes):
+        own = weight * (rows.labels == label)
+        means.append((logs * own).sum(axis=1, where=own > 0.0) / (own.sum() or 1.0))
+    return np.array(means)
