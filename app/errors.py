@@ -2,11 +2,11 @@
 
     SurprisalError
     ├── InvalidInput            well-formed, but a field breaks a rule
+    │   └── InvalidState        serialised sums that cannot be read, or that no rows have
     ├── MalformedBody           the bytes are not what the media type says
     ├── UnsupportedMediaType    a body in a format nobody reads here
     ├── TooLarge                more bytes, rows, columns or work than a limit allows
     ├── Unavailable             no room for the work at this moment
-    ├── InvalidState            serialised sums that cannot be read
     └── StateMismatch           sums shaped by different options do not add
 
 HTTP statuses belong to `app.api.problems`, not here. The words of errors are here: `pointer` says where,
@@ -143,8 +143,8 @@ class Unavailable(SurprisalError):
     code = "unavailable"
 
 
-class InvalidState(SurprisalError):
-    """Serialised sums that cannot be read."""
+class InvalidState(InvalidInput):
+    """Serialised sums that cannot be read, or that no rows have."""
 
     code = "invalid_state"
 

@@ -2,7 +2,9 @@
 
 from app.service.calibrating import CALIBRATED, CALIBRATING_OPTIONS, CalibrateRequest, calibrate
 from app.service.comparing import COMPARED, OWN_OPTIONS, CompareRequest, compare
-from app.service.scoring import Question, ScoreRequest, score
+from app.service.merging import merge
+from app.service.questions import Question
+from app.service.scoring import ScoreRequest, score
 from app.service.sections import INCLUDES, Include
 from app.service.streaming import score_parts
 
@@ -19,6 +21,7 @@ __all__ = [
     "ScoreRequest",
     "calibrate",
     "compare",
+    "merge",
     "score",
     "score_parts",
 ]

@@ -1,8 +1,7 @@
 """The use case of scoring: from columns, at once or part by part, to the answer of the contract."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from app.core.metrics.all_rows import AllRows
 from app.core.metrics.bootstrap import Bootstrap, with_interval
 from app.core.metrics.entropies import CROSS_ENTROPY
 from app.core.metrics.gradients import gradient
-from app.core.metrics.plan import Plan, plan_of
+from app.core.metrics.plan import Plan
 from app.core.metrics.state_view import StateView
 from app.core.options import Options
 from app.core.paying import hold
@@ -26,51 +25,13 @@ from app.core.tasks import TaskName
 from app.core.values import Value
 from app.core.warnings.notices import warnings_of
 from app.errors import InvalidInput
-from app.service.requiring import Rules, judged_scores
-from app.service.sections import SECTIONS, TABLES, Include, Part, check_sections, worst_rows
+from app.service.questions import Question
+from app.service.requiring import judged_scores
+from app.service.sections import SECTIONS, Include, Part, check_sections, clusters_by_slice, worst_rows
+from app.service.states import state_of
 
 LOSS_BYTES = 48
 """The memory that a row takes where its loss is asked for: two sums, the loss, and what is made of it at the end."""
-
-
-@dataclass(frozen=True, eq=False)
-class Question:
-    """A question about rows, without their numbers; many requests share one, so what follows from it is kept.
-
-    Attributes:
-        columns: Names of known columns, among them one truth and one prediction.
-        metrics: Names of metrics that are computed on request only.
-        require: The rules that the answer must keep.
-    """
-
-    task: TaskName
-    columns: tuple[str, ...]
-    options: Options
-    include: frozenset[Include] = frozenset()
-    metrics: tuple[str, ...] = ()
-    bootstrap: Bootstrap | None = None
-    require: Rules = ()
-
-    @cached_property
-    def plan(self) -> Plan:
-        """The metrics that answer the question, and the sums that they need."""
-        tables = frozenset(map(TABLES.__getitem__, self.include & TABLES.keys()))
-        return plan_of(self.task, self.options, self.columns, self.metrics, tables)
-
-    @property
-    def metric_names(self) -> tuple[str, ...]:
-        """The names of the metrics of an answer."""
-        return tuple(metric.name for metric in self.plan.metrics)
-
-    @cached_property
-    def echo(self) -> Mapping[str, Any]:
-        """The options in force, as every answer repeats them."""
-        options = self.options.for_task(self.task)
-        if self.metrics:
-            options["metrics"] = self.metrics
-        if self.bootstrap:
-            options["bootstrap"] = asdict(self.bootstrap)
-        return options
 
 
 class ScoreRequest(NamedTuple):
@@ -169,14 +130,16 @@ def part_of(batch: Batch, plan: Plan, include: frozenset[Include], n_threads: in
         hold("held", n_rows * LOSS_BYTES)
     kept = places(batch, "cross_entropy", "size") if include & {"per_sample", "worst"} else {}
     summary = summarize(batch, plan.needs, kept=kept, n_threads=n_threads, inspected=True)
+    clusters = clusters_by_slice(batch, plan.needs) if "state" in include else {}
     if not kept:
-        return Part(batch.form, summary)
+        return Part(batch.form, summary, clusters=clusters)
     losses = kept["cross_entropy"] / kept["size"]
     return Part(
         batch.form,
         summary,
         worst_rows(batch, losses) if "worst" in include else [],
         [losses] if "per_sample" in include else [],
+        clusters,
     )
 
 
@@ -205,6 +168,8 @@ def answer_of(question: Question, part: Part, batch: Batch | None = None) -> dic
         answer["slices"] = _slices(summary, plan, batch)
     if batch is not None and "gradient" in question.include:
         answer["gradient"] = {batch.form: gradient(batch, state)}
+    if "state" in question.include:
+        answer["state"] = state_of(question, part)
     if question.require:
         answer |= judged_scores(question.require, answer["metrics"])
     return answer

@@ -1,30 +1,36 @@
 """The sections that `include` adds to an answer, and the sums that each needs."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from app.core.batch.batches import Batch
 from app.core.calibration.bins import reliability
+from app.core.checkpoints import at_checkpoints
 from app.core.columns import FloatArray, IntArray
+from app.core.options import Options
 from app.core.records import record
 from app.core.rows.blocks import rows_of
 from app.core.rows.tokens import TokenRows
+from app.core.sums.clusters import Clusters, added, clustered, clusters_of
+from app.core.sums.layout import Needs
 from app.core.sums.summary import Summary
 from app.core.sums.tables import class_scores
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
 
-Include: TypeAlias = Literal["per_sample", "per_class", "calibration", "confusion", "slices", "worst", "gradient"]
+Include: TypeAlias = Literal[
+    "per_sample", "per_class", "calibration", "confusion", "slices", "worst", "gradient", "state"
+]
 
 INCLUDES: dict[TaskName, tuple[Include, ...]] = {
-    "binary": ("per_sample", "per_class", "calibration", "confusion", "slices", "worst", "gradient"),
-    "multiclass": ("per_sample", "per_class", "calibration", "confusion", "slices", "worst", "gradient"),
-    "multilabel": ("per_sample", "per_class", "confusion", "slices", "worst", "gradient"),
-    "distributions": ("per_sample", "slices", "worst", "gradient"),
-    "tokens": ("per_sample", "slices", "worst", "gradient"),
+    "binary": ("per_sample", "per_class", "calibration", "confusion", "slices", "worst", "gradient", "state"),
+    "multiclass": ("per_sample", "per_class", "calibration", "confusion", "slices", "worst", "gradient", "state"),
+    "multilabel": ("per_sample", "per_class", "confusion", "slices", "worst", "gradient", "state"),
+    "distributions": ("per_sample", "slices", "worst", "gradient", "state"),
+    "tokens": ("per_sample", "slices", "worst", "gradient", "state"),
 }
 """The sections each task can add to an answer."""
 
@@ -35,6 +41,8 @@ MAX_LISTED_CLASSES = 10_000
 """The most classes for which `include` may ask `per_class`."""
 MAX_CONFUSED_CLASSES = 1_000
 """The most classes for which `include` may ask `confusion`, which has a number for each pair."""
+MAX_STATE_CLUSTERS = 10_000
+"""The most clusters of a state, those of slices included: half a kilobyte each."""
 _PIECE = 2**16
 """Integers that become an array at once, in some 3 ms."""
 MAX_SLICED_BINS = 100_000
@@ -50,6 +58,10 @@ class Worst:
     facts: dict[str, Any]
 
 
+SlicePlace: TypeAlias = tuple[str, str] | None
+"""The name and value of a slice; None stands for all rows."""
+
+
 @record
 class Part:
     """A part of a body, summed up; parts are added in any order.
@@ -59,32 +71,92 @@ class Part:
         worst: The rows of largest loss, largest first, at most as many as asked for.
         losses: An array (n,) for each part with the loss of every row in nats, NaN where it is not scored; empty where
             nobody asked.
+        clusters: The sums within clusters of all rows, and of those of each slice by its name and value; empty where
+            rows are independent or nobody asked for the state.
     """
 
     form: str
     summary: Summary
     worst: list[Worst] = field(default_factory=list)
     losses: list[FloatArray] = field(default_factory=list)
+    clusters: Mapping[SlicePlace, Clusters] = field(default_factory=dict)
+
+    def shifted(self, rows: int) -> "Part":
+        """The part as one of a longer body, with its row numbers shifted by `rows`."""
+        worst = [replace(row, index=row.index + rows) for row in self.worst]
+        return replace(self, summary=self.summary.shifted(rows), worst=worst)
 
     def __add__(self, other: "Part") -> "Part":
         worst = sorted(self.worst + other.worst, key=lambda row: (-row.loss, row.index))
         n_worst = self.summary.options.n_worst
-        return Part(self.form, self.summary + other.summary, worst[:n_worst], self.losses + other.losses)
+        summary, clusters = self.summary, {}
+        if self.clusters:
+            clusters = added_clusters(self.clusters, other.clusters)
+            summary = with_clusters(self.summary.by_row() + other.summary.by_row(), clusters)
+        else:
+            summary = self.summary + other.summary
+        return Part(self.form, summary, worst[:n_worst], self.losses + other.losses, clusters)
+
+
+def clusters_by_slice(batch: Batch, needs: Needs) -> dict[SlicePlace, Clusters]:
+    """The sums within the clusters of a batch, and within those of each of its slices.
+
+    Raises:
+        InvalidInput: They are more than a state holds.
+    """
+    if batch.clusters is None:
+        return {}
+    found: dict[SlicePlace, Clusters] = {None: clusters_of(batch, needs, batch.clusters)}
+    for name, grouping in batch.slices.items():
+        for value, rows in at_checkpoints(grouping.rows()):
+            part = batch.take(rows)
+            found[name, value] = clusters_of(part, needs, part.clusters or batch.clusters)
+    check_clusters(found)
+    return found
+
+
+def check_clusters(clusters: Mapping[SlicePlace, Clusters]) -> None:
+    """Refuse more clusters, those of slices included, than a state holds."""
+    n_clusters = sum(map(len, clusters.values()))
+    if n_clusters > MAX_STATE_CLUSTERS:
+        rule = f"must hold at most {MAX_STATE_CLUSTERS} clusters over all slices for a state, found {n_clusters}"
+        raise InvalidInput.at("/cluster_id", "out_of_range", rule)
+
+
+def added_clusters(
+    ours: Mapping[SlicePlace, Clusters], theirs: Mapping[SlicePlace, Clusters]
+) -> dict[SlicePlace, Clusters]:
+    """The clusters of two parts, slice by slice."""
+    return {place: added(ours.get(place, {}), theirs.get(place, {})) for place in {**ours, **theirs}}
+
+
+def with_clusters(summary: Summary, clusters: Mapping[SlicePlace, Clusters]) -> Summary:
+    """The summary of rows whose states take clusters for independent."""
+    slices = {
+        name: {value: clustered(state, clusters.get((name, value), {})) for value, state in values.items()}
+        for name, values in summary.slices.items()
+    }
+    return replace(summary, state=clustered(summary.state, clusters[None]), slices=slices)
 
 
 def check_sections(batch: Batch, include: frozenset[Include]) -> None:
     """Refuse sections that would be too large, or whose columns were not sent."""
-    for section, most in (("per_class", MAX_LISTED_CLASSES), ("confusion", MAX_CONFUSED_CLASSES)):
-        if section in include and batch.n_classes > most:
-            rule = f"must have at most {most} classes for {section}, found {batch.n_classes}"
-            raise InvalidInput.at("/include", "out_of_range", rule)
     n_slices = sum(len(grouping.names) for grouping in batch.slices.values())
-    if n_slices * batch.options.n_bins > MAX_SLICED_BINS:
-        asked = f"{n_slices} slices of {batch.options.n_bins}"
-        rule = f"must ask for at most {MAX_SLICED_BINS} bins over all slices, found {asked}"
-        raise InvalidInput.at("/slices", "out_of_range", rule)
+    check_sizes(include, batch.options, batch.n_classes, n_slices)
     if "slices" in include and not batch.slices:
         raise InvalidInput.at("/slices", "missing", "must name at least one slice when `include` asks for slices")
+
+
+def check_sizes(include: frozenset[Include], options: Options, n_classes: int, n_slices: int) -> None:
+    """Refuse sections that would be too large for so many classes and slices."""
+    for section, most in (("per_class", MAX_LISTED_CLASSES), ("confusion", MAX_CONFUSED_CLASSES)):
+        if section in include and n_classes > most:
+            rule = f"must have at most {most} classes for {section}, found {n_classes}"
+            raise InvalidInput.at("/include", "out_of_range", rule)
+    if n_slices * options.n_bins > MAX_SLICED_BINS:
+        asked = f"{n_slices} slices of {options.n_bins}"
+        rule = f"must ask for at most {MAX_SLICED_BINS} bins over all slices, found {asked}"
+        raise InvalidInput.at("/slices", "out_of_range", rule)
 
 
 def worst_rows(batch: Batch, losses: FloatArray) -> list[Worst]:

@@ -66,7 +66,7 @@ def test_it_adds_and_is_written_down() -> None:
     state = state_of([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0]], [1.0, 2.0, 1.0])
     total = state + state
     assert total.moments["spherical"].n_undefined == 4
-    assert State.from_bytes(total.to_bytes()) == total
+    assert total.with_lines(total.lines()) == total
     clustered = {**LABELS, "probabilities": np.zeros((3, 2)), "cluster_id": np.array([0, 0, 1])}
     batch = batch_of("multiclass", clustered, Options(tolerance=1.0))
     assert summarize(batch, Needs((CROSS_ENTROPY, SPHERICAL))).state.moments["spherical"].n_undefined == 3

@@ -25,6 +25,7 @@ NEEDS: dict[str, tuple[Scope, ...]] = {
     "/v1/score": ("score",),
     "/v1/compare": ("score",),
     "/v1/calibrate": ("score",),
+    "/v1/merge": ("score",),
     # Counters tell how much is scored, and when.
     "/metrics": ("read",),
 }

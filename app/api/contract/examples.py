@@ -205,3 +205,9 @@ CALIBRATE_EXAMPLES: dict[TaskName, dict[str, Example]] = {
         ),
     },
 }
+
+PARTS: list[dict[str, Any]] = [
+    {"log_probabilities": [[-0.1, -0.1, -0.2]], "include": ["state"]},
+    {"log_probabilities": [[-0.3, -0.3, -0.3, -0.3, -0.3]], "include": ["state"]},
+]
+"""Bodies for `tokens` whose states are merged in an example."""

@@ -27,12 +27,13 @@ from app.api.access.scopes import needs
 from app.api.contract import access, samples, texts
 from app.api.contract.asking import Asked, answers
 from app.api.contract.components import class_name, schemas_of
-from app.api.contract.examples import CALIBRATE_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, REFUSED, Example
+from app.api.contract.examples import CALIBRATE_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, PARTS, REFUSED, Example
 from app.api.negotiation.formats import FORMATS
 from app.api.negotiation.media import JSON
 from app.api.routes import ROUTERS
 from app.api.schemas import calibrate, compare, score
 from app.api.schemas.answers import ProblemDetails
+from app.api.schemas.merge import MergeRequest
 from app.api.schemas.query import column_names, query_names
 from app.core.tasks import TaskName
 from app.wire.columns import WIDE
@@ -109,6 +110,7 @@ def document() -> dict[str, Any]:
     for task in score.MODELS:
         _describe_rows(found["paths"][f"/v1/score/{task}/rows"]["post"], task, options[task])
     _add_answers(api, found)
+    _describe_merge(api, found)
     return found
 
 
@@ -145,7 +147,7 @@ def _schemas() -> dict[str, Any]:
     bodies = [model for noun in ENDPOINTS.values() for model in noun.models.values()]
     routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
     models = [route.response_model for route in routes if route.include_in_schema and route.response_model]
-    return schemas_of(bodies, [*models, ProblemDetails])
+    return schemas_of(bodies, [*models, MergeRequest, ProblemDetails])
 
 
 def _components(api: FastAPI, shapes: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
@@ -245,6 +247,20 @@ def _add_answers(api: FastAPI, found: dict[str, Any]) -> None:
         _examples_of(found, path)[name] = _ref("examples", key)
         if noun == "score" and name == next(iter(EXAMPLES[task])):
             _examples_of(found, f"{path}/rows")[name] = _ref("examples", key)
+
+
+def _describe_merge(api: FastAPI, found: dict[str, Any]) -> None:
+    """Add the body of merging, and an example: the states of two requests, and their answer."""
+    path, name = "/v1/merge", "two_requests"
+    parts = answers(api, [Asked("/v1/score/tokens", JSON, orjson.dumps(body)) for body in PARTS])
+    body = {"states": [orjson.loads(part.body)["state"] for part in parts]}
+    (answer,) = answers(api, [Asked(path, JSON, orjson.dumps(body))])
+    operation, text = found["paths"][path]["post"], "The states of two requests about one document each"
+    content = {"schema": _ref("schemas", "MergeRequest"), "examples": {name: {"summary": text, "value": body}}}
+    operation["requestBody"] = {"required": True, "content": {JSON: content}}
+    key = class_name(f"merge_{name}")
+    found["components"]["examples"][key] = {"summary": text, "value": orjson.loads(answer.body)}
+    _examples_of(found, path)[name] = _ref("examples", key)
 
 
 def _examples_of(found: dict[str, Any], path: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ TAGS = {
     "Options stand in the query.",
     "compare": "Comparison of candidates on the same rows, with a verdict that a release can be gated on.",
     "calibrate": "A fit that mends predicted probabilities, and its gain on rows that it has not seen.",
+    "merge": "Answers of parts of a body, added up to that of the whole.",
     "catalogue": "The metrics that the service computes, and the limits of a request.",
     "operations": "Probes, and counters for Prometheus, for operators of the service.",
 }
@@ -50,7 +51,12 @@ ANSWERS = {
     "rows": "The scores.",
     "compare": "The verdicts, and the scores of all candidates.",
     "calibrate": "The fitted curve, and its gain.",
+    "merge": "The answer that one request with all rows would have had.",
 }
+MERGE = (
+    'Adds up states that `include: ["state"]` put into answers. All must come from the same task, options and columns. '
+    "The answer is that of one request with all their rows, in that order, to the last bit."
+)
 AS_ARROW = (
     "With the header `Accept: application/vnd.apache.arrow.stream` and `per_sample` in "
     "`include`, the answer is an Arrow stream of the losses of rows."

@@ -1,12 +1,13 @@
 """The routes, one file a noun: each parses, calls and answers."""
 
-from app.api.routes import calibrate, compare, limits, metrics, operations, pages, rows, score
+from app.api.routes import calibrate, compare, limits, merge, metrics, operations, pages, rows, score
 
 ROUTERS = (
     score.router,
     rows.router,
     compare.router,
     calibrate.router,
+    merge.router,
     metrics.router,
     limits.router,
     operations.router,

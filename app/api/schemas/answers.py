@@ -146,6 +146,7 @@ class ScoreAnswer(Answer):
     slices: dict[str, dict[str, SliceScores]] | None = Field(
         None, description="Scores of each slice by name and value, if slices were sent."
     )
+    state: dict[str, Any] | None = Field(None, description="The state, if included; `POST /v1/merge` takes it.")
     passed: bool | None = Field(None, description=PASSED)
     failures: list[Failure] | None = Field(None, description=FAILURES)
 

@@ -23,6 +23,7 @@ from app.core.synonyms import meant
 from app.core.tasks import COLUMN_NAMES, COLUMNS, TASKS, ColumnSpec, Shape, Task, TaskName, ValueKind, shape_of
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, describe, pointer
 from app.service import INCLUDES, Question, ScoreRequest
+from app.service.questions import check_mergeable
 
 MAX_LIST_OPTION = 100_000
 """The most values of an option that is a list."""
@@ -124,6 +125,8 @@ def request_of(task: TaskName, checked: BaseModel) -> ScoreRequest:
         sent.get("metrics", ()),
         _bootstrap(sent.get("bootstrap")),
     )
+    if "state" in question.include:
+        check_mergeable(question)
     if sent.get("require") is not None:
         question = replace(question, require=require.score_rules(task, sent["require"], question.metric_names))
     return ScoreRequest(question, columns, _slices(sent.get("slices")))

@@ -118,9 +118,7 @@ def inspected_rows(batch: Batch, n_scored: int) -> InspectedRows:
 
 
 def _sample_of(batch: Batch) -> Sample:
-    # single numbers, often rounded, repeat by chance, so the first of them are not compared
-    n_first = 0 if isinstance(batch.prediction, np.ndarray) and batch.prediction.ndim == 1 else MAX_INSPECTED_ROWS
-    first = np.arange(min(max(0, n_first - batch.first_row), len(batch)))
+    first = np.arange(min(max(0, _n_first(batch) - batch.first_row), len(batch)))
     if batch.scored is not None:
         first = first[batch.scored[first]]
     numbers = np.union1d(first, _first_of_classes(batch))
@@ -156,8 +154,13 @@ def _labels(batch: Batch, rows: slice) -> IntArray:
     return labels
 
 
+def _n_first(batch: Batch) -> int:
+    """The number of first rows that are compared; single numbers, often rounded, repeat by chance."""
+    return MAX_INSPECTED_ROWS if batch.task != "binary" else 0
+
+
 def _is_first(sample: Sample) -> BoolArray:
-    first: BoolArray = sample.numbers < MAX_INSPECTED_ROWS
+    first: BoolArray = sample.numbers < _n_first(sample.rows)
     return first
 
 

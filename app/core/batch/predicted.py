@@ -112,7 +112,7 @@ def judged(
     except (TypeError, ValueError):  # kernels take doubles and integers of 64 bits in the order of C
         return None
     shape = prediction.shape
-    fields = noticed(task, form, verdict) if are_alike(task, shape, labels.shape) and verdict.row == shape[0] else None
+    fields = noticed(form, verdict) if are_alike(task, shape, labels.shape) and verdict.row == shape[0] else None
     if fields is None:
         return None
     n_classes = 2 if task == "binary" else shape[1]
@@ -120,7 +120,7 @@ def judged(
     return Batch(task, options, form, prediction, n_classes, labels=labels, **fields)
 
 
-def noticed(task: TaskName, form: str, verdict: Verdict) -> dict[str, Any] | None:
+def noticed(form: str, verdict: Verdict) -> dict[str, Any] | None:
     """The fields of a batch that follow from the verdict on its sound rows; None if there may be sentinels."""
     if form == "probabilities":
         return {}

@@ -26,6 +26,11 @@ _ALONE, _REPEATED = 4.0, 2.0
 """The factors by which a sentinel, alone or repeated, must exceed every other number to be reported."""
 
 
+def is_sentinel(value: float) -> bool:
+    """Tell if a number stands for "none" in some programs."""
+    return bool(np.isin(-value, _KNOWN))
+
+
 @dataclass(frozen=True, slots=True)
 class Sentinels:
     """The sentinels in some rows, and the numbers among which they stand. Sentinels of parts add.

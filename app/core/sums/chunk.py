@@ -1,9 +1,9 @@
 """The sums of a chunk of scored rows: quantities fill a matrix, and its rows are weighted and added up."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -34,6 +34,26 @@ Rows: TypeAlias = slice | IntArray
 """The numbers of scored rows of a batch, as a slice where they follow each other."""
 
 
+class SummedPair(NamedTuple):
+    """Numerators and denominators of a mean, row by row.
+
+    Attributes:
+        z, v: (n,) numbers of band 0, without products that are too small for doubles.
+        finite: (n,) the rows whose numerator is a number.
+        counted: (n,) those of them that count for something.
+        small: The products that are too small.
+        z_places, v_places: The powers of two by which the true numbers are larger.
+    """
+
+    z: FloatArray
+    v: FloatArray
+    finite: BoolArray
+    counted: BoolArray
+    small: Small | None
+    z_places: int
+    v_places: int
+
+
 class Chunk:
     """The quantities and sums of some scored rows of a batch, whose weights lie in one band.
 
@@ -56,6 +76,7 @@ class Chunk:
         self.tables: dict[str, GroupSums] = {}
         self.weight: FloatArray | None = None
         self._places = 0
+        self._small: Mapping[int, Small] = NOTHING_SMALL
         if batch.sample_weight is not None:
             self.weight = matrix[layout.weight]
             self._places = places_of(batch.sample_weight[rows])
@@ -146,7 +167,7 @@ class Chunk:
     def _add_up(self, batch: Batch) -> None:
         """Add up the rows, whose quantities before sample weights are all there."""
         codes = None if batch.clusters is None else batch.clusters.codes[self.rows]
-        small = self._multiply(codes) if self._layout.products else NOTHING_SMALL
+        self._small = small = self._multiply(codes) if self._layout.products else NOTHING_SMALL
         layout, groupings = self._layout, self._layout.bins
         if layout.frequencies:
             groupings = (*groupings, (self.marks["labels"], batch.n_classes, layout.frequencies))
@@ -155,6 +176,16 @@ class Chunk:
         self._add_tables(batch, groups, small)
         self.moments = self._moments(moments, codes, small)
         self.weight_sum = Exact(self.n_rows) if self.weight is None else exact_sum(self.weight).shifted(self._places)
+
+    def summed_pairs(self) -> Iterator[SummedPair]:
+        """Yield the columns behind the moments of independent rows, in the order of `distinct` of the layout."""
+        for z, v in self._layout.distinct:
+            numerators, denominators = self.matrix[z], np.ones(self.n_rows) if v == ONES else self.matrix[v]
+            finite = np.isfinite(numerators)
+            counted = finite & (denominators > 0.0) & self.has_weight
+            v_places = self._places if self._layout.is_weighted(v) else 0
+            places = self._places if self._layout.weight != ONES else 0
+            yield SummedPair(numerators, denominators, finite, counted, self._small.get(z), places, v_places)
 
     def _multiply(self, codes: IntArray | None) -> dict[int, Small]:
         """Write the rows of products; return, by row, the products that are too small for doubles."""

@@ -74,6 +74,26 @@ class Summary:
             {name: merged(values, other.slices[name]) for name, values in self.slices.items()},
         )
 
+    def by_row(self) -> "Summary":
+        """The summary with states that add, whose products are of no use until they are made of clusters again."""
+        slices = {
+            name: {value: replace(state, clustered=False) for value, state in values.items()}
+            for name, values in self.slices.items()
+        }
+        return replace(self, state=replace(self.state, clustered=False), slices=slices)
+
+    def shifted(self, rows: int) -> "Summary":
+        """The summary as that of a part of a longer body, with its row numbers shifted by `rows`."""
+        return replace(
+            self,
+            not_normalized=self.not_normalized.shifted(rows),
+            inspected=self.inspected.shifted(rows),
+            zero_probability=self.zero_probability.shifted(rows),
+            clipped=self.clipped.shifted(rows),
+            rounded={name: finding.shifted(rows) for name, finding in self.rounded.items()},
+            sentinels=self.sentinels.shifted(rows),
+        )
+
 
 NOTHING_KEPT: Mapping[str, FloatArray] = MappingProxyType({})
 
@@ -160,6 +180,13 @@ def _states(batch: Batch, needs: Needs, sums: Sums, whole: State) -> dict[str, d
     return states
 
 
+def empty_state(task: TaskName, options: Options, n_classes: int, needs: Needs) -> State:
+    """The state of no rows."""
+    moments = {mean.name: Moments() for mean in needs.means}
+    tables = {name: empty_table(name, task, options, n_classes) for name in needs.tables}
+    return State(options.fingerprint(task, n_classes), n_classes, moments=moments, groups=tables)
+
+
 def _shared_out(
     summed: Callable[[Iterable[slice | IntArray]], Sums | None], rows: Sequence[slice | IntArray], n_threads: int
 ) -> Sums | None:
@@ -176,8 +203,8 @@ def _shared_out(
 
 def _nothing(batch: Batch, needs: Needs) -> Sums:
     """The sums of a batch of which no row is scored."""
-    tables = {name: empty_table(name, batch) for name in needs.tables}
-    return Sums(0, NOTHING, {mean.name: Moments() for mean in needs.means}, tables)
+    empty = empty_state(batch.task, batch.options, batch.n_classes, needs)
+    return Sums(0, NOTHING, empty.moments, empty.groups)
 
 
 def _sums_of(batch: Batch, rows: slice | IntArray, layout: Layout, kept: Mapping[str, FloatArray]) -> Sums:

@@ -19,6 +19,7 @@ from app.core.sums.decisions import DECISIONS, decisions, label_decisions
 from app.core.sums.exact import Exact
 from app.core.sums.groups import GroupSums, group_sums
 from app.core.sums.small import RAISED, Small, multiplied
+from app.core.tasks import TaskName
 
 if TYPE_CHECKING:
     from app.core.kernels.compiled import Grouped
@@ -196,12 +197,12 @@ def _counts(groups: IntArray, n_groups: int) -> list[int]:
     return counts
 
 
-def empty_table(name: str, batch: Batch) -> GroupSums:
+def empty_table(name: str, task: TaskName, options: Options, n_classes: int) -> GroupSums:
     """A table of no rows, as a start to which other tables are added."""
-    n_groups = batch.options.n_bins if name == "calibration" else batch.n_classes
+    n_groups = options.n_bins if name == "calibration" else n_classes
     if name == "confusion":
-        n_groups = 4 * batch.n_classes if batch.task == "multilabel" else batch.n_classes**2
-    if name == "decisions" and batch.task == "binary":
+        n_groups = 4 * n_classes if task == "multilabel" else n_classes**2
+    if name == "decisions" and task == "binary":
         n_groups = 1
     return GroupSums({column: [0] * n_groups for column in TABLE_COLUMNS[name]})
 

@@ -1,0 +1,78 @@
+"""Questions about rows: what many requests ask alike."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from app.core.metrics.bootstrap import Bootstrap
+from app.core.metrics.plan import Plan, plan_of
+from app.core.options import Options
+from app.core.tasks import TaskName
+from app.errors import InvalidInput
+from app.service.requiring import Rules
+from app.service.sections import TABLES, Include
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A question about rows, without their numbers; many requests share one, so what follows from it is kept.
+
+    Attributes:
+        columns: Names of known columns, among them one truth and one prediction.
+        metrics: Names of metrics that are computed on request only.
+        require: The rules that the answer must keep.
+    """
+
+    task: TaskName
+    columns: tuple[str, ...]
+    options: Options
+    include: frozenset[Include] = frozenset()
+    metrics: tuple[str, ...] = ()
+    bootstrap: Bootstrap | None = None
+    require: Rules = ()
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The metrics that answer the question, and the sums that they need."""
+        tables = frozenset(map(TABLES.__getitem__, self.include & TABLES.keys()))
+        return plan_of(self.task, self.options, self.columns, self.metrics, tables)
+
+    def asking_state(self) -> "Question":
+        """The same question, whose answer holds the state too."""
+        return replace(self, include=self.include | {"state"})
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The names of the metrics of an answer."""
+        return tuple(metric.name for metric in self.plan.metrics)
+
+    @cached_property
+    def echo(self) -> Mapping[str, Any]:
+        """The options in force, as every answer repeats them."""
+        options = self.options.for_task(self.task)
+        if self.metrics:
+            options["metrics"] = self.metrics
+        if self.bootstrap:
+            options["bootstrap"] = asdict(self.bootstrap)
+        return options
+
+
+def check_mergeable(question: Question) -> None:
+    """Refuse a question whose answer has no state, for it needs all rows at once.
+
+    Raises:
+        InvalidInput: The pointer names the field that asks for it.
+    """
+    words = "the state of a request has no rows"
+    for section in ("per_sample", "gradient"):
+        if section in question.include:
+            raise InvalidInput.at("/include", "exclusive", f"must not hold both state and {section}: {words}")
+    for metric in question.plan.metrics:
+        if not metric.mergeable:
+            rule = f"must not hold {metric.name} where `include` asks for the state: {words}"
+            raise InvalidInput.at("/metrics", "exclusive", rule)
+    if question.bootstrap:
+        raise InvalidInput.at(
+            "/bootstrap", "exclusive", f"must be left out where `include` asks for the state: {words}"
+        )
