@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.api.exchange import HAS_ARRIVED, WHOLE_ANSWER
 from app.server.refusing import RefusingProtocol
@@ -16,6 +16,9 @@ TAKEN: dict[str, dict[object, object]] = {WHOLE_ANSWER: {}}
 """The extension of ASGI by which an application learns that this server takes whole answers."""
 TAKEN_AND_HERE = TAKEN | {HAS_ARRIVED: {}}
 """The extensions of a request whose whole body is here."""
+
+OWN = ("http_version", "method", "path", "raw_path", "query_string", "headers", "state")
+"""The parts of a scope that each request has of its own."""
 
 SLOW = 408
 """The status of a request that came too slowly: its connection is closed at once, or it would be held again."""
@@ -51,6 +54,19 @@ def _target(url: bytes) -> Target:
 _kept_target = lru_cache(maxsize=256)(_target)
 
 
+def shared_scope(connection: HttpToolsProtocol) -> dict[str, Any]:
+    """What the scopes of all requests of a connection share, with room for the rest: a copy need not grow."""
+    return dict.fromkeys(OWN) | {
+        "type": "http",
+        "asgi": {"version": connection.asgi_version, "spec_version": "2.3"},
+        "server": connection.server,
+        "client": connection.client,
+        "scheme": connection.scheme,
+        "root_path": connection.root_path,
+        "extensions": TAKEN,
+    }
+
+
 class Cycle(RequestResponseCycle):
     """The state of a request in uvicorn, which also takes a whole answer in one message and sends it faster."""
 
@@ -75,6 +91,25 @@ class Cycle(RequestResponseCycle):
         self.keep_alive = keep_alive
         self.message_event = asyncio.Event()
         self.body: Any = b""  # a piece as it came, or an array of bytes that several have been added to
+
+    def add(self, piece: bytes) -> None:
+        """Add a piece of the body; one that comes whole is not copied, as uvicorn would do twice."""
+        if not self.body:
+            self.body = piece
+        else:
+            if type(self.body) is bytes:  # of many small pieces each would copy all before it
+                self.body = bytearray(self.body)
+            self.body += piece
+        if len(self.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        self.message_event.set()
+
+    async def run_asgi(self, app: Any) -> None:
+        """Run the application as uvicorn does, then take the task from those under way."""
+        try:
+            await RequestResponseCycle.run_asgi(self, app)
+        finally:
+            self._connection.tasks.discard(asyncio.current_task())
 
     async def send(self, message: Any) -> None:
         """Callback of ASGI: send a message, which may be a whole answer of the type `WHOLE_ANSWER`."""

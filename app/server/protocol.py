@@ -15,7 +15,7 @@ from app.api.bounds import (
 )
 from app.api.telemetry import PROBES
 from app.server import refusals
-from app.server.cycle import TAKEN, TAKEN_AND_HERE, Cycle, target
+from app.server.cycle import TAKEN_AND_HERE, Cycle, shared_scope, target
 from app.server.head import LINE_BYTES, UNCOUNTED_BYTES, breach_of_size, without_offer
 from app.server.room import SPARE_SECONDS
 from app.server.shedding import SheddingProtocol
@@ -39,6 +39,7 @@ class BoundedProtocol(SheddingProtocol):
         self._chunks_since = 0.0
         self._is_in_head, self._is_in_body = True, False
         self._seconds = SPARE_SECONDS if self._is_spare else self._settings.head_timeout_seconds
+        self._scope = shared_scope(self)
         if not self._refused:
             self._deadline = self._open_head()
         self._idle_since = self.loop.time()
@@ -92,7 +93,7 @@ class BoundedProtocol(SheddingProtocol):
         """Callback of the parser: the first byte of a request."""
         if len(self.pipeline) >= MAX_PIPELINED:
             self._end(refusals.PIPELINED)
-        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = b"", [], False
         self._idle_since = inf
         self._first_bytes = self._n_read
         self._is_in_head = True
@@ -137,12 +138,13 @@ class BoundedProtocol(SheddingProtocol):
 
     def _begin_request(self, version: str) -> None:
         """Hand a request to the application as uvicorn does, but with a cycle of our class."""
-        scope, last = self.scope, self.cycle
+        scope: Any = self._scope.copy()
+        self.scope, last = scope, self.cycle
         self._is_in_body = True
         scope["method"] = self.parser.get_method().decode("ascii")
         scope["http_version"] = version
         scope["path"], scope["raw_path"], scope["query_string"] = target(self.url)
-        scope["extensions"] = TAKEN
+        scope["headers"], scope["state"] = self.headers, self.app_state.copy()
         if version == "1.0":
             self.expect_100_continue = False  # RFC 9110, 10.1.1
         if self._is_spare and scope["path"].removeprefix(self._settings.root_path) not in PROBES:
@@ -153,6 +155,10 @@ class BoundedProtocol(SheddingProtocol):
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        """Start the task of a request as uvicorn does, but without a callback at its end: see `Cycle.run_asgi`."""
+        self.tasks.add(self.loop.create_task(cycle.run_asgi(app)))
 
     def on_chunk_header(self) -> None:
         """Callback of the parser: a chunk follows, or after the last one trailers; this piece is not counted."""
@@ -170,12 +176,8 @@ class BoundedProtocol(SheddingProtocol):
         self._trailer_bytes = None
         cycle: Any = self.cycle
         cycle.waiting_for_100_continue = False  # RFC 9110, 10.1.1: who sends the body does not wait
-        if not cycle.body and not cycle.response_complete:
-            # uvicorn adds every piece to an array of bytes, and copies that for the application
-            cycle.body, body = body, b""
-        elif type(cycle.body) is bytes:  # of many small pieces each would copy all before it
-            cycle.body = bytearray(cycle.body)
-        super().on_body(body)
+        if not cycle.response_complete:
+            cycle.add(body)
 
     def on_message_complete(self) -> None:
         """Callback of the parser: the end of a request; what follows in the same piece is the next, and not counted."""
@@ -187,7 +189,9 @@ class BoundedProtocol(SheddingProtocol):
         if self._deadline is not None:  # that of trailers
             self._stop_clock()
         self.scope["extensions"] = TAKEN_AND_HERE
-        super().on_message_complete()
+        if not self.cycle.response_complete:
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         """Callback of a cycle: its answer is out, so the next request has its turn, or the connection is idle."""
