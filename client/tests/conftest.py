@@ -9,6 +9,7 @@ import pytest
 from surprisal_client import Client, local
 
 ROOT = Path(__file__).resolve().parents[2]
+collect_ignore = ["samples/make.py"]  # which needs lm_eval
 mpl.use("agg")
 
 

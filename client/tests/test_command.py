@@ -106,6 +106,17 @@ def test_catalogue_and_limits_are_shown(capsys: pytest.CaptureFixture[str]) -> N
     assert "lower is better" in capsys.readouterr().out
 
 
+def test_states_of_files_are_merged(capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(3):
+        files = [f"part-{number}.parquet", *MULTICLASS]
+        assert main(["score", "multiclass", *files, "--state", f"part-{number}.state"]) == 0
+    capsys.readouterr()
+    assert main(["merge", "part-*.state"]) == 0
+    merged = answer(capsys)
+    assert main(["score", "multiclass", "part-*.parquet", *MULTICLASS]) == 0
+    assert answer(capsys)["metrics"] == merged["metrics"]
+
+
 MISTAKES: dict[str, tuple[list[str], str]] = {
     "no arguments": ([], "required: COMMAND"),
     "a missing file": (["score", "binary", "none.csv"], "none.csv: no such file"),

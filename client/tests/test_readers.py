@@ -1,6 +1,7 @@
 """Readers of what other programs write."""
 
 import json
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -98,6 +99,22 @@ def test_choices_of_different_numbers_are_filled_up(client: Client) -> None:
     assert [warning["code"] for warning in found.warnings] == ["worse_than_uniform"]
     with pytest.raises(InputError, match="must name one of its choices as the target, found 'e'"):
         lm_eval.rows([four | {"target": "e"}])
+
+
+SAMPLES = Path(__file__).parent / "samples"
+RESULTS = json.loads((SAMPLES / "results.json").read_text())
+
+
+def test_numbers_of_lm_eval_are_reproduced_to_the_last_digit(client: Client) -> None:
+    texts = client.score(lm_eval.read(SAMPLES / "samples_few_texts.jsonl"))
+    told = RESULTS["few_texts"]
+    for name in ("bits_per_byte", "byte_perplexity", "word_perplexity"):
+        assert math.isclose(float(texts[name]), told[f"{name},none"], rel_tol=4e-16), "but for the last bit of a sum"
+        assert texts[name].interval, "which lm_eval does not have"
+    choices = client.score(lm_eval.read(SAMPLES / "samples_few_choices.jsonl"))
+    assert choices.n_classes == 4
+    assert choices.accuracy.value == RESULTS["few_choices"]["acc,none"]
+    assert math.isclose(choices.accuracy.standard_error or 0, RESULTS["few_choices"]["acc_stderr,none"], rel_tol=1e-13)
 
 
 def test_what_is_no_sample_is_told(tmp_path: Path) -> None:

@@ -135,6 +135,20 @@ def test_a_calibration_says_what_it_gains(client: Client) -> None:
     assert 1.5 < found.temperature < 2.5
 
 
+def test_states_add_up_to_the_answer_of_all_rows(client: Client) -> None:
+    parts = [
+        client.score(LABELS[part], PROBABILITIES[part], include=["state"]) for part in (slice(150), slice(150, 400))
+    ]
+    whole = client.score(LABELS, PROBABILITIES)
+    merged = client.merge(parts)
+    assert isinstance(merged, Score)
+    assert merged.answer["metrics"] == whole.answer["metrics"]
+    assert client.merge(part.answer["state"] for part in parts).answer == merged.answer
+    with pytest.raises(InputError, match="unit") as raised:
+        client.merge([parts[0], client.score(LABELS, PROBABILITIES, include=["state"], unit="bits")])
+    assert raised.value.code == "state_mismatch"
+
+
 def picture(axes: Any) -> Image.Image:
     file = io.BytesIO()
     axes.figure.savefig(file, dpi=60)
