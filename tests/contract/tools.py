@@ -29,14 +29,18 @@ def demand() -> None:
         pytest.skip("the tools of the contract are absent: `make contract` brings them", allow_module_level=True)
 
 
-def run(*command: str | Path, cwd: Path = HERE) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, cwd: Path = HERE, seconds: float = 300) -> subprocess.CompletedProcess[str]:
     environment = os.environ | SILENT
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=seconds
+    )
 
 
-def python(tool: str, *arguments: str | Path, cwd: Path = HERE) -> subprocess.CompletedProcess[str]:
+def python(
+    tool: str, *arguments: str | Path, cwd: Path = HERE, seconds: float = 300
+) -> subprocess.CompletedProcess[str]:
     """Run a command that a Python package of the environment brings, or its `python`."""
-    return run(COMMANDS / tool, *arguments, cwd=cwd)
+    return run(COMMANDS / tool, *arguments, cwd=cwd, seconds=seconds)
 
 
 @cache
