@@ -42,7 +42,7 @@ def _counted(source: Source, tally: Tally) -> Iterator[bytes | bytearray]:
         yield piece
 
 
-def _bounded(pieces: Iterator[bytes], tally: Tally) -> Iterator[bytes]:
+def _bounded(pieces: Iterator[bytes | bytearray], tally: Tally) -> Iterator[bytes | bytearray]:
     for piece in at_checkpoints(pieces):
         tally.add(0, len(piece))
         yield piece
@@ -64,11 +64,15 @@ def _gunzipped(source: Pieces) -> Iterator[bytes]:
             return
 
 
-def _unzstd(source: Pieces) -> Iterator[bytes]:
+def _unzstd(source: Pieces) -> Iterator[bytearray]:
     frames = pa.PythonFile(Readable(_frames(source)), mode="r")
     try:
         with pa.CompressedInputStream(frames, "zstd") as stream:
-            while piece := stream.read(PIECE):
+            n = PIECE
+            while n:
+                piece = bytearray(PIECE)  # what `read` of pyarrow makes room for is lost where it raises an error
+                n = stream.readinto(piece)
+                del piece[n:]
                 yield piece
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and type(error) is not OSError:
@@ -129,6 +133,10 @@ def _window(descriptor: int) -> int:
     return (8 + mantissa) << (7 + exponent)
 
 
-DECODERS: dict[str, Callable[[Pieces], Iterator[bytes]]] = {"gzip": _gunzipped, "x-gzip": _gunzipped, "zstd": _unzstd}
+DECODERS: dict[str, Callable[[Pieces], Iterator[bytes | bytearray]]] = {
+    "gzip": _gunzipped,
+    "x-gzip": _gunzipped,
+    "zstd": _unzstd,
+}
 ENCODINGS = ("gzip", "zstd")
 """The encodings that documents and errors list; `x-gzip` is an old name of gzip."""
