@@ -27,6 +27,7 @@ from app.core.tasks import TaskName
 from app.errors import SurprisalError
 from app.service import score
 from app.settings import Settings
+from app.wire.mapping.naming import own_names
 from tests.encoded import ENCODERS, compressed, encoded
 
 SETTINGS = Settings(max_part_bytes=2**20, max_line_bytes=2**17, max_held_bytes=2**22, max_columns=5_000)
@@ -66,7 +67,7 @@ class Sent(NamedTuple):
         source = io.BytesIO(self.body)
         with suppress(SurprisalError):
             if self.format != "json":
-                request = Rows(self.task, FORMATS[self.format], self.encoding, b"", {})
+                request = Rows(self.task, FORMATS[self.format], self.encoding, b"", {}, own_names(self.task))
                 scored_rows(request, source, SETTINGS, lambda: None)
                 return
             body = self.body

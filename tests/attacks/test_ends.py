@@ -1,11 +1,14 @@
 """Threads at long work end with what they work for: the client, or the server."""
 
+import re
+from contextlib import ExitStack
 from resource import RUSAGE_CHILDREN, getrusage
 
 import numpy as np
 import orjson
 import pytest
 
+from app.settings import DEFAULTS
 from tests.api.servers import Process
 from tests.attacks.clients import answer, get, post, processor_seconds
 
@@ -49,3 +52,31 @@ def test_work_for_a_client_that_left_ends() -> None:
     assert process.ended() == 0
     after = getrusage(RUSAGE_CHILDREN)
     assert after.ru_utime - before.ru_utime < MOST_SECONDS
+
+
+MOST_SECONDS_OF_AN_END = 28
+"""The most time from SIGTERM to the end; Kubernetes kills after 30 s by default."""
+LOGGED = b"GET /none HTTP/1.1\r\nhost: a\r\n\r\n" * 10
+
+
+def n_busy(process: Process) -> int:
+    _, got = answer(process, get("/metrics"))
+    return int(float(re.findall(rb'surprisal_threads_busy\{pool="whole"\} (\S+)', got)[0]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_ends_in_time_though_all_threads_are_at_work_and_nobody_reads_its_log(workers: int) -> None:
+    """All times are the default ones."""
+    process = Process(SURPRISAL_DRAIN_DELAY_SECONDS="3", SURPRISAL_WORKERS=str(workers))
+    with ExitStack() as stack:
+        for _ in range(100):
+            with process.socket() as client:
+                client.sendall(LOGGED)
+                client.recv(1)
+        for _ in range(3 * DEFAULTS.max_threads):
+            stack.enter_context(process.socket()).sendall(calibrating())
+        while n_busy(process) < DEFAULTS.max_threads:
+            pass
+        process.terminate()
+        assert process.wait(MOST_SECONDS_OF_AN_END) == 0

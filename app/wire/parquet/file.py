@@ -100,7 +100,7 @@ def _sizes(file: BinaryIO, groups: list[RowGroup], leaves: list[int], limits: Li
     tally = Tally(limits)
     tally.add(file.seek(0, 2), 0)
     sizes = list[dict[int, Decoded]]()
-    for group in groups:
+    for group in at_checkpoints(groups):
         sizes.append({place: decoded(file, group.chunks[place], limits) for place in leaves})
         tally.add(0, sum(chunk.n_bytes for chunk in sizes[-1].values()))
         hold("decoded", sum(min(chunk.n_bytes, limits.max_part_bytes) for chunk in sizes[-1].values()))

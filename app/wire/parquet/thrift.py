@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
+from app.core.checkpoints import at_checkpoints
 from app.errors import TooLarge
 
 MAX_DEPTH = 12
@@ -75,7 +76,7 @@ class Reader:
         Raises:
             TooLarge: The lists so far have more than `MAX_ELEMENTS`.
         """
-        return [read(self) for _ in range(self._list(STRUCT, weight)[1])]
+        return [read(self) for _ in at_checkpoints(range(self._list(STRUCT, weight)[1]))]
 
     def integer(self) -> int:
         """Read the integer that begins here."""
