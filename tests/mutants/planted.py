@@ -38,8 +38,8 @@ MUTANTS = (
     Mutant(
         "label -1 taken for the last class",
         "app/core/kernels/verdicts.h",
-        "beyond |= -(int64_t)((uint64_t)labels[i] >= (uint64_t)k)",
-        "beyond |= -(int64_t)(labels[i] >= k)",
+        "beyond |= (uint64_t)labels[i] | (last - (uint64_t)labels[i])",
+        "beyond |= last - (uint64_t)labels[i]",
         ("tests/core/kernels/test_verdicts.py", "tests/core/batch"),
     ),
     Mutant(
