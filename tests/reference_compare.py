@@ -28,7 +28,7 @@ def compare(task: str, body: Body) -> list[dict[str, Any]]:
     others = [name for name in body["candidates"] if name != body["baseline"]]
     n_pairs = len(others) if options["family"] == "pairs" else 1
     entries = [_entry(task, options, name, n_pairs) for name in others]
-    if options["normalization"] == "warn" and task != "tokens":
+    if options["normalization"] == "warn" and task in ("multiclass", "distributions"):
         divided = {**options, "candidates": {name: _divided(sent) for name, sent in options["candidates"].items()}}
         for entry, name in zip(entries, others, strict=True):
             if entry["verdict"] != _entry(task, divided, name, n_pairs)["verdict"]:

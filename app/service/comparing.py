@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from app.core.batch.findings import warning
 from app.core.checkpoints import at_checkpoints
 from app.core.columns import BoolArray, Column, IntArray, Ragged
 from app.core.compare.comparison import MIN_SAMPLES, Pair, Terms, comparisons, confirmed, judged, pairs
-from app.core.compare.pairing import PairedLosses, normalized_losses, observations_of, row_order
+from app.core.compare.pairing import PairedLosses, normalized_values, observations_of, row_order
 from app.core.compare.verdicts import Family
 from app.core.kernels.entries import entries as metrics_shown
 from app.core.metrics.entropies import CROSS_ENTROPY
@@ -20,16 +20,22 @@ from app.core.metrics.plan import Plan
 from app.core.metrics.state_view import StateView
 from app.core.sums.layout import layout_of
 from app.core.sums.summary import Summary, places, summarize
-from app.core.tasks import TASKS, TaskName
+from app.core.tasks import ALL, LABELLED, TASKS, TaskName
 from app.core.warnings.notices import warnings_of
 from app.errors import InvalidInput, pointer
 from app.service.requiring import Rules, judged_comparison
 from app.service.scoring import ScoreRequest
 
-COMPARED: tuple[TaskName, ...] = ("binary", "multiclass", "tokens")
+COMPARED: tuple[TaskName, ...] = ALL
 """The tasks whose candidates can be compared."""
 
-OWN_OPTIONS = ("margin", "min_samples", "family")
+ComparedMetric: TypeAlias = Literal["cross_entropy", "brier_score", "accuracy"]
+COMPARED_METRICS: dict[TaskName, tuple[ComparedMetric, ...]] = {
+    task: get_args(ComparedMetric) if task in LABELLED else ("cross_entropy",) for task in ALL
+}
+"""The means of rows that candidates of each task can be compared on, the default first."""
+
+OWN_OPTIONS = ("metric", "margin", "min_samples", "family")
 """The options that scoring lacks."""
 
 MAX_SLICED_COMPARISONS = 1_000
@@ -45,7 +51,8 @@ class CompareRequest:
     Attributes:
         shared: A request of scoring without a prediction, which all candidates have in common.
         candidates: The field of the prediction and its column, by the name of the candidate.
-        margin: The largest difference that does not matter, in the unit of the options.
+        metric: The metric whose differences decide.
+        margin: The largest difference that does not matter, in the unit of the metric.
         min_samples: Rows, or clusters, of positive weight below which nothing is decided.
         family: The comparisons whose intervals hold together.
         require: The rules that the answer must keep.
@@ -54,6 +61,7 @@ class CompareRequest:
     shared: ScoreRequest
     candidates: Mapping[str, tuple[str, Column]]
     baseline: str
+    metric: ComparedMetric = "cross_entropy"
     margin: float = 0.0
     min_samples: int = MIN_SAMPLES
     family: Family = "pairs"
@@ -132,19 +140,22 @@ def _all_scored(
 ) -> tuple[PairedLosses, PairedLosses | None, dict[str, _Scored]]:
     """The losses as sent, those of rows divided by their sums if they differ, and the scores of all candidates."""
     plan = request.shared.question.plan
-    counted = places(baseline, *layout_of(baseline, plan.needs).rows.keys() & {"size", "share"})
+    is_loss = request.metric == "cross_entropy"
+    factors = {"size", "share"} if is_loss else {"size"}  # class weights act on losses alone
+    counted = places(baseline, *layout_of(baseline, plan.needs).rows.keys() & factors)
     losses, normalized, scored = {}, {}, {}
     for name in at_checkpoints(request.candidates):
         is_baseline = name == request.baseline
         batch = baseline if is_baseline else _batch(request, name, baseline)
-        kept = places(batch, "cross_entropy") | (counted if is_baseline else {})
+        kept = places(batch, request.metric) | (counted if is_baseline else {})
         unsliced = replace(batch, slices={}) if batch.slices else batch  # of slices only pairs are summed up
         summary = summarize(unsliced, plan.needs, kept=kept, inspected=True)
         scored[name] = _scored(plan, summary)
-        losses[name] = kept["cross_entropy"] if order is None else kept["cross_entropy"][order]
+        losses[name] = kept[request.metric] if order is None else kept[request.metric][order]
         if batch.not_normalized.count and batch.options.normalization == "warn":
-            normalized[name] = normalized_losses(batch, order, losses[name])
-    rows = observations_of(baseline, order, counted)
+            normalized[name] = normalized_values(batch, order, losses[name], request.metric)
+    is_counted = is_loss and baseline.options.denominator == "count"
+    rows = observations_of(baseline, order, counted, is_counted=is_counted)
     others = PairedLosses(losses | normalized, rows) if normalized else None
     return PairedLosses(losses, rows), others, scored
 
@@ -163,7 +174,8 @@ def _terms(request: CompareRequest) -> Terms:
         min_samples=request.min_samples,
         family=request.family,
         confidence_level=options.confidence_level,
-        nats_per_unit=options.nats_per_unit,
+        nats_per_unit=options.nats_per_unit if request.metric == "cross_entropy" else 1.0,
+        higher_is_better=request.metric == "accuracy",
     )
 
 

@@ -54,7 +54,10 @@ async def test_malformed_body(client: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/v1/compare/multilabel", "; after /v1/compare/ stands a task: binary, multiclass, tokens"),
+        (
+            "/v1/compare/other",
+            "; after /v1/compare/ stands a task: binary, multiclass, multilabel, distributions, tokens",
+        ),
         ("/v1/score", "; after /v1/score/ stands a task: binary, multiclass, multilabel, distributions, tokens"),
         ("/v1/calibrate/tokens", "; after /v1/calibrate/ stands a task: binary, multiclass"),
         ("/v1/scores", ""),

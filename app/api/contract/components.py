@@ -41,6 +41,8 @@ def enum_names(task: TaskName | None) -> dict[Values, str]:
         ("-Infinity",): "MinusInfinity",
         ("renormalize", "error"): "CalibrateNormalization",
         ("probabilities",): "CalibrateSection",
+        ("cross_entropy", "brier_score", "accuracy"): "ComparedMetric",
+        ("cross_entropy",): "ComparedLoss",
         ("temperature",): "MulticlassMethod",
         ("temperature", "platt", "isotonic"): "Method",
     }

@@ -149,6 +149,30 @@ COMPARE_EXAMPLES: dict[TaskName, dict[str, Example]] = {
             },
         ),
     },
+    "multilabel": {
+        "accuracy": Example(
+            "The share of labels that are right; so few rows decide nothing",
+            {
+                "labels": [[1, 0], [0, 1], [1, 1]],
+                "candidates": {
+                    "a": {"logits": [[2, 1], [1, 0.5], [1, 2]]},
+                    "b": {"logits": [[1, -1], [0.5, 1], [2, 1]]},
+                },
+                "baseline": "a",
+                "metric": "accuracy",
+            },
+        ),
+    },
+    "distributions": {
+        "two_models": Example(
+            "Two predicted distributions a row; so few rows decide nothing",
+            {
+                "targets": [[0.5, 0.5], [0.25, 0.75]],
+                "candidates": {"a": {"probabilities": [[0.5, 0.5], [0.5, 0.5]]}, "b": {"logits": [[0, 0.5], [0, 1]]}},
+                "baseline": "a",
+            },
+        ),
+    },
     "tokens": {
         "two_models": Example(
             "Two language models on the same documents, of which three decide nothing",

@@ -5,7 +5,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from itertools import islice
 from types import NoneType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
@@ -18,6 +18,7 @@ from app.core.options import NonNegative, Unit
 from app.core.tasks import TASKS, TaskName
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, clip, describe, pointer
 from app.service import COMPARED, OWN_OPTIONS, CompareRequest
+from app.service.comparing import COMPARED_METRICS
 
 MIN_CANDIDATES, MAX_CANDIDATES = 2, 50
 MAX_NAME = 80
@@ -116,7 +117,9 @@ def shared_model(task: TaskName) -> type[BaseModel]:
     """The model by which pydantic checks all fields of a body but candidates and baseline."""
     scoring = score.MODELS[task].model_fields
     left_out = (*TASKS[task].predictions, *SCORING_ONLY)
+    metrics: Any = Literal.__getitem__(COMPARED_METRICS[task])
     definitions: dict[str, Any] = {
+        "metric": (metrics, Field("cross_entropy", description=METRIC)),
         **OPTIONS,
         **{name: (field.annotation, field) for name, field in scoring.items() if name not in left_out},
     }
@@ -159,10 +162,11 @@ def _candidates_schema(task: TaskName) -> dict[str, Any]:
     }
 
 
+METRIC = "Metric whose differences decide. Of `accuracy` the higher is better, so `better` lies above margin there."
 OPTIONS: dict[str, Any] = {
     "margin": (
         NonNegative,
-        Field(0.0, description="The largest difference that does not matter, in `unit`."),
+        Field(0.0, description="The largest difference that does not matter, in the unit of `metric`."),
     ),
     "min_samples": (
         Annotated[int, Ge(1), Le(MAX_SAMPLES)],
@@ -207,15 +211,15 @@ class Comparison(Answer):
     baseline: str
     verdict: Verdict = Field(
         description="The result that a gate reads. It says where the interval of the difference lies "
-        "(`simultaneous_interval`, if there is one): `better` below -margin, `worse` above "
-        "margin, `equivalent` within both if margin > 0, else `inconclusive`. An infinite loss of"
-        " one decides. Too few rows, infinite losses of both, or a difference that is the same on"
-        " every row are `inconclusive`."
+        "(`simultaneous_interval`, if there is one): `better` below -margin, `worse` above margin, for `accuracy` the "
+        "other way round; `equivalent` within both if margin > 0; else `inconclusive`. An infinite loss of one "
+        "decides. Too few rows, infinite losses of both, or a difference that is the same on every row are "
+        "`inconclusive`."
     )
     reason: str | None = Field(None, description="Reason why the interval did not decide, where it did not.")
     difference: MetricValue = Field(
-        description="Mean cross-entropy of the candidate minus that of the baseline, paired by row: below 0 the "
-        "candidate is better. Infinite or undefined if a loss is infinite; `reason` says whose."
+        description="Mean `metric` of the candidate minus that of the baseline, paired by row. Below 0 the candidate "
+        "is better, for `accuracy` above 0. Infinite or undefined if a loss is infinite; `reason` says whose."
     )
     simultaneous_interval: tuple[float, float] | None = Field(
         None,
@@ -232,9 +236,9 @@ class Comparison(Answer):
         description="Correlation of both losses over rows; with weights or clusters, of the share that each "
         "row or cluster has in the errors of both means. The nearer to 1, the more pairing gains.",
     )
-    wins: int = Field(description="Rows in which the candidate has the smaller loss.")
-    losses: int = Field(description="Rows in which the candidate has the larger loss.")
-    ties: int = Field(description="Rows in which both losses are equal, but for rounding.")
+    wins: int = Field(description="Rows in which the candidate is better.")
+    losses: int = Field(description="Rows in which the candidate is worse.")
+    ties: int = Field(description="Rows in which both are equal, but for rounding.")
 
 
 class ComparedSlice(Answer):

@@ -28,6 +28,7 @@ class Terms(NamedTuple):
         min_samples: The number of rows, or clusters, of positive weight below which every verdict is inconclusive.
         family: The comparisons whose intervals hold together: all pairs, or each pair by itself.
         nats_per_unit: The size of the unit of the answer, in nats.
+        higher_is_better: Whether the larger of two values is the better one.
     """
 
     baseline: str
@@ -36,6 +37,7 @@ class Terms(NamedTuple):
     family: Family = "pairs"
     confidence_level: float = 0.95
     nats_per_unit: float = 1.0
+    higher_is_better: bool = False
 
 
 class Comparison(NamedTuple):
@@ -142,6 +144,8 @@ def _ruled(pair: Pair, terms: Terms, n_pairs: int) -> Comparison:
     if n_pairs > 1:
         widened = simultaneous_interval(difference, pair.n, terms.confidence_level, n_pairs)
     interval = difference.confidence_interval if n_pairs == 1 else widened
+    if interval is not None and terms.higher_is_better:  # the verdict is on what is lost
+        interval = -interval[1], -interval[0]
     found, reason = _ruling(pair, interval, terms.margin)
     return pair.comparison._replace(verdict=found, reason=reason, simultaneous_interval=widened)
 
@@ -161,7 +165,8 @@ def _ruling(pair: Pair, interval: Interval | None, margin: float) -> Ruling:
 def _pair(paired: PairedLosses, candidate: str, terms: Terms) -> Pair:
     rows, both = paired.rows, (candidate, terms.baseline)
     ours, theirs = map(paired.losses.__getitem__, both)
-    columns, wins, losses = paired_rows(ours, theirs, rows.weight, rows.counts)
+    columns, *counts = paired_rows(ours, theirs, rows.weight, rows.counts)
+    wins, losses = reversed(counts) if terms.higher_is_better else counts
     mean, n_infinite, varies, residuals = _difference(rows, columns, both, terms.confidence_level)
     difference = mean.scaled(terms.nats_per_unit)
     t_statistic, p_value = t_test(difference, rows.n) if varies or not difference.value else (None, None)

@@ -21,7 +21,7 @@ class PairedLosses:
 
     Attributes:
         losses: The loss (n,) of each row in nats, by candidate, summed over the tokens of a document. It is infinite
-            where the candidate gave probability 0 to what was observed.
+            where the candidate gave probability 0 to what was observed. Or the value of another metric, so summed.
         rows: The rows, those of one cluster together.
     """
 
@@ -53,28 +53,31 @@ def row_order(batch: Batch) -> IntArray | None:
     return scored if batch.clusters is None else scored[np.argsort(batch.clusters.codes[scored], kind="stable")]
 
 
-def normalized_losses(batch: Batch, order: IntArray | None, losses: FloatArray) -> FloatArray:
-    """The losses (n,) of rows divided by their sums, in an order; a row that sums to 0 keeps the loss it had."""
+def normalized_values(batch: Batch, order: IntArray | None, values: FloatArray, metric: str) -> FloatArray:
+    """The metric (n,) of rows divided by their sums, in an order; a row that sums to 0 keeps the value it had."""
     divided = replace(batch, options=replace(batch.options, normalization="renormalize"))
     rows = slice(0, len(batch)) if order is None else order
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-        found = np.concatenate([block.cross_entropy for block in blocks(divided, rows)])
-    return np.where(np.isnan(found), losses, found)
+        found = np.concatenate([np.float64(1.0) * getattr(block, metric) for block in blocks(divided, rows)])
+    return np.where(np.isnan(found), values, found)
 
 
-def observations_of(batch: Batch, order: IntArray | None, counted: Mapping[str, FloatArray]) -> Observations:
+def observations_of(
+    batch: Batch, order: IntArray | None, counted: Mapping[str, FloatArray], *, is_counted: bool
+) -> Observations:
     """The rows of a batch, in an order, as observations.
 
     Args:
         counted: The quantities `size` and `share` (n,) of its rows, by name; one that is missing is 1.
+        is_counted: Whether each row counts for its size, without any weight.
     """
     weight, size, share = (
         column if column is None or order is None else column[order]
         for column in (batch.sample_weight, counted.get("size"), counted.get("share"))
     )
-    if weight is not None and batch.options.denominator == "weights":  # only their ratios matter
+    if weight is not None and not is_counted:  # only their ratios matter
         weight = np.where(weight > 0.0, np.maximum(leveled(weight), LEAST_WEIGHT), 0.0)
-    counts = size if batch.options.denominator == "count" else times(times(weight, size), share)
+    counts = size if is_counted else times(times(weight, size), share)
     clusters = None if batch.clusters is None else batch.clusters.codes[order]
     n_rows = len(batch) if order is None else len(order)
     return Observations(n_rows, weight, counts, clusters)

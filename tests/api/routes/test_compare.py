@@ -49,6 +49,24 @@ BODIES: dict[TaskName, dict[str, Any]] = {
         "slices": {"language": ["de", "de", "en", "en", "de"], "new": [True, False, True, True, True]},
         "unit": "bits",
     },
+    "multilabel": {
+        "labels": [[1, 0], [0, 1], [1, 1]],
+        "candidates": {
+            "a": {"logits": [[2, 1], [1, 0.5], [1, 2]]},
+            "b": {"probabilities": [[0.75, 0.25], [0.5, 0.75], [0.9, 0.6]]},
+        },
+        "baseline": "a",
+        "pos_weight": [1, 2],
+        "slices": {"even": [True, False, True]},
+    },
+    "distributions": {
+        "targets": [[0.5, 0.5], [0.25, 0.75], [1, 0]],
+        "candidates": {
+            "a": {"probabilities": [[0.5, 0.5], [0.5, 0.5], [0.75, 0.25]]},
+            "b": {"logits": [[0, 0.5], [0, 1], [2, 1]]},
+        },
+        "baseline": "b",
+    },
     "tokens": {
         "candidates": {
             "a": {"log_probabilities": [[-1], [-2, -3], [], [-1]]},
@@ -147,7 +165,7 @@ async def test_the_order_of_rows_leaves_no_trace(task: TaskName, client: httpx.A
         return value[::-1] if isinstance(value, list) else value
 
     body = BODIES[task]
-    same = {name: body[name] for name in ("class_weight",) if name in body}
+    same = {name: body[name] for name in ("class_weight", "pos_weight") if name in body}
     assert await compared(client, task, turned(body) | same) == await compared(client, task, body)
 
 
@@ -524,9 +542,51 @@ async def test_too_many_columns(name: str) -> None:
         assert problem["detail"].endswith("must have at most 3 columns, found 4")
 
 
-@pytest.mark.parametrize("task", sorted(TASKS.keys() - COMPARED))
-async def test_other_tasks_have_no_comparison(task: TaskName, client: httpx.AsyncClient) -> None:
-    assert (await problem_of(client, task, {}))["code"] == "not_found"
+LABELS = np.random.default_rng(1).integers(0, 3, 60)
+GOOD = np.where(np.eye(3)[LABELS] > 0, 0.5 + np.arange(60)[:, None] / 200, 0.25 - np.arange(60)[:, None] / 400)
+POOR = np.where(np.arange(60)[:, None] % 3 == 0, GOOD[:, [1, 2, 0]], GOOD)
+
+
+@pytest.mark.parametrize("metric", ["cross_entropy", "brier_score", "accuracy"])
+async def test_any_mean_of_rows_can_decide(metric: str, client: httpx.AsyncClient) -> None:
+    body = {
+        "labels": LABELS.tolist(),
+        "candidates": {"good": {"probabilities": GOOD.tolist()}, "poor": {"probabilities": POOR.tolist()}},
+        "baseline": "poor",
+        "metric": metric,
+    }
+    found = await compared(client, "multiclass", body)
+    values = {name: entry["metrics"][metric] for name, entry in found["candidates"].items()}
+    (pair,) = found["comparisons"]
+    assert found["options"]["metric"] == metric
+    assert pair["difference"]["value"] == pytest.approx(values["good"]["value"] - values["poor"]["value"], rel=1e-12)
+    assert (pair["verdict"], pair["wins"], pair["losses"], pair["ties"]) == ("better", 20, 0, 40)
+    (turned,) = (await compared(client, "multiclass", body | {"baseline": "good"}))["comparisons"]
+    assert (turned["verdict"], turned["wins"], turned["losses"]) == ("worse", 0, 20)
+    assert turned["difference"]["value"] == -pair["difference"]["value"]
+    lower, upper = pair["difference"]["confidence_interval"]
+    for margin, verdict in ((0.99 * min(-lower, -upper) if upper < 0 else 0.99 * lower, "better"), (2.0, "equivalent")):
+        (held,) = (await compared(client, "multiclass", body | {"margin": margin}))["comparisons"]
+        assert held["verdict"] == verdict
+
+
+async def test_weights_of_classes_and_the_denominator_are_no_part_of_other_metrics(client: httpx.AsyncClient) -> None:
+    body = {
+        "labels": LABELS.tolist(),
+        "candidates": {"good": {"probabilities": GOOD.tolist()}, "poor": {"probabilities": POOR.tolist()}},
+        "baseline": "poor",
+        "metric": "brier_score",
+        "sample_weight": np.linspace(1, 2, 60).tolist(),
+    }
+    plain = await compared(client, "multiclass", body)
+    shaped = await compared(client, "multiclass", body | {"class_weight": [1, 2, 3], "denominator": "count"})
+    assert shaped["comparisons"] == plain["comparisons"]
+
+
+@pytest.mark.parametrize("task", ["distributions", "tokens"])
+async def test_tasks_without_labels_are_compared_on_their_loss(task: TaskName, client: httpx.AsyncClient) -> None:
+    (error,) = (await problem_of(client, task, BODIES[task] | {"metric": "accuracy"}))["errors"]
+    assert error["pointer"] == "/metric"
 
 
 def magnified(body: Body, rng: np.random.Generator) -> Body:
