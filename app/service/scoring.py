@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from app.core.batch.batches import Batch
 from app.core.batch.checked import batch_of, groupings_of
+from app.core.batch.texts import in_order
 from app.core.batch.unjudged import LEAST_ROWS, unjudged
 from app.core.checkpoints import at_checkpoints
 from app.core.columns import Column, IntArray, owned
@@ -206,7 +207,7 @@ def _slices(summary: Summary, plan: Plan, batch: Batch | None) -> dict[str, Any]
                     _values(StateView(state, level), plan, batch.take(rows[name][value]) if batch and rows else None)
                 ),
             }
-            for value, state in at_checkpoints(values.items())
+            for value, state in at_checkpoints((name, values[name]) for name in in_order(values))
         }
         for name, values in summary.slices.items()
     }

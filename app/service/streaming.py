@@ -4,7 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+import numpy as np
+
 from app.core.batch.checked import MAX_SLICES, batch_of
+from app.core.batch.texts import texts_of
 from app.core.checkpoints import at_checkpoints
 from app.core.columns import Column, joined_columns, kind_of
 from app.core.paying import hold
@@ -63,7 +66,7 @@ def _alike(parts: Iterable[ScoreRequest]) -> Iterator[ScoreRequest]:
     slices: dict[str, str] = {}
     n_rows = 0
     for part in parts:
-        own, own_slices = _kinds(part.columns), _kinds(part.slices)
+        own, own_slices = _kinds(part.columns), dict.fromkeys(part.slices, "")  # null makes texts of numbers
         if n_rows:
             _check_columns(columns, own, "", n_rows)
             _check_columns(slices, own_slices, "/slices", n_rows)
@@ -160,7 +163,18 @@ def _joined(parts: list[ScoreRequest]) -> ScoreRequest:
     if len(parts) == 1:
         return parts[0]
     columns = joined_columns([part.columns for part in parts])
-    return parts[0]._replace(columns=columns, slices=joined_columns([part.slices for part in parts]))
+    return parts[0]._replace(columns=columns, slices=joined_columns(_of_one_kind([part.slices for part in parts])))
+
+
+def _of_one_kind(parts: list[Mapping[str, Column]]) -> list[Mapping[str, Column]]:
+    """The slices of several parts, as texts where they are numbers in some and, for some are null, texts in others."""
+    mixed = {name for name in parts[0] if len({kind_of(part[name]) for part in parts}) > 1}
+    if not mixed:
+        return parts
+    return [
+        {name: texts_of(np.asarray(values)) if name in mixed else values for name, values in part.items()}
+        for part in parts
+    ]
 
 
 def _n_rows(request: ScoreRequest) -> int:

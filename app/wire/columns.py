@@ -85,6 +85,8 @@ RULES = {task: {name: _rule(task, name) for name in COLUMN_NAMES} for task in TA
 """The rule of each field, by task."""
 SLICE_RULE = _rule("binary", "slices")
 """The rule of a slice, which is the same in every task."""
+ROW_SLICE_RULE = Rule((INTEGER, NUMBER, STRING, BOOLEAN), nested=False)
+"""The rule of a slice among rows, where numbers are names too, by their text."""
 WIDE = tuple(
     name
     for name, spec in COLUMNS.items()

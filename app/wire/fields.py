@@ -14,7 +14,7 @@ from app.core.columns import Column, IntArray
 from app.core.synonyms import meant
 from app.core.tasks import COLUMN_NAMES, COLUMNS, TaskName
 from app.errors import FieldError, InvalidInput, TooLarge, clip, pointer
-from app.wire.columns import LARGEST_INT, NAMES, RULES, SLICE_RULE, WIDE, Kind, Rule
+from app.wire.columns import LARGEST_INT, NAMES, ROW_SLICE_RULE, RULES, WIDE, Kind, Rule
 from app.wire.limits import Limits
 
 SLICE = "slices."
@@ -42,6 +42,11 @@ class Field:
     def kinds(self) -> tuple[Kind, ...]:
         """The kinds of values that the column may hold."""
         return self.rule.kinds
+
+    @property
+    def takes_null(self) -> bool:
+        """Tell if null is a value like others: that of a slice."""
+        return self.name.startswith(SLICE)
 
     def of_kinds(self, *kinds: Kind) -> "Field":
         """The same column with other kinds: fewer, or those that a format writes differently."""
@@ -118,7 +123,7 @@ def fields_of(names: Sequence[str], limits: Limits, task: TaskName) -> list[Fiel
 
 def field_of(name: str, task: TaskName) -> Field:
     """The field of a name that a column may have."""
-    return Field(name, _pointer(name), RULES[task].get(name, SLICE_RULE))
+    return Field(name, _pointer(name), RULES[task].get(name, ROW_SLICE_RULE))
 
 
 def check_columns(n_columns: int, limits: Limits) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from app.core.batch.texts import texts_of
+from app.core.batch.truth import rowwise
 from app.core.columns import BoolArray, Column, Ragged
 from app.errors import FieldError, InvalidInput, describe, pointer
 from app.wire.fields import SLICE, Field, gathered, holds_scored
@@ -92,11 +94,38 @@ def _part(
     if header is None or not header.nested:
         header = _header(rows, limits, names)
     _check_names(rows, header, n_rows)
-    columns = _columns(rows, header, n_rows)
-    part = gathered([group.field for group in header.groups], columns)
+    nulls = _nulls(rows, header)
+    columns = _columns(rows, header, n_rows, nulls)
+    part = gathered([group.field for group in header.groups], _with_null(header.groups, columns, nulls))
     if holds_scored(part.get("mask")):
-        header = _settled(header, columns)
+        header = _settled(header, columns, nulls)
     return len(rows), header, part
+
+
+def _nulls(rows: Rows, header: Header) -> dict[str, BoolArray]:
+    """The marks of the rows in which a slice is null, for those that are in some."""
+    found = {
+        group.field.name: np.array([value is None for value in _values(group, rows, header)], np.bool_)
+        for group in header.groups
+        if group.field.takes_null
+    }
+    return {name: is_null for name, is_null in found.items() if is_null.any()}
+
+
+def _with_null(groups: list[Group], columns: list[Column], nulls: Mapping[str, BoolArray]) -> Iterator[Column]:
+    """Yield the columns; slices by numbers, and those that are null in scored rows, become texts."""
+    scored = None
+    for group, column in zip(groups, columns, strict=True):
+        if group.field.name == "mask" and isinstance(column, np.ndarray):
+            scored = rowwise(column)
+        is_null = nulls.get(group.field.name)
+        if is_null is not None and scored is not None:
+            is_null = is_null & scored
+        if group.field.takes_null and isinstance(column, np.ndarray):
+            is_plain = column.dtype.kind != "f" and (is_null is None or not is_null.any())
+            yield column if is_plain else texts_of(column, is_null)
+        else:
+            yield column
 
 
 def _row_end(text: bytearray, start: int) -> int:
@@ -113,7 +142,8 @@ def _header(rows: Rows, limits: Limits, columns: ColumnMap) -> Header:
     if columns.naming.ignores_extra:
         names, slice_names = _read_of(listed, groups, names)
     n_scored = sum(_are_scored(rows, listed, groups))
-    unset = frozenset(name for name in names if n_scored and all(row.get(name) is None for row in rows))
+    kept = {listed[place] for group in groups if group.field.takes_null for place in group.places}
+    unset = frozenset(name for name in names - kept if n_scored and all(row.get(name) is None for row in rows))
     chosen = [group for group in groups if not unset.issuperset(listed[place] for place in group.places)]
     return Header(names, slice_names, listed, chosen, unset, columns.naming.ignores_extra)
 
@@ -205,13 +235,16 @@ def _told(
             yield FieldError(pointer(*holder, name, i), "unknown_field", f"{rule} one that the other rows lack")
 
 
-def _columns(rows: Rows, header: Header, first_row: int) -> list[Column]:
+def _columns(rows: Rows, header: Header, first_row: int, nulls: Mapping[str, BoolArray]) -> list[Column]:
     columns: list[Column] = []
     refusals: list[InvalidInput] = []
     scored: BoolArray | None = None
     for group in header.groups:
         try:
-            column = _column(group.field, _values(group, rows, header), scored, first_row)
+            values = _values(group, rows, header)
+            if group.field.name in nulls:
+                values = _filled(values)
+            column = _column(group.field, values, scored, first_row)
             if holds_scored(scored):
                 _check_nested(group.field, column, header.nested.get(group.field.name), first_row)
         except InvalidInput as refusal:
@@ -223,6 +256,12 @@ def _columns(rows: Rows, header: Header, first_row: int) -> list[Column]:
     if refusals:
         raise InvalidInput.joined(refusals)
     return columns
+
+
+def _filled(values: list[Any]) -> list[Any]:
+    """The values of a slice with the first one in place of null; empty texts if there is none."""
+    first = next((value for value in values if value is not None), "")
+    return [first if value is None else value for value in values]
 
 
 def _values(group: Group, rows: Rows, header: Header) -> list[Any]:
@@ -269,13 +308,18 @@ def _is_nested(column: Column) -> bool:
     return isinstance(column, Ragged) or column.ndim > 1
 
 
-def _settled(header: Header, columns: list[Column]) -> Header:
+def _settled(header: Header, columns: list[Column], nulls: Mapping[str, BoolArray]) -> Header:
     """The header as later parts have it: with the kinds of the first part, and lists where that has them."""
     if header.nested:
         return header
     both = list(zip(header.groups, columns, strict=True))
     nested = {group.field.name: _is_nested(values) for group, values in both}
-    groups = [replace(group, field=_of_dtype(group.field, values)) for group, values in both]
+    groups = [
+        group
+        if group.field.name in nulls and nulls[group.field.name].all()
+        else replace(group, field=_of_dtype(group.field, values))
+        for group, values in both
+    ]
     return replace(header, groups=groups, nested=nested)
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -335,3 +336,81 @@ async def test_lines_may_lack_what_is_not_read(client: httpx.AsyncClient) -> Non
     assert problem["errors"][0]["pointer"] == "/site/1"
     problem = (await ask(client, "binary", query | {"extra_columns": "error"}, ("ndjson", "", body))).json()
     assert problem["errors"][0]["pointer"] == "/site"
+
+
+SLICES: dict[str, tuple[list[Any], list[str]]] = {
+    "strings and null": (["b", None, "a", "b"], ["a", "b", "null"]),
+    "integers and null": ([10, 9, None, 9], ["9", "10", "null"]),
+    "numbers": ([0.5, 1e-05, 0.5, 2.0], ["0.5", "1e-05", "2.0"]),
+    "booleans and null": ([True, None, False, True], ["false", "null", "true"]),
+    "null alone": ([None, None, None, None], ["null"]),
+    "null first": ([None, None, 3, 4], ["3", "4", "null"]),
+}
+
+
+@pytest.mark.parametrize("name", SLICES)
+async def test_null_and_numbers_are_slices_by_their_text(name: str, client: httpx.AsyncClient) -> None:
+    values, names = SLICES[name]
+    n = 3
+    rows: Frame = {"labels": [1, 0, 1, 0] * n, "probabilities": [0.5, 0.25, 0.75, 0.125] * n, "group": values * n}
+    bodies = [("arrow", "", arrow(rows, size)) for size in (1, 5, 100)]
+    bodies += [("parquet", "", parquet_file(rows, 2)), ("ndjson", "", lines(rows)), ("csv", "", cells(rows))]
+    bodies += [] if None in values else [("npz", "", archive(rows))]
+    for more in ({}, {"metrics": "roc_auc"}, {"cluster_id": "labels"}):
+        found = [await ask(client, "binary", {"slices": "group", **more}, body) for body in bodies]
+        assert {response.status_code for response in found} == {200}, [response.text for response in found]
+        assert len({response.content for response in found}) == 1
+        assert list(found[0].json()["slices"]["group"]) == names
+
+
+def cells(rows: Frame) -> bytes:
+    """CSV in which nothing stands for null."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(rows)
+    writer.writerows(["" if value is None else value for value in row] for row in zip(*rows.values(), strict=True))
+    return out.getvalue().encode()
+
+
+TIMES = [f"2026-11-30 {time}" if time else None for time in ("00:00:00", "", "12:30:00", "00:00:00")]
+TYPED = {
+    "date": (pa.array([t and t[:10] for t in TIMES]).cast(pa.date32()), ["2026-11-30", "null"]),
+    "time": (pa.array(TIMES).cast(pa.timestamp("ns")), ["2026-11-30", "2026-11-30 12:30:00", "null"]),
+    "decimal": (pa.array([Decimal("1.50"), None, Decimal("2.00"), None]), ["1.50", "2.00", "null"]),
+    "large string": (pa.array(["b", None, "a", "b"], pa.large_string()), ["a", "b", "null"]),
+    "view": (pa.array(["b", None, "a", "b"], pa.string_view()), ["a", "b", "null"]),
+    "categories": (pa.array(["b", None, "a", "b"]).dictionary_encode(), ["a", "b", "null"]),
+    "categories of numbers": (pa.array([7, None, 8, 7]).dictionary_encode(), ["7", "8", "null"]),
+    "small numbers": (pa.array([0.1, None, 2.5, 0.1], pa.float32()), ["0.1", "2.5", "null"]),
+    "nothing": (pa.nulls(4), ["null"]),
+}
+
+
+@pytest.mark.parametrize("name", TYPED)
+async def test_every_type_of_a_frame_is_a_slice(name: str, client: httpx.AsyncClient) -> None:
+    values, names = TYPED[name]
+    table = pa.table({"labels": [1, 0, 1, 0], "probabilities": [0.5, 0.25, 0.75, 0.125], "group": values})
+    stream, file = io.BytesIO(), io.BytesIO()
+    with pa.ipc.new_stream(stream, table.schema) as writer:
+        writer.write_table(table, max_chunksize=3)
+    parquet.write_table(table, file, row_group_size=2)
+    for way, body in (("arrow", stream), ("parquet", file)):
+        response = await ask(client, "binary", {"slices": "group"}, (way, "", body.getvalue()))
+        assert response.status_code == 200, response.text
+        assert list(response.json()["slices"]["group"]) == names, way
+
+
+async def test_values_of_several_types_are_no_slice(client: httpx.AsyncClient) -> None:
+    rows: Frame = {"labels": [1, 0, 1], "probabilities": [0.5] * 3, "group": ["a", 1, None]}
+    problem = (await ask(client, "binary", {"slices": "group"}, ("ndjson", "", lines(rows)))).json()
+    assert [error["pointer"] for error in problem["errors"]] == ["/slices/group/1"]
+
+
+async def test_decimals_are_numbers(client: httpx.AsyncClient) -> None:
+    exact = ["0.1", "0.7", "0.30000000000000004"]
+    table = pa.table({"labels": [1, 0, 1], "p": pa.array(list(map(Decimal, exact)), pa.decimal128(20, 17))})
+    out = io.BytesIO()
+    parquet.write_table(table, out)
+    response = await ask(client, "binary", {"probabilities": "p"}, ("parquet", "", out.getvalue()))
+    plain = {"labels": [1, 0, 1], "probabilities": [0.1, 0.7, 0.30000000000000004]}
+    assert response.json() == await expected(client, "binary", plain)

@@ -278,13 +278,6 @@ REFUSED: dict[str, tuple[str, Columns, list[str], str, int]] = {
         "found",
         7,
     ),
-    "a slice is null": (
-        "binary",
-        {"labels": [1, 0], "probabilities": [0.5] * 2, "slices.a/b": ["a", None]},
-        ["/slices/a~1b/1"],
-        "found",
-        7,
-    ),
     "a probability is minus infinity": (
         "binary",
         {"labels": [1, 0], "probabilities": [0.5, -INF]},

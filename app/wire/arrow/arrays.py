@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import compute, types
 
+from app.core.batch.texts import NULL, texts_of
 from app.core.checkpoints import at_checkpoints
 from app.core.columns import BoolArray, Column, IntArray, Ragged, owned
 from app.errors import InvalidInput, MalformedBody, clip
@@ -21,6 +22,9 @@ from app.wire.numbered import ONE_TYPE, Group
 
 AS_DICTIONARY = re.compile(r"dictionary<values=(\w+), indices=\w+, ordered=\d>")
 """A type that pyarrow reads into a dictionary, though the file has it plain; errors name the plain type."""
+
+MIDNIGHT = r"( 00:00:00)?(\.0+)?$"
+"""The end of the text of a time that a date has not."""
 
 PART_ROWS = 1 << 16
 """The most rows of a part that is scored at once."""
@@ -204,7 +208,37 @@ def _values(
 ) -> NDArray[Any]:
     """The values of an array without lists; `scored` has a mark for each."""
     array = _storage(field, array)
+    if not field.takes_null:
+        return _cast(field, array, place, scored, dictionaries)
+    if types.is_null(array.type):
+        return np.full(len(array), NULL, np.object_)
+    array = _written(array)
+    is_null: BoolArray = array.is_null().to_numpy(zero_copy_only=False)
+    values = _cast(field, array, place, np.zeros(len(array), np.bool_), dictionaries)
+    is_null = is_null if scored is None else is_null & scored
+    return texts_of(values, is_null) if values.dtype.kind == "f" or is_null.any() else values
+
+
+def _written(array: pa.Array) -> pa.Array:
+    """The texts of times and decimals, a date without its time at midnight; other values as they are."""
     type_ = array.type.value_type if types.is_dictionary(array.type) else array.type
+    if types.is_string_view(array.type):
+        check_views(array)
+        return array.cast(pa.large_string())  # views cannot be taken
+    if not types.is_temporal(type_) and not types.is_decimal(type_):
+        return array
+    plain = array.dictionary_decode() if types.is_dictionary(array.type) else array
+    texts = plain.cast(pa.string())
+    return compute.replace_substring_regex(texts, MIDNIGHT, "") if types.is_timestamp(type_) else texts
+
+
+def _cast(
+    field: Field, array: pa.Array, place: Place, scored: BoolArray | None, dictionaries: Dictionaries
+) -> NDArray[Any]:
+    type_ = array.type.value_type if types.is_dictionary(array.type) else array.type
+    if types.is_decimal(type_) and field.kinds[0].dtype.kind == "f":
+        array = array.cast(pa.string()).cast(pa.float64())  # which rounds once, as a direct cast may not
+        type_ = array.type
     kind = field.kind(_code(type_), AS_DICTIONARY.sub(r"\1", str(type_)), _hint(field, type_))
     if kind.dtype.kind != "f":
         array = _without_nulls(field, array, place, scored, "a value")
@@ -255,7 +289,7 @@ def _hint(field: Field, type_: pa.DataType) -> str:
         lists = f"; send a list column, or numbered columns {field.name}_0, {field.name}_1 and so on"
         return f"{lists} (of vectors, Spark makes lists by vector_to_array)" if field.rule.nested else ""
     if types.is_decimal(type_):
-        return "; cast to double" if field.kinds[0].dtype.kind == "f" else "; cast to int64 or string"
+        return "; cast to int64 or string"
     if _code(type_) == "O" and field.kinds[0].dtype.kind == "f":
         return "; cast to double"
     if _code(type_) == "-" and STRING in field.kinds:

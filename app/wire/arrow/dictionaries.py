@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pyarrow import types
 
 from app.core import kernels
+from app.core.batch.texts import NULL
 from app.core.columns import BoolArray, IntArray
 from app.errors import TooLarge
 from app.wire.fields import Field, Place
@@ -42,7 +43,9 @@ class Dictionaries:
         used, codes = _used(array.indices.to_numpy().astype(np.int64, copy=False))
         strings = self._strings(field.pointer, array.dictionary, used)
         are_null = np.array([text is None for text in strings.tolist()], np.bool_)
-        if are_null.any():
+        if field.takes_null:
+            strings[are_null] = NULL
+        elif are_null.any():
             is_null = are_null[codes]
             refuse_nulls(field, is_null, place, scored, "a value")
             filled = np.flatnonzero(~is_null)

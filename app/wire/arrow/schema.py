@@ -48,7 +48,7 @@ def chosen_of_schema(schema: pa.Schema, limits: Limits, columns: ColumnMap) -> C
     names = {place: name for place, (name, _) in enumerate(flat)}
     found = columns.groups(names, limits, index_names(schema.metadata))
     unset = {place for place, (_, type_) in enumerate(flat) if types.is_null(type_)}
-    groups = [group for group in found if not unset.issuperset(group.places)]
+    groups = [group for group in found if group.field.takes_null or not unset.issuperset(group.places)]
     needed = {place for group in groups for place in group.places}
     ends = [*starts[1:], len(flat)]
     places = [

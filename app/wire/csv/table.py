@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from app.core.batch.texts import NULL, texts_of
+from app.core.batch.truth import rowwise
 from app.core.columns import BoolArray, Column
 from app.core.paying import hold
 from app.errors import InvalidInput, MalformedBody, describe
@@ -109,6 +111,8 @@ def _in_csv(field: Field, classes: Classes) -> Field:
     """The field with the kinds that it may have in CSV, where texts alone do not tell numbers from names."""
     if field.name == "labels":
         return field.of_kinds(*LABELS[AUTO if classes == AUTO else kind_of_names(classes)])
+    if field.takes_null:
+        return field.of_kinds(INTEGER, STRING, BOOLEAN)
     if field.kinds == (INTEGER,):
         return field.of_kinds(WHOLE)
     return field.of_kinds(NUMBER) if field.kinds[0].dtype == NUMBER.dtype else field
@@ -183,7 +187,7 @@ def _columns(
     scored: BoolArray | None = None
     for group in groups:
         cells = _cells(group, table, first_row, scored)
-        field = group.field if is_settled else _settled(group, cells)
+        field = group.field if is_settled and len(group.field.kinds) < 2 else _settled(group, cells)
         settled.append(replace(group, field=field))
         try:
             column = _column(group.field, field, cells)
@@ -207,6 +211,8 @@ def _cells(group: Group, table: pa.Table, first_row: int, scored: BoolArray | No
 def _settled(group: Group, cells: Cells) -> Field:
     """The field with the one kind that its cells are; with none where it is not set."""
     is_empty = cells.texts.null_count == len(cells.texts)
+    if is_empty and group.field.takes_null:
+        return group.field
     if not group.nested and is_empty and cells.are_scored():
         return group.field.of_kinds()
     return group.field.of_kinds(cells.kind(group.field.kinds))
@@ -217,6 +223,8 @@ def _column(field: Field, settled: Field, cells: Cells) -> Column | None:
         if refusal := cells.filled():
             raise refusal
         return None
+    if field.takes_null and cells.texts.null_count:
+        return _with_null(settled, cells)
     (kind,) = settled.kinds
     if field.pointer.startswith(NAMES):
         return cells.values(kind, _decided(cells) if kind == INTEGER else "")
@@ -229,6 +237,19 @@ def _column(field: Field, settled: Field, cells: Cells) -> Column | None:
             rule = "must give the class names in column order when labels are names, as in ?classes=ham,spam"
             raise InvalidInput.at("/classes", "missing", f"{rule}, found {describe(cells.texts[0].as_py())}") from None
         raise
+
+
+def _with_null(settled: Field, cells: Cells) -> Column:
+    """The texts of a slice some of whose rows have no value."""
+    is_null: BoolArray = cells.texts.is_null().to_numpy(zero_copy_only=False)
+    if is_null.all():
+        return np.full(len(is_null), NULL if cells.are_scored() else "", np.object_)
+    filled = replace(cells, texts=cells.texts.fill_null(cells.texts.drop_null()[0]))
+    scored = rowwise(cells.scored)
+    (kind,) = settled.kinds
+    values = filled.values(kind, _decided(cells) if kind == INTEGER else "")
+    is_null = is_null if scored is None else is_null & scored
+    return texts_of(values, is_null) if is_null.any() else values
 
 
 def _decided(cells: Cells) -> str:

@@ -17,7 +17,7 @@ BOOLEANS = frozenset({"false", "true"})
 
 NO_NAMES = (
     "must list the names, for auto found none: it takes them from the columns of the prediction, as in "
-    "probabilities=p_*, or from the dictionary of a categorical column of labels"
+    "probabilities=p_*"
 )
 
 KindOfNames: TypeAlias = Literal["integers", "booleans", "strings"]

@@ -4,13 +4,16 @@ import math
 import mmap
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.batch.texts import texts_of
 from app.core.checkpoints import at_checkpoints
 from app.core.paying import hold
 from app.errors import InvalidInput, MalformedBody
@@ -82,24 +85,38 @@ def columns(body: bytes | bytearray | memoryview | BinaryIO, limits: Limits, nam
 
 
 class _Held:
-    """The bytes of decoded arrays, paid for as they grow."""
+    """The decoded arrays, each read once though it may hold several fields, and their bytes, paid for as they grow."""
 
     def __init__(self) -> None:
         self.n_bytes = 0
+        self._contents: dict[str, tuple[memoryview, Header]] = {}
+        self._arrays: dict[str, NDArray[Any]] = {}
 
     def add(self, n_bytes: int) -> None:
         """Pay for more bytes."""
         self.n_bytes += n_bytes
         hold("decoded", self.n_bytes)
 
+    def header(self, member: Member) -> Header:
+        """The header of an array, whose bytes are decoded here."""
+        if member.name not in self._contents:
+            self.add(0 if member.is_stored else member.n_bytes)
+            content = memoryview(member.content())
+            self._contents[member.name] = content, _header(content)
+        return self._contents[member.name][1]
+
+    def array(self, member: Member) -> NDArray[Any]:
+        """The values of an array, which may be moved where they lie."""
+        if member.name not in self._arrays:
+            self._arrays[member.name] = _array(*self._contents[member.name])
+        return self._arrays[member.name]
+
 
 def _member(field: Field, member: Member, held: _Held) -> NDArray[Any]:
     """The values of an array for a field."""
-    held.add(0 if member.is_stored else member.n_bytes)
-    content = memoryview(member.content())
-    header = _header(content)
+    header = held.header(member)
     held.add(_cast_bytes(header))
-    return _column(field, content, header)
+    return _column(field, header, partial(held.array, member))
 
 
 def _stacked(field: Field, columns: list[NDArray[Any]], held: _Held) -> NDArray[Any]:
@@ -144,17 +161,18 @@ def _cast_bytes(header: Header) -> int:
     return n_values * NUMBER_BYTES if is_copied else 0
 
 
-def _column(field: Field, content: memoryview, header: Header) -> NDArray[Any]:
+def _column(field: Field, header: Header, array: Callable[[], NDArray[Any]]) -> NDArray[Any]:
     match = TYPE.fullmatch(header.descr)
     type_name = "Python objects, which are not unpickled" if header.descr == "|O" else header.descr
     kind = field.kind(match[1][0] if match else "-", type_name, _hint(field, header.descr))
     _check_shape(field, header.shape)
-    values = _array(content, header)
+    values = array()
     if values.dtype == np.bool_ and (values.view(np.uint8) > 1).any():
         raise MalformedBody("must have booleans of 0 and 1, found others")
     if values.dtype.kind == "U" and values.size:
         _check_text(field, values)
-    return field.cast(values, kind, in_order(0, *values.shape[1:]))
+    found = field.cast(values, kind, in_order(0, *values.shape[1:]))
+    return texts_of(found) if field.takes_null and found.dtype.kind == "f" and found.ndim == 1 else found
 
 
 def _hint(field: Field, descr: str) -> str:
