@@ -53,7 +53,7 @@ torch: $(KERNELS) $(TORCH_STAMP) ## the tests that compare with PyTorch, in an e
 client: $(KERNELS) $(DEV_STAMP) $(CLIENT_STAMP) ## check the types of the client, and test it against the service
 	cd client && $(CLIENT)mypy
 	cd client && $(CLIENT)coverage erase
-	cd client && $(CLIENT)coverage run -m pytest -q
+	cd client && $(CLIENT)coverage run -m pytest -q -n auto --dist loadfile
 	cd client && $(CLIENT)coverage combine -q
 	cd client && $(CLIENT)coverage report
 

@@ -49,12 +49,6 @@ def test_a_form_of_the_same_rows_gives_the_same_bits(client: Client, form: tuple
     assert value(client, *form) == expected
 
 
-def test_a_tensor_is_taken_from_its_graph(client: Client) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not in this environment")
-    tensor = torch.tensor(PROBABILITIES, requires_grad=True)
-    assert value(client, torch.tensor(LABELS), tensor) == value(client, LABELS, PROBABILITIES)
-
-
 def body_of(fields: dict[str, Any]) -> str:
     body = memory.source_of(fields).body
     return body.media_type if body else "application/json"
