@@ -13,11 +13,12 @@ from app.server.refusals import LAG, refusal
 from app.server.refusing import RefusingProtocol
 
 PLAIN_HEAD = re.compile(
-    rb"POST [!-~]*/v1/(?:score|compare|calibrate)/[a-z]+ HTTP/1\.1\r\n(?:[A-Za-z0-9-]+: [ -~]*\r\n)+\r\n"
+    rb"POST [A-Za-z0-9/._~-]*/v1/(?:score|compare|calibrate)/[a-z]+ HTTP/1\.1\r\n(?:[A-Za-z0-9-]+: [ -~]*\r\n)+\r\n"
 )
 """A head without anything that leaves a doubt where its request ends. A head of another form is read by the parser."""
-UNUSUAL = re.compile(rb"\r\n(?:transfer-encoding|upgrade|expect|connection: close)")
+UNUSUAL = re.compile(rb"\r\n(?:transfer-encoding|upgrade|expect|(?:proxy-)?connection: (?!keep-alive\r\n))")
 """Headers that change what a request means, in a head in lower case."""
+HOST = b"\r\nhost: "
 LENGTH = b"\r\ncontent-length: "
 REQUEST_ID = b"\r\nx-request-id: "
 BLANK_ID = "0" * 32
@@ -77,10 +78,9 @@ def plain_head(data: bytes) -> bytes:
     if not found:
         return b""
     head = found[0].lower()
-    if head.count(b"\r\nhost: ") != 1 or head.count(LENGTH) != 1 or UNUSUAL.search(head):
+    if head.count(HOST) != 1 or head.count(LENGTH) != 1 or UNUSUAL.search(head):
         return b""
-    length = head.partition(LENGTH)[2].partition(b"\r\n")[0]
-    return head if length.isdigit() and len(head) + int(length) == len(data) else b""
+    return head if b"%b%d\r\n" % (LENGTH, len(data) - len(head)) in head else b""
 
 
 @lru_cache(maxsize=64)

@@ -1,8 +1,12 @@
 """Small requests that are refused by a look at their bytes, while too many wait to be scored."""
 
 import asyncio
+from typing import Any
 
+import httptools
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.api.access import origins
 from app.api.turns import Waiting
@@ -94,6 +98,9 @@ UNUSUAL = {
     "chunks and a length": request("POST", SCORE, BODY, ["transfer-encoding: chunked"]),
     "chunks without a space": request("POST", SCORE, BODY, ["transfer-encoding:chunked"]),
     "the last on its connection": request("POST", SCORE, BODY, ["Connection: close"]),
+    "the last of some words": request("POST", SCORE, BODY, ["Connection: keep-alive, close"]),
+    "the last after spaces": request("POST", SCORE, BODY, ["Connection:  close"]),
+    "the last by an old name": request("POST", SCORE, BODY, ["Proxy-Connection: close"]),
     "an offer": request("POST", SCORE, BODY, ["connection: upgrade", "upgrade: h2c"]),
     "a question": request("POST", SCORE, BODY, ["expect: 100-continue"]),
     "two lengths": request("POST", SCORE, BODY, [f"content-length: {len(BODY)}"]),
@@ -102,11 +109,14 @@ UNUSUAL = {
     "no length": WHOLE.replace(b"content-length", b"content-longth"),
     "a wrong length": WHOLE + b" ",
     "a sign": WHOLE.replace(b"content-length: ", b"content-length: +"),
+    "zeros": WHOLE.replace(b"content-length: ", b"content-length: " + b"0" * 5_000),
     "folded": WHOLE.replace(b"host: a", b"host: a\r\n b"),
     "line feeds": WHOLE.replace(b"\r\n", b"\n"),
     "an older version": WHOLE.replace(b"HTTP/1.1", b"HTTP/1.0"),
     "rows": request("POST", f"{SCORE}/rows", BODY),
     "a query": request("POST", f"{SCORE}?n_bins=3", BODY),
+    "a path in a query": request("POST", f"/v1/merge?path={SCORE}", BODY),
+    "a whole address": request("POST", f"http://a{SCORE}", BODY),
     "a probe": request("GET", "/healthz", b""),
     "two": WHOLE * 2,
     "nothing": b"",
@@ -117,3 +127,64 @@ UNUSUAL = {
 def test_what_is_not_plain_is_read_by_the_parser(sent: bytes) -> None:
     assert plain_head(WHOLE)
     assert plain_head(sent) == b""
+
+
+LINES = [
+    b"host: a",
+    b"Host: b ",
+    b"Content-Length: 2",
+    b"content-length:  2",
+    b"content-length: 02",
+    b"content-length: 3",
+    b"CONTENT-LENGTH: 2, 2",
+    b"content-length : 2",
+    b"content_length: 3",
+    b"transfer-encoding: identity",
+    b"connection: Keep-Alive",
+    b"connection: keep-alive,close",
+    b"keep-alive: timeout=1",
+    b"upgrade: h2c",
+    b"x: a: b",
+    b"x:",
+    b"x: a\tb",
+    b" folded: x",
+    b"x: \0",
+    b"x: a\rb",
+    b"x: a\nb",
+    b"",
+]
+FIRST = [b"POST %b HTTP/%b" % (path, v) for path in (b"/v1/score/binary", b"/a//v1/score/a") for v in (b"1.1", b"1.0")]
+
+
+@given(
+    st.sampled_from(FIRST),
+    st.lists(st.sampled_from(LINES), max_size=5),
+    st.sampled_from([b"{}", b"", b"{}\r\n", b"POST"]),
+)
+def test_what_is_plain_is_one_request_to_the_parser_too(first: bytes, lines: list[bytes], body: bytes) -> None:
+    sent = b"\r\n".join([first, b"host: a", b"content-length: 2", *lines, b"", body])
+    for data in (sent, sent.replace(b"host: a\r\n", b"", 1), sent.replace(b"content-length: 2\r\n", b"", 1)):
+        if not plain_head(data):
+            continue
+        seen = Seen()
+        parser = httptools.HttpRequestParser(seen)
+        parser.feed_data(data)
+        assert parser.should_keep_alive()
+        assert not parser.should_upgrade()
+        assert seen.calls == ["begin", data[len(plain_head(data)) :], "end"]
+
+
+class Seen:
+    """A record of what the parser sees in a piece."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    def on_message_begin(self) -> None:
+        self.calls.append("begin")
+
+    def on_body(self, body: bytes) -> None:
+        self.calls.append(body)
+
+    def on_message_complete(self) -> None:
+        self.calls.append("end")
