@@ -97,6 +97,12 @@ class Exchange(Request):
         """A header by its name in lower case; empty if it was not sent."""
         return self.head.get(name.encode(), b"").decode("latin-1")
 
+    @property
+    def declared_bytes(self) -> int:
+        """The length of the body as the head declares it; 0 where it does not."""
+        digits = self.head.get(b"content-length", b"").lstrip(b"0")  # a number may begin with thousands of zeros
+        return int(digits) if digits.isdigit() else 0
+
     @cached_property
     def caller(self) -> str:
         """The caller, to whom shares and limits belong: its key, else its address.
@@ -112,8 +118,7 @@ class Exchange(Request):
     def memory(self) -> Lease:
         """The lease that pays for what the request holds, until `release`."""
         if self._memory is None:
-            declared = self.head.get(b"content-length", b"")
-            self._memory = self.capacity.lease(int(declared) if declared.isdigit() else 0, self.caller)
+            self._memory = self.capacity.lease(self.declared_bytes, self.caller)
         return self._memory
 
     def release(self) -> None:

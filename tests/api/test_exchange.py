@@ -35,6 +35,11 @@ async def test_another_request_id_is_made_anew(sent: str | None, client: httpx.A
     assert len(first) == len(second) == 32
 
 
+@pytest.mark.parametrize(("sent", "n"), [(b"", 0), (b"0", 0), (b"57", 57), (b"0" * 5_000 + b"57", 57), (b"+57", 0)])
+def test_a_length_is_declared_in_digits(sent: bytes, n: int) -> None:
+    assert exchange_with((b"content-length", sent)).declared_bytes == n
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/docs", "/nothing", "/problems/internal", "/openapi.json"])
 async def test_every_answer_has_the_security_headers(path: str, client: httpx.AsyncClient) -> None:
     headers = (await client.get(path)).headers

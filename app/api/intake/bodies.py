@@ -53,7 +53,7 @@ async def whole_body(exchange: Exchange, advice: str) -> bytes | Body:
         if len(piece) > SMALL_BYTES:  # a smaller one is there already, and mostly answered before anything else
             exchange.memory.take("body", len(piece))
         return piece
-    _check_declared(exchange, settings.max_body_bytes, advice)
+    _check_size(exchange.declared_bytes, settings.max_body_bytes, advice)
     body, more, memory = Body(), True, exchange.memory
     try:
         async with asyncio.timeout(settings.body_timeout_seconds):
@@ -77,7 +77,7 @@ async def spooled(exchange: Exchange, limits: Limits) -> AsyncIterator[BinaryIO]
         Unavailable: There is no room for it in files.
         HTTPException: 408, it came too slowly.
     """
-    _check_declared(exchange, limits.max_decoded_bytes, limits.advice)
+    _check_size(exchange.declared_bytes, limits.max_decoded_bytes, limits.advice)
     capacity, seconds = exchange.capacity, exchange.settings.spool_timeout_seconds
     memory = exchange.memory
     with FileLease(capacity.files) as files, Spool() as spool:
@@ -135,7 +135,7 @@ async def while_arriving(exchange: Exchange, limits: Limits, work: Callable[[Che
         Unavailable: There is no room for its start in memory, or no thread for it.
         HTTPException: 408, it came too slowly.
     """
-    _check_declared(exchange, limits.max_decoded_bytes, limits.advice)
+    _check_size(exchange.declared_bytes, limits.max_decoded_bytes, limits.advice)
     capacity = exchange.capacity
     async with aclosing(_pieces(exchange, limits)) as pieces:
         start, is_whole = await _start(pieces, exchange.memory)
@@ -224,12 +224,6 @@ def _too_slow(seconds: float, bytes_per_second: int = 0) -> HTTPException:
         rule = f"at {bytes_per_second} bytes a second or more, measured over {seconds:g} seconds"
         return HTTPException(408, f"the body must go on arriving, {rule}")
     return HTTPException(408, f"the body must arrive within {seconds:g} seconds")
-
-
-def _check_declared(exchange: Exchange, max_bytes: int, advice: str) -> None:
-    """Refuse a body whose declared length is too large before any of it is read."""
-    declared = exchange.head.get(b"content-length", b"")
-    _check_size(int(declared) if declared.isdigit() else 0, max_bytes, advice)
 
 
 def _check_size(n_bytes: int, max_bytes: int, advice: str) -> None:
