@@ -19,7 +19,7 @@ NAMES = np.array(["setosa", "virginica", "versicolor"])
 FRAME = pd.DataFrame(
     {
         "outcome": pd.Categorical(NAMES[LABELS]),
-        "site": np.where(LABELS == 0, "north", "south"),
+        "site": pd.Series(["north" if label == 0 else None for label in LABELS], dtype=object),
     }
     | {f"p_{name}": PROBABILITIES[:, k] for k, name in enumerate(NAMES)}
     | {f"feature_{k}": np.arange(3000.0) for k in range(20)}
@@ -34,9 +34,9 @@ def expected(client: Client) -> Any:
 
 
 def test_a_frame_with_other_columns_is_scored_by_name(client: Client, expected: Any) -> None:
-    found = client.score(FRAME, **NAMED, slices=["site", "odd"], include=["slices"])
+    found = client.score(FRAME, **NAMED, slices=["site", "odd", "day"], include=["slices"])
     assert (found.task, found.cross_entropy) == ("multiclass", expected)
-    assert {name: len(parts) for name, parts in found.slices.items()} == {"site": 2, "odd": 2}
+    assert {name: len(parts) for name, parts in found.slices.items()} == {"site": 2, "odd": 2, "day": 3}
     listed = client.score(FRAME, labels="outcome", probabilities=[f"p_{name}" for name in NAMES], classes=list(NAMES))
     assert listed.cross_entropy == expected
     other = client.score(FRAME, labels="outcome", probabilities="p_*", classes=list(NAMES[::-1]))
