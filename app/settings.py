@@ -26,6 +26,8 @@ KUBERNETES = re.compile(
 )
 """The variables that Kubernetes adds to every container beside a service called `surprisal` or `surprisal-...`. They
 are no settings, so they are ignored."""
+OF_CLIENT = frozenset({"SURPRISAL_URL", "SURPRISAL_KEY", "SURPRISAL_HOME"})
+"""The variables of surprisal-client, which a shell may hold that starts the service. They are ignored too."""
 
 ROOT_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
 OWN_SEGMENTS = ["v1"], ["docs"], ["problems"]
@@ -310,7 +312,7 @@ def listed(text: str) -> list[str]:
 
 
 def _is_mistake(name: str, value: str) -> bool:
-    if not name.startswith(PREFIX) or name.removeprefix(PREFIX).lower() in Settings.model_fields:
+    if not name.startswith(PREFIX) or name in OF_CLIENT or name.removeprefix(PREFIX).lower() in Settings.model_fields:
         return False
     return not KUBERNETES.fullmatch(f"{name}={value}")
 

@@ -25,10 +25,13 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SURPRISAL_PORT_8000_TCP_ADDR", "10.0.0.1"),
         ("SURPRISAL_DB_PORT", "udp://10.0.0.1:53"),
         ("SURPRISAL_DB_2_SERVICE_HOST", "10.0.0.1"),
+        ("SURPRISAL_URL", "http://10.0.0.1:8000"),
+        ("SURPRISAL_KEY", "0"),
+        ("SURPRISAL_HOME", "surprisal"),
         ("OTHER_MAX_THREAD", "4"),
     ],
 )
-def test_what_kubernetes_injects_does_no_harm(name: str, value: str) -> None:
+def test_variables_of_kubernetes_and_of_the_client_do_no_harm(name: str, value: str) -> None:
     assert read({name: value}) == Settings()
 
 

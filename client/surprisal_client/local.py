@@ -18,8 +18,6 @@ import httpx
 from surprisal_client.errors import ServiceError
 
 IMAGE = "surprisal"
-OF_CLIENT = ("SURPRISAL_URL", "SURPRISAL_KEY", "SURPRISAL_HOME")
-"""Variables that are the client's and not settings of the service, which refuses what it does not know."""
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
@@ -49,8 +47,7 @@ def started(home: str | os.PathLike[str] | None = None, settings: Mapping[str, s
     """
     checkout = checkout_of(home or os.environ.get("SURPRISAL_HOME"))
     command, url = _command(checkout)
-    ours = {name: value for name, value in os.environ.items() if name not in OF_CLIENT}
-    environment = ours | {"SURPRISAL_DRAIN_DELAY_SECONDS": "0"} | dict(settings or {})
+    environment = os.environ | {"SURPRISAL_DRAIN_DELAY_SECONDS": "0"} | dict(settings or {})
     with cast(BinaryIO, tempfile.TemporaryFile()) as log:
         process = subprocess.Popen(
             command, cwd=checkout, env=environment, stdout=log, stderr=log, start_new_session=True
