@@ -70,6 +70,11 @@ async def test_those_that_come_count_until_the_next_turn() -> None:
     assert not turns.is_full(100)
 
 
+async def test_sixteen_clients_with_bodies_of_200_kb_are_no_flood() -> None:
+    turns = Turns(Settings().max_lag_seconds)
+    assert [turns.is_full(200_000) for _ in range(16)] == 16 * [False]
+
+
 async def test_after_a_refusal_fewer_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     turns = Turns(60.0)
     fits_crowded = int(module.CROWDED_LAG_SECONDS * module.FIRST_RATE) - module.FRAME_BYTES
