@@ -213,7 +213,7 @@ class BoundedProtocol(SheddingProtocol):
         """
         seconds = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if seconds <= 0:
-            self.transport.close()
+            self._close()
             return
         seconds = min(seconds, self.timeout_keep_alive)
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
@@ -259,4 +259,4 @@ class BoundedProtocol(SheddingProtocol):
         elif self._is_answering():  # only empty lines came
             self._deadline = self._open_head()
         else:
-            self.transport.close()
+            self._close()

@@ -77,7 +77,8 @@ class RefusingProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """Callback of asyncio: the client has read nearly all."""
         super().resume_writing()
-        self._unread.end()
+        if not self.transport.is_closing():  # then what is left must be read too
+            self._unread.end()
 
     def drop_rest(self) -> None:
         """Callback of a cycle: its answer is out, and what is left of its body is dropped for a while."""
@@ -100,7 +101,13 @@ class RefusingProtocol(HttpToolsProtocol):
             self._stop_clock()
             self._linger(LINGER_SECONDS)
         else:
-            self.transport.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Close, once the client has read what it was answered: for that it has the time that it has for any answer."""
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._unread.begin()
 
     def _end(self, breach: Breach) -> NoReturn:
         """Refuse from a callback of the parser, which then reads no further."""
@@ -162,7 +169,7 @@ class RefusingProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.flow.resume_reading()
             self.transport.write_eof()
-            self._deadline = self.loop.call_later(seconds, self.transport.close)
+            self._deadline = self.loop.call_later(seconds, self._close)
 
     def _stop_clock(self) -> None:
         if self._deadline is not None:

@@ -16,6 +16,7 @@ class UnreadWatch:
 
     def begin(self) -> None:
         """Give the client time until some of what is unread must be read."""
+        self.end()
         most = self._transport.get_write_buffer_size() - self._bytes_in_time
         self._timer = asyncio.get_running_loop().call_later(self._seconds, self._check, most)
 
