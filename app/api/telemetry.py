@@ -10,13 +10,12 @@ from time import perf_counter
 from traceback import format_exception
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from app import __version__
 from app.api.counts import Counts
 from app.api.exchange import Exchange
 from app.api.logs import AccessLog
-from app.api.times import Times
 from app.settings import LogLevel
 
 UNMATCHED = "unmatched"
@@ -63,7 +62,9 @@ class Telemetry:
         self.connections: Collection[Any] = ()
         by_route = ("route",)
         requests = Counter("surprisal_requests", "Requests answered.", ("route", "status", "code"), registry=registry)
-        seconds = Times("surprisal_request_seconds", "Time to answer.", by_route, buckets=SECONDS, registry=registry)
+        seconds = Histogram(
+            "surprisal_request_seconds", "Time to answer.", by_route, buckets=SECONDS, registry=registry
+        )
         refusals = Counter("surprisal_refusals", "Refusals of the protocol.", ("reason",), registry=registry)
         samples = Counter("surprisal_samples", "Rows scored.", by_route, registry=registry)
         self._refusals = refusals.labels
