@@ -16,17 +16,15 @@ from app.core.batch.inspected import NO_ROWS, InspectedRows, inspected_rows
 from app.core.batch.sentinels import NO_SENTINELS, Sentinels
 from app.core.checkpoints import at_checkpoints, checkpoint
 from app.core.columns import FloatArray, IntArray
-from app.core.formulas.weights import are_usual
 from app.core.options import Options
 from app.core.records import record
 from app.core.rows.blocks import chunks
-from app.core.sums.chunk import Chunk
 from app.core.sums.exact import NOTHING
-from app.core.sums.layout import Layout, Needs, layout_of
+from app.core.sums.layout import Needs, layout_of
 from app.core.sums.moments import Moments
 from app.core.sums.state import State
 from app.core.sums.tables import empty_table
-from app.core.sums.tally import Sums, merged, tally
+from app.core.sums.tally import Sums, merged, sums_of
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
 
@@ -133,7 +131,7 @@ def summarize(
         for some in rows:
             if total is not None:
                 checkpoint()
-            part = _sums_of(batch, some, layout, kept)
+            part = sums_of(batch, some, layout, kept)
             total = part if total is None else total + part
         return total
 
@@ -205,64 +203,3 @@ def _nothing(batch: Batch, needs: Needs) -> Sums:
     """The sums of a batch of which no row is scored."""
     empty = empty_state(batch.task, batch.options, batch.n_classes, needs)
     return Sums(0, NOTHING, empty.moments, empty.groups)
-
-
-def _sums_of(batch: Batch, rows: slice | IntArray, layout: Layout, kept: Mapping[str, FloatArray]) -> Sums:
-    """The sums and findings of a chunk; copy the quantities of its rows that are to be kept."""
-    is_checked = layout.asked is not None and batch.judge is None
-    is_plain = is_checked and isinstance(rows, slice) and not (kept or batch.slices)
-    if is_plain and (sums := tally(batch, rows, layout)):  # type: ignore[arg-type]  # is_plain says what rows are
-        return sums
-    chunk = Chunk(batch, rows, layout)
-    if batch.slices:
-        sums = _with_slices(chunk, batch, layout)
-    else:
-        sums = Sums(chunk.n_rows, chunk.weight_sum, chunk.moments, chunk.tables)
-    if sums.moments["cross_entropy"].n_infinite:
-        infinite = chunk.numbers[np.isinf(chunk.column("cross_entropy")) & chunk.has_weight] + batch.first_row
-        sums = replace(sums, zero_probability=NO_FINDING.with_rows(infinite))
-    if "clipped" in chunk.marks:
-        clipped = chunk.numbers[chunk.marks["clipped"]] + batch.first_row
-        sums = replace(sums, clipped=NO_FINDING.with_rows(clipped))
-    for name, values in kept.items():
-        column = chunk.column(name)
-        values[chunk.rows] = 1.0 if column is None else column
-    return sums
-
-
-MAX_ADDED = 8
-"""States of so many slices are added up in less time than all their rows, which each lie in one of them."""
-
-
-def _with_slices(chunk: Chunk, batch: Batch, layout: Layout) -> Sums:
-    """The sums of a chunk, and those of the slices that have rows in it."""
-    # sums within clusters do not add, and of weights that are too large the first row is told
-    whole = None if batch.clusters is None and batch.sample_weight is None else _added_up(chunk, batch)
-    weight = None if batch.clusters is None else batch.sample_weight
-    # a cluster has the scale of its largest weight, which may lie in another slice: then each slice is scored anew
-    is_scaled = weight is not None and not are_usual(weight[chunk.rows])
-    slices: dict[tuple[str, int], Sums] = {}
-    parts: list[Sums] = []
-    for name, grouping in batch.slices.items():
-        parts = []
-        for code, places in at_checkpoints(grouping.places(chunk.rows)):
-            if is_scaled:
-                parts.append(_scored_anew(chunk.numbers[places], batch, layout))
-            else:
-                parts.append(_added_up(chunk.take(places, batch), batch))
-            slices[name, code] = parts[-1]
-    if whole is None:
-        whole = reduce(add, parts) if len(parts) <= MAX_ADDED else _added_up(chunk, batch)
-    return replace(whole, zero_probability=NO_FINDING, clipped=NO_FINDING, slices=slices)
-
-
-def _scored_anew(rows: IntArray, batch: Batch, layout: Layout) -> Sums:
-    """The sums of some scored rows, as if there were no others."""
-    alone = batch.take(rows)
-    parts = (_added_up(Chunk(alone, some, layout), alone) for some in chunks(alone))
-    return reduce(add, parts)
-
-
-def _added_up(chunk: Chunk, batch: Batch) -> Sums:
-    chunk.add_up(batch)
-    return Sums(chunk.n_rows, chunk.weight_sum, chunk.moments, chunk.tables)
