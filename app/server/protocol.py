@@ -49,9 +49,6 @@ class BoundedProtocol(SheddingProtocol):
         if self._refused:
             return
         if self._turns.waiting and self._sheds(data):
-            self._is_in_head = False
-            self._stop_clock()
-            self.on_response_complete()
             return
         self._n_read = n_read = len(data)
         try:

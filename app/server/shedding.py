@@ -34,6 +34,7 @@ class SheddingProtocol(RefusingProtocol):
 
     _idle_since: float  # the time at which the last answer was out; infinite while a request is under way
     _head_bytes: int  # the bytes of a request that has begun
+    _is_in_head: bool  # also true before the first request
 
     def __init__(self, capacity: Capacity, *parts: Any, **connection: Any) -> None:
         super().__init__(capacity, *parts, **connection)
@@ -64,6 +65,9 @@ class SheddingProtocol(RefusingProtocol):
         self.transport.write(told)
         why = {"reason": LAG.reason, "peer": self.client[0] if self.client else ""}
         self._telemetry.refuse(request_id, problems.CATALOGUE[LAG.code].status, LAG.code, why)
+        self._is_in_head = False
+        self._stop_clock()  # that of the first head of the connection
+        self.on_response_complete()
 
 
 def plain_head(data: bytes) -> bytes:
