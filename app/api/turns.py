@@ -21,6 +21,9 @@ FIRST_RATE = 4e8
 SMOOTHING = 0.2
 """The weight of the last turn in the rate."""
 
+WAITS_TOO_LONG = "more small requests wait to be scored than can be soon"
+"""The sentence for a client that is refused."""
+
 CROWDED_SECONDS = 1.0
 """The time after a refusal in which fewer requests wait, for a long queue is late and has no more of them scored."""
 CROWDED_LAG_SECONDS = 0.01
@@ -66,12 +69,12 @@ class Turns:
         """The result of work on a body of so many bytes, done in one of the next turns.
 
         Raises:
-            Unavailable: It would wait too long.
+            Unavailable: It would wait too long for those before it.
         """
-        n_bytes += FRAME_BYTES
-        if self.waiting and self._n_bytes + n_bytes > self._max_seconds * self._bytes_per_second:
+        if self.waiting and self._n_bytes >= self._max_seconds * self._bytes_per_second:
             self._crowded_until = perf_counter() + CROWDED_SECONDS
-            raise Unavailable("more small requests wait to be scored than can be soon")
+            raise Unavailable(WAITS_TOO_LONG)
+        n_bytes += FRAME_BYTES
         if not self._ends:
             self._begin(perf_counter())
         result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
@@ -80,16 +83,16 @@ class Turns:
         return await result
 
     def is_full(self, n_bytes: int) -> bool:
-        """Tell if a request with so many bytes, of which nothing is read yet, would wait too long.
+        """Tell if a request with so many bytes, of which nothing is read yet, would wait too long for those before it.
 
         If not, it counts as one that is coming until the next turn. To be asked while others wait.
         """
-        now, n_bytes = perf_counter(), n_bytes + FRAME_BYTES
+        now = perf_counter()
         most = CROWDED_LAG_SECONDS if now < self._crowded_until else inf
-        if self._n_bytes + self._n_coming + n_bytes > min(most, self._max_seconds) * self._bytes_per_second:
+        if self._n_bytes + self._n_coming >= min(most, self._max_seconds) * self._bytes_per_second:
             self._crowded_until = now + CROWDED_SECONDS
             return True
-        self._n_coming += n_bytes
+        self._n_coming += n_bytes + FRAME_BYTES
         return False
 
     def _begin(self, now: float) -> None:

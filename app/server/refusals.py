@@ -13,6 +13,7 @@ from app.api.bounds import (
     MAX_PIPELINED,
 )
 from app.api.response import SECURITY_HEADERS
+from app.api.turns import WAITS_TOO_LONG
 
 
 class Breach(NamedTuple):
@@ -48,7 +49,7 @@ HEADER_LINES = Breach("header_lines", "head_too_large", f"a request must have at
 TRAILER_BYTES = Breach("trailer_bytes", "head_too_large", f"trailers must fit in {MAX_HEAD_BYTES} bytes")
 CONNECTIONS = Breach("connections", "unavailable", "the service has as many connections as it can")
 ADDRESS = Breach("connections_of_address", "unavailable", "this address has as many connections as it may")
-LAG = Breach("lag", "unavailable", "more small requests wait to be scored than can be soon")
+LAG = Breach("lag", "unavailable", WAITS_TOO_LONG)
 PIPELINED = Breach("pipelined", "unavailable", f"at most {MAX_PIPELINED} requests may wait behind one")
 
 

@@ -65,7 +65,7 @@ async def test_those_that_come_count_until_the_next_turn() -> None:
     room = int(60 * module.FIRST_RATE)
     waiting = asyncio.create_task(turns.later(lambda: 1, 100))
     await asyncio.sleep(0)
-    assert [turns.is_full(room // 2) for _ in range(3)] == [False, True, True]
+    assert [turns.is_full(room // 2) for _ in range(3)] == [False, False, True]
     assert await waiting == 1
     assert not turns.is_full(100)
 
@@ -75,14 +75,27 @@ async def test_sixteen_clients_with_bodies_of_200_kb_are_no_flood() -> None:
     assert [turns.is_full(200_000) for _ in range(16)] == 16 * [False]
 
 
+async def test_a_large_request_waits_like_a_small_one_behind_the_same() -> None:
+    turns = Turns(0.001)
+    large = int(module.FIRST_RATE)
+    assert not turns.is_full(large)
+    assert turns.is_full(100)
+    waiting = [asyncio.create_task(turns.later(lambda: 1, n_bytes)) for n_bytes in (100, large, 100)]
+    with pytest.raises(Unavailable):
+        await waiting[2]
+    assert await asyncio.gather(*waiting[:2]) == [1, 1]
+
+
 async def test_after_a_refusal_fewer_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     turns = Turns(60.0)
-    fits_crowded = int(module.CROWDED_LAG_SECONDS * module.FIRST_RATE) - module.FRAME_BYTES
-    assert not turns.is_full(fits_crowded + 1)
-    assert turns.is_full(int(60 * module.FIRST_RATE))
+    assert not turns.is_full(int(60 * module.FIRST_RATE))
+    assert turns.is_full(1)
+    assert turns.has_time()
+    await asyncio.sleep(0)  # in the next turn nothing is coming any more
+    assert not turns.is_full(int(module.CROWDED_LAG_SECONDS * module.FIRST_RATE))
     assert turns.is_full(1)
     monkeypatch.setattr(module, "CROWDED_SECONDS", 0.0)
-    assert turns.is_full(int(60 * module.FIRST_RATE))
+    assert turns.is_full(1)
     assert not turns.is_full(1)
 
 
