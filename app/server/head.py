@@ -11,8 +11,8 @@ from app.server.refusals import HEAD_BYTES, HEADER_BYTES, Breach
 LINE_BYTES = len(b": \r\n")
 """The bytes of a header beside name and value."""
 UNCOUNTED_BYTES = 64
-"""More bytes than the size of a head leaves out: method, version, spaces and line ends. While a head is still arriving,
-its bytes may exceed the bound by so many."""
+"""A number of bytes above what the size of a head leaves out: method, version, spaces and line ends. While a head is
+still arriving, its bytes may exceed the bound by so many."""
 
 
 def breach_of_size(url: bytes, headers: Sequence[Header]) -> Breach | None:
