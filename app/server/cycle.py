@@ -55,7 +55,7 @@ _kept_target = lru_cache(maxsize=256)(_target)
 
 
 def shared_scope(connection: HttpToolsProtocol) -> dict[str, Any]:
-    """What the scopes of all requests of a connection share, with room for the rest: a copy need not grow."""
+    """A scope with what all requests of a connection share, and room for the rest: a copy need not grow."""
     return dict.fromkeys(OWN) | {
         "type": "http",
         "asgi": {"version": connection.asgi_version, "spec_version": "2.3"},

@@ -22,6 +22,7 @@ NO_SUBJECT = re.compile(
 FOLDERS = [
     "app/api",
     "app/core",
+    "app/server",
     "app/service",
     "app/web",
     "app/wire",
