@@ -30,7 +30,10 @@ def random_body(task: str, rng: Rng) -> Body:
         "tokens": _tokens,
     }[task]
     n = int(rng.choice([1, 2, 3, 5, 8, 20]))
-    return draw(rng, n) | _common_options(rng, n)
+    body = draw(rng, n) | _common_options(rng, n)
+    if "n_tokens" in body:
+        body.pop("epsilon", None)  # sums cannot be clipped
+    return body
 
 
 def bodies(task: str) -> st.SearchStrategy[Body]:
@@ -317,6 +320,11 @@ def _tokens(rng: Rng, n: int) -> Body:
         body["n_bytes"] = [int(b) for b in rng.integers(1, 200, n)]
     if _chance(rng, 0.5):
         body["n_words"] = [int(w) for w in rng.integers(1, 40, n)]
+    if _chance(rng, 0.3):
+        body["n_tokens"] = [max(1, len(document)) for document in body["log_probabilities"]]
+        body["log_probabilities"] = [[0.0 + sum(document)] for document in body["log_probabilities"]]
+    if _chance(rng, 0.3):
+        body["mask"] = [_mask(rng, len(document)) for document in body["log_probabilities"]]
     return body
 
 

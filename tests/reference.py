@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from itertools import compress
 from statistics import NormalDist
 from typing import Any
 
@@ -792,12 +793,15 @@ def _score_tokens(body: Body) -> dict[str, Any]:
 
 def _documents(body: Body) -> list[Document]:
     weights, clusters, epsilon = body.get("sample_weight"), body.get("cluster_id"), body["epsilon"]
+    marks, counts = body.get("mask"), body.get("n_tokens")
     documents = []
-    for row, tokens in enumerate(body["log_probabilities"]):
+    for row, sent in enumerate(body["log_probabilities"]):
+        tokens = sent if marks is None else list(compress(sent, marks[row]))
         if tokens:
             loss = math.fsum(-_between(_log(epsilon), float(x), _log1p(-epsilon)) for x in tokens)
             weight = 1.0 if weights is None else float(weights[row])
-            documents.append(Document(row, weight, row if clusters is None else clusters[row], len(tokens), loss))
+            n_tokens = len(tokens) if counts is None else counts[row]
+            documents.append(Document(row, weight, row if clusters is None else clusters[row], n_tokens, loss))
     return documents
 
 

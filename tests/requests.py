@@ -19,7 +19,11 @@ DEFAULTS = Options()
 
 def request_of(task: TaskName, body: Mapping[str, Any]) -> ScoreRequest:
     """The request that a body of plain lists makes."""
-    columns = {name: column(body[name]) for name in COLUMN_NAMES if body.get(name) is not None}
+    columns = {
+        name: column(body[name], bool if name == "mask" else float)
+        for name in COLUMN_NAMES
+        if body.get(name) is not None
+    }
     options: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in body.items()
@@ -55,10 +59,10 @@ def asking(request: ScoreRequest, **changes: Any) -> ScoreRequest:
     return request._replace(question=replace(request.question, **changes))
 
 
-def column(values: list[Any]) -> Column:
+def column(values: list[Any], ragged: type = float) -> Column:
     if not values or not isinstance(values[0], list):
         return np.array(values, object if values and isinstance(values[0], str) else None)
     lengths = [len(row) for row in values]
     if len(set(lengths)) == 1 and lengths[0]:
         return np.array(values)
-    return Ragged(np.array(list(chain.from_iterable(values)), float), np.cumsum([0, *lengths]))
+    return Ragged(np.array(list(chain.from_iterable(values)), ragged), np.cumsum([0, *lengths]))

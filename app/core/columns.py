@@ -49,6 +49,13 @@ class Ragged:
 Column: TypeAlias = NDArray[Any] | Ragged
 
 
+def marked_rows(mask: Column) -> BoolArray:
+    """The rows (n,) in which a mask marks something: one of a value a row, or of lists, which may be empty."""
+    if isinstance(mask, Ragged):
+        return np.diff(np.flatnonzero(mask.values).searchsorted(mask.offsets)) > 0
+    return mask if mask.ndim == 1 else np.logical_or.reduce(mask, axis=1)
+
+
 def owned(column: Column) -> Column:
     """The column, as a copy where it is a view of memory that holds more."""
     if isinstance(column, Ragged):

@@ -16,6 +16,7 @@ SYNONYMS = {
     "cluster_id": "group groups group_id cluster clusters cluster_ids",
     "classes": "class_names label_names labels_names names categories",
     "mask": "masks scored valid",
+    "n_tokens": "num_tokens token_count",
     "n_bytes": "bytes num_bytes byte_count",
     "n_words": "words num_words word_count",
     "ignore_index": "ignore ignore_label",
@@ -26,9 +27,6 @@ SYNONYMS = {
 }
 FIELDS = {other: name for name, others in reversed(SYNONYMS.items()) for other in others.split()}
 
-NO_FIELDS = frozenset(["n_tokens", "num_tokens", "token_count"])
-"""Names that look like fields, but of numbers that the service counts itself."""
-
 
 def meant(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The known name that another one means, as a synonym or with a slip; None if it means none.
@@ -37,8 +35,6 @@ def meant(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     ('labels', 'labels', None)
     """
     lowered, names = name[:40].lower().replace("-", "_").replace(" ", "_"), list(known)
-    if lowered in NO_FIELDS:
-        return None
     synonym = FIELDS.get(lowered)
     if synonym in names:
         return synonym

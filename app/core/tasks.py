@@ -94,12 +94,20 @@ COLUMNS: dict[str, ColumnSpec] = {
         ColumnSpec(
             name="mask",
             role="detail",
-            tasks=OVER_CLASSES,
+            tasks=ALL,
             kinds=("boolean",),
-            doc="True where a row is scored. Nothing is read of the other rows.",
+            doc="True where a row, in `tokens` a token, is scored. Nothing is read of the others.",
             is_single=True,
-            shapes={"multilabel": "(n,) or (n, l)"},
+            shapes={"multilabel": "(n,) or (n, l)", "tokens": "one list a document"},
             is_fitted=True,
+        ),
+        ColumnSpec(
+            name="n_tokens",
+            role="detail",
+            tasks=TOKENS,
+            kinds=("integer",),
+            doc="Tokens of each document, whose one value is then the sum over them.",
+            is_single=True,
         ),
         ColumnSpec(
             name="n_bytes",

@@ -10,7 +10,7 @@ from app.core.batch.batches import Batch
 from app.core.batch.checked import batch_of, with_prediction
 from app.core.batch.findings import warning
 from app.core.checkpoints import at_checkpoints
-from app.core.columns import BoolArray, Column, IntArray, Ragged
+from app.core.columns import BoolArray, Column, IntArray, Ragged, kind_of, marked_rows
 from app.core.compare.comparison import MIN_SAMPLES, Pair, Terms, comparisons, confirmed, judged, pairs
 from app.core.compare.pairing import PairedLosses, normalized_values, observations_of, row_order
 from app.core.compare.verdicts import Family
@@ -222,11 +222,12 @@ def _check_rows(request: CompareRequest, name: str) -> None:
 
 
 def _unmasked(request: CompareRequest, n_rows: int) -> BoolArray:
-    """The mask (n,), which is not checked yet, if it can be one; else all rows."""
+    """The rows of which the mask, which is not checked yet, marks something, if it can be one; else all rows."""
     mask = request.shared.columns.get("mask")
-    if isinstance(mask, np.ndarray) and mask.shape == (n_rows,) and mask.dtype.kind == "b":
-        return mask
-    return np.ones(n_rows, np.bool_)
+    if mask is None or len(mask) != n_rows or kind_of(mask) != "b":
+        return np.ones(n_rows, np.bool_)
+    is_of_rows = isinstance(mask, np.ndarray) and mask.ndim == 1
+    return marked_rows(mask) if is_of_rows or request.shared.task == "tokens" else np.ones(n_rows, np.bool_)
 
 
 def _reference(request: CompareRequest) -> tuple[str, Column]:

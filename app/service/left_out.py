@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.batch.checked import MAX_SLICES
-from app.core.columns import Column, IntArray, Ragged, kind_of
+from app.core.columns import Column, IntArray, Ragged, kind_of, marked_rows
 from app.errors import InvalidInput
 from app.service.scoring import ScoreRequest
 
@@ -66,9 +66,13 @@ def _check_mask(model: ScoreRequest, n_waiting: int) -> None:
 def _scored_row(part: ScoreRequest) -> int | None:
     """The number of the first row that is scored; None where the mask leaves out all."""
     mask = part.columns.get("mask")
-    if not isinstance(mask, np.ndarray) or mask.dtype.kind != "b" or not mask.size:
+    if mask is None or kind_of(mask) != "b" or not len(mask):
         return 0
-    rows = np.logical_or.reduce(mask, axis=1) if mask.ndim > 1 else mask
+    if isinstance(mask, Ragged) and part.task != "tokens":  # which is refused
+        return 0
+    if part.task == "tokens" and "gradient" in part.include:  # which has the shape of every document
+        return 0
+    rows = marked_rows(mask)
     return int(rows.argmax()) if rows.any() else None
 
 
@@ -107,7 +111,8 @@ def _unscored(model: ScoreRequest, n_rows: int, slices: Mapping[str, Column]) ->
     """Copies of the model's row that are not scored, with slices of their own where the types fit."""
     part = _with_rows(model, np.zeros(n_rows, np.int64))
     fitting = {name: values for name, values in slices.items() if kind_of(values) == kind_of(model.slices[name])}
-    mask = np.zeros_like(part.columns["mask"])
+    marks = part.columns["mask"]
+    mask = Ragged(np.zeros_like(marks.values), marks.offsets) if isinstance(marks, Ragged) else np.zeros_like(marks)
     return part._replace(columns={**part.columns, "mask": mask}, slices={**part.slices, **fitting})
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.columns import Column, IntArray
+from app.core.columns import Column, IntArray, marked_rows
 from app.core.synonyms import meant
 from app.core.tasks import COLUMN_NAMES, COLUMNS, TaskName
 from app.errors import FieldError, InvalidInput, TooLarge, clip, pointer
@@ -145,7 +145,7 @@ def gathered(fields: Iterable[Field], columns: Iterable[Column]) -> dict[str, An
 
 def holds_scored(mask: Column | None) -> bool:
     """Tell if any row is scored under a mask; None leaves out none."""
-    return not isinstance(mask, np.ndarray) or bool(mask.any())
+    return mask is None or bool(marked_rows(mask).any())
 
 
 def in_order(first_row: int, width: int | None = None) -> Place:

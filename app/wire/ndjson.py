@@ -116,7 +116,7 @@ def _with_null(groups: list[Group], columns: list[Column], nulls: Mapping[str, B
     """Yield the columns; slices by numbers, and those that are null in scored rows, become texts."""
     scored = None
     for group, column in zip(groups, columns, strict=True):
-        if group.field.name == "mask" and isinstance(column, np.ndarray):
+        if group.field.name == "mask":
             scored = rowwise(column)
         is_null = nulls.get(group.field.name)
         if is_null is not None and scored is not None:
@@ -238,7 +238,7 @@ def _told(
 def _columns(rows: Rows, header: Header, first_row: int, nulls: Mapping[str, BoolArray]) -> list[Column]:
     columns: list[Column] = []
     refusals: list[InvalidInput] = []
-    scored: BoolArray | None = None
+    scored: Column | None = None
     for group in header.groups:
         try:
             values = _values(group, rows, header)
@@ -251,7 +251,7 @@ def _columns(rows: Rows, header: Header, first_row: int, nulls: Mapping[str, Boo
             refusals.append(refusal)
             continue
         columns.append(column)
-        if group.field.name == "mask" and isinstance(column, np.ndarray):
+        if group.field.name == "mask":
             scored = column
     if refusals:
         raise InvalidInput.joined(refusals)
@@ -275,7 +275,7 @@ def _values(group: Group, rows: Rows, header: Header) -> list[Any]:
     return [slices.get(name) if type(slices := row.get("slices")) is dict else None for row in rows]
 
 
-def _column(place: Field, values: list[Any], scored: BoolArray | None, first_row: int) -> Column:
+def _column(place: Field, values: list[Any], scored: Column | None, first_row: int) -> Column:
     try:
         column = column_of(place.pointer, place.rule, values, scored)
     except InvalidInput as refusal:

@@ -65,6 +65,7 @@ def levels(k: int) -> dict[str, Level]:
         "log_probabilities": lambda value: 0.0 if isinstance(value, str) else -min(700.0, abs(value)),
         "logits": lambda value: value,
         "sample_weight": lambda value: min(abs(value), 1e9),
+        "n_tokens": count,
         "n_bytes": count,
         "n_words": count,
         "mask": bool,
@@ -90,11 +91,20 @@ def as_table(body: Body, task: str) -> Body:
             part[name] = [split(row, name) for row in rows] if task in SHARED and name in SHARES else rows or None
     if body.get("slices"):
         body["slices"] = {name: repeated(map(str, values or ["a"]), n) for name, values in body["slices"].items()}
+    of_documents(body, parts)
     if "candidates" in body:
         body["baseline"] = next(iter(body["candidates"]))
     if "classes" in body:
         body["classes"] = [f"{i}{name}" for i, name in enumerate(repeated(body["classes"] or ["a"], k))]
     return body
+
+
+def of_documents(body: Body, parts: list[Body]) -> None:
+    """Leave out what documents that are sums, or of which no sizes are sent, cannot have."""
+    if body.get("n_tokens"):
+        body.pop("epsilon", None)
+        for part in parts:
+            part |= {name: [row[:1] for row in part[name]] for name in ("log_probabilities", "mask") if part.get(name)}
 
 
 def wide(row: Any, level: Level, k: int) -> Any:

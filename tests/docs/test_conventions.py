@@ -186,6 +186,10 @@ def tokens() -> None:
     assert (answer["n_scored"], answer["n_ignored"]) == (2, 1)
     assert answer["metrics"]["cross_entropy"]["value"] == 2.0
     assert answer["metrics"]["cross_entropy"]["standard_error"] == near(1.0)
+    masked = ask("tokens", body | {"mask": [[True, False], [False, False], []]})
+    assert (masked["n_scored"], masked["metrics"]["cross_entropy"]["value"]) == (1, 1.0)
+    sums = ask("tokens", {"log_probabilities": [[-2.0], [-6.0]], "n_tokens": [2, 2]})
+    assert sums["metrics"] == ask("tokens", {"log_probabilities": body["log_probabilities"][:2]})["metrics"]
 
 
 def standard_errors() -> None:

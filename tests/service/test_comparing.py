@@ -110,7 +110,10 @@ def test_weights_of_any_size_give_the_differences_of_weights_of_one(task: TaskNa
     """Bit for bit: a power of two cancels."""
     for seed in range(15):
         body = random_comparison(task, np.random.default_rng(seed)) | {"denominator": "weights"}
-        n = len(next(iter(next(iter(body["candidates"].values())).values())))
+        sent = [rows for candidate in body["candidates"].values() for rows in candidate.values()]
+        n = len(sent[0])
+        if task == "tokens" and any(-math.inf < x < -500.0 for rows in sent for row in rows for x in row):
+            continue  # a weight times such a perplexity is beyond doubles, and refused
         one, other = (asked(task, body | {"sample_weight": [weight] * n})["comparisons"] for weight in (1.0, size))
         assert one == other
 

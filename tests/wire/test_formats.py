@@ -49,8 +49,8 @@ def some_rows(task: str) -> Rows:
     if task == "tokens":
         lengths = rng.integers(0, 6, N)
         values = -rng.exponential(size=int(lengths.sum()))
-        documents = np.split(values, np.cumsum(lengths)[:-1])
-        return columns | {"log_probabilities": documents, "n_bytes": rng.integers(1, 2**62, N)}
+        documents, mask = (np.split(part, np.cumsum(lengths)[:-1]) for part in (values, rng.random(len(values)) < 0.9))
+        return columns | {"log_probabilities": documents, "mask": mask, "n_bytes": rng.integers(1, 2**62, N)}
     columns["mask"] = rng.random(N) < 0.9
     if task == "binary":
         return columns | {"labels": rng.random(N) < 0.5, "probabilities": rng.random(N)}
@@ -116,7 +116,8 @@ def as_lists(column: Any) -> pa.Array:
 def as_tensors(column: Any) -> pa.Array:
     """Tensors, dictionaries, and the widest types."""
     if isinstance(column, list):
-        return pa.array(column).cast(pa.large_list(pa.float64()))
+        lists = pa.array(column)
+        return lists.cast(pa.large_list(lists.type.value_type))
     if column.ndim == 2 and column.dtype != bool:
         return pa.FixedShapeTensorArray.from_numpy_ndarray(column)
     if column.ndim == 2:

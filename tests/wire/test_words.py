@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet as arrow_parquet
 
 from app.core.synonyms import FIELDS, SYNONYMS, meant
-from app.core.tasks import COLUMN_NAMES, TaskName
+from app.core.tasks import COLUMN_NAMES, TASKS, TaskName
 from app.errors import InvalidInput, MalformedBody, SurprisalError
 from app.wire import ndjson
 from app.wire.arrow import stream as arrow
@@ -282,7 +282,8 @@ def test_tokens_with_more_than_their_log_probability_are_told() -> None:
 
 
 def test_a_count_of_tokens_is_taken_for_no_other_field() -> None:
-    assert meant("n_tokens", COLUMN_NAMES) is meant("num_tokens", COLUMN_NAMES) is None
+    assert meant("token_count", COLUMN_NAMES) == meant("num_tokens", COLUMN_NAMES) == "n_tokens"
+    assert meant("token_count", TASKS["binary"].columns) is None
 
 
 def without_line_ends(body: bytes) -> bytes:

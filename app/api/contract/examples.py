@@ -85,6 +85,17 @@ EXAMPLES: dict[TaskName, dict[str, Example]] = {
                 "n_words": [3, 4],
             },
         ),
+        "completions": Example(
+            "Two completions without their prompts",
+            {
+                "log_probabilities": [[-4.5, -1.25, -0.5, -0.25], [-3.5, -0.75, -1.5]],
+                "mask": [[False, False, True, True], [False, True, True]],
+            },
+        ),
+        "sums": Example(
+            "Two documents as sums over their tokens",
+            {"log_probabilities": [[-1.75], [-4.5]], "n_tokens": [4, 6], "n_bytes": [12, 21]},
+        ),
     },
 }
 

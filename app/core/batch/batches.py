@@ -32,7 +32,8 @@ class Batch:
         sample_weight: (n,) or None for all ones.
         scored: (n,), or (n, l) where single labels are masked; None scores all.
         n_classes: Columns; 2 for binary, 0 for tokens.
-        sizes: (n,) `n_bytes` and `n_words` of documents.
+        kept: The tokens of documents that are scored, as they were sent; `prediction` has these alone. None for all.
+        sizes: (n,) `n_bytes` and `n_words` of documents, and `n_tokens` of those that come as a sum.
         clusters: The groups of dependent rows; None where all rows are independent.
         slices: The groupings by which parts of the batch get answers of their own, by name.
         first_row: The number of the first row, where a batch is a part of a longer body.
@@ -61,6 +62,7 @@ class Batch:
     sentinels: Sentinels = NO_SENTINELS
     looks_like_probabilities: bool = False
     judge: "Judge | None" = None
+    kept: Ragged | None = None
 
     def __len__(self) -> int:
         return len(self.prediction)

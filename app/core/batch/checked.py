@@ -9,9 +9,10 @@ import numpy as np
 from app.core.batch.batches import Batch
 from app.core.batch.checks import check_interval
 from app.core.batch.class_counts import check_class_counts
+from app.core.batch.documents import predicted_tokens
 from app.core.batch.findings import Finding
 from app.core.batch.grouping import Grouping, grouping_of
-from app.core.batch.predicted import Truth, judged, noted, predicted, predicted_tokens, prediction_of
+from app.core.batch.predicted import Truth, judged, noted, predicted, prediction_of
 from app.core.batch.truth import labels_of, mask_of, refuse_booleans, rowwise, shaped, targets_of
 from app.core.columns import BoolArray, Column, FloatArray, checked_column
 from app.core.options import MAX_WEIGHT, Options
@@ -72,7 +73,7 @@ def with_prediction(batch: Batch, columns: Mapping[str, Column]) -> Batch:
         return plain if weight is None and clusters is None else replace(plain, sample_weight=weight, clusters=clusters)
     column = checked_column(form, columns[form], f"/{form}")
     if task == "tokens":
-        return replace(batch, slices={}, **predicted_tokens(form, column, options))
+        return replace(batch, slices={}, **predicted_tokens(form, {**columns, form: column}, options))
     prediction = prediction_of(task, form, {**columns, form: column})
     if prediction.shape != batch.prediction.shape:  # type: ignore[union-attr]  # of no scored row
         return _checked(task, columns, options)
@@ -179,8 +180,8 @@ def _clusters(columns: Mapping[str, Column]) -> Grouping | None:
 
 
 def _tokens_batch(task: TaskName, form: str, columns: Mapping[str, Column], options: Options) -> Batch:
-    fields = predicted_tokens(form, columns[form], options)
-    sizes = {name: shaped(name, columns[name], 1) for name in ("n_bytes", "n_words") if name in columns}
+    fields = predicted_tokens(form, columns, options)
+    sizes = {name: shaped(name, columns[name], 1) for name in ("n_tokens", "n_bytes", "n_words") if name in columns}
     scored = np.diff(fields["prediction"].offsets) > 0
     for name, values in sizes.items():
         check_interval(name, values, scored, (1, np.inf), "must be a positive integer")
@@ -189,7 +190,7 @@ def _tokens_batch(task: TaskName, form: str, columns: Mapping[str, Column], opti
         options=options,
         n_classes=0,
         scored=None if scored.all() else scored,
-        sample_weight=_sample_weight(columns, None),
+        sample_weight=_sample_weight(columns, scored),
         sizes=sizes,
         clusters=_clusters(columns),
         **fields,

@@ -9,16 +9,10 @@ from numpy.typing import NDArray
 from app.core.batch.batches import Batch
 from app.core.batch.class_counts import check_class_counts
 from app.core.batch.findings import NO_FINDING, Finding
-from app.core.batch.predictions import (
-    checked_prediction,
-    checked_tokens,
-    is_lookalike,
-    is_plainly_sound,
-    noted_row_sums,
-)
+from app.core.batch.predictions import checked_prediction, is_lookalike, is_plainly_sound, noted_row_sums
 from app.core.batch.sentinels import NO_SENTINELS, SMALLEST_SENTINEL, Sentinels, sentinels_among
 from app.core.batch.truth import shaped
-from app.core.columns import BoolArray, Column, IntArray, Ragged
+from app.core.columns import BoolArray, Column, IntArray
 from app.core.kernels.verdicts import Verdict, class_verdict, element_verdict
 from app.core.options import Options
 from app.core.tasks import TaskName
@@ -63,36 +57,6 @@ def predicted(task: TaskName, form: str, prediction: NDArray[Any], truth: Truth,
         "sentinels": NO_SENTINELS if form == "probabilities" else sentinels_among(prediction, observed, truth.scored),
         "looks_like_probabilities": form == "logits" and is_lookalike(task, prediction, truth.scored, options),
     }
-
-
-def predicted_tokens(form: str, documents: Column, options: Options) -> dict[str, Any]:
-    """Check documents of log-probabilities and return the fields of a batch that follow from them."""
-    if not isinstance(documents, Ragged):
-        if documents.ndim != 2:
-            raise InvalidInput.at(f"/{form}", "wrong_shape", "must hold one list a document, found single values")
-        n_rows, n_tokens = documents.shape
-        documents = Ragged(documents.ravel(), np.arange(n_rows + 1, dtype=np.int64) * n_tokens)
-    sentinels = _sentinels_of_tokens(documents.values)
-    if sentinels is not None:
-        return {"form": form, "prediction": documents, "sentinels": sentinels}
-    documents, rounded = checked_tokens(form, documents, options)
-    return {
-        "form": form,
-        "prediction": documents,
-        "rounded": noted({form: rounded}),
-        "sentinels": sentinels_among(documents, None, None),
-    }
-
-
-def _sentinels_of_tokens(values: NDArray[Any]) -> Sentinels | None:
-    """The sentinels among log-probabilities (n,), which are none, if one call finds all of them sound; else None."""
-    try:
-        verdict = element_verdict(values, None, "logits", 0.0)
-    except (TypeError, ValueError):
-        return None
-    if verdict.row < len(values) or not SMALLEST_SENTINEL < verdict.least <= verdict.largest <= 0.0:
-        return None
-    return Sentinels({}, {}, 0.0 - verdict.least, True, verdict.has_fractions)
 
 
 def noted(findings: Mapping[str, Finding]) -> dict[str, Finding]:

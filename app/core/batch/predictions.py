@@ -1,6 +1,5 @@
 """Checks of the prediction of a batch: the bounds of its form, and the sums of its rows."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,11 @@ from app.core.batch.checks import (
     within_bounds,
 )
 from app.core.batch.findings import NO_FINDING, Finding
-from app.core.columns import BoolArray, Ragged
+from app.core.columns import BoolArray
 from app.core.kernels.verdicts import is_bounded, is_normalized
 from app.core.options import Options
 from app.core.tasks import TaskName
-from app.errors import FieldError, InvalidInput
+from app.errors import InvalidInput
 
 MIN_LOOKALIKES = 20
 """The number of logits in [0, 1] without which none are taken for probabilities: fewer lie there by chance."""
@@ -30,7 +29,8 @@ _PERCENT_RULE = "must lie in [0, 1]; if these are percent, divide them by 100"
 MIN_PERCENT = 10.0
 """The number from which probabilities look like percent, if none is negative; logits of that size mostly have some."""
 
-_LOSS_HINT = "if these are losses, send minus the loss"
+LOSS_HINT = "if these are losses, send minus the loss"
+"""The advice about log-probabilities above 0."""
 
 
 def is_lookalike(task: TaskName, logits: NDArray[Any], scored: BoolArray | None, options: Options) -> bool:
@@ -62,7 +62,7 @@ def checked_prediction(
     if form == "probabilities":
         return _probabilities(prediction, scored, options)
     if form == "log_probabilities":
-        rule = f"must be at most 0; {_LOSS_HINT}; if scores of any size, send them as `logits`"
+        rule = f"must be at most 0; {LOSS_HINT}; if scores of any size, send them as `logits`"
         return within_bounds(form, prediction, scored, Interval(-np.inf, 0.0, options.tolerance, rule))
     check_logits(form, prediction, scored)
     if task in NORMALIZED:
@@ -100,33 +100,3 @@ def noted_row_sums(
             raise InvalidInput.at(f"/{form}/{row}", "not_normalized", "must have a positive sum to divide by, found 0")
         finding = finding.with_rows(np.array(rows), max(abs(total - (not logarithmic)) for total in sums))
     return finding
-
-
-def checked_tokens(form: str, documents: Ragged, options: Options) -> tuple[Ragged, Finding]:
-    """The documents, with log-probabilities above 0 by rounding taken as 0, and those concerned.
-
-    Raises:
-        InvalidInput: A log-probability is above 0 by more; pointers name document and token.
-    """
-    interval = Interval(-np.inf, 0.0, options.tolerance, f"must be at most 0; {_LOSS_HINT}")
-    try:
-        values, finding = within_bounds(form, documents.values, None, interval)
-    except InvalidInput as error:
-        raise InvalidInput(
-            (
-                _token_error(documents, flat, documents.pointer(form, int(flat.pointer.rpartition("/")[2])))
-                for flat in error.errors
-            ),
-            error.n_errors,
-        ) from None
-    if not finding.count:
-        return documents, finding
-    above = np.flatnonzero(documents.values > 0.0)
-    rows = np.unique(np.searchsorted(documents.offsets, above, side="right") - 1)
-    return replace(documents, values=values), NO_FINDING.with_rows(rows, finding.max_deviation)
-
-
-def _token_error(documents: Ragged, flat: FieldError, pointer: str) -> FieldError:
-    """The error for a value among all tokens, pointing at its document."""
-    absent = np.isnan(documents.values[int(flat.pointer.rpartition("/")[2])])
-    return FieldError(pointer, flat.code, flat.detail + ("; leave a token without one out" if absent else ""))

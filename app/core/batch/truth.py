@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from app.core.batch.checks import Interval, check_interval, check_row_sums, found, within_bounds
 from app.core.batch.findings import Finding
-from app.core.columns import BoolArray, Column, IntArray, Ragged
+from app.core.columns import BoolArray, Column, IntArray, Ragged, marked_rows
 from app.core.options import Options
 from app.core.tasks import TaskName
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
@@ -53,9 +53,9 @@ def _columns_hint(field: str, values: NDArray[Any]) -> str:
     return TWO_COLUMNS.get(field, "") if values.shape[1:] == (2,) else ""
 
 
-def rowwise(scored: BoolArray | None) -> BoolArray | None:
+def rowwise(scored: Column | None) -> BoolArray | None:
     """The rows that are scored, at least in part, (n,); None for all."""
-    return scored if scored is None or scored.ndim == 1 else np.logical_or.reduce(scored, axis=1)
+    return None if scored is None else marked_rows(scored)
 
 
 def _even(field: str, values: Ragged, scored: BoolArray | None) -> NDArray[Any]:

@@ -35,7 +35,12 @@ def gradient(batch: Batch, state: State) -> Any:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if isinstance(batch.prediction, Ragged):
             slopes = _token_gradient(batch, batch.prediction, scale)
-            return _finite(slopes, np.split(slopes, batch.prediction.offsets[1:-1]))
+            sent = batch.prediction
+            if batch.kept is not None:
+                sent, scored = batch.kept, slopes
+                slopes = np.zeros(len(sent.values))
+                slopes[sent.values] = scored
+            return _finite(slopes, np.split(slopes, sent.offsets[1:-1]))
         derivatives = np.zeros(batch.prediction.shape)
         for rows in chunks(batch):
             parts = [block.slope for block in blocks(batch, rows) if not isinstance(block, TokenRows)]

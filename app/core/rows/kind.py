@@ -12,7 +12,11 @@ Score: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
 
 
 class Kind(NamedTuple):
-    """The rows of a batch but for their numbers; rows of one kind share a layout."""
+    """The rows of a batch but for their numbers; rows of one kind share a layout.
+
+    Attributes:
+        is_summed: Whether a document is one value, the sum over its tokens.
+    """
 
     task: TaskName
     form: str
@@ -20,6 +24,7 @@ class Kind(NamedTuple):
     is_soft: bool
     is_weighted: bool
     n_classes: int
+    is_summed: bool = False
 
     @property
     def is_hard(self) -> bool:

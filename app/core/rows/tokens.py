@@ -44,8 +44,8 @@ class TokenRows:
 
     @staticmethod
     def kernel_quantities(kind: Kind) -> tuple[str, ...]:
-        """The quantities that `write` gives; none where probabilities are clipped."""
-        return () if kind.options.epsilon else TOKEN_QUANTITIES
+        """The quantities that `write` gives; none where probabilities are clipped or come as sums."""
+        return () if kind.options.epsilon or kind.is_summed else TOKEN_QUANTITIES
 
     def write(self, into: Into) -> None:
         """Write the quantities of the kernel into a matrix."""
@@ -74,6 +74,8 @@ class TokenRows:
     @lazy
     def size(self) -> FloatArray:
         """The number of tokens of each document."""
+        if "n_tokens" in self._batch.sizes:
+            return self._sizes("n_tokens")
         return np.diff(self._offsets).astype(np.float64)
 
     @lazy
@@ -99,9 +101,12 @@ class TokenRows:
     @property
     def n_bytes(self) -> FloatArray:
         """The number of UTF-8 bytes of each document."""
-        return self._batch.sizes["n_bytes"][self._rows].astype(np.float64)
+        return self._sizes("n_bytes")
 
     @property
     def n_words(self) -> FloatArray:
         """The number of words of each document."""
-        return self._batch.sizes["n_words"][self._rows].astype(np.float64)
+        return self._sizes("n_words")
+
+    def _sizes(self, name: str) -> FloatArray:
+        return self._batch.sizes[name][self._rows].astype(np.float64)

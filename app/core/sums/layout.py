@@ -167,7 +167,9 @@ class Layout:
 def layout_of(batch: Batch, needs: Needs) -> Layout:
     """The layout of the matrices of a batch."""
     is_soft, is_weighted = batch.targets is not None, batch.sample_weight is not None
-    return _layout(Kind(batch.task, batch.form, batch.options, is_soft, is_weighted, batch.n_classes), needs)
+    is_summed = "n_tokens" in batch.sizes
+    kind = Kind(batch.task, batch.form, batch.options, is_soft, is_weighted, batch.n_classes, is_summed)
+    return _layout(kind, needs)
 
 
 @lru_cache(maxsize=256)

@@ -12,7 +12,7 @@ from pyarrow import compute, types
 
 from app.core.batch.texts import NULL, texts_of
 from app.core.checkpoints import at_checkpoints
-from app.core.columns import BoolArray, Column, IntArray, Ragged, owned
+from app.core.columns import BoolArray, Column, IntArray, Ragged, marked_rows, owned
 from app.errors import InvalidInput, MalformedBody, clip
 from app.wire.arrow.dictionaries import Dictionaries, check_views, refuse_nulls, repeated
 from app.wire.arrow.schema import Chosen, is_slices
@@ -87,20 +87,20 @@ def _arrays(batch: pa.RecordBatch, chosen: Chosen) -> Iterator[tuple[int, pa.Arr
 def _columns(
     groups: list[Group], arrays: Mapping[int, pa.Array], first_row: int, dictionaries: Dictionaries
 ) -> Iterator[Column]:
-    scored: BoolArray | None = None
+    scored: Column | None = None
     for group in groups:
         with readable(group.field):
             if group.nested:
                 column = _stacked(group, arrays, first_row, scored, dictionaries)
             else:
                 column = column_of_array(group.field, arrays[group.places[0]], first_row, scored, dictionaries)
-        if group.field.name == "mask" and isinstance(column, np.ndarray):
+        if group.field.name == "mask":
             scored = column
         yield column
 
 
 def _stacked(
-    group: Group, arrays: Mapping[int, pa.Array], first_row: int, scored: BoolArray | None, dictionaries: Dictionaries
+    group: Group, arrays: Mapping[int, pa.Array], first_row: int, scored: Column | None, dictionaries: Dictionaries
 ) -> Column:
     width = len(group.places)
     marks = value_mask(scored, np.full(len(arrays[group.places[0]]), width))
@@ -124,13 +124,13 @@ def _beside(first_row: int, j: int) -> Place:
 
 
 def column_of_array(
-    field: Field, array: pa.Array, first_row: int, scored: BoolArray | None, dictionaries: Dictionaries
+    field: Field, array: pa.Array, first_row: int, scored: Column | None, dictionaries: Dictionaries
 ) -> Column:
     """The values of an Arrow array, without copying where they stand side by side as they are needed.
 
     Args:
         first_row: Rows of the body before this array, for the pointers of errors.
-        scored: The mask (n,) or (n, l); where it is False, null may stand.
+        scored: The mask, of a value a row or of lists; where it is False, null may stand.
 
     Raises:
         InvalidInput: Of a type that the field may not hold, or null where only values may be.
@@ -139,7 +139,7 @@ def column_of_array(
     array, place = _storage(field, array), in_order(first_row)
     is_list = types.is_list(array.type) or types.is_large_list(array.type) or _is_list_view(array.type)
     if is_list or types.is_fixed_size_list(array.type):
-        if array.null_count == len(array) > 0 and scored is not None and not scored.any():
+        if array.null_count == len(array) > 0 and scored is not None and not marked_rows(scored).any():
             return Ragged(np.empty(0, field.kinds[0].dtype), np.zeros(len(array) + 1, np.int64))
         array = _without_nulls(field, array, place, value_mask(scored, np.ones(len(array), np.int64)), "a list")
     if types.is_fixed_size_list(array.type):
@@ -159,13 +159,16 @@ def column_of_array(
     return _values(field, array, place, value_mask(scored, np.ones(len(array), np.int64)), dictionaries)
 
 
-def value_mask(scored: BoolArray | None, lengths: IntArray) -> BoolArray | None:
+def value_mask(scored: Column | None, lengths: IntArray) -> BoolArray | None:
     """The mask of single values in rows of some lengths; None if all are scored."""
     if scored is None or len(scored) != len(lengths):
         return None
-    if scored.ndim > 1 and bool((lengths == scored.shape[1]).all()):
+    if isinstance(scored, Ragged):
+        if bool((lengths == np.diff(scored.offsets)).all()):
+            return scored.values
+    elif scored.ndim > 1 and bool((lengths == scored.shape[1]).all()):
         return scored.ravel()
-    return np.repeat(scored if scored.ndim == 1 else np.logical_or.reduce(scored, axis=1), lengths)
+    return np.repeat(marked_rows(scored), lengths)
 
 
 def _storage(field: Field, array: pa.Array) -> pa.Array:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.columns import BoolArray, Column
+from app.core.columns import Column, Ragged, marked_rows
 from app.errors import FieldError, InvalidInput, describe
 from app.wire.columns import LARGEST_INT, NAMES, STRING, Kind, Rule, rows_of
 
@@ -22,7 +22,7 @@ AS_STRINGS = "; send them as strings"
 Rows: TypeAlias = list[list[Any]]
 
 
-def column_of(place: str, rule: Rule, value: object, scored: BoolArray | None = None) -> Column | None:
+def column_of(place: str, rule: Rule, value: object, scored: Column | None = None) -> Column | None:
     """The array of a list of values or of lists, in the first kind of the rule that fits all values; None of null.
 
     Lists of one length become a two-dimensional array, others a `Ragged`. A column that is all lists where values
@@ -30,7 +30,7 @@ def column_of(place: str, rule: Rule, value: object, scored: BoolArray | None = 
 
     Args:
         place: The pointer of the column.
-        scored: The mask (n,) or (n, l); where it is False, anything may stand.
+        scored: The mask, of a value a row or of lists; where it is False, anything may stand.
 
     Raises:
         InvalidInput: Not a list, or the values are not all of one of the kinds; the pointers name those at fault.
@@ -66,17 +66,18 @@ def _column(place: str, rule: Rule, values: list[Any]) -> Column:
     return _values(place, rule.kinds, [values], nested=False)
 
 
-def _without_left_out(rule: Rule, values: list[Any], scored: BoolArray) -> list[Any]:
+def _without_left_out(rule: Rule, values: list[Any], scored: Column) -> list[Any]:
     """The values, with the first scored value or an empty list in place of each that is not scored."""
-    rows = scored if scored.ndim == 1 else np.logical_or.reduce(scored, axis=1)
+    rows = marked_rows(scored)
     first = next((v for v, kept in zip(values, rows.tolist(), strict=True) if kept), _nothing(rule.kinds))
     blank = [] if rule.nested else first
     kept = [value if kept else blank for value, kept in zip(values, rows.tolist(), strict=True)]
-    return kept if scored.ndim == 1 else _without_elements(rule, kept, scored)
+    if isinstance(scored, Ragged):
+        return _without_elements(rule, kept, [row.tolist() for row in np.split(scored.values, scored.offsets[1:-1])])
+    return kept if scored.ndim == 1 else _without_elements(rule, kept, scored.tolist())
 
 
-def _without_elements(rule: Rule, values: list[Any], scored: BoolArray) -> list[Any]:
-    marks: Rows = scored.tolist()
+def _without_elements(rule: Rule, values: list[Any], marks: Rows) -> list[Any]:
     are_full = [type(row) is list and len(row) == len(mark) for row, mark in zip(values, marks, strict=True)]
     full = [(row, mark) for row, mark, is_full in zip(values, marks, are_full, strict=True) if is_full]
     chosen = (v for row, mark in full for v, kept in zip(row, mark, strict=True) if kept)

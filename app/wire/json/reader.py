@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 
 from app.core.checkpoints import at_checkpoints
-from app.core.columns import BoolArray
+from app.core.columns import Column, Ragged
 from app.core.kernels.json_columns import JsonColumns, Stop, json_columns
 from app.core.tasks import TASKS, TaskName
 from app.errors import InvalidInput, MalformedBody, describe, pointer
@@ -85,13 +85,13 @@ def syntax_fault(error: orjson.JSONDecodeError, words: str) -> str:
 def _filled(fields: dict[str, Any], read: Columns, task: TaskName) -> dict[str, Any]:
     """The fields with columns as arrays: those in `read`, and others made of their lists."""
     refusals = []
-    scored: BoolArray | None = None
+    scored: Column | None = None
     for holder, name, place, rule, known in at_checkpoints(_columns(fields, read, RULES[task])):
         try:
             holder[name] = known[name] if name in known else column_of(place, rule, holder[name], scored)
         except InvalidInput as refusal:
             refusals.append(refusal)
-        if name == "mask" and isinstance(mask := holder[name], np.ndarray):
+        if name == "mask" and isinstance(mask := holder[name], np.ndarray | Ragged):
             scored = mask
     if refusals:
         raise InvalidInput.joined(refusals)

@@ -583,6 +583,43 @@ async def test_weights_of_classes_and_the_denominator_are_no_part_of_other_metri
     assert shaped["comparisons"] == plain["comparisons"]
 
 
+def cut_differently(n: int) -> dict[str, Any]:
+    """Documents as two models see them, the second with other tokens, and their sizes."""
+    rng = np.random.default_rng(n)
+    old, new = ([(-rng.exponential(2.0, int(m))).tolist() for m in rng.integers(1, 9, n)] for _ in range(2))
+    return {
+        "candidates": {"old": {"log_probabilities": old}, "new": {"log_probabilities": new}},
+        "baseline": "old",
+        "n_bytes": rng.integers(5, 50, n).tolist(),
+        "n_words": rng.integers(1, 9, n).tolist(),
+    }
+
+
+async def test_a_mask_of_tokens_leaves_them_out_of_a_comparison(client: httpx.AsyncClient) -> None:
+    body = cut_differently(30)
+    old = body["candidates"]["old"]["log_probabilities"]
+    new = [[0.5 * x for x in document] for document in old]
+    mask = [[place > 0 for place in range(len(document))] for document in old]
+    whole, short = (
+        {name: {"log_probabilities": documents} for name, documents in (("old", a), ("new", b))}
+        for a, b in ((old, new), ([document[1:] for document in old], [document[1:] for document in new]))
+    )
+    masked = await compared(client, "tokens", body | {"candidates": whole, "mask": mask})
+    plain = await compared(client, "tokens", body | {"candidates": short})
+    assert masked == plain
+
+
+async def test_sums_over_documents_are_compared(client: httpx.AsyncClient) -> None:
+    body = cut_differently(30) | {"n_tokens": [3] * 30}
+    candidates = {
+        name: {"log_probabilities": [sum(document) for document in sent["log_probabilities"]]}
+        for name, sent in body["candidates"].items()
+    }
+    found = await compared(client, "tokens", body | {"candidates": candidates})
+    old, new = (found["candidates"][name]["metrics"]["cross_entropy"]["value"] for name in ("old", "new"))
+    assert found["comparisons"][0]["difference"]["value"] == pytest.approx(new - old, rel=1e-10)
+
+
 @pytest.mark.parametrize("task", ["distributions", "tokens"])
 async def test_tasks_without_labels_are_compared_on_their_loss(task: TaskName, client: httpx.AsyncClient) -> None:
     (error,) = (await problem_of(client, task, BODIES[task] | {"metric": "accuracy"}))["errors"]
