@@ -106,7 +106,11 @@ def loss_parts(task: str, body: Body) -> list[Part]:
     """The summands of each scored row, or document, in the mean cross-entropy; tiny weights are scaled."""
     options = _scaled({**DEFAULTS, **body})
     if task == "tokens":
-        return _token_parts(_documents(options), options)
+        documents, per = _documents(options), options.get("per", "token")
+        if per == "token" or not any(d.weight for d in documents):
+            return _token_parts(documents, options)
+        ones = [1] * len(options["log_probabilities"])
+        return _loss_by_size(documents, ones if per == "document" else options[f"n_{per}s"])
     return _loss_parts(_samples(task, options), _cross_entropy, options)
 
 

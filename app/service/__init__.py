@@ -1,7 +1,7 @@
 """The use cases, without HTTP or SQL."""
 
 from app.service.calibrating import CALIBRATED, CALIBRATING_OPTIONS, CalibrateRequest, calibrate
-from app.service.comparing import COMPARED, OWN_OPTIONS, CompareRequest, compare
+from app.service.comparing import COMPARED, CompareRequest, compare, own_options
 from app.service.merging import merge
 from app.service.questions import Question
 from app.service.scoring import ScoreRequest, score
@@ -13,7 +13,6 @@ __all__ = [
     "CALIBRATING_OPTIONS",
     "COMPARED",
     "INCLUDES",
-    "OWN_OPTIONS",
     "CalibrateRequest",
     "CompareRequest",
     "Include",
@@ -22,6 +21,7 @@ __all__ = [
     "calibrate",
     "compare",
     "merge",
+    "own_options",
     "score",
     "score_parts",
 ]

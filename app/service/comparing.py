@@ -25,6 +25,7 @@ from app.core.warnings.notices import warnings_of
 from app.errors import InvalidInput, pointer
 from app.service.requiring import Rules, judged_comparison
 from app.service.scoring import ScoreRequest
+from app.service.units import SIZES, Per, check_unit
 
 COMPARED: tuple[TaskName, ...] = ALL
 """The tasks whose candidates can be compared."""
@@ -36,7 +37,7 @@ COMPARED_METRICS: dict[TaskName, tuple[ComparedMetric, ...]] = {
 """The means of rows that candidates of each task can be compared on, the default first."""
 
 OWN_OPTIONS = ("metric", "margin", "min_samples", "family")
-"""The options that scoring lacks."""
+"""The options of every task that scoring lacks."""
 
 MAX_SLICED_COMPARISONS = 1_000
 """The most pairs times slices of a comparison."""
@@ -55,6 +56,7 @@ class CompareRequest:
         margin: The largest difference that does not matter, in the unit of the metric.
         min_samples: Rows, or clusters, of positive weight below which nothing is decided.
         family: The comparisons whose intervals hold together.
+        per: The unit of documents that a difference is of. Candidates have the same tokens only where it is the token.
         require: The rules that the answer must keep.
     """
 
@@ -65,6 +67,7 @@ class CompareRequest:
     margin: float = 0.0
     min_samples: int = MIN_SAMPLES
     family: Family = "pairs"
+    per: Per = "token"
     require: Rules = ()
 
     def with_columns(self, columns: Mapping[str, Any]) -> "CompareRequest":
@@ -76,6 +79,11 @@ class CompareRequest:
     def place(self, name: str) -> str:
         """The JSON pointer of a candidate."""
         return pointer("candidates", name)
+
+
+def own_options(task: TaskName) -> tuple[str, ...]:
+    """The names of the options of a task that scoring lacks."""
+    return (*OWN_OPTIONS, "per") if task == "tokens" else OWN_OPTIONS
 
 
 class _Slice(NamedTuple):
@@ -105,6 +113,7 @@ def compare(request: CompareRequest) -> dict[str, Any]:
     Raises:
         InvalidInput: A value breaks a rule, or candidates differ in their rows; the pointer names the place.
     """
+    check_unit(request.per, request.shared.columns)
     baseline, terms = _batch(request, request.baseline), _terms(request)
     _check_slices(baseline, len(request.candidates) - 1)
     order = row_order(baseline)
@@ -131,7 +140,7 @@ def compare(request: CompareRequest) -> dict[str, Any]:
 
 def _echo(request: CompareRequest) -> dict[str, Any]:
     """The options in force; `n_worst` is of a section, and a comparison has none."""
-    own = {name: getattr(request, name) for name in OWN_OPTIONS}
+    own = {name: getattr(request, name) for name in own_options(request.shared.task)}
     return {name: value for name, value in request.shared.question.echo.items() if name != "n_worst"} | own
 
 
@@ -142,6 +151,8 @@ def _all_scored(
     plan = request.shared.question.plan
     is_loss = request.metric == "cross_entropy"
     factors = {"size", "share"} if is_loss else {"size"}  # class weights act on losses alone
+    if request.per != "token":
+        factors = set()
     counted = places(baseline, *layout_of(baseline, plan.needs).rows.keys() & factors)
     losses, normalized, scored = {}, {}, {}
     for name in at_checkpoints(request.candidates):
@@ -154,7 +165,9 @@ def _all_scored(
         losses[name] = kept[request.metric] if order is None else kept[request.metric][order]
         if batch.not_normalized.count and batch.options.normalization == "warn":
             normalized[name] = normalized_values(batch, order, losses[name], request.metric)
-    is_counted = is_loss and baseline.options.denominator == "count"
+    if request.per in SIZES:
+        counted["size"] = baseline.sizes[SIZES[request.per]].astype(np.float64)
+    is_counted = is_loss and request.per == "token" and baseline.options.denominator == "count"
     rows = observations_of(baseline, order, counted, is_counted=is_counted)
     others = PairedLosses(losses | normalized, rows) if normalized else None
     return PairedLosses(losses, rows), others, scored
@@ -214,10 +227,15 @@ def _check_rows(request: CompareRequest, name: str) -> None:
     ours, theirs = _row_lengths(column), _row_lengths(other)
     if ours is None or theirs is None:
         return
-    uneven = np.flatnonzero((ours != theirs) & _unmasked(request, len(ours)))
+    are_uneven = ours != theirs if request.per == "token" else (ours > 0) != (theirs > 0)
+    uneven = np.flatnonzero(are_uneven & _unmasked(request, len(ours)))
     if uneven.size:
         row, word = int(uneven[0]), "document" if request.shared.task == "tokens" else "row"
         rule = f"must hold as many values as {word} {row} of {request.baseline}, {theirs[row]}, found {ours[row]}"
+        if request.per != "token":
+            rule = f"must have tokens in the same documents as {request.baseline}, found {ours[row]} in document {row}"
+        elif request.shared.task == "tokens":
+            rule += "; candidates that are cut into other tokens are compared by `per`: byte, word or document"
         raise InvalidInput.at(f"{request.place(name)}/{form}/{row}", "wrong_length", rule)
 
 

@@ -101,6 +101,8 @@ def as_table(body: Body, task: str) -> Body:
 
 def of_documents(body: Body, parts: list[Body]) -> None:
     """Leave out what documents that are sums, or of which no sizes are sent, cannot have."""
+    if (per := body.get("per")) in ("byte", "word") and not body.get(f"n_{per}s"):
+        del body["per"]
     if body.get("n_tokens"):
         body.pop("epsilon", None)
         for part in parts:

@@ -17,7 +17,7 @@ from tests.requests import column, request_of, scoring
 
 ROWWISE = ("binary", "multiclass", "distributions")
 """The tasks whose mean loss is one over rows, not over tokens or labels."""
-OWN = ("candidates", "baseline", "margin", "min_samples", "family")
+OWN = ("candidates", "baseline", "margin", "min_samples", "family", "per")
 
 
 def random_comparison(task: TaskName, rng: np.random.Generator) -> Body:
@@ -33,6 +33,10 @@ def random_comparison(task: TaskName, rng: np.random.Generator) -> Body:
         options["family"] = "none"
     if rng.random() < 0.4:
         options["cluster_id"] = rng.integers(0, len(sent), len(sent)).tolist()
+    if task == "tokens" and rng.random() < 0.7:
+        options["per"] = str(rng.choice(_units(body)))
+        if options["per"] != "token" and not {"mask", "n_tokens"} & body.keys():
+            candidates |= {name: list(map(_cut, candidates[name])) for name in candidates if name != "base"}
     chosen = {name: {form: values} for name, values in candidates.items()}
     return body | options | {"candidates": chosen, "baseline": "base"}
 
@@ -44,6 +48,16 @@ def _other(task: TaskName, sent: list[Any], rng: np.random.Generator) -> list[An
         factor = rng.choice([0.5, 1.0, 2.0])
         return [[float(x * factor * rng.uniform(0.8, 1.2)) for x in document] for document in sent]
     return [sent[row] for row in rng.permutation(len(sent))]
+
+
+def _units(body: Body) -> list[str]:
+    """The units of documents of which their numbers are known."""
+    return ["token", "document", *(per for per in ("byte", "word") if f"n_{per}s" in body)]
+
+
+def _cut(document: list[float]) -> list[float]:
+    """The document cut into one token more."""
+    return [*document[1:], 0.25 * document[0], 0.75 * document[0]] if document else document
 
 
 def asked(task: TaskName, body: Body) -> dict[str, Any]:

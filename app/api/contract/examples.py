@@ -196,6 +196,20 @@ COMPARE_EXAMPLES: dict[TaskName, dict[str, Example]] = {
                 "n_bytes": [12, 9, 4],
             },
         ),
+        "two_tokenizers": Example(
+            "Two language models that cut documents into tokens differently, in bits per byte",
+            {
+                "candidates": {
+                    "old": {"log_probabilities": [[-4.5, -2.25, -3.0], [-6.5, -1.25], [-2.0, -2.5, -0.5]]},
+                    "new": {"log_probabilities": [[-5.0, -3.5], [-3.0, -2.25, -1.5], [-4.0]]},
+                },
+                "baseline": "old",
+                "per": "byte",
+                "unit": "bits",
+                "n_bytes": [14, 9, 8],
+                "min_samples": 3,
+            },
+        ),
     },
 }
 

@@ -17,8 +17,9 @@ from app.core.compare.verdicts import Family, Verdict
 from app.core.options import NonNegative, Unit
 from app.core.tasks import TASKS, TaskName
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, clip, describe, pointer
-from app.service import COMPARED, OWN_OPTIONS, CompareRequest
+from app.service import COMPARED, CompareRequest, own_options
 from app.service.comparing import COMPARED_METRICS
+from app.service.units import Per
 
 MIN_CANDIDATES, MAX_CANDIDATES = 2, 50
 MAX_NAME = 80
@@ -47,7 +48,7 @@ def compare_request(task: TaskName, body: Mapping[str, Any]) -> CompareRequest:
     if checked is None or errors or unknown:
         raise InvalidInput((*_unknown_errors(task, unknown), *errors), len(errors) + len(unknown))
     candidates = {name: _prediction(task, fields) for name, fields in sent["candidates"].items()}
-    own = {name: getattr(checked, name) for name in OWN_OPTIONS}
+    own = {name: getattr(checked, name) for name in own_options(task)}
     request = CompareRequest(score.request_of(task, checked), candidates, sent["baseline"], **own)
     if "require" not in sent:
         return request
@@ -121,6 +122,7 @@ def shared_model(task: TaskName) -> type[BaseModel]:
     definitions: dict[str, Any] = {
         "metric": (metrics, Field("cross_entropy", description=METRIC)),
         **OPTIONS,
+        **(TOKEN_OPTIONS if task == "tokens" else {}),
         **{name: (field.annotation, field) for name, field in scoring.items() if name not in left_out},
     }
     return create_model(f"{task.capitalize()}Shared", __config__=ConfigDict(strict=True), **definitions)
@@ -186,6 +188,18 @@ OPTIONS: dict[str, Any] = {
     ),
 }
 """The options that scoring lacks."""
+
+TOKEN_OPTIONS: dict[str, Any] = {
+    "per": (
+        Per,
+        Field(
+            "token",
+            description="Unit that a difference is of: a `token`, of which all candidates have the same; or a `byte`, "
+            "a `word` (by `n_bytes` or `n_words`) or a `document`, where candidates may be cut differently.",
+        ),
+    ),
+}
+"""The options of `tokens` that scoring lacks."""
 
 SCORING_ONLY = (
     "include",

@@ -60,7 +60,8 @@ def with_prediction(batch: Batch, columns: Mapping[str, Column]) -> Batch:
     """The batch with another prediction for the same rows; all other columns are not checked again.
 
     Args:
-        batch: A batch that is no part of a longer body. Its prediction has as many values in each scored row.
+        batch: A batch that is no part of a longer body. Its prediction has as many values in each scored row, or, of
+            documents, any where the other has any.
         columns: The columns that the batch was made of, by field, with the other prediction.
 
     Raises:

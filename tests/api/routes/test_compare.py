@@ -595,6 +595,37 @@ def cut_differently(n: int) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize(("per", "metric"), [("byte", "bits_per_byte"), ("word", "word_perplexity")])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"sample_weight": [1.0, 2.0] * 15},
+        {"sample_weight": [1.0, 2.0] * 15, "denominator": "count"},
+        {"cluster_id": [1, 2, 3] * 10},
+    ],
+)
+async def test_models_of_other_tokens_differ_by_the_byte_and_the_word(
+    per: str, metric: str, more: dict[str, Any], client: httpx.AsyncClient
+) -> None:
+    found = await compared(client, "tokens", cut_differently(30) | {"per": per, "unit": "bits", **more})
+    (pair,) = found["comparisons"]
+    old, new = (found["candidates"][name]["metrics"][metric]["value"] for name in ("old", "new"))
+    expected = new - old if per == "byte" else math.log2(new) - math.log2(old)
+    assert pair["difference"]["value"] == pytest.approx(expected, rel=1e-10)
+    assert found["options"]["per"] == per
+
+
+async def test_documents_differ_as_rows_do(client: httpx.AsyncClient) -> None:
+    body = cut_differently(30)
+    (pair,) = (await compared(client, "tokens", body | {"per": "document"}))["comparisons"]
+    old, new = (
+        [-math.fsum(document) for document in body["candidates"][name]["log_probabilities"]] for name in ("old", "new")
+    )
+    assert pair["difference"]["value"] == pytest.approx(np.mean(new) - np.mean(old), rel=1e-10)
+    assert pair["p_value"] == pytest.approx(ttest_rel(new, old).pvalue, rel=1e-10)
+
+
 async def test_a_mask_of_tokens_leaves_them_out_of_a_comparison(client: httpx.AsyncClient) -> None:
     body = cut_differently(30)
     old = body["candidates"]["old"]["log_probabilities"]
@@ -618,6 +649,38 @@ async def test_sums_over_documents_are_compared(client: httpx.AsyncClient) -> No
     found = await compared(client, "tokens", body | {"candidates": candidates})
     old, new = (found["candidates"][name]["metrics"]["cross_entropy"]["value"] for name in ("old", "new"))
     assert found["comparisons"][0]["difference"]["value"] == pytest.approx(new - old, rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"per": "byte", "n_bytes": None}, ("/n_bytes", "missing", "must be sent where `per` is byte, found none")),
+        ({"per": "word", "n_words": None}, ("/n_words", "missing", "must be sent where `per` is word, found none")),
+        ({"per": "bytes"}, ("/per", "out_of_range", "")),
+        ({}, ("/candidates/new/log_probabilities/", "wrong_length", "by `per`: byte, word or document")),
+        (
+            {"per": "byte", "candidates": {"old": {"log_probabilities": [[-1.0], []] * 15}, "new": {}}},
+            ("/candidates/new/log_probabilities/1", "wrong_length", "must have tokens in the same documents as old"),
+        ),
+        ({"per": "byte", "mask": [[True]] * 30}, ("/mask/", "wrong_length", "must hold a value for each token")),
+    ],
+)
+async def test_what_cannot_be_compared_by_a_unit_is_told(
+    change: dict[str, Any], error: tuple[str, str, str], client: httpx.AsyncClient
+) -> None:
+    body = cut_differently(30) | change
+    body["candidates"] = cut_differently(30)["candidates"] | {
+        name: sent for name, sent in body["candidates"].items() if sent
+    }
+    found = (await problem_of(client, "tokens", body))["errors"][0]
+    assert found["pointer"].startswith(error[0])
+    assert found["code"] == error[1]
+    assert error[2] in found["detail"]
+
+
+async def test_only_tokens_have_units(client: httpx.AsyncClient) -> None:
+    (error,) = (await problem_of(client, "binary", binary(per="document")))["errors"]
+    assert (error["pointer"], error["code"]) == ("/per", "unknown_field")
 
 
 @pytest.mark.parametrize("task", ["distributions", "tokens"])
