@@ -126,7 +126,8 @@ class BareRoute(APIRoute):
 
 def _answering_get(endpoint: Callable[[Exchange], Coroutine[Any, Any, Response | BaseModel]]) -> Answer:
     async def answer(exchange: Exchange) -> Response:
-        refuse_unknown(exchange)
+        if exchange.scope["query_string"]:
+            await exchange.read_query(refuse_unknown, exchange)
         content = await endpoint(exchange)
         if isinstance(content, Response):
             return content

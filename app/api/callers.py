@@ -9,6 +9,8 @@ from app.settings import listed
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
+FORWARDED_BYTES = 2**10
+"""The bytes at the end of `X-Forwarded-For` that are read: addresses of some sixty proxies, one behind the other."""
 IPV6_PREFIX = 64
 """The bits of an IPv6 address that tell one caller from another: whoever has one address has all that begin so."""
 

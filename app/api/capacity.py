@@ -166,9 +166,8 @@ class Capacity:
         whole: The pool for bodies that have arrived.
         light: The pool for small requests that cost little, which no other can fill.
         arriving: The pool for bodies that are still arriving: a thread each, which mostly waits for the client.
-        json_lock: The lock of the thread that scores plain rows of JSON: several would only keep the interpreter from
-            each other and from the event loop.
-        listing_lock: The lock of the thread that makes a long list for an answer, for the same reason.
+        json_lock: The lock of the thread that reads JSON, scores plain rows of it, or makes a long list for an answer:
+            several would only keep the interpreter from each other and from the event loop.
         memory: The account of memory.
         small: The account of memory for small requests, which no other can take.
         files: The budget for bodies that are held in files because they are large.
@@ -182,7 +181,6 @@ class Capacity:
         self.light = Pool("light", LIGHT_THREADS, settings)
         self.arriving = Pool("stream", settings.max_streams, settings)
         self.json_lock = Lock()
-        self.listing_lock = Lock()
         most = account_bytes(settings.memory_bytes)
         self.small = Account(most // SMALL_PART)
         self.memory = Account(most - self.small.size)

@@ -2,12 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from random import getrandbits
 from time import perf_counter
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar, TypeVarTuple
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
@@ -36,6 +36,12 @@ JOINED = (b"accept", b"x-forwarded-for")
 
 FREE_ANSWER_BYTES = 2**16
 """The longest answer that is not paid for: as much waits for the client in the buffers of any connection."""
+
+LONG_QUERY = 2**12
+"""The bytes of a query beyond which a thread reads it: 64 KiB of wrong escapes or of weights take some 50 ms."""
+
+Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
 
 VISIBLE_ASCII = re.compile(rb"[!-~]{1,128}")
 
@@ -112,7 +118,8 @@ class Exchange(Request):
         if self.key:
             return f"key {self.key}"
         peer = self.scope.get("client") or ("", 0)
-        return callers.address(peer[0], self.header("x-forwarded-for"), self.settings.trusted_proxies)
+        forwarded = self.header("x-forwarded-for")[-callers.FORWARDED_BYTES :]
+        return callers.address(peer[0], forwarded, self.settings.trusted_proxies)
 
     @property
     def memory(self) -> Lease:
@@ -120,6 +127,16 @@ class Exchange(Request):
         if self._memory is None:
             self._memory = self.capacity.lease(self.declared_bytes, self.caller)
         return self._memory
+
+    async def read_query(self, work: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
+        """The result of work on the query, done in a thread if the query is long.
+
+        Raises:
+            Unavailable: It is long, and no thread is free.
+        """
+        if len(self.scope["query_string"]) <= LONG_QUERY:
+            return work(*arguments)
+        return await self.capacity.light.run(work, *arguments)
 
     def release(self) -> None:
         """Give back all memory that the request holds."""

@@ -1,7 +1,7 @@
-"""A beat of the event loop that shows in metrics how late it comes, and what the process holds."""
+"""A beat of the event loop that shows in metrics how late it comes, by whose doing, and what the process holds."""
 
 import asyncio
-from time import perf_counter
+from time import perf_counter, thread_time
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -31,6 +31,13 @@ class Pulse:
         self._stalls = Histogram(
             "surprisal_loop_stall_seconds",
             "Delays of a beat of the event loop.",
+            buckets=STALL_SECONDS,
+            registry=registry,
+        )
+
+        self._worked = Histogram(
+            "surprisal_loop_work_seconds",
+            "The part of these delays in which the event loop itself worked.",
             buckets=STALL_SECONDS,
             registry=registry,
         )
@@ -66,12 +73,14 @@ class Pulse:
         self._timer.cancel()
 
     def _wait(self) -> None:
+        self._worked_before = thread_time()
         self._due = perf_counter() + BEAT_SECONDS
         self._timer = self._loop.call_later(BEAT_SECONDS, self._beat)
 
     def _beat(self) -> None:
         late = max(0.0, perf_counter() - self._due)
         self._stalls.observe(late)
+        self._worked.observe(min(late, thread_time() - self._worked_before))
         self._n_beats += 1
         if late > self._windows[0]:
             self._windows[0] = late

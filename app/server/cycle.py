@@ -24,6 +24,8 @@ SLOW = 408
 """The status of a request that came too slowly: its connection is closed at once, or it would be held again."""
 MAX_KEPT_BYTES = 256
 """Bytes of a path with its query up to which its parts are kept: longer ones hold options, and seldom come twice."""
+MAX_PATH = 2**10
+"""Bytes of a path that are read: nothing is served at a longer one, and each wrong escape in it takes a microsecond."""
 
 
 class Target(NamedTuple):
@@ -48,7 +50,7 @@ def target(url: bytes) -> Target:
 
 def _target(url: bytes) -> Target:
     parts = httptools.parse_url(url)
-    return Target(unquote(parts.path.decode("ascii")), parts.path, parts.query or b"")
+    return Target(unquote(parts.path[:MAX_PATH].decode("ascii")), parts.path, parts.query or b"")
 
 
 _kept_target = lru_cache(maxsize=256)(_target)

@@ -44,3 +44,11 @@ def test_a_request_knows_its_caller() -> None:
     exchange.key = "ci"
     assert exchange.caller == "key ci"
     assert exchange_with().caller == ""
+
+
+@pytest.mark.parametrize(("n_proxies", "caller"), [(50, "203.0.113.7"), (5_000, "")])
+def test_the_end_of_a_long_list_is_read(n_proxies: int, caller: str) -> None:
+    told = b"203.0.113.7" + b", 10.0.0.2" * n_proxies
+    exchange = exchange_with((b"x-forwarded-for", told), client=("10.0.0.1", 4711))
+    exchange.settings = Settings(trusted_proxies="10.0.0.0/8")
+    assert exchange.caller == caller

@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> None:
     new = commands.add_parser("new", help="make a key and show its token once")
     new.add_argument("--name", required=True, help="who will call, as it stands in the log: ci")
     new.add_argument("--scopes", required=True, help=f"with commas between, of {', '.join(SCOPES)}")
-    new.add_argument("--rate", default="", help="the most requests: 100/minute (default: any number)")
+    new.add_argument("--rate", default="", help="the most requests to each worker: 100/minute (default: any number)")
     new.add_argument("--file", default=os.environ.get(VARIABLE, ""), help=f"the file of keys (default: {VARIABLE})")
     options = parser.parse_args(arguments)
     try:

@@ -56,7 +56,7 @@ def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseMod
     async def answer(exchange: Exchange) -> Response:
         encoding, forms = json_terms(exchange.head, work.rows_path)
         if exchange.scope["query_string"]:
-            refuse_query(exchange)
+            await exchange.read_query(refuse_query, exchange)
         if encoding:
             return await _compressed(exchange, work, encoding, forms)
         body = await whole_body(exchange, advice)
@@ -136,6 +136,6 @@ def _read_and_answered(
 
 
 def _answered(exchange: Exchange, work: Work, request: Any, forms: Accepted) -> tuple[Response, int]:
-    with exchange.capacity.listing_lock if work.is_listing(request) else nullcontext():
+    with exchange.capacity.json_lock if work.is_listing(request) else nullcontext():
         content = work.answer(request)
         return forms.answer(content, exchange), content["n_scored"]

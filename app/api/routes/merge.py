@@ -34,7 +34,7 @@ router = APIRouter(tags=["merge"], route_class=BareRoute)
 async def merge(exchange: Exchange) -> Response:
     """Add states up."""
     _, forms = json_terms(exchange.head)
-    refuse_query(exchange)
+    await exchange.read_query(refuse_query, exchange)
     body = await whole_body(exchange, ADVICE)
     exchange.memory.hold("body", len(body))
 

@@ -24,7 +24,8 @@ def _add_route(task: Task) -> None:
     path = f"{json_path}/rows"
 
     async def score_rows(exchange: Exchange) -> Response:
-        rows, forms = read_rows_head(task.name, json_path, exchange), accepted(exchange.head)
+        rows = await exchange.read_query(read_rows_head, task.name, json_path, exchange)
+        forms = accepted(exchange.head)
         forms.check(rows.options.get("include", ()))
         response, exchange.n_scored = await _scored(exchange, rows, forms)
         return response

@@ -11,10 +11,10 @@ from types import GenericAlias, NoneType
 from typing import Annotated, Any, Literal
 
 from annotated_types import MaxLen
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, create_model
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema, create_model
 
 from app.api.schemas import require
-from app.api.schemas.validation import field_errors
+from app.api.schemas.validation import MANY_ITEMS, check_list, field_errors
 from app.core.columns import Column
 from app.core.metrics.bootstrap import Bootstrap
 from app.core.metrics.registry import is_resampled, on_request
@@ -27,6 +27,11 @@ from app.service.questions import check_mergeable
 
 MAX_LIST_OPTION = 100_000
 """The most values of an option that is a list."""
+LONG_LISTS = {
+    name: TypeAdapter[Any](item, config=ConfigDict(strict=True))
+    for name, item in {"classes": str, "class_weight": Weight, "pos_weight": Weight}.items()
+}
+"""The options that may have so many values, and the type of one."""
 
 ITEMS: dict[ValueKind, dict[str, Any]] = {
     "number": {"type": "number"},
@@ -67,7 +72,7 @@ def score_request(task: TaskName, body: Mapping[str, Any]) -> ScoreRequest:
 def validated(model: type[BaseModel], known: Mapping[str, Any]) -> tuple[BaseModel | None, list[FieldError]]:
     """The fields of a body as their model takes them, and the errors in them."""
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
-    _check_lengths(values)
+    _check_lists(model, values)
     try:
         return model.model_validate(values), []
     except ValidationError as error:
@@ -206,12 +211,17 @@ def choice_errors(choices: Iterable[tuple[str, ...]], values: Mapping[str, Any])
             yield FieldError("", code, f"must hold {words}, found {' and '.join(sent) or 'none'}")
 
 
-def _check_lengths(values: Mapping[str, Any]) -> None:
-    """Keeps a body full of wrong items from becoming millions of errors."""
+def _check_lists(model: type[BaseModel], values: Mapping[str, Any]) -> None:
+    """Keeps a body full of wrong items from becoming thousands of errors."""
     for name, value in values.items():
-        if isinstance(value, tuple) and len(value) > MAX_LIST_OPTION:
-            words = f"must hold at most {MAX_LIST_OPTION} values, found {len(value)}"
-            raise InvalidInput.at(pointer(name), "out_of_range", words)
+        if isinstance(value, tuple) and len(value) > MANY_ITEMS:
+            item = LONG_LISTS.get(name)
+            check_list(name, value, MAX_LIST_OPTION if item else _max_length(model, name), item)
+
+
+def _max_length(model: type[BaseModel], name: str) -> int:
+    bounds = (bound.max_length for bound in model.model_fields[name].metadata if isinstance(bound, MaxLen))
+    return next(bounds, MAX_LIST_OPTION)
 
 
 def _unknown_errors(task: TaskName, names: list[str]) -> Iterator[FieldError]:
