@@ -54,10 +54,10 @@ class Process:
         return int(kilobytes) * 1024
 
     def peak_bytes(self) -> int:
-        """The most memory that the process has held so far."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        (kilobytes,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
-        return int(kilobytes) * 1024
+        """The most memory that the process has held so far; with workers the sum of what each has."""
+        statuses = [Path(f"/proc/{pid}/status").read_text() for pid in (self.pid, *self.workers())]
+        lines = [line for status in statuses for line in status.splitlines()]
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
     def workers(self) -> list[int]:
         """The process ids of its workers."""
