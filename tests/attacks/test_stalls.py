@@ -119,8 +119,9 @@ def numbers(*shape: int) -> Any:
 N, K = 8_000, 800
 """Rows, or classes, with which a body is nearly as large as the event loop reads: 16,384 numbers, 256 KiB of text."""
 ALL = {"unit": "bits", "epsilon": 0.1, "tolerance": 1, "confidence_level": 0.999, "n_worst": 1_000}
-ONE = {"label_smoothing": 0.5, "focal_gamma": 9, "focal_alpha": 0.25, "ignore_index": 0, "bin_edges": "right"}
+ONE = {"label_smoothing": 0.5, "focal_gamma": 9, "focal_alpha": 0.25, "bin_edges": "right"}
 CLASSES = {"top_k": list(range(1, 21)), "class_weight": [0.5] * K, "classes": [f"class {i}" for i in range(K)]}
+NAMED = {"labels": ["class 3"] * 12}
 MOST = {"n_bins": 10_000, "include": ["per_sample", "per_class", "calibration", "worst"]}
 BINARY: dict[str, Any] = {"labels": [0, 1] * (N // 2), "probabilities": numbers(N)}
 FEW: dict[str, Any] = {"labels": [3] * 12, "probabilities": numbers(12, K)}
@@ -130,7 +131,7 @@ OF_THE_LOOP: dict[str, tuple[str, dict[str, Any]]] = {
         "score/binary",
         {"labels": [0, 1] * 2_500, "probabilities": numbers(5_000), "sample_weight": numbers(5_000)},
     ),
-    "classes": ("score/multiclass", FEW | ALL | ONE | CLASSES),
+    "classes": ("score/multiclass", FEW | ALL | ONE | CLASSES | NAMED),
     "labels": ("score/multilabel", {"labels": [[0] * K] * 8, "probabilities": numbers(8, K), "pos_weight": [2] * K}),
     "soft labels": ("score/distributions", {"targets": numbers(6, K), "probabilities": numbers(6, K)} | ALL),
     "documents": ("score/tokens", {"log_probabilities": [(-numbers(N // 8)).tolist()] * 8, "n_words": [1] * 8} | ALL),
@@ -139,8 +140,7 @@ OF_THE_LOOP: dict[str, tuple[str, dict[str, Any]]] = {
         {"labels": [0, 1] * (N // 4), "baseline": "0", "margin": 1}
         | {"candidates": {str(i): {"probabilities": numbers(N // 2)} for i in range(5)}},
     ),
-    "all sections": ("score/multiclass", FEW | ALL | CLASSES | MOST),
-    "resamples": ("score/binary", BINARY | {"bootstrap": {"n_resamples": 10_000}}),
+    "all sections": ("score/multiclass", FEW | ALL | CLASSES | NAMED | MOST),
     "wrong weights": ("score/multiclass", FEW | {"class_weight": ["a"] * 4_000}),
     "wrong classes": ("score/multiclass", FEW | {"classes": [0] * 8_000}),
     "wrong sections": ("score/multiclass", FEW | {"include": [""] * 5_000, "metrics": [""] * 5_000}),
