@@ -89,7 +89,7 @@ MOST_WORK = 0.05
 @pytest.mark.slow
 @pytest.mark.parametrize(("body", "kind", "n"), ATTACKS.values(), ids=ATTACKS)
 def test_a_body_does_not_stall_the_loop(body: bytes, kind: str, n: int, server: Process) -> None:
-    """Here threads read, so the clock counts, and the best of three tries. The objects alone took 0.5 to 10 s."""
+    """The clock counts too, for threads read these; the best of three tries. The objects alone took 0.5 to 10 s."""
     sent = post("/v1/score/multiclass" + ("/rows" if kind == LINES else ""), body, kind)
     found = [stall(server, whole_answer, [sent] * n, min(n, 50)) for _ in range(3)]
     assert {status for one in found for status in one.statuses} <= {200, 400, 413, 422, 503}
