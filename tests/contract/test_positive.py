@@ -44,6 +44,7 @@ def test_random_requests_are_answered_as_documented_and_mostly_accepted(address:
     found = [json.loads(line) for line in said.splitlines()]
     assert [operation for operation in found if operation["failures"]] == []
     posts = [operation for operation in found if operation["operation"].startswith("POST")]
-    assert len(posts) == 15
+    assert len(posts) == 18
     assert [operation for operation in posts if operation["sent"] < N] == []
-    assert [operation for operation in posts if operation["accepted"] < LEAST_SHARE * operation["sent"]] == []
+    of_rows = [operation for operation in posts if "merge" not in operation["operation"]]  # no state can be guessed
+    assert [operation for operation in of_rows if operation["accepted"] < LEAST_SHARE * operation["sent"]] == []
