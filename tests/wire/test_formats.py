@@ -15,11 +15,12 @@ from pyarrow import parquet as arrow_parquet
 
 from app.core.columns import Column, Ragged
 from app.core.tasks import TASKS, TaskName
-from app.wire import compression, ndjson
+from app.wire import compression
 from app.wire.arrow import stream as arrow
 from app.wire.csv import table as csv
 from app.wire.json import reader as json
 from app.wire.limits import Limits
+from app.wire.ndjson import reader as ndjson
 from app.wire.npz import archive as npz
 from app.wire.parquet import file as parquet
 from tests.wire.mapped import own

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from app.errors import InvalidInput
-from app.wire import ndjson
 from app.wire.json import reader as json
 from app.wire.json.names import MAX_PLACES
 from app.wire.limits import Limits
+from app.wire.ndjson import reader as ndjson
 from tests.wire.mapped import own
 
 LIMITS = Limits(max_decoded_bytes=1 << 28, max_ratio=1000, max_part_bytes=1 << 22, max_columns=1000)

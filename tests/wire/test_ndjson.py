@@ -10,8 +10,8 @@ import pytest
 from app.core.columns import Ragged
 from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody, SurprisalError, TooLarge
-from app.wire import ndjson
 from app.wire.limits import Limits
+from app.wire.ndjson import reader as ndjson
 from tests.wire.mapped import own
 from tests.wire.trickle import Trickle
 

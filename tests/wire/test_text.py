@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from app.errors import MalformedBody, TooLarge
-from app.wire import ndjson
 from app.wire.csv import table as csv
 from app.wire.limits import Limits
 from app.wire.mapping.column_map import ColumnMap
+from app.wire.ndjson import reader as ndjson
 from app.wire.sources import Source
 from app.wire.text import BLOCK, blocks
 from tests.wire.mapped import own

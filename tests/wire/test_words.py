@@ -15,12 +15,12 @@ from pyarrow import parquet as arrow_parquet
 from app.core.synonyms import FIELDS, SYNONYMS, meant
 from app.core.tasks import COLUMN_NAMES, TASKS, TaskName
 from app.errors import InvalidInput, MalformedBody, SurprisalError
-from app.wire import ndjson
 from app.wire.arrow import stream as arrow
 from app.wire.arrow.schema import index_names
 from app.wire.csv import table as csv
 from app.wire.json import reader as json
 from app.wire.limits import Limits
+from app.wire.ndjson import reader as ndjson
 from app.wire.npz import archive as npz
 from app.wire.parquet import file as parquet
 from tests.wire.mapped import own

@@ -9,11 +9,11 @@ from typing import Any, BinaryIO, Literal, TypeAlias, cast
 from app.api.intake.spool import IN_MEMORY_BYTES, Spool
 from app.core.paying import hold
 from app.settings import Settings
-from app.wire import ndjson
 from app.wire.arrow import stream as arrow
 from app.wire.csv import table as csv
 from app.wire.limits import Limits
 from app.wire.mapping.column_map import ColumnMap
+from app.wire.ndjson import reader as ndjson
 from app.wire.npz import archive as npz
 from app.wire.parquet import file as parquet
 from app.wire.sources import Source

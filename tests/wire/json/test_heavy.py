@@ -6,10 +6,10 @@ import orjson
 import pytest
 
 from app.errors import InvalidInput, MalformedBody, SurprisalError, TooLarge
-from app.wire import ndjson
 from app.wire.json import heavy, reader
 from app.wire.json.heavy import MAX_HOLDERS, MAX_NAMES, MAX_VALUES
 from app.wire.limits import Limits
+from app.wire.ndjson import reader as ndjson
 from tests.wire.mapped import own
 
 MANY = MAX_VALUES + 1

@@ -1,0 +1,1 @@
+"""JSON Lines: an object a row, its fields named like the columns."""
