@@ -1,7 +1,8 @@
 """The use cases, without HTTP or SQL."""
 
 from app.service.calibrating import CALIBRATED, CALIBRATING_OPTIONS, CalibrateRequest, calibrate
-from app.service.comparing import COMPARED, CompareRequest, compare, own_options
+from app.service.candidates import COMPARED, CompareRequest, own_options
+from app.service.comparing import compare
 from app.service.merging import merge
 from app.service.questions import Question
 from app.service.scoring import ScoreRequest, score

@@ -18,7 +18,7 @@ from app.core.options import NonNegative, Unit
 from app.core.tasks import TASKS, TaskName
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, clip, describe, pointer
 from app.service import COMPARED, CompareRequest, own_options
-from app.service.comparing import COMPARED_METRICS
+from app.service.candidates import COMPARED_METRICS
 from app.service.units import Per
 
 MIN_CANDIDATES, MAX_CANDIDATES = 2, 50
