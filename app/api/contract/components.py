@@ -31,6 +31,11 @@ Schema = dict[str, Any]
 Values = tuple[str, ...]
 
 
+def reference(kind: str, name: str) -> dict[str, str]:
+    """A reference to a component of the document."""
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
 def enum_names(task: TaskName | None) -> dict[Values, str]:
     """The names of enums by their values, where the name of the field does not say it all; some by task."""
     names: dict[Values, str] = {

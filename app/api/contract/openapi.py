@@ -26,18 +26,16 @@ from app.api import problems
 from app.api.access.scopes import needs
 from app.api.contract import access, samples, texts
 from app.api.contract.asking import Asked, answers
-from app.api.contract.components import class_name, schemas_of
+from app.api.contract.components import class_name, reference, schemas_of
 from app.api.contract.examples import CALIBRATE_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, PARTS, REFUSED, Example
+from app.api.contract.parameters import parameters_of
 from app.api.negotiation.formats import FORMATS
 from app.api.negotiation.media import JSON
 from app.api.routes import ROUTERS
 from app.api.schemas import calibrate, compare, score
 from app.api.schemas.answers import ProblemDetails
 from app.api.schemas.merge import MergeRequest
-from app.api.schemas.query import column_names, query_names
 from app.core.tasks import TaskName
-from app.wire.columns import WIDE
-from app.wire.fields import EXTRA
 
 DOCUMENT = Path(__file__).parents[3] / "openapi" / "openapi.json"
 SIGNIFICANT_DIGITS = 12
@@ -56,18 +54,6 @@ FROM_LIBRARIES = frozenset(
     }
 )
 """Numbers that a library computes (Student's t, exponentials, powers): their last bit may differ between processors."""
-
-
-SEVERAL = "Several stand with commas between them; `p_*` is all that begin with `p_`."
-SLICE_COLUMNS = "Names of columns, with commas between them."
-AUTO_CLASSES = "`auto` takes them from the names of the columns of the prediction."
-EXTRA_COLUMNS = {
-    "name": EXTRA,
-    "in": "query",
-    "description": "Treatment of columns that hold no field: leave them out, or refuse them. It is `ignore` as soon as "
-    "the query names a column, else `error`.",
-    "schema": {"$ref": "#/components/schemas/ExtraColumns"},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +82,11 @@ def document() -> dict[str, Any]:
     api = application()
     found = api.openapi()
     shapes = _schemas() | {"ExtraColumns": {"type": "string", "enum": ["ignore", "error"]}}
-    parameters, options = _parameters(shapes)
+    parameters, options = parameters_of(shapes)
     found |= {"security": access.SECURITY, "components": _components(api, shapes, parameters)}
     for path, operation in _operations(found):
-        answer = operation["responses"]["200"] | {"headers": {"X-Request-ID": _ref("headers", "RequestId")}}
-        operation["responses"] = {"200": answer, "default": _ref("responses", "Problem")}
+        answer = operation["responses"]["200"] | {"headers": {"X-Request-ID": reference("headers", "RequestId")}}
+        operation["responses"] = {"200": answer, "default": reference("responses", "Problem")}
         if needs(path):
             operation["responses"] |= access.REFUSALS
         else:
@@ -139,10 +125,6 @@ def _operations(found: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
     return ((path, operation) for path, methods in found["paths"].items() for operation in methods.values())
 
 
-def _ref(kind: str, name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/{kind}/{name}"}
-
-
 def _schemas() -> dict[str, Any]:
     bodies = [model for noun in ENDPOINTS.values() for model in noun.models.values()]
     routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
@@ -152,7 +134,7 @@ def _schemas() -> dict[str, Any]:
 
 def _components(api: FastAPI, shapes: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
     (refusal,) = answers(api, [Asked("/v1/score/binary", JSON, orjson.dumps(REFUSED))])
-    problem = {"schema": _ref("schemas", "ProblemDetails"), "example": orjson.loads(refusal.body)}
+    problem = {"schema": reference("schemas", "ProblemDetails"), "example": orjson.loads(refusal.body)}
     text = "The request's own if it sent one of 1 to 128 visible ASCII characters, else a new one."
     return {
         "schemas": shapes,
@@ -167,55 +149,10 @@ def _components(api: FastAPI, shapes: dict[str, Any], parameters: dict[str, Any]
     }
 
 
-def _parameters(shapes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[TaskName, list[dict[str, str]]]]:
-    """Options as query parameters by name, one for all tasks that know it in the same way, and references by task."""
-    named: dict[str, Any] = {}
-    references: dict[TaskName, list[dict[str, str]]] = {task: [] for task in score.MODELS}
-    for option in dict.fromkeys(option for task in score.MODELS for option in query_names(task)):
-        found = {
-            task: _parameter(option, shapes[model.__name__]["properties"][option])
-            for task, model in score.MODELS.items()
-            if option in query_names(task)
-        }
-        is_shared = all(parameter == next(iter(found.values())) for parameter in found.values())
-        for task, parameter in found.items():
-            name = class_name(option if is_shared else f"{task}_{option}")
-            named[name] = parameter
-            references[task].append(_ref("parameters", name))
-    for task, of_task in references.items():
-        for column in column_names(task):
-            name = class_name(f"{column}_column")
-            named[name] = _column_parameter(column)
-            of_task.append(_ref("parameters", name))
-        of_task.append(_ref("parameters", class_name(EXTRA)))
-    named[class_name(EXTRA)] = EXTRA_COLUMNS
-    return named, references
-
-
-def _parameter(name: str, field: Mapping[str, Any]) -> dict[str, Any]:
-    text, shape = field["description"], {key: value for key, value in field.items() if key != "description"}
-    if name == "classes":
-        text = f"{text} {AUTO_CLASSES}"
-    if name == "bootstrap":
-        text, shape = f'{text} As JSON: `{{"n_resamples": 1000, "seed": 0}}`.', {"type": "string"}
-    if name == "require":
-        text, shape = f"{text} As JSON.", {"type": "string"}
-    return {"name": name, "in": "query", "description": text, "schema": shape}
-
-
-def _column_parameter(name: str) -> dict[str, Any]:
-    text = f"Name of the column that holds `{name}`, where it is another."
-    if name in WIDE:
-        text = f"{text} {SEVERAL}"
-    if name == "slices":
-        text = SLICE_COLUMNS
-    return {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
-
-
 def _describe_json(operation: dict[str, Any], noun: str, task: TaskName) -> None:
     model, examples = ENDPOINTS[noun].models[task], ENDPOINTS[noun].examples[task]
     bodies = {name: {"summary": example.summary, "value": example.body} for name, example in examples.items()}
-    content = {"schema": _ref("schemas", model.__name__), "examples": bodies}
+    content = {"schema": reference("schemas", model.__name__), "examples": bodies}
     operation["requestBody"] = {"required": True, "content": {JSON: content}}
 
 
@@ -244,9 +181,9 @@ def _add_answers(api: FastAPI, found: dict[str, Any]) -> None:
             raise ValueError(f"the example {name} of {path} must be answered, found {answer.body.decode()}")
         key = class_name(f"{noun}_{task}_{name}")
         found["components"]["examples"][key] = {"summary": example.summary, "value": orjson.loads(answer.body)}
-        _examples_of(found, path)[name] = _ref("examples", key)
+        _examples_of(found, path)[name] = reference("examples", key)
         if noun == "score" and name == next(iter(EXAMPLES[task])):
-            _examples_of(found, f"{path}/rows")[name] = _ref("examples", key)
+            _examples_of(found, f"{path}/rows")[name] = reference("examples", key)
 
 
 def _describe_merge(api: FastAPI, found: dict[str, Any]) -> None:
@@ -256,11 +193,11 @@ def _describe_merge(api: FastAPI, found: dict[str, Any]) -> None:
     body = {"states": [orjson.loads(part.body)["state"] for part in parts]}
     (answer,) = answers(api, [Asked(path, JSON, orjson.dumps(body))])
     operation, text = found["paths"][path]["post"], "The states of two requests about one document each"
-    content = {"schema": _ref("schemas", "MergeRequest"), "examples": {name: {"summary": text, "value": body}}}
+    content = {"schema": reference("schemas", "MergeRequest"), "examples": {name: {"summary": text, "value": body}}}
     operation["requestBody"] = {"required": True, "content": {JSON: content}}
     key = class_name(f"merge_{name}")
     found["components"]["examples"][key] = {"summary": text, "value": orjson.loads(answer.body)}
-    _examples_of(found, path)[name] = _ref("examples", key)
+    _examples_of(found, path)[name] = reference("examples", key)
 
 
 def _examples_of(found: dict[str, Any], path: str) -> dict[str, Any]:
