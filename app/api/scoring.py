@@ -1,28 +1,29 @@
 """The way of rows in any format, and of compressed JSON, from the bytes of a body to the answer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from app import service
 from app.api.exchange import Exchange
 from app.api.intake.body import Body
 from app.api.negotiation.formats import FORMATS, PARTS, Format, Parts, limits_of
 from app.api.negotiation.media import encoding_of, rows_format
-from app.api.schemas.query import query_naming, query_options
+from app.api.schemas.query import SCORED_ROWS, RowsSchema, query_naming, query_options
 from app.api.schemas.questions import asked_of_rows
 from app.api.schemas.validation import check_width
 from app.core.checkpoints import Check
 from app.core.paying import hold
 from app.core.tasks import TaskName
 from app.errors import InvalidInput, TooLarge
-from app.service import ScoreRequest
 from app.settings import Settings
 from app.wire import compression
 from app.wire.mapping.class_names import with_classes
 from app.wire.mapping.column_map import ColumnMap
 from app.wire.mapping.naming import Naming
 from app.wire.sources import Pieces, Source
+
+Answer: TypeAlias = Callable[[Iterator[Any], Settings], dict[str, Any]]
+"""A use case: a function from the requests that parts of a body make to the content of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Rows:
         query: The query of the URL, as it came.
         options: The options in it.
         naming: The columns as it names them.
+        schema: The fields of the operation.
     """
 
     task: TaskName
@@ -42,9 +44,10 @@ class Rows:
     query: bytes
     options: Mapping[str, Any]
     naming: Naming
+    schema: RowsSchema = SCORED_ROWS
 
 
-def read_rows_head(task: TaskName, json_path: str, exchange: Exchange) -> Rows:
+def read_rows_head(schema: RowsSchema, task: TaskName, json_path: str, exchange: Exchange) -> Rows:
     """Read the head of a request, and refuse its errors before any of the body is read.
 
     Raises:
@@ -54,12 +57,12 @@ def read_rows_head(task: TaskName, json_path: str, exchange: Exchange) -> Rows:
     format_ = rows_format(exchange.header("content-type"), json_path)
     encoding = encoding_of(exchange.header("content-encoding"))
     query, parameters = exchange.scope["query_string"], exchange.query_params
-    options = query_options(task, parameters)
-    return Rows(task, format_, encoding, query, options, query_naming(task, parameters))
+    options = query_options(schema, task, parameters)
+    return Rows(task, format_, encoding, query, options, query_naming(schema, task, parameters), schema)
 
 
-def scored_rows(rows: Rows, source: Source, settings: Settings, check: Check) -> dict[str, Any]:
-    """Read and score rows.
+def answered_rows(rows: Rows, answer: Answer, source: Source, settings: Settings, check: Check) -> dict[str, Any]:
+    """Read rows, and answer what is asked of them.
 
     Args:
         source: The body; a file if its format is not streamed and it is not compressed.
@@ -75,7 +78,7 @@ def scored_rows(rows: Rows, source: Source, settings: Settings, check: Check) ->
     parts = PARTS[rows.format.name](source, limits, columns)
     requests = _requests(rows, parts, columns, settings, check)
     try:
-        return service.score_parts(requests, settings.max_held_bytes, settings.threads_per_request)
+        return answer(requests, settings)
     except InvalidInput as refusal:
         raise columns.told(refusal) from refusal
 
@@ -94,13 +97,13 @@ def decompressed_json(encoding: str, source: Source, settings: Settings, check: 
     return body.taken()
 
 
-def _requests(rows: Rows, parts: Parts, columns: ColumnMap, settings: Settings, check: Check) -> Iterator[ScoreRequest]:
+def _requests(rows: Rows, parts: Parts, columns: ColumnMap, settings: Settings, check: Check) -> Iterator[Any]:
     """Make a request of each part of the rows, with the options of the query."""
     n_rows = 0
     for part in parts:
         check()
         check_width(part, settings.max_columns)
-        request = asked_of_rows(rows.task, rows.query, *with_classes(part, columns))
+        request = asked_of_rows(rows.schema, rows.task, rows.query, *with_classes(part, columns))
         n_rows += max(map(len, request.columns.values()))
         if n_rows > settings.max_rows:
             raise TooLarge(f"the body must hold at most {settings.max_rows} rows")

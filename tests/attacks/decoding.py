@@ -20,9 +20,10 @@ from typing import Any, NamedTuple, cast
 import orjson
 
 from app.api.negotiation.formats import FORMATS
+from app.api.routes.rows import scored_parts
 from app.api.schemas.questions import asked
 from app.api.schemas.score import score_request
-from app.api.scoring import Rows, decompressed_json, scored_rows
+from app.api.scoring import Rows, answered_rows, decompressed_json
 from app.core.tasks import TaskName
 from app.errors import SurprisalError
 from app.service import score
@@ -68,7 +69,7 @@ class Sent(NamedTuple):
         with suppress(SurprisalError):
             if self.format != "json":
                 request = Rows(self.task, FORMATS[self.format], self.encoding, b"", {}, own_names(self.task))
-                scored_rows(request, source, SETTINGS, lambda: None)
+                answered_rows(request, scored_parts, source, SETTINGS, lambda: None)
                 return
             body = self.body
             if self.encoding:

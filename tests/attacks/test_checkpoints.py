@@ -13,11 +13,12 @@ import pytest
 import scipy.optimize  # noqa: F401 to import it takes many calls, once
 
 from app.api.negotiation.formats import FORMATS
+from app.api.routes.rows import scored_parts
 from app.api.schemas.calibrate import calibrate_request
 from app.api.schemas.compare import compare_request
 from app.api.schemas.questions import asked
 from app.api.schemas.score import score_request
-from app.api.scoring import Rows, scored_rows
+from app.api.scoring import Rows, answered_rows
 from app.core.checkpoints import ended_by
 from app.errors import TooLarge
 from app.service import CalibrateRequest, calibrate, compare, score
@@ -69,7 +70,7 @@ def compared(n: int, n_candidates: int) -> Work:
 
 def rows(format_: str, body: bytes, encoding: str = "") -> Work:
     request = Rows("binary", FORMATS[format_], encoding, b"", {}, own_names("binary"))
-    return lambda: scored_rows(request, io.BytesIO(body), DEFAULTS, lambda: None)
+    return lambda: answered_rows(request, scored_parts, io.BytesIO(body), DEFAULTS, lambda: None)
 
 
 def small_batches(n: int, n_rows: int) -> bytes:

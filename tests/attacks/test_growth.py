@@ -9,9 +9,10 @@ import orjson
 import pytest
 
 from app.api.negotiation.formats import FORMATS
+from app.api.routes.rows import scored_parts
 from app.api.schemas.questions import asked
 from app.api.schemas.score import score_request
-from app.api.scoring import Rows, scored_rows
+from app.api.scoring import Rows, answered_rows
 from app.core.tasks import TaskName
 from app.errors import SurprisalError
 from app.service import score
@@ -97,4 +98,7 @@ def test_columns_of_every_format(column: str, format_: str) -> None:
         for size in (n, 2 * n)
     }
     request = Rows("binary", FORMATS[format_], "", b"", {}, own_names("binary"))
-    assert growth(lambda size: scored_rows(request, io.BytesIO(bodies[size]), DEFAULTS, lambda: None), n) <= GROWTH
+    assert (
+        growth(lambda size: answered_rows(request, scored_parts, io.BytesIO(bodies[size]), DEFAULTS, lambda: None), n)
+        <= GROWTH
+    )

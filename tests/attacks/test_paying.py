@@ -12,7 +12,8 @@ import pytest
 
 from app.api.negotiation.formats import FORMATS
 from app.api.negotiation.media import ARROW
-from app.api.scoring import Rows, scored_rows
+from app.api.routes.rows import scored_parts
+from app.api.scoring import Rows, answered_rows
 from app.core.paying import Kind, paid_by
 from app.main import create_app
 from app.settings import DEFAULTS, Settings
@@ -35,7 +36,9 @@ def test_integers_of_a_byte_are_paid_for_as_what_they_become() -> None:
 
     tracemalloc.start()
     with paid_by(pay):
-        scored_rows(Rows("binary", FORMATS["npz"], "", b"", {}, own_names("binary")), file, DEFAULTS, lambda: None)
+        answered_rows(
+            Rows("binary", FORMATS["npz"], "", b"", {}, own_names("binary")), scored_parts, file, DEFAULTS, lambda: None
+        )
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak <= paid.total() + OWN_BYTES

@@ -35,6 +35,7 @@ from app.api.routes import ROUTERS
 from app.api.schemas import calibrate, compare, score
 from app.api.schemas.answers import ProblemDetails
 from app.api.schemas.merge import MergeRequest
+from app.api.schemas.query import SCORED_ROWS
 from app.core.tasks import TaskName
 
 DOCUMENT = Path(__file__).parents[3] / "openapi" / "openapi.json"
@@ -74,6 +75,8 @@ ENDPOINTS = {
     "compare": Endpoint(compare.MODELS, COMPARE_EXAMPLES),
     "calibrate": Endpoint(calibrate.MODELS, CALIBRATE_EXAMPLES),
 }
+ROWS = {"score": SCORED_ROWS}
+"""The operations that take rows too, by noun."""
 
 
 @cache
@@ -82,7 +85,7 @@ def document() -> dict[str, Any]:
     api = application()
     found = api.openapi()
     shapes = _schemas() | {"ExtraColumns": {"type": "string", "enum": ["ignore", "error"]}}
-    parameters, options = parameters_of(shapes)
+    parameters, options = parameters_of(shapes, ROWS)
     found |= {"security": access.SECURITY, "components": _components(api, shapes, parameters)}
     for path, operation in _operations(found):
         answer = operation["responses"]["200"] | {"headers": {"X-Request-ID": reference("headers", "RequestId")}}
@@ -93,8 +96,8 @@ def document() -> dict[str, Any]:
             operation["security"] = []
     for noun, task, path in _paths():
         _describe_json(found["paths"][path]["post"], noun, task)
-    for task in score.MODELS:
-        _describe_rows(found["paths"][f"/v1/score/{task}/rows"]["post"], task, options[task])
+    for (noun, task), references in options.items():
+        _describe_rows(found["paths"][f"/v1/{noun}/{task}/rows"]["post"], noun, task, references)
     _add_answers(api, found)
     _describe_merge(api, found)
     return found
@@ -156,20 +159,20 @@ def _describe_json(operation: dict[str, Any], noun: str, task: TaskName) -> None
     operation["requestBody"] = {"required": True, "content": {JSON: content}}
 
 
-def _describe_rows(operation: dict[str, Any], task: TaskName, options: list[dict[str, str]]) -> None:
-    content = {FORMATS[format_].media_type: _rows(task, format_) for format_ in samples.formats_of(task)}
+def _describe_rows(operation: dict[str, Any], noun: str, task: TaskName, parameters: list[dict[str, str]]) -> None:
+    content = {FORMATS[format_].media_type: _rows(noun, task, format_) for format_ in samples.formats_of(task, noun)}
     operation["requestBody"] = {"required": True, "content": content}
-    operation["parameters"] = options
+    operation["parameters"] = parameters
 
 
-def _rows(task: TaskName, format_: str) -> dict[str, Any]:
+def _rows(noun: str, task: TaskName, format_: str) -> dict[str, Any]:
     if format_ not in samples.TEXTS:
         return {"schema": {"type": "string", "format": "binary"}}
-    return {"schema": {"type": "string"}, "example": samples.sample(task, format_).decode()}
+    return {"schema": {"type": "string"}, "example": samples.sample(task, format_, noun).decode()}
 
 
 def _add_answers(api: FastAPI, found: dict[str, Any]) -> None:
-    """Add the routes' answers to the examples; the first answer of scoring also stands for the same rows in a file."""
+    """Add the routes' answers to the examples; the first one of a task also stands for the same rows in a file."""
     cases = [
         (noun, task, path, name, example)
         for noun, task, path in _paths()
@@ -182,7 +185,7 @@ def _add_answers(api: FastAPI, found: dict[str, Any]) -> None:
         key = class_name(f"{noun}_{task}_{name}")
         found["components"]["examples"][key] = {"summary": example.summary, "value": orjson.loads(answer.body)}
         _examples_of(found, path)[name] = reference("examples", key)
-        if noun == "score" and name == next(iter(EXAMPLES[task])):
+        if noun in ROWS and name == next(iter(ENDPOINTS[noun].examples[task])):
             _examples_of(found, f"{path}/rows")[name] = reference("examples", key)
 
 

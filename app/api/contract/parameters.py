@@ -1,11 +1,10 @@
 """Query parameters of rows in the document: options, and names of columns."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from app.api.contract.components import class_name, reference
-from app.api.schemas import score
-from app.api.schemas.query import column_names, query_names
+from app.api.schemas.query import RowsSchema
 from app.core.tasks import TaskName
 from app.wire.columns import WIDE
 from app.wire.fields import EXTRA
@@ -22,29 +21,40 @@ EXTRA_COLUMNS = {
 }
 
 
-def parameters_of(shapes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[TaskName, list[dict[str, str]]]]:
-    """Options as query parameters by name, one for all tasks that know it in the same way, and references by task."""
-    named: dict[str, Any] = {}
-    references: dict[TaskName, list[dict[str, str]]] = {task: [] for task in score.MODELS}
-    for option in dict.fromkeys(option for task in score.MODELS for option in query_names(task)):
-        found = {
-            task: _parameter(option, shapes[model.__name__]["properties"][option])
-            for task, model in score.MODELS.items()
-            if option in query_names(task)
-        }
-        is_shared = all(parameter == next(iter(found.values())) for parameter in found.values())
-        for task, parameter in found.items():
-            name = class_name(option if is_shared else f"{task}_{option}")
-            named[name] = parameter
-            references[task].append(reference("parameters", name))
-    for task, of_task in references.items():
-        for column in column_names(task):
-            name = class_name(f"{column}_column")
-            named[name] = _column_parameter(column)
-            of_task.append(reference("parameters", name))
+References: TypeAlias = dict[tuple[str, TaskName], list[dict[str, str]]]
+
+
+def parameters_of(shapes: Mapping[str, Any], schemas: Mapping[str, RowsSchema]) -> tuple[dict[str, Any], References]:
+    """Options and columns as query parameters by name, and the references to them of each operation and task.
+
+    One parameter serves all tasks and operations that know it in the same way.
+    """
+    named: dict[str, Any] = {class_name(EXTRA): EXTRA_COLUMNS}
+    references: References = {(noun, task): [] for noun, schema in schemas.items() for task in schema.models}
+    for noun, schema in schemas.items():
+        for option in dict.fromkeys(option for task in schema.models for option in schema.options(task)):
+            found = {
+                task: _parameter(option, shapes[model.__name__]["properties"][option])
+                for task, model in schema.models.items()
+                if option in schema.options(task)
+            }
+            is_shared = all(parameter == next(iter(found.values())) for parameter in found.values())
+            for task, parameter in found.items():
+                names = (option, f"{noun}_{option}") if is_shared else (f"{task}_{option}", f"{noun}_{task}_{option}")
+                references[noun, task].append(_reference(named, names, parameter))
+    for (noun, task), of_task in references.items():
+        of_task += [
+            _reference(named, (f"{column}_column",), _column_parameter(column))
+            for column in schemas[noun].columns(task)
+        ]
         of_task.append(reference("parameters", class_name(EXTRA)))
-    named[class_name(EXTRA)] = EXTRA_COLUMNS
     return named, references
+
+
+def _reference(named: dict[str, Any], names: tuple[str, ...], parameter: dict[str, Any]) -> dict[str, str]:
+    """A reference to a parameter under the first of some names that is free, or that it has already."""
+    name = next(name for name in map(class_name, names) if named.setdefault(name, parameter) == parameter)
+    return reference("parameters", name)
 
 
 def _parameter(name: str, field: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,20 +6,23 @@ from app.api.contract.examples import EXAMPLES
 from app.core.tasks import COLUMN_NAMES, TaskName
 from app.wire.writers import WRITERS
 
+BY_NOUN = {"score": EXAMPLES}
+"""The examples of operations that take rows too; the first of each task has columns only, as a file has."""
 
-def formats_of(task: TaskName) -> list[str]:
+
+def formats_of(task: TaskName, noun: str = "score") -> list[str]:
     """The formats that can hold the rows of the first example of a task, in the order in which they are offered."""
-    is_ragged = any(map(_is_ragged, _columns(task).values()))
+    is_ragged = any(map(_is_ragged, _columns(task, noun).values()))
     return [format_ for format_ in WRITERS if not (is_ragged and format_ in RECTANGULAR)]
 
 
-def sample(task: TaskName, format_: str) -> bytes:
+def sample(task: TaskName, format_: str, noun: str = "score") -> bytes:
     """The rows of the first example of a task, in one of its formats."""
-    return WRITERS[format_](_columns(task))
+    return WRITERS[format_](_columns(task, noun))
 
 
-def _columns(task: TaskName) -> dict[str, list[Any]]:
-    body = next(iter(EXAMPLES[task].values())).body
+def _columns(task: TaskName, noun: str) -> dict[str, list[Any]]:
+    body = next(iter(BY_NOUN[noun][task].values())).body
     return {name: values for name, values in body.items() if name in COLUMN_NAMES}
 
 

@@ -1,49 +1,62 @@
 """Options of requests whose body has no place for them: query parameters of the same names."""
 
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 import orjson
+from pydantic import BaseModel
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from app.api.schemas.score import MODELS, score_request, unknown_field
-from app.core.options import option_names
 from app.core.tasks import COLUMNS, TASKS, TaskName
 from app.errors import FieldError, InvalidInput, describe, pointer
 from app.wire.fields import EXTRA, field_of
 from app.wire.mapping.naming import AUTO, Classes, Named, Naming, own_names
 
-FURTHER = ("include", "metrics", "bootstrap", "require")
 NUMBER = re.compile(r"(?:(-)|\+)?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
 
 
-def query_names(task: TaskName) -> list[str]:
-    """The query parameters that a task knows, in the order of the contract."""
-    return [name for name in (*option_names(task), *FURTHER) if name in MODELS[task].model_fields]
+@dataclass(frozen=True, slots=True, eq=False)
+class RowsSchema:
+    """The fields of an operation on rows: columns stand in the rows, options in the query.
+
+    Attributes:
+        models: The schemas of the same fields in JSON, by task.
+        request: The function that makes a request of fields.
+    """
+
+    models: Mapping[TaskName, type[BaseModel]]
+    request: Callable[[TaskName, Mapping[str, Any]], Any]
+
+    def options(self, task: TaskName) -> list[str]:
+        """The query parameters that a task knows, in the order of the contract."""
+        return [name for name in self.models[task].model_fields if name not in COLUMNS]
+
+    def columns(self, task: TaskName) -> list[str]:
+        """The query parameters that say which column holds a field of a task."""
+        found = TASKS[task]
+        names = (*found.truths, *found.predictions, *found.columns)
+        return [name for name in names if name in self.models[task].model_fields]
 
 
-def column_names(task: TaskName) -> list[str]:
-    """The query parameters that say which column holds a field of a task."""
-    found = TASKS[task]
-    return [*found.truths, *found.predictions, *found.columns]
+SCORED_ROWS = RowsSchema(MODELS, score_request)
 
 
-def query_naming(task: TaskName, query: QueryParams) -> Naming:
+def query_naming(schema: RowsSchema, task: TaskName, query: QueryParams) -> Naming:
     """The columns as a query names them, which `query_options` has found to hold no unknown parameter.
 
     Raises:
         InvalidInput: `extra_columns` is neither of its values, or is sent twice.
     """
-    own = own_names(task)
+    names = schema.columns(task)
+    own = replace(own_names(task), known=frozenset(names))
     if not query:
         return own
-    named = tuple(
-        Named(field_of(name, task), name, tuple(query.getlist(name))) for name in column_names(task) if name in query
-    )
+    named = tuple(Named(field_of(name, task), name, tuple(query.getlist(name))) for name in names if name in query)
     return replace(own, named=named, ignores_extra=_ignores_extra(query, bool(named)), classes=_classes(query))
 
 
@@ -67,7 +80,7 @@ def _class_names(texts: Sequence[str]) -> list[str]:
     return list(texts) if len(texts) > 1 else list(map(str.strip, texts[0].split(",")))
 
 
-def query_options(task: TaskName, query: QueryParams) -> dict[str, Any]:
+def query_options(schema: RowsSchema, task: TaskName, query: QueryParams) -> dict[str, Any]:
     """The values that query parameters stand for, as JSON would have sent them, held to the schema.
 
     A list is a parameter sent several times, or its values with commas between them; `bootstrap` and `require` are JSON
@@ -79,16 +92,16 @@ def query_options(task: TaskName, query: QueryParams) -> dict[str, Any]:
     """
     if not query:
         return {}
-    known, columns = query_names(task), (*column_names(task), EXTRA)
+    known, columns = schema.options(task), (*schema.columns(task), EXTRA)
     unknown = [name for name in query if name not in known and name not in columns]
     if unknown:  # a search for a name that was meant takes long, so only listed errors have one
         raise InvalidInput((_unknown(name, (*known, *columns)) for name in unknown), len(unknown))
     options = {
-        name: _value(task, name, query.getlist(name))
+        name: _value(schema, task, name, query.getlist(name))
         for name in query
         if name in known and not (name == "classes" and query.getlist(name) == [AUTO])
     }
-    score_request(task, options | _columns_to_come(task))
+    schema.request(task, options | _columns_to_come(schema, task))
     return options
 
 
@@ -121,16 +134,17 @@ def _unknown(name: str, known: Collection[str]) -> FieldError:
     return unknown_field(name, "must be an option or name a column, found another query parameter", known)
 
 
-def _columns_to_come(task: TaskName) -> dict[str, Any]:
+def _columns_to_come(schema: RowsSchema, task: TaskName) -> dict[str, Any]:
     """Empty columns for a truth, a prediction and what asks for metrics: the schema does not look into them."""
     needed = [names[0] for names in (TASKS[task].truths, TASKS[task].predictions) if names]
-    return dict.fromkeys([*needed, *(name for name in TASKS[task].columns if COLUMNS[name].role == "detail")], ())
+    details = [name for name in schema.columns(task) if COLUMNS[name].role == "detail"]
+    return dict.fromkeys([*needed, *details], ())
 
 
-def _value(task: TaskName, name: str, texts: Sequence[str]) -> Any:
+def _value(schema: RowsSchema, task: TaskName, name: str, texts: Sequence[str]) -> Any:
     if name == "classes":
         return _class_names(texts)
-    kinds, several = _kinds(task)[name], len(texts) > 1 or "," in texts[0]
+    kinds, several = _kinds(schema, task)[name], len(texts) > 1 or "," in texts[0]
     if "array" in kinds and (several or "number" not in kinds):
         return [_json_value(item.strip()) for text in texts for item in text.split(",")]
     if len(texts) > 1:
@@ -139,10 +153,10 @@ def _value(task: TaskName, name: str, texts: Sequence[str]) -> Any:
 
 
 @cache
-def _kinds(task: TaskName) -> dict[str, set[str]]:
+def _kinds(schema: RowsSchema, task: TaskName) -> dict[str, set[str]]:
     """The JSON types that each option may have."""
-    properties = MODELS[task].model_json_schema()["properties"]
-    found = {name: properties[name] for name in query_names(task)}
+    properties = schema.models[task].model_json_schema()["properties"]
+    found = {name: properties[name] for name in schema.options(task)}
     return {name: {kind.get("type", "") for kind in p.get("anyOf", [p])} for name, p in found.items()}
 
 

@@ -6,8 +6,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from starlette.datastructures import QueryParams
 
-from app.api.schemas.query import query_options
-from app.api.schemas.score import score_request
+from app.api.schemas.query import RowsSchema, query_options
 from app.api.schemas.validation import check_width
 from app.core.kernels.json_columns import JsonColumns
 from app.core.paying import hold
@@ -70,11 +69,16 @@ def _asked_with(schema: Schema[Any], task: TaskName, text: bytes) -> Any:
 
 
 def asked_of_rows(
-    task: TaskName, query: bytes, columns: Mapping[str, Any], classes: tuple[str, ...] | None = None
-) -> ScoreRequest:
+    schema: RowsSchema,
+    task: TaskName,
+    query: bytes,
+    columns: Mapping[str, Any],
+    classes: tuple[str, ...] | None = None,
+) -> Any:
     """The request that columns and a query make.
 
     Args:
+        schema: The fields of the operation.
         query: The query of the URL, as it came.
         columns: The columns as a format has read them: by name, those of slices as one entry.
         classes: The class names that were found in the body, if the query asks for that.
@@ -83,13 +87,13 @@ def asked_of_rows(
         InvalidInput: The schema refuses a column or a parameter.
     """
     with_names = _asked_with_names if len(query) <= MAX_KEPT_BYTES else _asked_with_names.__wrapped__
-    return with_names(task, query, tuple(columns), classes).with_columns(columns)
+    return with_names(schema, task, query, tuple(columns), classes).with_columns(columns)
 
 
 @lru_cache(maxsize=MAX_KEPT)
 def _asked_with_names(
-    task: TaskName, query: bytes, names: tuple[str, ...], classes: tuple[str, ...] | None
-) -> ScoreRequest:
+    schema: RowsSchema, task: TaskName, query: bytes, names: tuple[str, ...], classes: tuple[str, ...] | None
+) -> Any:
     columns: dict[str, Any] = {name: {} if name == "slices" else () for name in names}
     found = {} if classes is None else {"classes": classes}
-    return score_request(task, columns | query_options(task, QueryParams(query)) | found)
+    return schema.request(task, columns | query_options(schema, task, QueryParams(query)) | found)

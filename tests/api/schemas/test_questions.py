@@ -12,6 +12,7 @@ from app.api.contract.openapi import ENDPOINTS
 from app.api.schemas import questions
 from app.api.schemas.calibrate import calibrate_request
 from app.api.schemas.compare import compare_request
+from app.api.schemas.query import SCORED_ROWS
 from app.api.schemas.questions import MAX_KEPT, MAX_KEPT_BYTES, Schema, asked, asked_of_rows
 from app.api.schemas.score import score_request
 from app.core.columns import Ragged
@@ -178,13 +179,16 @@ def test_random_bodies_are_asked_alike_at_first_and_again(task: TaskName) -> Non
 
 def test_rows_of_other_formats_share_a_question_by_their_query_and_names() -> None:
     columns = {"labels": np.array([1, 0]), "probabilities": np.array([0.5, 0.25])}
-    one = asked_of_rows("binary", b"unit=bits", columns)
+    one = asked_of_rows(SCORED_ROWS, "binary", b"unit=bits", columns)
     assert one.options.unit == "bits"
-    assert asked_of_rows("binary", b"unit=bits", columns | {"labels": np.array([0, 1])}).question is one.question
-    assert asked_of_rows("binary", b"unit=nats", columns).question is not one.question
-    sliced = asked_of_rows("binary", b"unit=bits", columns | {"slices": {"a": np.array([1, 2])}})
+    assert (
+        asked_of_rows(SCORED_ROWS, "binary", b"unit=bits", columns | {"labels": np.array([0, 1])}).question
+        is one.question
+    )
+    assert asked_of_rows(SCORED_ROWS, "binary", b"unit=nats", columns).question is not one.question
+    sliced = asked_of_rows(SCORED_ROWS, "binary", b"unit=bits", columns | {"slices": {"a": np.array([1, 2])}})
     assert sliced.question is not one.question
     assert content(sliced.slices["a"]) == content(np.array([1, 2]))
     for _ in range(2):
         with pytest.raises(InvalidInput, match="must hold exactly one of"):
-            asked_of_rows("binary", b"", columns | {"targets": np.array([0.5, 0.5])})
+            asked_of_rows(SCORED_ROWS, "binary", b"", columns | {"targets": np.array([0.5, 0.5])})
