@@ -20,6 +20,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from app.settings import Settings
+from tests.api.servers import free_port
 from tests.wheels import NAMES, installed, lock_with_newer_releases, pip_settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -264,9 +265,7 @@ def image() -> Iterator[Image]:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.mark.slow

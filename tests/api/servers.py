@@ -80,6 +80,13 @@ class Process:
         return process.returncode
 
 
+def free_port() -> int:
+    """A port on which nobody listens, for a program that cannot choose one itself."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def workers_of(pid: int) -> list[int]:
     """The process ids of workers below a process."""
     return children_of(pid, b"spawn_main")

@@ -1,27 +1,31 @@
-"""docs/guides/proxy.md is true: nginx and Caddy take their files as they are, and let through what they promise."""
+"""docs/guides/proxy.md is true: each proxy takes its file as it is, and lets through what it promises."""
 
 import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import takewhile
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
 from ruamel.yaml import YAML
 
 from app.settings import Settings
-from tests.api.servers import Process, running
+from tests.api.servers import Process, free_port, running
 from tests.documents import Document
 
 GUIDE = Document("docs/guides/proxy.md")
 (CONFIGURATION,) = [block.code for block in GUIDE.blocks() if block.language == "nginx"]
 (CADDYFILE,) = [block.code for block in GUIDE.blocks() if block.language == "caddy"]
-(ENVOY,) = [YAML(typ="safe").load(block.code) for block in GUIDE.blocks() if block.language == "yaml"]
+(ENVOY_FILE,) = [block.code for block in GUIDE.blocks() if block.language == "yaml"]
+ENVOY: dict[str, Any] = YAML(typ="safe").load(ENVOY_FILE)
+ENVOYS_CLIENT = "127.0.0.2"
 FRAME = """
 pid nginx.pid;
 error_log error.log;
@@ -79,18 +83,59 @@ def caddy(configuration: str, port: int, folder: Path) -> Iterator[httpx.Client]
             process.communicate()
 
 
+@contextmanager
+def envoy(configuration: str, port: int, folder: Path) -> Iterator[httpx.Client]:
+    """A client of Envoy at an address other than the one of the service, to which Envoy hands on."""
+    if not (program := Path(sys.executable).with_name("envoy")).exists():
+        pytest.skip("envoy is not installed: the development lock brings it for Linux and macOS")
+    address = f"127.0.0.1:{free_port()}"
+    site = configuration.replace("0.0.0.0, port_value: 8080", address.replace(":", ", port_value: "))
+    (folder / "envoy.yaml").write_text(site.replace("port_value: 8000", f"port_value: {port}"))
+    command = [str(program), "-c", "envoy.yaml", "--concurrency", "1", "--disable-hot-restart"]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr
+            log = list(takewhile(lambda line: "starting workers" not in line, process.stderr))
+            assert process.poll() is None, log
+            transport = httpx.HTTPTransport(local_address=ENVOYS_CLIENT, retries=3)
+            with httpx.Client(
+                transport=transport, base_url=f"http://{address}", headers={"host": "surprisal"}
+            ) as client:
+                yield client
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+class Proxy(NamedTuple):
+    """A proxy with its file, and the address by which it tells of the client of these tests."""
+
+    started: Callable[[str, int, Path], AbstractContextManager[httpx.Client]]
+    configuration: str
+    caller: str
+
+
+PROXIES = {
+    "nginx": Proxy(nginx, CONFIGURATION, ""),  # the client of a socket file has no address
+    "caddy": Proxy(caddy, CADDYFILE, ""),
+    "envoy": Proxy(envoy, ENVOY_FILE, ENVOYS_CLIENT),
+}
+
+
 @pytest.fixture(scope="module")
 def service() -> Iterator[Process]:
     with running(SURPRISAL_TRUSTED_PROXIES="127.0.0.1", SURPRISAL_ALLOWED_HOSTS="127.0.0.1,surprisal") as server:
         yield server
 
 
-@pytest.fixture(scope="module", params=["nginx", "caddy"])
-def proxied(
-    request: pytest.FixtureRequest, service: Process, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[httpx.Client]:
-    proxy, configuration = {"nginx": (nginx, CONFIGURATION), "caddy": (caddy, CADDYFILE)}[request.param]
-    with proxy(configuration, service.port, tmp_path_factory.mktemp(request.param)) as client:
+@pytest.fixture(scope="module", params=PROXIES)
+def proxy(request: pytest.FixtureRequest) -> Proxy:
+    return PROXIES[request.param]
+
+
+@pytest.fixture(scope="module")
+def proxied(proxy: Proxy, service: Process, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    with proxy.started(proxy.configuration, service.port, tmp_path_factory.mktemp("proxy")) as client:
         yield client
 
 
@@ -127,12 +172,12 @@ def test_rows_reach_the_service_while_they_are_sent(proxied: httpx.Client, servi
     assert seen
 
 
-def test_a_caller_does_not_hide_behind_a_header(proxied: httpx.Client, service: Process) -> None:
-    """The client of a socket file has no address, so the proxy is all that is known of it; what it claims is not."""
+def test_a_caller_does_not_hide_behind_a_header(proxied: httpx.Client, proxy: Proxy, service: Process) -> None:
+    """The address that the proxy sees counts, and the one that the client claims does not."""
     proxied.get("/v1/limits", headers={"X-Forwarded-For": "203.0.113.7", "X-Request-ID": "who"})
     while (line := service.wait_for("request"))["request_id"] != "who":
         pass
-    assert line["caller"] == ""
+    assert line["caller"] == proxy.caller
 
 
 def test_a_host_that_is_not_named_is_refused_behind_the_proxy_too(proxied: httpx.Client) -> None:

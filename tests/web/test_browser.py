@@ -4,11 +4,10 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,7 +28,7 @@ from playwright.sync_api import (
 from app.api.contract import openapi
 from app.api.negotiation.media import BY_MEDIA_TYPE
 from app.web import DOCS_POLICY, PROBLEM_POLICY, favicon
-from tests.api.servers import running
+from tests.api.servers import free_port, running
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium")
@@ -85,9 +84,7 @@ class Visit:
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server in a process of its own."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     log = tmp_path_factory.mktemp("server") / "log"
     command = [sys.executable, "-m", "app", "--port", str(port)]
     with (
