@@ -1,9 +1,12 @@
 """The files of deploy: Prometheus takes its rules, which fire when they should, and each names what is there."""
 
 import json
+import math
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from ruamel.yaml import YAML
 
 from app.settings import Settings
 from app.workers.supervisor import GRACE_SECONDS
-from tests.api.servers import running
+from tests.api.servers import free_port, running
 from tests.documents import ROOT, Document
 
 DEPLOY = ROOT / "deploy"
@@ -49,6 +52,46 @@ def test_prometheus_reads_every_query_of_the_dashboard(tmp_path: Path) -> None:
     rules = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(queries)]
     (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
     assert f"SUCCESS: {len(QUERIES)} rules found" in promtool("check", "rules", tmp_path / "rules.yml")
+
+
+@contextmanager
+def prometheus(target: int, folder: Path) -> Iterator[httpx.Client]:
+    """A client of a real Prometheus that has just begun to read the counters of a server, five times a second."""
+    if not (program := shutil.which("prometheus")):
+        pytest.skip("prometheus is not installed: Debian has it in the package of its name")
+    scraped = {"job_name": "surprisal", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}
+    configuration = {"global": {"scrape_interval": "200ms", "scrape_timeout": "200ms"}, "scrape_configs": [scraped]}
+    (folder / "prometheus.yml").write_text(json.dumps(configuration))
+    address = f"127.0.0.1:{free_port()}"
+    command = [program, "--config.file=prometheus.yml", f"--web.listen-address={address}", "--log.level=info"]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr
+            assert any("Server is ready" in line for line in process.stderr)
+            with httpx.Client(base_url=f"http://{address}") as client:
+                yield client
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+@pytest.mark.slow  # 5 s
+def test_every_panel_shows_data_of_a_busy_server(tmp_path: Path) -> None:
+    """A query that Prometheus reads may still find nothing, by a label or a unit that no series has."""
+    asked = [query.replace("$__rate_interval", "5s").replace("$job", "surprisal") for query in QUERIES]
+    empty = set(asked)
+    with (
+        running() as server,
+        prometheus(server.port, tmp_path) as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as busy,
+    ):
+        while empty:
+            busy.post("/v1/score/binary", json={"labels": [1], "probabilities": [0.5]})
+            busy.post("/v1/score/binary", json={"labels": [1]})
+            for query in list(empty):
+                found = client.get("/api/v1/query", params={"query": query}).json()["data"]["result"]
+                if any(math.isfinite(float(series["value"][1])) for series in found):
+                    empty.remove(query)
 
 
 def test_alerts_and_panels_ask_for_series_that_are_there() -> None:
