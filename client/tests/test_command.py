@@ -220,6 +220,23 @@ def test_progress_never_writes_into_a_pipe(url: str) -> None:
     assert done.stderr == b""
 
 
+@pytest.mark.parametrize(("rule", "status"), [("accuracy>=0.5", 0), ("accuracy>0.99", 1)])
+def test_a_reader_that_leaves_changes_no_status(url: str, rule: str, status: int) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    command = [*COMMAND, *BINARY, "--url", url, "--require", rule]
+    done = subprocess.run(command, env=os.environ | ENVIRONMENT, stdout=theirs, stderr=subprocess.PIPE, check=False)
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (status, b"")
+
+
+def test_sums_of_documents_say_how_many_tokens_they_are_of(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("sums.csv").write_text("log_probabilities,length,n_bytes\n-2.0,4,9\n-3.0,6,12\n")
+    assert main(["score", "tokens", "sums.csv", "--n-tokens", "length", "-o", "extra_columns=error"]) == 0
+    found = answer(capsys)["metrics"]
+    assert (found["cross_entropy"]["value"], found["perplexity"]["value"]) == (0.5, np.exp(0.5))
+
+
 def test_tables_are_plain_without_rich(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rich", None)
     assert main([*BINARY, "--table"]) == 0

@@ -73,12 +73,13 @@ def test_files_are_read_by_the_name_of_their_program(tmp_path: Path, url: str) -
     lines = write(tmp_path / "completions.jsonl", [CHAT, ECHO])
     whole = tmp_path / "completions.json"
     whole.write_text(json.dumps([CHAT, ECHO]))
-    assert by_name.rows_of("openai", lines) == by_name.rows_of("openai", whole) == list(openai.rows([CHAT, ECHO]))
+    both = [by_name.rows_of("openai", path, "tokens") for path in (lines, whole)]
+    assert both == [list(openai.rows([CHAT, ECHO]))] * 2
     single = tmp_path / "output.json"
     single.write_text(json.dumps(PROMPT))
-    assert len(by_name.rows_of("vllm", single)) == 1
+    assert len(by_name.rows_of("vllm", single, "tokens")) == 1
     with pytest.raises(InputError, match=r"completions\.json: output 0 has no prompt_logprobs"):
-        by_name.rows_of("vllm", whole)
+        by_name.rows_of("vllm", whole, "tokens")
     assert main(["score", "tokens", "--from", "openai", str(lines), "--url", url]) == 0
 
 
@@ -101,7 +102,7 @@ def test_choices_of_different_numbers_are_filled_up(client: Client) -> None:
         lm_eval.rows([four | {"target": "e"}])
 
 
-SAMPLES = Path(__file__).parent / "samples"
+SAMPLES = Path(__file__).parent / "samples/run_a"
 RESULTS = json.loads((SAMPLES / "results.json").read_text())
 
 
@@ -117,14 +118,71 @@ def test_numbers_of_lm_eval_are_reproduced_to_the_last_digit(client: Client) -> 
     assert math.isclose(choices.accuracy.standard_error or 0, RESULTS["few_choices"]["acc_stderr,none"], rel_tol=1e-13)
 
 
+def test_a_folder_of_several_tasks_is_read_for_the_one_that_is_named(url: str, capsys: Any) -> None:
+    both = [lm_eval.read(SAMPLES, task=task) for task in ("tokens", "multiclass")]
+    assert [len(rows) for rows in both] == [20, 40]
+    with pytest.raises(InputError, match="of one kind, found texts and choices; name the task"):
+        lm_eval.read(SAMPLES)
+    assert main(["score", "tokens", "--from", "lm-eval", str(SAMPLES), "--url", url]) == 0
+    assert json.loads(capsys.readouterr().out)["n_scored"] == 20
+    assert main(["score", "tokens", "--from", "lm-eval", str(SAMPLES / "samples_few_choices.jsonl"), "--url", url]) == 3
+    assert "must hold something to score as tokens, found nothing" in capsys.readouterr().err
+
+
+def test_tokens_are_counted_where_a_counter_is_given(client: Client) -> None:
+    texts = [sample("a bee", ["-2"]), sample("two words", [["-3.5", "True"]])]
+    rows = lm_eval.rows(texts, n_tokens=lambda text: len(text.split()))
+    assert [row["n_tokens"] for row in rows] == [2, 2]
+    found = client.score(rows)
+    assert found.cross_entropy.value == 5.5 / 4
+    assert client.score(lm_eval.rows(texts)).cross_entropy.value == 5.5 / 2, "one token each, for want of a count"
+
+
+def test_choices_that_are_numbers_are_told_by_their_accuracy() -> None:
+    arguments = [["question", f" {text}"] for text in ("2", "1", "0")]
+    responses = [["-1.0", "True"], ["-2.0", "False"], ["-3.0", "False"]]
+    asked = {"arguments": arguments, "target": "2", "filtered_resps": responses}
+    assert [lm_eval.rows([asked | {"acc": acc}])[0]["labels"] for acc in (1.0, 0.0)] == [0, 2]
+    with pytest.raises(InputError, match="must name one of its choices as the target, found '2'"):
+        lm_eval.rows([asked])
+
+
 def test_what_is_no_sample_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"must hold samples_\*\.jsonl"):
         lm_eval.read(tmp_path)
-    path = write(tmp_path / "samples_x.jsonl", [sample("a", ["-1"]), {"target": "a"}])
-    with pytest.raises(InputError, match=f"{path}: line 2 must be a sample with filtered_resps"):
+    path = tmp_path / "samples_x.jsonl"
+    for wrong, told in (
+        ({"target": "a"}, "'filtered_resps' is missing"),
+        (sample("a", ["a text"]), "samples of generate_until have none, found 'a text'"),
+        (sample("a", []), "not enough values"),
+    ):
+        write(path, [sample("a", ["-1"]), wrong])
+        with pytest.raises(InputError, match=f"{path}: line 2 must be a sample with filtered_resps: .*{told}"):
+            lm_eval.read(tmp_path)
+    path.unlink()
+    runs = [write(tmp_path / f"samples_x_2026-01-0{day}T00-00-00.5.jsonl", [sample("a", ["-1"])]) for day in (1, 2)]
+    with pytest.raises(InputError, match=f"{tmp_path}: must hold one run of x, found {runs[0]} and {runs[1]}"):
         lm_eval.read(tmp_path)
     with pytest.raises(InputError, match="No such file"):
         lm_eval.read(tmp_path / "none")
+
+
+def test_runs_of_lm_eval_are_compared_by_the_byte(url: str, capsys: Any) -> None:
+    """The files of both runs are as lm_eval wrote them, of two models."""
+    runs = [str(SAMPLES), str(SAMPLES.parent / "run_b")]
+    compare = ["compare", "tokens", "--from", "lm-eval", *runs, "--per", "byte", "--url", url]
+    assert main([*compare, "--require", f"{runs[1]}.bits_per_byte<9"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    told = [json.loads((Path(run) / "results.json").read_text())["few_texts"]["bits_per_byte,none"] for run in runs]
+    (pair,) = found["comparisons"]
+    assert math.isclose(pair["difference"]["value"], told[1] - told[0], rel_tol=1e-12)
+    assert (pair["verdict"], found["unit"], found["options"]["per"]) == ("worse", "bits", "byte")
+    assert main([*compare, "--markdown"]) == 1
+    table = capsys.readouterr().out
+    assert "cross_entropy in bits a byte" in table
+    assert f"| {runs[0]} | {told[0]:.4g} |" in table
+    assert main([*compare, "--unit", "nats"]) == 1
+    assert json.loads(capsys.readouterr().out)["unit"] == "nats"
 
 
 def test_runs_are_compared(tmp_path: Path, url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,5 +197,5 @@ def test_runs_are_compared(tmp_path: Path, url: str, capsys: pytest.CaptureFixtu
     compare = ["compare", "tokens", "--from", "lm-eval", "--url", url]
     assert main([*compare, a, b]) == 2, "a difference that is the same on every row has no known spread"
     assert json.loads(capsys.readouterr().out)["comparisons"][0]["candidate"] == b
-    assert main([*compare, a, c]) == 3
+    assert main([*compare, a, c]) == 3, "one document less"
     assert "must hold the documents of" in capsys.readouterr().err

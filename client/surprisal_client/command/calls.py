@@ -17,7 +17,7 @@ from surprisal_client.results.table import Table
 from surprisal_client.sources.files import paths_of
 
 COLUMNS = (
-    "labels", "targets", "sample_weight", "cluster_id", "slices", "mask", "n_bytes", "n_words",
+    "labels", "targets", "sample_weight", "cluster_id", "slices", "mask", "n_bytes", "n_words", "n_tokens",
     "probabilities", "log_probabilities", "logits",
 )  # fmt: skip
 SHARED = ("labels", "n_bytes", "n_words")
@@ -33,7 +33,14 @@ def _rows(options: Namespace) -> Any:
     """The files, or the rows in them where a reader is named."""
     if not options.reader:
         return options.files
-    return [row for path in paths_of(options.files, opens_folders=False) for row in rows_of(options.reader, path)]
+    paths = paths_of(options.files, opens_folders=False)
+    return [row for path in paths for row in _read(options, path)]
+
+
+def _read(options: Namespace, path: Path) -> list[dict[str, Any]]:
+    if rows := rows_of(options.reader, path, options.task):
+        return rows
+    raise InputError(f"{path}: must hold something to score as {options.task}, found nothing")
 
 
 def _calibrate(client: Client, options: Namespace) -> Answer:
@@ -43,6 +50,7 @@ def _calibrate(client: Client, options: Namespace) -> Answer:
 
 def _compare(client: Client, options: Namespace) -> Answer:
     further = {name: value for name in ("margin", "per") if (value := getattr(options, name)) is not None}
+    further |= {"unit": "bits"} if options.per == "byte" and not options.unit else {}
     if options.reader:
         return client.compare(task=options.task, **_runs(options), **_options(options), **further)
     candidates = dict(_candidate(text, options.form) for text in filter(None, [options.baseline, *options.candidates]))
@@ -56,7 +64,7 @@ def _compare(client: Client, options: Namespace) -> Answer:
 def _runs(options: Namespace) -> dict[str, Any]:
     """The fields of several runs on the same documents: each file or folder is a candidate, the first the baseline."""
     paths = paths_of(options.files, opens_folders=False)
-    runs = {str(path): columns(rows_of(options.reader, path)) for path in paths}
+    runs = {str(path): columns(_read(options, path)) for path in paths}
     first = next(iter(runs.values()))
     for path, run in runs.items():
         if {name: run.get(name) for name in SHARED} != {name: first.get(name) for name in SHARED}:
@@ -69,7 +77,7 @@ def _runs(options: Namespace) -> dict[str, Any]:
 
 def columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
     """The columns of rows that all have the same names."""
-    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def _candidate(text: str, form: str | None) -> tuple[str, Any]:

@@ -1,5 +1,6 @@
 """The process of the command: arguments in, an answer or an error out, and the exit status."""
 
+import os
 import signal
 import sys
 from argparse import Namespace
@@ -7,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from surprisal_client import local
 from surprisal_client.client import Client
@@ -21,7 +23,8 @@ INTERRUPTED = 128 + signal.SIGINT
 
 
 def run() -> None:
-    """Run as a program."""
+    """Run as a program, which ends what it has started when it is ended."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     sys.exit(main())
 
 
@@ -57,10 +60,19 @@ def _done(options: Namespace) -> int:
         on_progress = stack.enter_context(shown_progress())
         client = stack.enter_context(Client(url, max_wait_seconds=options.max_wait, on_progress=on_progress))
         answer = calls.CALLS[options.verb](client, options)
-    if not isinstance(answer, Answer):
-        output.write_plain(answer, calls.tables(options.verb, answer), options.output)
-        return PASSED
-    output.write(answer, options.output)
     if path := getattr(options, "state", None):
         Path(path).write_text(calls.state(answer))
-    return calls.status(answer)
+    _print(answer, options)
+    return calls.status(answer) if isinstance(answer, Answer) else PASSED
+
+
+def _print(answer: Any, options: Namespace) -> None:
+    """Print the answer; a reader that has seen enough and left, such as `head`, changes no exit status."""
+    try:
+        if isinstance(answer, Answer):
+            output.write(answer, options.output)
+        else:
+            output.write_plain(answer, calls.tables(options.verb, answer), options.output)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries once more at its end

@@ -17,6 +17,8 @@ COLOURS = {
     "infinite": "red",
     "inf": "red",
 }
+LONGEST_WHOLE = 20
+"""Characters of a cell up to which it stands on one line, such as an interval; longer ones are broken between words."""
 
 
 def write(answer: Answer, form: str | None) -> None:
@@ -68,9 +70,18 @@ def write_tables(tables: Sequence[Table], notes: Sequence[str]) -> None:
 def _drawn(table: Table) -> Any:
     rich, box = needed("rich.table", "terminal", "a table"), needed("rich.box", "terminal", "a table")
     text = needed("rich.text", "terminal", "a table")
-    drawn = rich.Table(title=table.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    drawn = rich.Table(
+        title=table.title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+    )
     for at, name in enumerate(table.head):
-        drawn.add_column(name, justify="left" if at == 0 else "right", overflow="fold")
+        cells = [name, *(row[at] for row in table.rows)]
+        whole = [cell if len(cell) <= LONGEST_WHOLE else max(cell.split(), key=len) for cell in cells]
+        drawn.add_column(name, justify="left" if at == 0 else "right", min_width=max(map(len, whole)))
     for row in table.rows:
         drawn.add_row(*(text.Text(cell, style=COLOURS.get(cell, "")) for cell in row))
     return drawn

@@ -110,6 +110,7 @@ def _add_rows(verb: argparse.ArgumentParser) -> None:
     names.add_argument("--mask", metavar="COLUMN", help="true where a row is scored")
     names.add_argument("--n-bytes", metavar="COLUMN", help="bytes of each document (tokens)")
     names.add_argument("--n-words", metavar="COLUMN", help="words of each document (tokens)")
+    names.add_argument("--n-tokens", metavar="COLUMN", help="tokens of each document, whose values are sums (tokens)")
 
 
 def _add_predictions(verb: argparse.ArgumentParser) -> None:
@@ -165,7 +166,9 @@ def _add_compare(verbs: Parsers) -> None:
     )
     compare.add_argument("--margin", type=float, help="the difference that does not matter")
     compare.add_argument(
-        "--per", choices=("token", "byte", "word", "document"), help="what a difference is of (tokens)"
+        "--per",
+        choices=("token", "byte", "word", "document"),
+        help="what a difference is of (tokens); by the byte in bits, if --unit says nothing else",
     )
     _add_options(compare)
     _add_gate(compare)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-RULE = re.compile(r"\s*([\w.-]+)\s*(<=|>=|<|>)\s*(\S+)\s*")
+RULE = re.compile(r"\s*([^\s<>=]+)\s*(<=|>=|<|>)\s*(\S+)\s*")
 
 
 def rule(text: str) -> tuple[str, str, float]:

@@ -9,13 +9,13 @@ from surprisal_client.errors import InputError
 from surprisal_client.readers import lm_eval, openai, vllm
 
 
-def rows_of(reader: str, path: str | Path) -> list[dict[str, Any]]:
-    """The rows of a file, or of a folder, that a program wrote.
+def rows_of(reader: str, path: str | Path, task: str) -> list[dict[str, Any]]:
+    """The rows of a task in a file, or in a folder, that a program wrote.
 
     Raises:
         InputError: It cannot be read as such.
     """
-    return READERS[reader](path)
+    return READERS[reader](path, task)
 
 
 def _lines(rows: Callable[[Iterable[Any]], Iterator[dict[str, Any]]], path: str | Path) -> list[dict[str, Any]]:
@@ -36,8 +36,8 @@ def _objects(text: str) -> list[Any]:
     return found if isinstance(found, list) else [found]
 
 
-READERS: dict[str, Callable[[str | Path], list[dict[str, Any]]]] = {
-    "lm-eval": lm_eval.read,
-    "openai": lambda path: _lines(openai.rows, path),
-    "vllm": lambda path: _lines(vllm.rows, path),
+READERS: dict[str, Callable[[str | Path, str], list[dict[str, Any]]]] = {
+    "lm-eval": lambda path, task: lm_eval.read(path, task=task),
+    "openai": lambda path, _: _lines(openai.rows, path),
+    "vllm": lambda path, _: _lines(vllm.rows, path),
 }

@@ -6,9 +6,11 @@ from typing import Any
 
 from surprisal_client.results.answer import Answer, Metrics
 from surprisal_client.results.metric import Metric, shown
-from surprisal_client.results.plots import ComparisonPlots
+from surprisal_client.results.plots import ComparisonPlots, unit_of
 from surprisal_client.results.table import Table
 
+OF_DOCUMENTS = {"byte": "bits_per_byte", "word": "word_perplexity"}
+"""The metric beside a difference that is one by the byte or by the word."""
 HEAD = ("candidate", "verdict", "difference", "interval", "p value", "wins", "losses", "ties")
 
 
@@ -105,7 +107,8 @@ class Comparisons(Answer):
     def tables(self) -> list[Table]:
         """The verdicts, and the losses behind them."""
         baseline = self.comparisons[0].baseline
-        title = f"against {baseline}, {self.answer['task']}, {self.answer['n_scored']:,} rows, in {self.answer['unit']}"
+        per = self.answer["options"].get("per", "")
+        title = f"against {baseline}, {self.answer['task']}, {self.answer['n_scored']:,} rows, {unit_of(self.answer)}"
         rows = [
             [
                 pair.candidate,
@@ -117,11 +120,12 @@ class Comparisons(Answer):
             ]
             for pair in self.comparisons
         ]
-        losses = [
-            [name, metrics["cross_entropy"].told, metrics["cross_entropy"].told_interval]
-            for name, metrics in self.candidates.items()
+        name = OF_DOCUMENTS.get(per, self.answer["options"].get("metric", "cross_entropy"))
+        values = [
+            [candidate, metrics[name].told, metrics[name].told_interval]
+            for candidate, metrics in self.candidates.items()
         ]
-        return [Table(title, HEAD, rows), Table("losses", ("candidate", "cross_entropy", "interval"), losses)]
+        return [Table(title, HEAD, rows), Table("candidates", ("candidate", name, "interval"), values)]
 
     def notes(self) -> list[str]:
         """Reasons of verdicts, warnings, failures, and how the task was told."""

@@ -111,6 +111,17 @@ def _name_cells(axes: Any, counts: Any, share: Any, names: list[str]) -> None:
         axes.text(column, row, f"{count:,}", ha="center", va="center", fontsize=8, color=colour)
 
 
+def unit_of(answer: Mapping[str, Any]) -> str:
+    """The quantity and the unit of the differences of a comparison.
+
+    >>> unit_of({"unit": "bits", "options": {"metric": "cross_entropy", "per": "byte"}})
+    'cross_entropy in bits a byte'
+    """
+    metric = answer["options"].get("metric", "cross_entropy")
+    per = answer["options"].get("per")
+    return f"{metric} in {answer['unit']}{f' a {per}' * bool(per)}" if metric == "cross_entropy" else metric
+
+
 class ComparisonPlots:
     """Pictures of a comparison."""
 
@@ -130,15 +141,14 @@ class ComparisonPlots:
         axes.set_yticks(range(len(pairs)), [pair["candidate"] for pair in pairs])
         axes.set(
             ylim=(len(pairs) - 0.4, -0.6),
-            xlabel=f"cross-entropy minus that of {pairs[0]['baseline']}, {self._answer['unit']}",
+            xlabel=f"{unit_of(self._answer)}, minus that of {pairs[0]['baseline']}",
         )
         axes.margins(x=0.1)
         if margin:
             axes.legend(frameon=False, fontsize=8, loc="best")
-        return _finished(
-            axes,
-            f"{'' if len(pairs) > 1 else pairs[0]['candidate'] + ' '}against {pairs[0]['baseline']}: lower is better",
-        )
+        candidate = "" if len(pairs) > 1 else f"{pairs[0]['candidate']} "
+        direction = "higher" if self._answer["options"].get("metric") == "accuracy" else "lower"
+        return _finished(axes, f"{candidate}against {pairs[0]['baseline']}: {direction} is better")
 
 
 def _draw_pair(axes: Any, row: int, pair: Mapping[str, Any]) -> None:

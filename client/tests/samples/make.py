@@ -1,7 +1,8 @@
 """Write samples with lm-evaluation-harness itself, for the tests of its reader.
 
 The files beside this one were written with lm_eval 0.4.13, which needs packages without wheels and is so in no lock:
-`python make.py` in an environment with lm_eval writes them anew. The model is made of hashes, so it needs no weights.
+`python make.py` in an environment with lm_eval writes them anew. Both models are made of hashes, so they need no
+weights; `run_b` is of the second one, which finds every text less likely.
 """
 
 import hashlib
@@ -51,25 +52,27 @@ metric_list:
 
 
 class Hashes(LM):
-    """A model whose log-likelihoods are hashes of the texts."""
+    """A model whose log-likelihoods are hashes of the texts, from `least` to `least` + 1 nats a character."""
+
+    def __init__(self, least: float) -> None:
+        super().__init__()
+        self._least = least
 
     def loglikelihood(self, requests: list[Any]) -> list[tuple[float, bool]]:
-        return [(-_hashed("".join(request.args)) * len(request.args[1]), False) for request in requests]
+        return [(-self._loss("".join(request.args)) * len(request.args[1]), False) for request in requests]
 
     def loglikelihood_rolling(self, requests: list[Any]) -> list[float]:
-        return [-_hashed(request.args[0]) * len(request.args[0]) for request in requests]
+        return [-self._loss(request.args[0]) * len(request.args[0]) for request in requests]
 
     def generate_until(self, requests: list[Any]) -> list[str]:
         raise NotImplementedError
 
-
-def _hashed(text: str) -> float:
-    """A number from 0.5 to 1.5."""
-    return 0.5 + int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
+    def _loss(self, text: str) -> float:
+        return self._least + int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
 
 
 def main() -> None:
-    """Evaluate both tasks, and keep the samples and what lm_eval made of them."""
+    """Evaluate both models on both tasks."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _lines(folder / "texts.jsonl", [{"text": f"{text} {k}"} for k, text in enumerate(TEXTS)])
@@ -77,19 +80,25 @@ def main() -> None:
         _lines(folder / "choices.jsonl", questions)
         for task, text in (("choices", CHOICE), ("texts", ROLLING)):
             (folder / f"{task}.yaml").write_text(text.format(folder=folder))
-        tracker = EvaluationTracker(output_path=str(folder / "out"))
-        tasks = ["few_choices", "few_texts"]
-        manager = TaskManager(include_path=name, include_defaults=False)
-        found = lm_eval.simple_evaluate(
-            Hashes(), tasks=tasks, task_manager=manager, log_samples=True, bootstrap_iters=100
-        )
-        tracker.general_config_tracker.log_experiment_args("hashes", "", "", "", fewshot_as_multiturn=False)
-        tracker.save_results_aggregated(found, found["samples"])
-        for task in tasks:
-            tracker.save_results_samples(task_name=task, samples=found["samples"][task])
-            (written,) = (folder / "out").rglob(f"samples_{task}_*.jsonl")
-            (HERE / f"samples_{task}.jsonl").write_text(written.read_text())
-        (HERE / "results.json").write_text(json.dumps(found["results"], indent=1) + "\n")
+        for run, least in (("run_a", 0.5), ("run_b", 0.7)):
+            _evaluate(Hashes(least), folder, HERE / run)
+
+
+def _evaluate(model: LM, folder: Path, kept: Path) -> None:
+    """Keep the samples of a model, and what lm_eval made of them."""
+    out = folder / kept.name
+    tracker = EvaluationTracker(output_path=str(out))
+    tasks = ["few_choices", "few_texts"]
+    manager = TaskManager(include_path=str(folder), include_defaults=False)
+    found = lm_eval.simple_evaluate(model, tasks=tasks, task_manager=manager, log_samples=True, bootstrap_iters=100)
+    tracker.general_config_tracker.log_experiment_args("hashes", "", "", "", fewshot_as_multiturn=False)
+    tracker.save_results_aggregated(found, found["samples"])
+    kept.mkdir(exist_ok=True)
+    for task in tasks:
+        tracker.save_results_samples(task_name=task, samples=found["samples"][task])
+        (written,) = out.rglob(f"samples_{task}_*.jsonl")
+        (kept / f"samples_{task}.jsonl").write_text(written.read_text())
+    (kept / "results.json").write_text(json.dumps(found["results"], indent=1) + "\n")
 
 
 def _lines(path: Path, rows: list[dict[str, Any]]) -> None:

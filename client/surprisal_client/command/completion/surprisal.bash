@@ -7,9 +7,9 @@
 
 _shtab_surprisal_subparsers=(score compare calibrate merge metrics limits completion)
 
-_shtab_surprisal_score_option_strings=(-h --help --from --labels --targets --weights --cluster --slices --mask --n-bytes --n-words --probabilities --log-probabilities --logits --unit --classes --include -o --option --require --state --json --markdown --table --url --start --max-wait)
-_shtab_surprisal_compare_option_strings=(-h --help --from --labels --targets --weights --cluster --slices --mask --n-bytes --n-words --baseline --candidate --form --margin --per --unit --classes --include -o --option --require --state --json --markdown --table --url --start --max-wait)
-_shtab_surprisal_calibrate_option_strings=(-h --help --from --labels --targets --weights --cluster --slices --mask --n-bytes --n-words --probabilities --log-probabilities --logits --method --unit --classes --include -o --option --json --markdown --table --url --start --max-wait)
+_shtab_surprisal_score_option_strings=(-h --help --from --labels --targets --weights --cluster --slices --mask --n-bytes --n-words --n-tokens --probabilities --log-probabilities --logits --unit --classes --include -o --option --require --state --json --markdown --table --url --start --max-wait)
+_shtab_surprisal_compare_option_strings=(-h --help --from --labels --targets --weights --cluster --slices --mask --n-bytes --n-words --n-tokens --baseline --candidate --form --margin --per --unit --classes --include -o --option --require --state --json --markdown --table --url --start --max-wait)
+_shtab_surprisal_calibrate_option_strings=(-h --help --from --labels --targets --weights --cluster --slices --mask --n-bytes --n-words --n-tokens --probabilities --log-probabilities --logits --method --unit --classes --include -o --option --json --markdown --table --url --start --max-wait)
 _shtab_surprisal_merge_option_strings=(-h --help --json --markdown --table --url --start --max-wait)
 _shtab_surprisal_metrics_option_strings=(-h --help --json --markdown --table --url --start --max-wait)
 _shtab_surprisal_limits_option_strings=(-h --help --json --markdown --table --url --start --max-wait)
