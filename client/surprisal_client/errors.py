@@ -1,13 +1,15 @@
 """The errors that this package raises, and the places in a request that a problem points at."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 ACCESS = (401, 403, 429)
 """Statuses that tell of the caller and not of the request."""
 INTEGER = re.compile(r"0|[1-9]\d*")
+ROW = re.compile(r"row (\d+)\b")
+"""The beginning of what the service says of a row that it cannot read."""
 MOST_SHOWN = 5
 """Places that a message names; `errors` holds all that the service told."""
 
@@ -92,22 +94,26 @@ class ServiceError(SurprisalError):
         self.request_id: str | None = self.problem.get("request_id")
 
 
-def problem_error(problem: Mapping[str, Any], locate: Callable[[int], str]) -> SurprisalError:
+def problem_error(
+    problem: Mapping[str, Any], place: Callable[[int | None], str], options: Collection[str] = ()
+) -> SurprisalError:
     """The exception that an answer of `application/problem+json` becomes.
 
     Args:
         problem: The decoded problem, with its `status`.
-        locate: Tells the file and the row of a row of the whole request, or nothing.
+        place: Tells the file and the row of a row of the whole request, or the file alone.
+        options: The arguments of the call that no file holds.
     """
     status = problem.get("status", 500)
     if status >= 500 or status in ACCESS:
         return ServiceError(_summary(problem, ()), problem)
     told = [FieldError(error["pointer"], error["code"], error["detail"]) for error in problem.get("errors", [])]
-    errors = tuple(
-        FieldError(error.pointer, error.code, error.detail, "" if error.row is None else locate(error.row))
-        for error in told
-    )
-    return InputError(_summary(problem, errors), errors, problem)
+    errors = tuple(replace(error, where="" if error.argument in options else place(error.row)) for error in told)
+    summary = _summary(problem, errors)
+    if errors or problem.get("code") != "malformed_body":
+        return InputError(summary, errors, problem)
+    row = ROW.match(summary)
+    return InputError(": ".join(filter(None, [place(int(row[1]) if row else None), summary])), errors, problem)
 
 
 def _summary(problem: Mapping[str, Any], errors: tuple[FieldError, ...]) -> str:

@@ -5,7 +5,7 @@ retries, errors and answers are written once, and a client only sends and sleeps
 """
 
 import json
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -103,8 +103,10 @@ class Context:
 
     max_wait_seconds: float
     url: str
-    locate: Callable[[int], str] = lambda _: ""
-    """Tell the file and the row of a row of the whole request."""
+    place: Callable[[int | None], str] = lambda _: ""
+    """Tell the file and the row of a row of the whole request, or the file alone."""
+    options: Collection[str] = ()
+    """The arguments of the call that no file holds."""
     on_chunk: Callable[[Sent], None] | None = None
 
 
@@ -172,7 +174,7 @@ def _answer(reply: Reply, context: Context) -> Any:
         pointed = False
         problem = None
     if pointed:
-        raise problem_error({"status": reply.status} | problem, context.locate)
+        raise problem_error({"status": reply.status} | problem, context.place, context.options)
     told = f"{context.url} answered {reply.status} without a problem: is it a Surprisal service?"
     raise ServiceError(told, {"status": reply.status}) if reply.status >= 500 else InputError(told)
 

@@ -88,7 +88,7 @@ def limits(context: Context) -> Steps[dict[str, Any]]:
 
 
 def _ask(verb: str, task: str, source: Source, options: Mapping[str, Any], context: Context) -> Steps[Any]:
-    context = replace(context, locate=source.locate)
+    context = replace(context, place=source.place, options=options)
     path = f"/v1/{verb}/{task}"
     if source.body is None or (verb != "score" and source.columns):
         body = memory.json_body({**(source.columns or {}), **options})

@@ -20,3 +20,9 @@ class Source:
     """The fields themselves, where they fit in a JSON body."""
     locate: Callable[[int], str] = lambda _: ""
     """Tell the file and the row of a row of the whole request."""
+    name: str = ""
+    """The file or the files, where rows come from some."""
+
+    def place(self, row: int | None) -> str:
+        """Tell where a row is, or where all of them are."""
+        return self.name if row is None else self.locate(row) or self.name

@@ -57,7 +57,8 @@ def source_of(paths: Sequence[Path], fields: Mapping[str, Any]) -> Source:
         raise InputError(
             f"{paths[0]}: must be a file of {', '.join(READERS)}, or one of text with {' or '.join(COMPRESSED)}"
         )
-    return READERS[kind](list(paths), fields)
+    name = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+    return replace(READERS[kind](list(paths), fields), name=name)
 
 
 def _archive(paths: list[Path], fields: Mapping[str, Any]) -> Source:
