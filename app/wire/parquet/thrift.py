@@ -96,15 +96,13 @@ class Reader:
             n_bytes = self._unsigned()
             self.position += n_bytes
         elif kind == STRUCT:
-            self._skip_struct(elements, depth + 1)
+            self._skip_struct(elements, _deeper(depth))
         elif kind == LIST:
-            self._skip_list(elements, depth + 1)
+            self._skip_list(elements, _deeper(depth))
         else:
             self.position += _SIZES[kind]
 
     def _skip_struct(self, elements: int, depth: int) -> None:
-        if depth > MAX_DEPTH:
-            raise ValueError("structs nested too deeply")
         buffer = self._buffer
         while head := buffer[self.position]:
             self.position += 1
@@ -145,3 +143,9 @@ class Reader:
                 return value
             if shift > 63:
                 raise ValueError("an integer of too many bytes")
+
+
+def _deeper(depth: int) -> int:
+    if depth == MAX_DEPTH:
+        raise ValueError("structs or lists nested too deeply")
+    return depth + 1

@@ -56,7 +56,8 @@ def test_every_prefix_is_refused() -> None:
         b"\x15" + b"\xff" * 11 + b"\x00\x00",  # an integer of 77 bits
         b"\x1a\x00\x00",  # a set
         b"\x1d\x00\x00",  # no type
-        b"\x1c" * 40 + b"\x00" * 41,
+        b"\x1c" * 40 + b"\x00" * 41,  # structs in structs
+        b"\x19" * 4_000 + b"\x10\x00",  # lists in lists
     ],
 )
 def test_what_could_be_read_in_two_ways_is_refused(buffer: bytes) -> None:
