@@ -20,7 +20,9 @@ under load a turn takes some 20 ms."""
 FULL_SECONDS = 1.0
 """The pause of a server that may not open another file, as long as that of asyncio."""
 
-SETTLING_SECONDS = 0.3
+ENTERING_SECONDS = 0.1
+"""The time between the last client that the kernel lets in and the end of listening, in which handshakes are done."""
+SETTLING_SECONDS = 0.2
 """The time between the end of listening and that of idle connections, in which requests that have come are read."""
 END_SECONDS = 1.0
 """The time that a drained process has to end; then it is ended."""
@@ -33,19 +35,14 @@ class Server(uvicorn.Server):
 
     After SIGTERM it is not ready, goes on as before for `drain_delay_seconds` but that every answer closes its
     connection, then takes no more clients, and last closes idle connections. Ctrl-C leaves the delay out.
-
-    Attributes:
-        shares_listeners: Whether other processes take clients of the same listeners, and may go on.
     """
-
-    shares_listeners = False
 
     def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
         super().__init__(config)
         self.server_state: State = State()
         self._delay_seconds = settings.drain_delay_seconds
         drain_seconds = settings.drain_delay_seconds + settings.drain_timeout_seconds
-        self._last_resort = LastResort(drain_seconds + SETTLING_SECONDS + END_SECONDS)
+        self._last_resort = LastResort(drain_seconds + ENTERING_SECONDS + SETTLING_SECONDS + END_SECONDS)
         self._listeners: list[socket] = []
         self._entering: set[asyncio.Task[Any]] = set()
 
@@ -69,6 +66,10 @@ class Server(uvicorn.Server):
         app: Any = self.config.app
         app.capacity.is_ending = True
         await self._delay()
+        if self._is_last_to_listen():
+            for listener in self._listeners:
+                turn_away(listener)
+        await asyncio.sleep(ENTERING_SECONDS)
         self._stop_listening()
         await asyncio.gather(*self._entering, return_exceptions=True)
         await asyncio.sleep(SETTLING_SECONDS)
@@ -84,11 +85,13 @@ class Server(uvicorn.Server):
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
             self._loop.remove_reader(listener)
-            if not self.shares_listeners:
-                turn_away(listener)
             while self._take(listener):
                 pass
             listener.close()
+
+    def _is_last_to_listen(self) -> bool:
+        """Tell if the listeners end with this server, or with others that end too."""
+        return True
 
     async def _delay(self) -> None:
         ends = self._loop.time() + self._delay_seconds

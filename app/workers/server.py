@@ -25,12 +25,11 @@ class SharingServer(Server):
     stay.
     """
 
-    shares_listeners = True
-
     def __init__(self, config: uvicorn.Config, share: Share) -> None:
         super().__init__(config, share.settings)
         self._worker = share.counts.worker
         self._n_clients = share.n_clients
+        self._all_end = share.all_end
         self._supervisor = share.supervisor
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
@@ -46,10 +45,14 @@ class SharingServer(Server):
         super()._stop_listening()
         self._n_clients[self._worker] = NONE_TAKEN
 
+    def _is_last_to_listen(self) -> bool:
+        return bool(self._all_end.value)
+
     def _lose_supervisor(self) -> None:
         """Callback of the event loop: the pipe to the supervisor is closed, so that process has died."""
         self._loop.remove_reader(self._supervisor.fileno())
         log.error("the supervisor has died, and its workers end")
+        self._all_end.value = True
         self._last_resort.begin()
         self.should_exit = True
 

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import time
+from ctypes import c_bool
 from functools import partial
 from multiprocessing.connection import wait
 from tempfile import TemporaryDirectory
@@ -49,8 +50,10 @@ class Supervisor:
         self._listeners = listeners
         self._n_clients = SPAWN.RawArray("q", [NONE_TAKEN] * len(shares))
         self._in_flight = SPAWN.RawArray("q", len(shares))
+        self._all_end = SPAWN.RawValue(c_bool)
+        shared = self._n_clients, self._all_end
         self._places = [
-            Place(partial(Share, settings, listeners, Counts(folder, number, self._in_flight), self._n_clients))
+            Place(partial(Share, settings, listeners, Counts(folder, number, self._in_flight), *shared))
             for number, settings in enumerate(shares)
         ]
         self._has_started = False
@@ -113,6 +116,7 @@ class Supervisor:
         """Let every worker finish its requests; return the exit code."""
         for listener in self._listeners:
             listener.close()  # the workers still take clients; it ends when the last of them closes it
+        self._all_end.value = True
         deadline = time.monotonic() + self._drain_seconds + GRACE_SECONDS
         processes = [place.process for place in self._places if place.due is None]
         for process in processes:

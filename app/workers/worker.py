@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 from collections.abc import MutableSequence
+from ctypes import c_bool
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from shutil import rmtree
@@ -32,6 +33,7 @@ class Share:
         listeners: The sockets at which clients come, for all workers.
         counts: The place of its metrics, and its number.
         n_clients: The number of clients of each worker, in memory that they share.
+        all_end: Whether no worker goes on, in shared memory too.
         supervisor: A pipe to the supervisor; the worker ends when that does.
     """
 
@@ -39,6 +41,7 @@ class Share:
     listeners: list[socket]
     counts: Counts
     n_clients: MutableSequence[int]
+    all_end: c_bool
     supervisor: Connection
 
 

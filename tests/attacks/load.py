@@ -54,6 +54,9 @@ class Load:
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
             except ConnectionRefusedError:
                 return
+            except ConnectionError:  # it was let in, and reset before it could send
+                self.statuses[0] += 1
+                continue
             await self._use(reader, writer)
 
     async def _use(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from socket import socket
 from threading import Event, Thread
 from typing import Self
 
@@ -155,5 +156,9 @@ def test_a_worker_that_hangs_keeps_no_new_client_waiting_and_no_end() -> None:
         os.kill(hangs, signal.SIGSTOP)
         assert [status(server) for _ in range(20)] == [200] * 20
         server.terminate()
+        server.wait_for("Shutting down")
+        with socket() as late:  # the worker that hangs listens still, and would never take it
+            late.settimeout(0.2)
+            assert late.connect_ex(("127.0.0.1", server.port)) != 0
         assert server.ended() == 1
     assert f"process {hangs} did not end in time" in [line["event"] for line in server.log]
