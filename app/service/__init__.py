@@ -1,6 +1,6 @@
 """The use cases, without HTTP or SQL."""
 
-from app.service.calibrating import CALIBRATED, CALIBRATING_OPTIONS, CalibrateRequest, calibrate
+from app.service.calibrating import CALIBRATED, CALIBRATING_OPTIONS, CalibrateRequest, calibrate, calibrate_parts
 from app.service.candidates import COMPARED, CompareRequest, own_options
 from app.service.comparing import compare
 from app.service.merging import merge
@@ -20,6 +20,7 @@ __all__ = [
     "Question",
     "ScoreRequest",
     "calibrate",
+    "calibrate_parts",
     "compare",
     "merge",
     "own_options",

@@ -1,7 +1,8 @@
 """The use case of calibrating a batch: a fit, the scores before and after it, and its gain on other rows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from app.core.batch.batches import Batch
 from app.core.batch.checked import batch_of
 from app.core.batch.findings import NO_FINDING, warning
-from app.core.columns import Column, FloatArray
+from app.core.columns import Column, FloatArray, Ragged
 from app.core.fits.crossfit import (
     Evidence,
     calibrated,
@@ -24,6 +25,7 @@ from app.core.fits.temperature import FLOOR, Temperature, floored, parts
 from app.core.kernels.entries import entry
 from app.core.metrics.entropies import CROSS_ENTROPY
 from app.core.options import Options
+from app.core.paying import hold
 from app.core.rows.blocks import rows_of
 from app.core.sums.layout import Needs
 from app.core.sums.summary import summarize
@@ -31,6 +33,10 @@ from app.core.sums.uncertainty import mean
 from app.core.tasks import TaskName
 from app.core.values import Value, undefined
 from app.core.warnings.notices import warnings_of
+from app.errors import InvalidInput
+from app.service.questions import Question
+from app.service.scoring import ScoreRequest
+from app.service.streaming import AllAtOnce, n_bytes_of_rows, rows_together
 
 CalibrateInclude: TypeAlias = Literal["probabilities"]
 
@@ -62,6 +68,11 @@ _NEEDS = Needs((CROSS_ENTROPY,), ("class_frequencies",))
 """The sums that warnings come from."""
 
 
+SCORE_BYTES, ROW_BYTES = 8, 200
+"""The memory of a fit for each number of the prediction, and for each row."""
+FITTED_AT_ONCE = AllAtOnce("a fit needs", lambda rows: 2 * n_bytes_of_rows(rows) + _work_bytes(rows.columns))
+
+
 @dataclass(frozen=True, slots=True)
 class CalibrateRequest:
     """A request to calibrate: known columns, with one truth and one prediction, whose values are not yet checked."""
@@ -74,13 +85,21 @@ class CalibrateRequest:
     seed: int = 0
     include: frozenset[CalibrateInclude] = frozenset()
 
+    @property
+    def rows(self) -> ScoreRequest:
+        """The rows alone, as those of any request."""
+        return ScoreRequest(Question(self.task, tuple(self.columns), self.options), self.columns)
+
     def with_columns(self, columns: Mapping[str, Any]) -> "CalibrateRequest":
         """The same question of other columns."""
         return replace(self, columns={name: columns[name] for name in self.columns})
 
 
-def calibrate(request: CalibrateRequest) -> dict[str, Any]:
+def calibrate(request: CalibrateRequest, n_held: int = 0) -> dict[str, Any]:
     """Fit one batch.
+
+    Args:
+        n_held: The bytes that are held for the columns.
 
     Returns:
         The answer of the contract, ready for JSON but for NumPy arrays in it, whose NaN stands for null.
@@ -88,6 +107,7 @@ def calibrate(request: CalibrateRequest) -> dict[str, Any]:
     Raises:
         InvalidInput: A value breaks a rule, the pointer names field and index; or no row can be fitted.
     """
+    hold("held", n_held + _work_bytes(request.columns))
     batch = batch_of(request.task, request.columns, replace(request.options, normalization=_normalization(request)))
     evidence = evidence_of(batch)
     before = evidence.losses(Temperature())
@@ -110,6 +130,33 @@ def calibrate(request: CalibrateRequest) -> dict[str, Any]:
     if "probabilities" in request.include:
         answer["probabilities"] = _probabilities(batch, fit)
     return answer
+
+
+def calibrate_parts(parts: Iterable[CalibrateRequest], max_held_bytes: int) -> dict[str, Any]:
+    """Fit the rows of all parts as one batch: the same numbers, to the last bit, as of all rows at once.
+
+    Args:
+        parts: Requests that differ in their rows only.
+        max_held_bytes: The bytes of columns that may be kept until the last row has come.
+
+    Raises:
+        InvalidInput: As for `calibrate`; pointers count rows from the first part. Or the parts hold no row at all.
+        TooLarge: There are more rows than may be kept.
+    """
+    parts = iter(parts)
+    first = next(parts, None)
+    if first is None:
+        raise InvalidInput.at("", "empty", "must hold at least one sample, found none")
+    question, rows = replace(first, columns={}), (part.rows for part in chain(iter([first]), parts))
+    del first  # or its columns would be held to the end
+    together = rows_together(rows, FITTED_AT_ONCE, max_held_bytes)
+    return calibrate(replace(question, columns=together.columns), 2 * n_bytes_of_rows(together))
+
+
+def _work_bytes(columns: Mapping[str, Column]) -> int:
+    """The memory that a fit takes besides its columns: a double for each score, and what is made of each row."""
+    n_values = max(len(column.values) if isinstance(column, Ragged) else column.size for column in columns.values())
+    return SCORE_BYTES * n_values + ROW_BYTES * max(map(len, columns.values()))
 
 
 def _normalization(request: CalibrateRequest) -> Literal["error", "renormalize"]:

@@ -1,8 +1,8 @@
 """The scoring of rows that come in parts: the sums of parts add up, so no more than one part is kept."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,24 @@ PART_BYTES = 2048
 TIMES_HELD = 4
 """The memory of rows that are needed at once, in times of their own: they are joined, sorted, and added up by group."""
 
+
+class AllAtOnce(NamedTuple):
+    """The need of all rows at once.
+
+    Attributes:
+        purpose: The words for what needs them, in errors.
+        n_bytes: The memory that work on such rows takes at most, joining them included.
+    """
+
+    purpose: str
+    n_bytes: Callable[[ScoreRequest], int]
+
+
+SCORED_AT_ONCE = AllAtOnce(
+    "cluster_id, gradient, bootstrap and metrics that do not merge need",
+    lambda rows: TIMES_HELD * n_bytes_of_rows(rows),
+)
+
 _BYTES_PER_LOSS = 8
 
 
@@ -51,8 +69,21 @@ def score_parts(parts: Iterable[ScoreRequest], max_held_bytes: int, n_threads: i
     alike, in_parts = _alike(chain(iter([first]), parts)), not _needs_all_rows(first)
     del first  # or its columns, and a record batch whose views they are, would be held to the end
     if not in_parts:
-        return score(_together(_gathered(alike), max_held_bytes), n_threads)
+        return score(_together(_gathered(alike), SCORED_AT_ONCE, max_held_bytes), n_threads)
     return _added_up(_gathered(alike), max_held_bytes, n_threads)
+
+
+def rows_together(parts: Iterable[ScoreRequest], need: AllAtOnce, max_held_bytes: int) -> ScoreRequest:
+    """The rows of all parts as one request.
+
+    Args:
+        parts: At least one.
+
+    Raises:
+        InvalidInput: The parts have different columns, or of different types.
+        TooLarge: The rows take more memory than they may; the error tells how many would fit.
+    """
+    return _together(_gathered(_alike(completed(parts))), need, max_held_bytes)
 
 
 def _needs_all_rows(request: ScoreRequest) -> bool:
@@ -97,7 +128,7 @@ def _gathered(parts: Iterator[ScoreRequest]) -> Iterator[ScoreRequest]:
     n_bytes = 0
     for part in at_checkpoints(parts):
         kept.append(part)
-        n_bytes += _n_bytes(part) + PART_BYTES
+        n_bytes += n_bytes_of_rows(part) + PART_BYTES
         if n_bytes >= (MIN_SLICED_BYTES if part.slices else MIN_PART_BYTES):
             yield _joined(kept)
             kept, n_bytes = [], 0
@@ -144,17 +175,20 @@ def _check_held(total: Part, max_held_bytes: int) -> None:
         raise InvalidInput.at("/slices", "out_of_range", rule)
 
 
-def _together(parts: Iterator[ScoreRequest], max_held_bytes: int) -> ScoreRequest:
+def _together(parts: Iterator[ScoreRequest], need: AllAtOnce, max_held_bytes: int) -> ScoreRequest:
     kept: list[ScoreRequest] = []
-    n_bytes = 0
+    n_rows = n_bytes = n_needed = 0
     for part in at_checkpoints(parts):
-        n_bytes += _n_bytes(part)
+        n_rows += _n_rows(part)
+        n_bytes += n_bytes_of_rows(part)
+        n_needed += need.n_bytes(part)
         if n_bytes > max_held_bytes:
+            most = n_rows * max_held_bytes // n_bytes
             raise TooLarge(
-                "cluster_id, gradient, bootstrap and metrics that do not merge need all rows at once: the columns must "
-                f"fit in {max_held_bytes} bytes"
+                f"{need.purpose} all rows at once: the columns must fit in {max_held_bytes} bytes, as about {most} "
+                "rows like these do"
             )
-        hold("held", TIMES_HELD * n_bytes)
+        hold("held", n_needed)
         kept.append(part.owned() if kept else part)
     return _joined(kept)
 
@@ -181,5 +215,6 @@ def _n_rows(request: ScoreRequest) -> int:
     return len(next(iter(request.columns.values())))
 
 
-def _n_bytes(request: ScoreRequest) -> int:
+def n_bytes_of_rows(request: ScoreRequest) -> int:
+    """The bytes that the columns of a request take in memory at most."""
     return sum(map(n_bytes_of, chain(request.columns.values(), request.slices.values())))

@@ -147,4 +147,5 @@ KILLERS = {
     "npz of doubles": Killer(ROWS, NPZ, honest_npz),
     "NDJSON": Killer(ROWS, NDJSON, lines),
     "CSV": Killer(ROWS, CSV, table),
+    "a fit": Killer("/v1/calibrate/binary/rows?method=isotonic", NPZ, lambda scale: honest_npz(0.25 * scale)),
 }

@@ -220,9 +220,9 @@ _OVERCONFIDENT: dict[str, Any] = {
 
 CALIBRATE_EXAMPLES: dict[TaskName, dict[str, Example]] = {
     "binary": {
-        "overconfident": Example(
-            "Logits that are too large: the temperature that fits, and the probabilities it gives",
-            {**_OVERCONFIDENT, "include": ["probabilities"]},
+        "overconfident": Example("Logits that are too large: the temperature that fits", _OVERCONFIDENT),
+        "probabilities": Example(
+            "The same rows with the probabilities that it gives", {**_OVERCONFIDENT, "include": ["probabilities"]}
         ),
         "platt": Example("Slope and intercept", {**_OVERCONFIDENT, "method": "platt", "unit": "bits"}),
         "isotonic": Example(
@@ -232,7 +232,7 @@ CALIBRATE_EXAMPLES: dict[TaskName, dict[str, Example]] = {
     },
     "multiclass": {
         "overconfident": Example(
-            "Two of eight large logits are wrong; with as many folds as rows each is left out once",
+            "Two of eight large logits are wrong",
             {
                 "labels": [0, 1, 2, 0, 1, 2, 1, 0],
                 "logits": [
@@ -245,7 +245,6 @@ CALIBRATE_EXAMPLES: dict[TaskName, dict[str, Example]] = {
                     [0, 0, 4],
                     [3, 1, 0],
                 ],
-                "n_folds": 8,
             },
         ),
         "separable": Example(

@@ -75,7 +75,7 @@ ENDPOINTS = {
     "compare": Endpoint(compare.MODELS, COMPARE_EXAMPLES),
     "calibrate": Endpoint(calibrate.MODELS, CALIBRATE_EXAMPLES),
 }
-ROWS = {"score": SCORED_ROWS}
+ROWS = {"score": SCORED_ROWS, "calibrate": calibrate.FITTED_ROWS}
 """The operations that take rows too, by noun."""
 
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from app.api.contract.examples import EXAMPLES
+from app.api.contract.examples import CALIBRATE_EXAMPLES, EXAMPLES
 from app.core.tasks import COLUMN_NAMES, TaskName
 from app.wire.writers import WRITERS
 
-BY_NOUN = {"score": EXAMPLES}
+BY_NOUN = {"score": EXAMPLES, "calibrate": CALIBRATE_EXAMPLES}
 """The examples of operations that take rows too; the first of each task has columns only, as a file has."""
 
 

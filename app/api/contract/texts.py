@@ -45,6 +45,10 @@ SUMMARIES: dict[str, dict[TaskName, str]] = {
         "binary": "The temperature, line or steps that mend yes/no predictions",
         "multiclass": "The temperature that mends predictions over classes",
     },
+    "calibrate_rows": {
+        "binary": "The curve that mends yes/no predictions in a file or a stream",
+        "multiclass": "The temperature that mends predictions over classes in a file or a stream",
+    },
 }
 ANSWERS = {
     "score": "The scores.",

@@ -15,7 +15,7 @@ NUMBER_BYTES = 20
 LOSS_BYTES = 8
 ANY_BYTES = 4 * 2**20
 """The longest answer to a body however short; a longer one has at most `max_ratio` bytes for each that was sent."""
-ARRAYS = ("per_sample", "gradient", "confusion")
+ARRAYS = ("per_sample", "gradient", "confusion", "probabilities")
 """The sections of an answer that may hold arrays."""
 
 
@@ -52,6 +52,8 @@ def _pay(n_bytes: int, exchange: Exchange) -> None:
 def _json_bytes(section: Any) -> int:
     if isinstance(section, Mapping):
         return sum(map(_json_bytes, section.values()))
+    if isinstance(section, list):  # rows, of which some are null
+        return sum(NUMBER_BYTES * len(row) for row in section if row is not None)
     values = section if isinstance(section, np.ndarray) else np.empty(0)
     if values.dtype.kind == "f" or not values.size:
         return NUMBER_BYTES * values.size

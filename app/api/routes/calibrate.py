@@ -1,4 +1,7 @@
-"""The routes `POST /v1/calibrate/{task}`: one a task, as for scoring."""
+"""The routes `POST /v1/calibrate/{task}`, for JSON and for rows: one a task, as for scoring."""
+
+from collections.abc import Iterator
+from typing import Any
 
 from fastapi import APIRouter
 
@@ -6,8 +9,11 @@ from app import service
 from app.api.application import BareRoute
 from app.api.contract import texts
 from app.api.routes.json_route import Work, add_json_route
-from app.api.schemas.calibrate import CalibrateAnswer, calibrate_request
+from app.api.routes.rows_route import RowsWork, add_rows_route
+from app.api.schemas.calibrate import FITTED_ROWS, CalibrateAnswer, calibrate_request
+from app.core.tasks import TaskName
 from app.service import CalibrateRequest
+from app.settings import Settings
 
 router = APIRouter(tags=["calibrate"], route_class=BareRoute)
 
@@ -16,14 +22,34 @@ def _never(_: CalibrateRequest) -> bool:
     return False
 
 
+def fitted_parts(requests: Iterator[Any], settings: Settings) -> dict[str, Any]:
+    """The answer of a fit to rows that come in parts."""
+    return service.calibrate_parts(requests, settings.max_held_bytes)
+
+
+def _texts(task: TaskName, noun: str) -> dict[str, str]:
+    return {
+        "summary": texts.SUMMARIES[noun][task],
+        "description": f"{texts.fields_of(task)} `method` names the curve to fit.",
+        "response_description": texts.ANSWERS["calibrate"],
+    }
+
+
 for _task in service.CALIBRATED:
+    path = f"/v1/calibrate/{_task}"
     add_json_route(
         router,
-        f"/v1/calibrate/{_task}",
-        Work(_task, calibrate_request, service.calibrate, _never, _never),  # a fit of few rows may be long
+        path,
+        # a fit of few rows may be long
+        Work(_task, calibrate_request, service.calibrate, _never, _never, rows_path=f"{path}/rows"),
         CalibrateAnswer,
         operation_id=f"calibrate_{_task}",
-        summary=texts.SUMMARIES["calibrate"][_task],
-        description=f"{texts.fields_of(_task)} `method` names the curve to fit.",
-        response_description=texts.ANSWERS["calibrate"],
+        **_texts(_task, "calibrate"),
+    )
+    add_rows_route(
+        router,
+        RowsWork(_task, path, FITTED_ROWS, fitted_parts),
+        CalibrateAnswer,
+        operation_id=f"calibrate_{_task}_rows",
+        **_texts(_task, "calibrate_rows"),
     )

@@ -229,9 +229,9 @@ class LimitsAnswer(Answer):
     max_part_bytes: int = Field(description="Most bytes of one record batch or page.")
     max_line_bytes: int = Field(description="Most bytes of one row of NDJSON or CSV, with its line end.")
     max_held_bytes: int = Field(
-        description="Most bytes of columns where a body comes in parts and its answer needs all rows at once:"
-        " `cluster_id`, `gradient`, `bootstrap`, metrics that do not merge; for `per_sample` 8 bytes a "
-        "row."
+        description="Most bytes of columns where rows come in a file or a stream and the answer needs all of them at "
+        "once: calibrating, `cluster_id`, `gradient`, `bootstrap`, metrics that do not merge; for `per_sample` 8 bytes "
+        "a row."
     )
     body_timeout_seconds: float = Field(
         description="Longest time for a JSON body to arrive, and longest pause of any other body; beyond it 408."

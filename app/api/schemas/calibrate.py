@@ -1,6 +1,6 @@
 """The requests and answers of calibrating: models made from those of scoring."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, Wi
 
 from app.api.schemas import answers, score
 from app.api.schemas.answers import Answer, MetricValue
+from app.api.schemas.query import RowsSchema
 from app.api.schemas.validation import field_errors
 from app.core.fits.platt_isotonic import Method
 from app.core.options import Unit
@@ -58,11 +59,13 @@ def _own_fields(task: TaskName, known: Mapping[str, Any]) -> tuple[dict[str, Any
 
 def _unknown_errors(task: TaskName, names: list[str]) -> Iterator[FieldError]:
     rule = f"must be a field that calibrating {task} knows"
-    for name in names:
-        if name in score.MODELS[task].model_fields:
-            yield FieldError(pointer(name), "unknown_field", f"{rule}; scoring does, but a fit does not use it")
-        else:
-            yield score.unknown_field(name, rule, MODELS[task].model_fields)
+    return (_unknown(task, name, rule, MODELS[task].model_fields) for name in names)
+
+
+def _unknown(task: TaskName, name: str, rule: str, known: Iterable[str]) -> FieldError:
+    if name in score.MODELS[task].model_fields:
+        return FieldError(pointer(name), "unknown_field", f"{rule}; scoring knows this one, but a fit does not use it")
+    return score.unknown_field(name, rule, known)
 
 
 def own_model(task: TaskName) -> type[BaseModel]:
@@ -100,6 +103,7 @@ def request_model(task: TaskName) -> type[BaseModel]:
 
 OWN = {task: own_model(task) for task in CALIBRATED}
 MODELS = {task: request_model(task) for task in CALIBRATED}
+FITTED_ROWS = RowsSchema(MODELS, calibrate_request, _unknown)
 
 
 class Thresholds(Answer):

@@ -27,10 +27,13 @@ class RowsSchema:
     Attributes:
         models: The schemas of the same fields in JSON, by task.
         request: The function that makes a request of fields.
+        unknown: The function that makes the error of a field that the operation does not know, of the task, the name
+            and the rule that it breaks.
     """
 
     models: Mapping[TaskName, type[BaseModel]]
     request: Callable[[TaskName, Mapping[str, Any]], Any]
+    unknown: Callable[[TaskName, str, str, Collection[str]], FieldError]
 
     def options(self, task: TaskName) -> list[str]:
         """The query parameters that a task knows, in the order of the contract."""
@@ -43,7 +46,7 @@ class RowsSchema:
         return [name for name in names if name in self.models[task].model_fields]
 
 
-SCORED_ROWS = RowsSchema(MODELS, score_request)
+SCORED_ROWS = RowsSchema(MODELS, score_request, lambda _, *field: unknown_field(*field))
 
 
 def query_naming(schema: RowsSchema, task: TaskName, query: QueryParams) -> Naming:
@@ -95,7 +98,8 @@ def query_options(schema: RowsSchema, task: TaskName, query: QueryParams) -> dic
     known, columns = schema.options(task), (*schema.columns(task), EXTRA)
     unknown = [name for name in query if name not in known and name not in columns]
     if unknown:  # a search for a name that was meant takes long, so only listed errors have one
-        raise InvalidInput((_unknown(name, (*known, *columns)) for name in unknown), len(unknown))
+        rule = "must be an option or name a column, found another query parameter"
+        raise InvalidInput((schema.unknown(task, name, rule, (*known, *columns)) for name in unknown), len(unknown))
     options = {
         name: _value(schema, task, name, query.getlist(name))
         for name in query
@@ -128,10 +132,6 @@ def refuse_unknown(request: Request) -> None:
 def _refuse_all(request: Request, code: str, rule: str) -> None:
     if query := request.query_params:
         raise InvalidInput((FieldError(pointer(name), code, rule) for name in query), len(query))
-
-
-def _unknown(name: str, known: Collection[str]) -> FieldError:
-    return unknown_field(name, "must be an option or name a column, found another query parameter", known)
 
 
 def _columns_to_come(schema: RowsSchema, task: TaskName) -> dict[str, Any]:

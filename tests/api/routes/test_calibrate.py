@@ -171,7 +171,7 @@ async def test_names_of_classes_are_understood(client: httpx.AsyncClient) -> Non
     assert answer["options"] == plain["options"] | {"classes": ["no", "yes"]}
 
 
-USELESS = "scoring does, but a fit does not use it"
+USELESS = "scoring knows this one, but a fit does not use it"
 
 
 @pytest.mark.parametrize(
