@@ -11,7 +11,7 @@ from app.api.backoff import Backoff
 from app.api.memory import SMALL_BYTES, SMALL_NEED_BYTES, Account, Lease
 from app.api.turns import Turns
 from app.errors import Unavailable
-from app.machine import memory_bytes, resident_bytes
+from app.machine import memory_bytes, resident_bytes, return_memory
 from app.settings import Settings
 
 LIGHT_THREADS = 2
@@ -29,6 +29,9 @@ MARGIN_PART = 8
 """The part of the limit that is left for what no account sees, such as what the allocator keeps."""
 OWN_BYTES = 96 * 2**20
 """The memory that libraries take once they are used, and that work takes however few its rows are."""
+KEPT_PART, KEPT_BYTES = 16, 2**28
+"""The part of the limit that may be kept free for the next request, and the most of it: what is given back
+to the system comes again a page at a time, which takes as long as to score what is written there."""
 LEAST_BYTES = 64 * 2**20
 """The least that requests get, however little memory there is: enough for the largest body of JSON."""
 
@@ -181,7 +184,10 @@ class Capacity:
         self.light = Pool("light", LIGHT_THREADS, settings)
         self.arriving = Pool("stream", settings.max_streams, settings)
         self.json_lock = Lock()
-        most = account_bytes(settings.memory_bytes)
+        limit = settings.memory_bytes or memory_bytes()
+        self._idle_bytes = resident_bytes()
+        self._kept_bytes = min(limit // KEPT_PART, KEPT_BYTES)
+        most = account_bytes(limit)
         self.small = Account(most // SMALL_PART)
         self.memory = Account(most - self.small.size)
         self.files = Budget(settings.max_filed_bytes)
@@ -203,6 +209,16 @@ class Capacity:
     def __exit__(self, *_: object) -> None:
         for pool in (self.whole, self.light, self.arriving):
             pool.threads.shutdown()
+
+    def settle(self, n_held: int) -> None:
+        """Give memory back to the system, where more of it is free than may be kept; that takes some milliseconds.
+
+        Args:
+            n_held: The bytes of the account that the request which ends has held.
+        """
+        in_use = self._idle_bytes + self.memory.n_held - n_held
+        if resident_bytes() - in_use > self._kept_bytes:
+            return_memory()
 
     @property
     def has_room(self) -> bool:

@@ -31,6 +31,11 @@ class Account:
         self._lock = Lock()
 
     @property
+    def n_held(self) -> int:
+        """The bytes that are held."""
+        return self._held
+
+    @property
     def n_left(self) -> int:
         """The bytes that nobody holds."""
         return self.size - self._held

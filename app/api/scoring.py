@@ -83,7 +83,7 @@ def answered_rows(rows: Rows, answer: Answer, source: Source, settings: Settings
         raise columns.told(refusal) from refusal
 
 
-def decompressed_json(encoding: str, source: Source, settings: Settings, check: Check) -> bytes:
+def decompressed_json(encoding: str, source: Source, settings: Settings, check: Check) -> bytes | bytearray:
     """A JSON body that was sent compressed.
 
     Raises:

@@ -71,7 +71,7 @@ class Sent(NamedTuple):
                 request = Rows(self.task, FORMATS[self.format], self.encoding, b"", {}, own_names(self.task))
                 answered_rows(request, scored_parts, source, SETTINGS, lambda: None)
                 return
-            body = self.body
+            body: bytes | bytearray = self.body
             if self.encoding:
                 body = decompressed_json(self.encoding, source, SETTINGS, lambda: None)
             score(asked(score_request, self.task, body, SETTINGS.max_columns))

@@ -54,7 +54,7 @@ async def whole_body(exchange: Exchange, advice: str) -> bytes | Body:
             exchange.memory.take("body", len(piece))
         return piece
     _check_size(exchange.declared_bytes, settings.max_body_bytes, advice)
-    body, more, memory = Body(), True, exchange.memory
+    body, more, memory = Body(length=exchange.declared_bytes), True, exchange.memory
     try:
         async with asyncio.timeout(settings.body_timeout_seconds):
             while more:

@@ -8,7 +8,6 @@ from app.api.exchange import Exchange
 from app.core.checkpoints import Check, ended_by
 from app.core.paying import paid_by
 from app.errors import TooLarge
-from app.machine import return_memory
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -16,7 +15,7 @@ Arguments = TypeVarTuple("Arguments")
 BODY_BYTES = 2**25
 """The bytes received for which the time is that of the setting; a longer body has as much more as it is longer."""
 RETURNED_BYTES = 2**23
-"""The memory of a request after which what is free is given back to the system."""
+"""The memory of a request after which the process looks at how much of what is free it keeps."""
 PAUSE_SECONDS = 0.02
 """The time between two looks at the clock of the thread, which takes ten times as long as that of the machine."""
 REMEDY = "send fewer rows or ask for less at once, and write larger record batches and row groups"
@@ -67,4 +66,4 @@ def within_deadline(
             return work(deadline, *arguments)
     finally:
         if exchange.memory.n_bytes >= RETURNED_BYTES:
-            return_memory()
+            exchange.capacity.settle(exchange.memory.n_bytes)

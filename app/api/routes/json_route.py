@@ -82,7 +82,7 @@ def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseMod
     )
 
 
-def _at_once(exchange: Exchange, work: Work, forms: Accepted, body: bytes) -> Any:
+def _at_once(exchange: Exchange, work: Work, forms: Accepted, body: bytes | bytearray) -> Any:
     """The response, or the request that calls for a thread, or None if it is not even read."""
     walked = walk(body, work.task)
     if len(body) > inline.MAX_NUMBERS and inline.is_long(walked, work.n_scores):
@@ -95,7 +95,9 @@ def _at_once(exchange: Exchange, work: Work, forms: Accepted, body: bytes) -> An
     return forms.answer(content, exchange)
 
 
-async def _in_thread(exchange: Exchange, work: Work, forms: Accepted, body: bytes | Body, request: Any) -> Response:
+async def _in_thread(
+    exchange: Exchange, work: Work, forms: Accepted, body: bytes | bytearray | Body, request: Any
+) -> Response:
     """Answer a request, which a thread reads from the body if it is None."""
 
     def answered(check: Check) -> tuple[Response, int]:
@@ -122,7 +124,7 @@ async def _compressed(exchange: Exchange, work: Work, encoding: str, forms: Acce
 
 
 def _read_and_answered(
-    exchange: Exchange, work: Work, forms: Accepted, body: bytes | Body, check: Check
+    exchange: Exchange, work: Work, forms: Accepted, body: bytes | bytearray | Body, check: Check
 ) -> tuple[Response, int]:
     """Read a body in its turn, and answer it in that turn if it takes little time."""
     with exchange.capacity.json_lock:

@@ -8,7 +8,7 @@ from starlette.datastructures import QueryParams
 
 from app.api.schemas.query import RowsSchema, query_options
 from app.api.schemas.validation import check_width
-from app.core.kernels.json_columns import JsonColumns
+from app.core.kernels.json_columns import JsonColumns, count_byte
 from app.core.paying import hold
 from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody
@@ -38,8 +38,8 @@ def asked(schema: Schema[Asked], task: TaskName, body: bytes | bytearray, max_co
         Unavailable: Others hold the memory at present.
     """
     # the walk makes columns of numbers and strings, and a text of the rest; the body itself is joined from its pieces
-    hold("decoded", 2 * len(body) + NUMBER_BYTES * body.count(b","))
-    hold("objects", STRING_BYTES * (body.count(b'"') // 2))
+    hold("decoded", 2 * len(body) + NUMBER_BYTES * count_byte(body, b","))
+    hold("objects", STRING_BYTES * (count_byte(body, b'"') // 2))
     return asked_of(schema, task, body, json.walk(body, task), max_columns)
 
 

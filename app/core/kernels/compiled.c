@@ -13,6 +13,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #if defined(__x86_64__) && defined(__GLIBC__) && __GNUC__ >= 12 && !defined(__clang__)
 #define EVERY_PROCESSOR __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
@@ -236,6 +239,21 @@ FUNCTION(py_distinct_texts) {
 #include "pair_calls.h"
 #include "values.h"
 
+#define HUGE_BYTES (1 << 22) /* bytes from which memory is taken in pages of megabytes: a small page costs as long as to fill it */
+#define PAGE_BYTES 4096
+
+/* A bytearray of bytes that are not set yet. */
+static PyObject *buffer_of(Py_ssize_t n_bytes) {
+    PyObject *buffer = PyByteArray_FromStringAndSize(NULL, n_bytes);
+#ifdef MADV_HUGEPAGE
+    if (buffer && n_bytes >= HUGE_BYTES) {
+        uintptr_t start = (uintptr_t)PyByteArray_AsString(buffer), page = (start + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+        madvise((void *)page, (size_t)n_bytes - (page - start), MADV_HUGEPAGE); /* advice: small pages do as well */
+    }
+#endif
+    return buffer;
+}
+
 static int braces(Walk *walk, const char *start, const char *end) {
     if (end - start > 3 && !memcmp(start, "\xef\xbb\xbf", 3)) start += 3;
     while (end > start && strchr(" \n\r\t", end[-1]) && end[-1]) end--;
@@ -249,7 +267,7 @@ static int braces(Walk *walk, const char *start, const char *end) {
    text not read here. */
 static PyObject *read_walk(Walk *walk, const char *text, PyObject *const *types) {
     Py_ssize_t length = walk->last + 1 - walk->start;
-    PyObject *values = PyByteArray_FromStringAndSize(NULL, 4 * length), *read = NULL;
+    PyObject *values = buffer_of(4 * length), *read = NULL;
     if (!values) return NULL;
     walk->values = PyByteArray_AsString(values);
     int good;
@@ -300,6 +318,28 @@ FUNCTION(py_json_signs) {
     return Py_BuildValue("(nnn)", signs.values, signs.names, signs.holders);
 }
 
+/* Arguments: a number of bytes. */
+FUNCTION(py_buffer) {
+    (void)self;
+    Py_ssize_t n_bytes = n_arguments == 1 ? PyLong_AsSsize_t(arguments[0]) : -1;
+    if (n_bytes < 0) return PyErr_Occurred() ? NULL : (PyErr_SetString(PyExc_ValueError, "takes a number of bytes"), NULL);
+    return buffer_of(n_bytes);
+}
+
+/* Arguments: a text, a byte. Returns how often the byte stands in the text. */
+FUNCTION(py_count_byte) {
+    Py_buffer text;
+    Py_ssize_t n_found;
+    (void)self;
+    long sign = n_arguments == 2 ? PyLong_AsLong(arguments[1]) : -1;
+    if (sign < 0 || sign > 255)
+        return PyErr_Occurred() ? NULL : (PyErr_SetString(PyExc_TypeError, "takes a text and a byte"), NULL);
+    if (PyObject_GetBuffer(arguments[0], &text, PyBUF_SIMPLE)) return NULL;
+    RUN(text.len / 16, n_found = count_byte(text.buf, text.len, (unsigned char)sign));
+    PyBuffer_Release(&text);
+    return PyLong_FromSsize_t(n_found);
+}
+
 /* Arguments: rows of numbers. */
 FUNCTION(py_are_equal) {
     Arrays a;
@@ -344,7 +384,7 @@ static PyMethodDef methods[] = {
     METHOD(row_products), METHOD(row_errors),
     METHOD(row_maxima), METHOD(row_others), METHOD(row_exponentials), METHOD(row_picks), METHOD(row_quotients),
     METHOD(row_differences), METHOD(row_negentropies), METHOD(row_relative_entropy), METHOD(row_js), METHOD(bins),
-    METHOD(sums), METHOD(products), METHOD(json_columns), METHOD(json_signs), METHOD(class_rows),
+    METHOD(sums), METHOD(products), METHOD(json_columns), METHOD(json_signs), METHOD(count_byte), METHOD(buffer), METHOD(class_rows),
     METHOD(element_rows), METHOD(token_rows), METHOD(class_verdict), METHOD(element_verdict), METHOD(distinct),
     METHOD(distinct_texts), METHOD(class_tally), METHOD(element_tally), METHOD(token_tally),
     METHOD(pair_rows), METHOD(pair_residuals), METHOD(are_equal), METHOD(n_repeats), METHOD(means),

@@ -477,3 +477,21 @@ static Signs count_signs(const char *p, const char *end) {
     }
     return signs;
 }
+
+#define MOST_AT_ONCE 255 /* rounds after which a count of one byte might be full */
+
+/* The number of times that a byte stands in a text: blocks are counted in bytes, as many as a vector has. */
+EVERY_PROCESSOR static Py_ssize_t count_byte(const unsigned char *p, Py_ssize_t n, unsigned char sign) {
+    enum { LANES = 64 };
+    Py_ssize_t total = 0;
+    while (n >= LANES) {
+        Py_ssize_t rounds = n / LANES < MOST_AT_ONCE ? n / LANES : MOST_AT_ONCE;
+        unsigned char counts[LANES] = {0};
+        for (Py_ssize_t i = 0; i < rounds; i++, p += LANES)
+            for (int j = 0; j < LANES; j++) counts[j] += p[j] == sign;
+        for (int j = 0; j < LANES; j++) total += counts[j];
+        n -= rounds * LANES;
+    }
+    for (; n > 0; n--) total += *p++ == sign;
+    return total;
+}

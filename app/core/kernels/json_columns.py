@@ -77,6 +77,15 @@ def json_columns(
     return JsonColumns(*found[:5], Stop(*found[5]) if found[5] else None)
 
 
+def count_byte(text: bytes | bytearray | memoryview, byte: bytes) -> int:
+    """Count a byte in a text; of a long text faster than `bytes.count`, and without the interpreter's lock.
+
+    >>> count_byte(b"[1, 2, 3]", b",")
+    2
+    """
+    return compiled.count_byte(text, byte[0])
+
+
 def json_signs(text: bytes | bytearray | memoryview) -> tuple[int, int, int]:
     """Count the commas, the colons, and the opening brackets and braces of a text of JSON outside of its strings.
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from orjson import loads
 
 from app.core.columns import IntArray
+from app.core.kernels.json_columns import count_byte
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, pointer
 
 QUOTE, COLON, OPENING, CLOSING, LIST, LIST_END = b'":{}[]'
@@ -42,7 +43,7 @@ def refuse_repeated(text: bytes | bytearray, n_kept: int) -> None:
     /labels: must be named once, found the name again
     """
     # A string or a list may hold colons, so there may be more of them than names, never fewer.
-    if text.count(b":") == n_kept:
+    if count_byte(text, b":") == n_kept:
         return
     signs, quotes = _signs(text)
     if len(_outside(signs, quotes, [COLON])) != n_kept:

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from app.core.kernels.json_columns import json_signs
+from app.core.kernels.json_columns import count_byte, json_signs
 from app.errors import InvalidInput, MalformedBody, TooLarge, describe
 from app.wire.foreign import KEPT_WHOLE, not_utf_8
 from app.wire.json.heavy import MIN_BYTES, check_weight
@@ -58,7 +58,7 @@ def refuse_repeated_names(text: bytes, rows: Rows, first_row: int) -> None:
         InvalidInput: The pointers name field and row.
     """
     n_plain = sum(map(len, rows)) + sum(len(slices) for row in rows if type(slices := row.get("slices")) is dict)
-    if text.count(b":") == n_plain:
+    if count_byte(text, b":") == n_plain:
         return
     try:
         refuse_repeated(text, sum(map(n_names, rows)))

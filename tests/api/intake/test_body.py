@@ -3,7 +3,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from app.api.intake.body import LONG_BYTES, Body
+from app.api.intake.body import LONG_BYTES, WHOLE_BYTES, Body
 
 LENGTHS = [0, 1, 2, LONG_BYTES // 3, LONG_BYTES - 1, LONG_BYTES, LONG_BYTES + 1, 3 * LONG_BYTES]
 
@@ -18,6 +18,30 @@ def test_a_body_is_its_pieces_in_order(seed: int) -> None:
     assert len(body) == sum(map(len, pieces))
     assert body.taken() == b"".join(pieces)
     assert (len(body), body.taken()) == (0, b"")
+
+
+@pytest.mark.parametrize("n_missing", [0, 1, 2 * LONG_BYTES])
+def test_a_long_body_of_known_length_is_its_pieces_in_order(n_missing: int) -> None:
+    random = np.random.default_rng(7)
+    pieces = [random.bytes(length) for length in random.choice(LENGTHS, WHOLE_BYTES // 2**15)]
+    whole = b"".join(pieces)
+    assert len(whole) > WHOLE_BYTES
+    body = Body(length=len(whole) + n_missing)
+    for piece in pieces:
+        body.add(piece)
+    assert len(body) == len(whole)
+    assert body.taken() == whole
+    assert (len(body), body.taken()) == (0, b"")
+
+
+def test_a_body_that_only_says_it_is_long_takes_no_memory() -> None:
+    tracemalloc.start()
+    body = Body(length=2**40)
+    body.add(bytes(LONG_BYTES))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 2 * LONG_BYTES
+    assert len(body) == LONG_BYTES
 
 
 def test_a_body_that_is_one_piece_is_not_copied() -> None:

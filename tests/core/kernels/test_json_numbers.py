@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from app.core.columns import Ragged
-from app.core.kernels.json_columns import json_columns, json_signs
+from app.core.kernels.json_columns import count_byte, json_columns, json_signs
 from tests.core.kernels.test_kernel_builds import build
 from tests.wire.number_texts import CONTEXT, body_text, column_text, damaged, number_texts
 
@@ -162,6 +162,13 @@ def test_no_byte_behind_a_text_is_read() -> None:
     assert (done.returncode, done.stdout) == (0, "unharmed\n"), done.stderr
 
 
+@pytest.mark.parametrize("length", [0, 1, 63, 64, 65, 64 * 255, 64 * 256 + 1, 2**20])
+def test_bytes_are_counted(length: int) -> None:
+    text = Random(length).randbytes(length)
+    assert [count_byte(text, bytes([byte])) for byte in range(256)] == [text.count(byte) for byte in range(256)]
+    assert count_byte(b"," * length, b",") == length
+
+
 def read_before_guard() -> None:
     page = mmap.PAGESIZE
     room = mmap.mmap(-1, 2 * page)
@@ -176,6 +183,7 @@ def read_before_guard() -> None:
                 room[page - len(text) : page] = text
                 json_columns(memoryview(room)[page - len(text) : page], NAMES)
                 json_signs(memoryview(room)[page - len(text) : page])
+                count_byte(memoryview(room)[page - len(text) : page], b",")
     sys.stdout.write("unharmed\n")
     sys.stdout.flush()
     os._exit(0)  # the mapping cannot be closed while its address is held
@@ -198,6 +206,7 @@ for _ in range(10_000):
     for text in (whole, damaged(random, whole)):
         module.json_columns(bytearray(text), NAMES, *TYPES, json.loads)
         module.json_signs(bytearray(text))
+        module.count_byte(bytearray(text), 44)
 print("clean")
 """
 
