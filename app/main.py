@@ -37,8 +37,9 @@ def create_app(settings: Settings | None = None, counts: Counts | None = None) -
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with capacity:
-            # slow to import and rarely needed: neither the start nor the first request that needs it should wait
-            imported = asyncio.create_task(capacity.whole.run(import_module, "scipy.optimize"))
+            # slow to import and rarely needed: neither the start nor the first request that needs it should wait, and
+            # a pool would expect its next work to take as long
+            imported = asyncio.create_task(asyncio.to_thread(import_module, "scipy.optimize"))
             watching = asyncio.create_task(app.gate.keys.watch()) if app.gate and app.gate.keys else None
             pulse.begin()
             yield

@@ -136,7 +136,7 @@ class Exchange(Request):
         """
         if len(self.scope["query_string"]) <= LONG_QUERY:
             return work(*arguments)
-        return await self.capacity.light.run(work, *arguments)
+        return await self.capacity.light.run(0, work, *arguments)
 
     def release(self) -> None:
         """Give back all memory that the request holds."""

@@ -21,56 +21,92 @@ SCORE = "/v1/score/binary"
 async def test_what_finds_no_place_in_the_queue_is_refused() -> None:
     go = Event()
     with Capacity(Settings(max_threads=1, max_waiting=1)) as capacity:
-        works = [asyncio.create_task(capacity.whole.run(go.wait, 60.0)) for _ in range(2)]
+        works = [asyncio.create_task(capacity.whole.run(0, go.wait, 60.0)) for _ in range(2)]
         await asyncio.sleep(0)
         assert not capacity.has_room
         with pytest.raises(Unavailable, match="queue is full"):
-            await capacity.whole.run(go.wait, 60.0)
+            await capacity.whole.run(0, go.wait, 60.0)
         go.set()
         assert await asyncio.gather(*works) == [True, True]
         assert capacity.has_room
 
 
-async def test_fewer_may_wait_where_work_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LONG_WAIT_SECONDS", 0.0)
+async def test_fewer_may_wait_where_work_is_long_and_once_one_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CROWDED_SECONDS", 60.0)
     go = Event()
+
+    def has_room(seconds: float, crowded_seconds: float) -> bool:
+        monkeypatch.setattr(module, "LONG_WAIT_SECONDS", seconds)
+        monkeypatch.setattr(module, "CROWDED_WAIT_SECONDS", crowded_seconds)
+        return capacity.has_room
+
     with Capacity(Settings(max_threads=1)) as capacity:
-        assert await capacity.whole.run(divmod, 7, 2) == (3, 1)
-        works = [asyncio.create_task(capacity.whole.run(go.wait, 60.0)) for _ in range(1 + module.ROUNDS)]
+        assert await capacity.whole.run(0, divmod, 7, 2) == (3, 1)
+        works = [asyncio.create_task(capacity.whole.run(0, go.wait, 60.0)) for _ in range(1 + module.ROUNDS)]
         await asyncio.sleep(0)
-        assert not capacity.has_room
+        assert has_room(60.0, 0.0)
+        assert not has_room(0.0, 60.0)
         with pytest.raises(Unavailable, match="queue is full"):
-            await capacity.whole.run(go.wait, 60.0)
-        monkeypatch.setattr(module, "LONG_WAIT_SECONDS", 60.0)
-        assert capacity.whole.has_room
+            await capacity.whole.run(0, go.wait, 60.0)
+        assert not has_room(60.0, 0.0)
+        assert has_room(0.0, 60.0)
         go.set()
         assert all(await asyncio.gather(*works))
+
+
+async def test_small_bodies_may_wait_after_a_large_one_took_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LONG_WAIT_SECONDS", 0.01)
+    begun, go = Event(), Event()
+
+    def work() -> bool:
+        begun.set()
+        return go.wait(60.0)
+
+    with Capacity(Settings(max_threads=1)) as capacity:
+        large = asyncio.create_task(capacity.whole.run(10**12, work))
+        await asyncio.to_thread(begun.wait, 60.0)
+        await asyncio.to_thread(go.wait, 0.02)
+        go.set()
+        assert await large
+        go.clear()
+        works = [asyncio.create_task(capacity.whole.run(100, go.wait, 60.0)) for _ in range(100)]
+        await asyncio.sleep(0)
+        assert capacity.has_room
+        go.set()
+        assert all(await asyncio.gather(*works))
+
+
+async def test_what_loads_libraries_at_the_start_is_no_work_to_wait_for() -> None:
+    app = create_app(Settings(max_threads=1))
+    async with app.router.lifespan_context(app):
+        await asyncio.sleep(0)
+        assert not app.capacity.whole.n_busy
 
 
 async def test_a_failed_work_leaves_its_place() -> None:
     with Capacity(Settings(max_threads=1, max_waiting=0)) as capacity:
         for _ in range(3):
             with pytest.raises(ZeroDivisionError):
-                await capacity.whole.run(divmod, 1, 0)
+                await capacity.whole.run(0, divmod, 1, 0)
 
 
 async def test_who_waits_too_long_is_told_to_come_again() -> None:
     go = Event()
     with Capacity(Settings(max_threads=1, queue_timeout_seconds=0.01)) as capacity:
-        work = asyncio.create_task(capacity.whole.run(go.wait, 60.0))
+        work = asyncio.create_task(capacity.whole.run(0, go.wait, 60.0))
         await asyncio.sleep(0)
         with pytest.raises(Unavailable, match=r"within 0\.01 seconds"):
-            await capacity.whole.run(go.wait, 60.0)
+            await capacity.whole.run(0, go.wait, 60.0)
         go.set()
         assert await work
-        assert await capacity.whole.run(divmod, 7, 2) == (3, 1)
+        assert await capacity.whole.run(0, divmod, 7, 2) == (3, 1)
 
 
 async def test_those_who_wait_are_served_in_their_order() -> None:
     go, order = Event(), list[int]()
     with Capacity(Settings(max_threads=1)) as capacity:
-        first = asyncio.create_task(capacity.whole.run(go.wait, 60.0))
-        works = [asyncio.create_task(capacity.whole.run(order.append, i)) for i in range(9)]
+        first = asyncio.create_task(capacity.whole.run(0, go.wait, 60.0))
+        works = [asyncio.create_task(capacity.whole.run(0, order.append, i)) for i in range(9)]
         await asyncio.sleep(0)
         go.set()
         await asyncio.gather(first, *works)
@@ -85,7 +121,7 @@ async def test_a_thread_that_nobody_waits_for_counts_until_it_ends() -> None:
         go.wait(60.0)
 
     with Capacity(Settings(max_threads=1, max_waiting=0)) as capacity:
-        left = asyncio.create_task(capacity.whole.run(work))
+        left = asyncio.create_task(capacity.whole.run(0, work))
         await asyncio.to_thread(begun.wait, 60.0)
         left.cancel()
         await asyncio.wait([left])
@@ -112,7 +148,7 @@ async def test_one_full_lane_is_no_room(name: str) -> None:
     go = Event()
     with Capacity(Settings(max_threads=1, max_streams=1, max_waiting=0)) as capacity:
         pool: Pool = getattr(capacity, name)
-        work = asyncio.create_task(pool.run(go.wait, 60.0))
+        work = asyncio.create_task(pool.run(0, go.wait, 60.0))
         await asyncio.sleep(0)
         found = [capacity.has_room]
         go.set()
@@ -159,9 +195,7 @@ async def test_light_requests_pass_by_heavy_ones() -> None:
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://surprisal") as client,
     ):
-        await asyncio.sleep(0)
-        await app.capacity.whole.run(int)  # after SciPy, which the same thread has imported
-        heavy = [asyncio.create_task(app.capacity.whole.run(go.wait, 60.0)) for _ in range(2)]
+        heavy = [asyncio.create_task(app.capacity.whole.run(0, go.wait, 60.0)) for _ in range(2)]
         await asyncio.sleep(0)
         light = await client.post(SCORE, json=body | {"include": ["per_sample"]})
         refused = await client.post(SCORE, json=body | {"bootstrap": {"n_resamples": 100}})

@@ -165,7 +165,7 @@ async def _streamed(
     start.clear()
     feeding = asyncio.create_task(_feed(exchange, pieces, pipe))
     try:
-        result = await exchange.capacity.arriving.run(within_deadline, exchange, pipe.check, work, pipe)
+        result = await exchange.capacity.arriving.run(0, within_deadline, exchange, pipe.check, work, pipe)
         pipe.check()
         return result
     finally:

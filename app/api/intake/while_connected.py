@@ -43,7 +43,7 @@ async def while_connected(
     watching = asyncio.create_task(disconnected(exchange))
     watching.add_done_callback(lambda _: gone.set())
     try:
-        result = await pool.run(begin)
+        result = await pool.run(exchange.bytes_in, begin)
         check()
         return result
     finally:

@@ -84,7 +84,7 @@ async def test_the_time_in_which_a_body_waits_for_its_thread_is_not_the_clients(
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://surprisal") as client,
     ):
         capacity: Capacity = app.capacity
-        busy = asyncio.create_task(capacity.arriving.run(go.wait, 60.0))
+        busy = asyncio.create_task(capacity.arriving.run(0, go.wait, 60.0))
         body = ROW * (3 * START_BYTES // len(ROW))
         stream = asyncio.create_task(client.post(ROWS, content=body, headers=NDJSON))
         done, _ = await asyncio.wait([stream], timeout=0.3)
@@ -144,8 +144,9 @@ def files_without_a_name() -> set[str]:
 async def test_a_file_is_not_closed_under_the_thread_that_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "IN_MEMORY_BYTES", 0)
     others, thread = files_without_a_name(), Held()
-    asyncio.get_running_loop().set_default_executor(thread)
     async with client_of(Settings()) as client:
+        await asyncio.sleep(0)  # until the application has begun to import what it needs later
+        asyncio.get_running_loop().set_default_executor(thread)
         sending = asyncio.create_task(client.post(ROWS, content=in_pieces(encoded("npz", MANY)), headers=NPZ))
         with ThreadPoolExecutor(1) as waiting:
             await asyncio.wrap_future(waiting.submit(thread.begun.wait, 30))

@@ -68,7 +68,7 @@ async def test_work_for_who_has_left_ends_at_its_next_check() -> None:
 async def test_what_waits_for_a_thread_is_not_begun_for_who_has_left() -> None:
     client, go, done = Client(), Event(), list[int]()
     with Capacity(Settings(max_threads=1)) as capacity:
-        first = asyncio.create_task(capacity.whole.run(go.wait, 60.0))
+        first = asyncio.create_task(capacity.whole.run(0, go.wait, 60.0))
         second = asyncio.create_task(while_connected(client.exchange, capacity.whole, lambda _: done.append(1)))
         await asyncio.sleep(0)
         client.leaves.set()

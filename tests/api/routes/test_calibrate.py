@@ -262,7 +262,7 @@ async def test_even_a_small_fit_leaves_the_event_loop(log_lines: list[EventDict]
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://surprisal") as client,
     ):
-        busy = asyncio.create_task(app.capacity.whole.run(go.wait, 60.0))
+        busy = asyncio.create_task(app.capacity.whole.run(0, go.wait, 60.0))
         fit = asyncio.create_task(client.post("/v1/calibrate/binary", json=BINARY))
         done, _ = await asyncio.wait([fit], timeout=0.3)
         assert not done  # it waits for the one thread
