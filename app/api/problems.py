@@ -112,7 +112,7 @@ CATALOGUE = {
         "`application/vnd.apache.arrow.stream`, `application/vnd.apache.parquet`, "
         "`application/x-ndjson` and `text/csv`. All other paths take "
         "`application/json`, also from a body without `Content-Type`.\n\n"
-        "Scoring takes `Content-Encoding` `gzip`, `zstd` or none. Comparing and calibrating take bodies that are not "
+        "Scoring and calibrating take `Content-Encoding` `gzip`, `zstd` or none; other paths take bodies that are not "
         "compressed. `Accept-Post` or `Accept-Encoding` of the answer names what is read at its path.",
     ),
     "invalid_input": Problem(

@@ -1,8 +1,10 @@
 """The use cases, without HTTP or SQL."""
 
-from app.service.calibrating import CALIBRATED, CALIBRATING_OPTIONS, CalibrateRequest, calibrate, calibrate_parts
+from app.service.applying import APPLYING_OPTIONS, ApplyRequest, apply_map
+from app.service.calibrating import CALIBRATING_OPTIONS, CalibrateInclude, CalibrateRequest, calibrate, calibrate_parts
 from app.service.candidates import COMPARED, CompareRequest, own_options
 from app.service.comparing import compare
+from app.service.maps import CALIBRATED, opened_map
 from app.service.merging import merge
 from app.service.questions import Question
 from app.service.scoring import ScoreRequest, score
@@ -10,19 +12,24 @@ from app.service.sections import INCLUDES, Include
 from app.service.streaming import score_parts
 
 __all__ = [
+    "APPLYING_OPTIONS",
     "CALIBRATED",
     "CALIBRATING_OPTIONS",
     "COMPARED",
     "INCLUDES",
+    "ApplyRequest",
+    "CalibrateInclude",
     "CalibrateRequest",
     "CompareRequest",
     "Include",
     "Question",
     "ScoreRequest",
+    "apply_map",
     "calibrate",
     "calibrate_parts",
     "compare",
     "merge",
+    "opened_map",
     "own_options",
     "score",
     "score_parts",

@@ -5,15 +5,11 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
-
 from app.core.batch.batches import Batch
 from app.core.batch.checked import batch_of
-from app.core.batch.findings import NO_FINDING, warning
 from app.core.columns import Column, FloatArray, Ragged
 from app.core.fits.crossfit import (
     Evidence,
-    calibrated,
     cross_fitted_gain,
     evidence_of,
     fitted,
@@ -21,12 +17,11 @@ from app.core.fits.crossfit import (
     held_out_losses,
 )
 from app.core.fits.platt_isotonic import Calibrator, Method
-from app.core.fits.temperature import FLOOR, Temperature, floored, parts
+from app.core.fits.temperature import Temperature
 from app.core.kernels.entries import entry
 from app.core.metrics.entropies import CROSS_ENTROPY
 from app.core.options import Options
 from app.core.paying import hold
-from app.core.rows.blocks import rows_of
 from app.core.sums.layout import Needs
 from app.core.sums.summary import summarize
 from app.core.sums.uncertainty import mean
@@ -34,17 +29,13 @@ from app.core.tasks import TaskName
 from app.core.values import Value, undefined
 from app.core.warnings.notices import warnings_of
 from app.errors import InvalidInput
+from app.service.applying import calibrated_probabilities, floored_warning
+from app.service.maps import CalibrationMap
 from app.service.questions import Question
 from app.service.scoring import ScoreRequest
 from app.service.streaming import AllAtOnce, n_bytes_of_rows, rows_together
 
-CalibrateInclude: TypeAlias = Literal["probabilities"]
-
-CALIBRATED: dict[TaskName, tuple[Method, ...]] = {
-    "binary": ("temperature", "platt", "isotonic"),
-    "multiclass": ("temperature",),
-}
-"""The methods of each task that can be calibrated, the default first."""
+CalibrateInclude: TypeAlias = Literal["probabilities", "map"]
 
 CALIBRATING_OPTIONS = (
     "unit",
@@ -127,8 +118,11 @@ def calibrate(request: CalibrateRequest, n_held: int = 0) -> dict[str, Any]:
         "warnings": _warnings(batch, evidence),
         "options": _options(request, batch),
     }
+    if "map" in request.include:
+        fitted_map = CalibrationMap(batch.task, request.method, batch.n_classes, fit, batch.options.classes)
+        answer["map"] = fitted_map.to_json()
     if "probabilities" in request.include:
-        answer["probabilities"] = _probabilities(batch, fit)
+        answer["probabilities"] = calibrated_probabilities(batch, fit)
     return answer
 
 
@@ -192,32 +186,10 @@ def _warnings(batch: Batch, evidence: Evidence) -> list[dict[str, Any]]:
     summary = summarize(batch, _NEEDS, inspected=True)
     loss = mean(summary.state.moments[CROSS_ENTROPY.name], 0.95)
     known = [entry for entry in warnings_of(summary, loss) if entry["code"] != "zero_probability"]
-    return [*_floored(evidence), *(entry | _REWORDED.get(entry["code"], {}) for entry in known)]
-
-
-def _floored(evidence: Evidence) -> list[dict[str, Any]]:
-    finding = NO_FINDING
-    for rows in parts(evidence.batch, evidence.rows):
-        finding = finding.with_rows(rows[floored(evidence.batch, rows)])
-    if not finding.count:
-        return []
-    detail = f"{finding.count} rows hold probabilities below {FLOOR:g} that were fitted as {FLOOR:g}"
-    return [warning("clipped", detail, count=finding.count, rows=finding.rows)]
+    return [*floored_warning(batch, evidence.rows), *(entry | _REWORDED.get(entry["code"], {}) for entry in known)]
 
 
 def _options(request: CalibrateRequest, batch: Batch) -> dict[str, Any]:
     in_force = batch.options.for_task(batch.task)
     own = {"method": request.method, "n_folds": request.n_folds, "seed": request.seed}
     return {name: in_force[name] for name in CALIBRATING_OPTIONS if name in in_force} | own
-
-
-def _probabilities(batch: Batch, fit: Calibrator) -> Any:
-    """The calibrated probabilities, in the shape of the prediction; null where a row is not scored."""
-    found = np.full((len(batch),) if batch.task == "binary" else (len(batch), batch.n_classes), np.nan)
-    scored = np.arange(len(batch)) if batch.scored is None else np.flatnonzero(batch.scored)
-    for part in parts(batch, scored):
-        rows = rows_of(calibrated(batch, part, fit), slice(0, len(part)))
-        found[part] = rows.probabilities.T.reshape(len(part), *found.shape[1:])  # type: ignore[union-attr]
-    if found.ndim == 1 or batch.scored is None:
-        return found
-    return [row if known else None for row, known in zip(found, batch.scored.tolist(), strict=True)]

@@ -4,7 +4,10 @@ import math
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple, NoReturn
 
-from app.errors import InvalidState, describe, pointer
+import numpy as np
+
+from app.core.columns import FloatArray
+from app.errors import InvalidInput, InvalidState, describe, pointer
 
 MAX_COUNT = 1 << 62
 
@@ -12,20 +15,26 @@ MAX_COUNT = 1 << 62
 class Node(NamedTuple):
     """A value of JSON and its JSON pointer. Each method takes the value for what its name says.
 
+    Attributes:
+        code: The code of errors about it and its parts.
+
     Raises:
-        InvalidState: It is something else.
+        InvalidState: It is something else, and is part of a state.
+        InvalidInput: It is something else, and is part of anything else.
     """
 
     value: Any
     place: str
+    code: str = InvalidState.code
 
     def refuse(self, must: str) -> NoReturn:
         """Refuse the value, for it must be something else."""
-        raise InvalidState.at(self.place, "invalid_state", f"must be {must}, found {describe(self.value)}")
+        error = InvalidState if self.code == InvalidState.code else InvalidInput
+        raise error.at(self.place, self.code, f"must be {must}, found {describe(self.value)}")
 
     def at(self, name: str | int) -> "Node":
         """The part under a name or at a position."""
-        return Node(self.value[name], self.place + pointer(name))
+        return Node(self.value[name], self.place + pointer(name), self.code)
 
     def fields(self, needed: Collection[str], optional: Collection[str] = ()) -> dict[str, "Node"]:
         """The fields of an object that has those needed and no others but optional ones."""
@@ -67,6 +76,18 @@ class Node(NamedTuple):
         if type(self.value) is not int or not 0 <= self.value <= most:
             self.refuse(f"a whole number from 0 to {most}")
         return self.value
+
+    def numbers(self, least: float, most: float, max_items: int) -> FloatArray:
+        """The numbers (m,) of a list of at least one, each between two bounds and none smaller than the one before."""
+        if not isinstance(self.value, list) or not 1 <= len(self.value) <= max_items:
+            self.refuse(f"a list of 1 to {max_items} numbers")
+        if not set(map(type, self.value)) <= {int, float}:
+            next(self.at(i) for i, item in enumerate(self.value) if type(item) not in (int, float)).refuse("a number")
+        values = np.array(self.value, np.float64)
+        wrong = np.flatnonzero((values < least) | (values > most) | (values < np.append(least, values[:-1])))
+        if len(wrong):
+            self.at(int(wrong[0])).refuse(f"a number from {least:g} to {most:g}, and no smaller than the one before")
+        return values
 
     def number(self, least: float = -math.inf, most: float = math.inf) -> float:
         """The number between two bounds; null stands for infinity."""

@@ -45,7 +45,7 @@ def enum_names(task: TaskName | None) -> dict[Values, str]:
         ("alive", "ready"): "HealthStatus",
         ("-Infinity",): "MinusInfinity",
         ("renormalize", "error"): "CalibrateNormalization",
-        ("probabilities",): "CalibrateSection",
+        ("probabilities", "map"): "CalibrateSection",
         ("cross_entropy", "brier_score", "accuracy"): "ComparedMetric",
         ("cross_entropy",): "ComparedLoss",
         ("temperature",): "MulticlassMethod",
@@ -65,8 +65,9 @@ def schemas_of(requests: Iterable[type[BaseModel]], answers: Iterable[type[BaseM
     """
     names = Names()
     for schema in _raw(requests).values():
-        task = next(task for task in TASKS if schema["title"].startswith(task.capitalize()))
-        names.add_request(task, _without_nulls(schema, schema["properties"]))
+        task = next((task for task in TASKS if schema["title"].startswith(task.capitalize())), None)
+        if task:  # the others are parts of answers, which are sent back
+            names.add_request(task, _without_nulls(schema, schema["properties"]))
     for schema in _raw(answers).values():
         optional = schema.get("properties", {}).keys() - set(schema.get("required", ()))
         names.add_model(_without_nulls(schema, optional))

@@ -224,7 +224,10 @@ CALIBRATE_EXAMPLES: dict[TaskName, dict[str, Example]] = {
         "probabilities": Example(
             "The same rows with the probabilities that it gives", {**_OVERCONFIDENT, "include": ["probabilities"]}
         ),
-        "platt": Example("Slope and intercept", {**_OVERCONFIDENT, "method": "platt", "unit": "bits"}),
+        "platt": Example(
+            "Slope and intercept, and the map to apply them",
+            {**_OVERCONFIDENT, "method": "platt", "unit": "bits", "include": ["map"]},
+        ),
         "isotonic": Example(
             "An isotonic fit is bounded, so that rows it has not seen have a finite loss",
             {**_OVERCONFIDENT, "method": "isotonic"},
@@ -250,6 +253,55 @@ CALIBRATE_EXAMPLES: dict[TaskName, dict[str, Example]] = {
         "separable": Example(
             "All are right: the loss falls as far as the temperature may",
             {"labels": [0, 1, 2], "probabilities": [[0.6, 0.2, 0.2], [0.3, 0.5, 0.2], [0.1, 0.2, 0.7]]},
+        ),
+    },
+}
+
+APPLY_EXAMPLES: dict[TaskName, dict[str, Example]] = {
+    "binary": {
+        "platt": Example(
+            "A slope and an intercept, for two logits",
+            {
+                "map": {
+                    "version": 1,
+                    "task": "binary",
+                    "method": "platt",
+                    "n_classes": 2,
+                    "slope": 0.25,
+                    "intercept": 0.5,
+                },
+                "logits": [4, -6],
+            },
+        ),
+        "isotonic": Example(
+            "Thresholds, for three probabilities of which one is left out",
+            {
+                "map": {
+                    "version": 1,
+                    "task": "binary",
+                    "method": "isotonic",
+                    "n_classes": 2,
+                    "thresholds": {"probabilities": [0.1, 0.5, 0.9], "calibrated": [0.25, 0.5, 0.75]},
+                },
+                "probabilities": [0.05, 0.7, 0.2],
+                "mask": [True, True, False],
+            },
+        ),
+    },
+    "multiclass": {
+        "temperature": Example(
+            "A temperature of 2, for the logits of three classes",
+            {
+                "map": {
+                    "version": 1,
+                    "task": "multiclass",
+                    "method": "temperature",
+                    "n_classes": 3,
+                    "classes": ["ant", "bee", "cat"],
+                    "temperature": 2,
+                },
+                "logits": [[4, 0, 0], [0, 2, 1]],
+            },
         ),
     },
 }

@@ -27,12 +27,20 @@ from app.api.access.scopes import needs
 from app.api.contract import access, samples, texts
 from app.api.contract.asking import Asked, answers
 from app.api.contract.components import class_name, reference, schemas_of
-from app.api.contract.examples import CALIBRATE_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES, PARTS, REFUSED, Example
+from app.api.contract.examples import (
+    APPLY_EXAMPLES,
+    CALIBRATE_EXAMPLES,
+    COMPARE_EXAMPLES,
+    EXAMPLES,
+    PARTS,
+    REFUSED,
+    Example,
+)
 from app.api.contract.parameters import parameters_of
 from app.api.negotiation.formats import FORMATS
 from app.api.negotiation.media import JSON
 from app.api.routes import ROUTERS
-from app.api.schemas import calibrate, compare, score
+from app.api.schemas import apply, calibrate, compare, score
 from app.api.schemas.answers import ProblemDetails
 from app.api.schemas.merge import MergeRequest
 from app.api.schemas.query import SCORED_ROWS
@@ -59,21 +67,24 @@ FROM_LIBRARIES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Routes `/v1/{noun}/{task}` that read their bodies raw.
+    """Routes `/v1/{noun}/{task}`, or others of a template, that read their bodies raw.
 
     Attributes:
+        path: The template of their paths.
         models: The schemas of their bodies, by task.
         examples: Bodies to try, by task and name.
     """
 
+    path: str
     models: Mapping[TaskName, type[BaseModel]]
     examples: Mapping[TaskName, Mapping[str, Example]]
 
 
 ENDPOINTS = {
-    "score": Endpoint(score.MODELS, EXAMPLES),
-    "compare": Endpoint(compare.MODELS, COMPARE_EXAMPLES),
-    "calibrate": Endpoint(calibrate.MODELS, CALIBRATE_EXAMPLES),
+    "score": Endpoint("/v1/score/{task}", score.MODELS, EXAMPLES),
+    "compare": Endpoint("/v1/compare/{task}", compare.MODELS, COMPARE_EXAMPLES),
+    "calibrate": Endpoint("/v1/calibrate/{task}", calibrate.MODELS, CALIBRATE_EXAMPLES),
+    "apply": Endpoint("/v1/calibrate/{task}/apply", apply.MODELS, APPLY_EXAMPLES),
 }
 ROWS = {"score": SCORED_ROWS, "calibrate": calibrate.FITTED_ROWS}
 """The operations that take rows too, by noun."""
@@ -121,7 +132,7 @@ def application() -> FastAPI:
 
 
 def _paths() -> Iterator[tuple[str, TaskName, str]]:
-    return ((name, task, f"/v1/{name}/{task}") for name, noun in ENDPOINTS.items() for task in noun.models)
+    return ((name, task, noun.path.format(task=task)) for name, noun in ENDPOINTS.items() for task in noun.models)
 
 
 def _operations(found: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -45,6 +45,10 @@ SUMMARIES: dict[str, dict[TaskName, str]] = {
         "binary": "The temperature, line or steps that mend yes/no predictions",
         "multiclass": "The temperature that mends predictions over classes",
     },
+    "apply": {
+        "binary": "Yes/no predictions, mended by a fitted curve",
+        "multiclass": "Predictions over classes, mended by a fitted temperature",
+    },
     "calibrate_rows": {
         "binary": "The curve that mends yes/no predictions in a file or a stream",
         "multiclass": "The temperature that mends predictions over classes in a file or a stream",
@@ -55,6 +59,7 @@ ANSWERS = {
     "rows": "The scores.",
     "compare": "The verdicts, and the scores of all candidates.",
     "calibrate": "The fitted curve, and its gain.",
+    "apply": "The calibrated probabilities.",
     "merge": "The answer that one request with all rows would have had.",
 }
 MERGE = (
@@ -72,6 +77,12 @@ def fields_of(task: TaskName) -> str:
     found = TASKS[task]
     parts = [_one_of(names) for names in (found.truths, found.predictions) if names]
     return f"{found.summary} Send {' and '.join(parts)}."
+
+
+def predictions_of(task: TaskName) -> str:
+    """The rows of a task where a map is applied, and which fields carry them."""
+    found = TASKS[task]
+    return f"{found.summary} Send the `map` of a fit, and {_one_of(found.predictions)}; they need no truth."
 
 
 def candidates_of(task: TaskName) -> str:

@@ -1,4 +1,4 @@
-"""The routes `POST /v1/calibrate/{task}`, for JSON and for rows: one a task, as for scoring."""
+"""The routes `POST /v1/calibrate/{task}`, for JSON and for rows, and those that apply what was fitted."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,9 +10,10 @@ from app.api.application import BareRoute
 from app.api.contract import texts
 from app.api.routes.json_route import Work, add_json_route
 from app.api.routes.rows_route import RowsWork, add_rows_route
+from app.api.schemas.apply import ApplyAnswer, apply_request
 from app.api.schemas.calibrate import FITTED_ROWS, CalibrateAnswer, calibrate_request
 from app.core.tasks import TaskName
-from app.service import CalibrateRequest
+from app.service import ApplyRequest, CalibrateRequest
 from app.settings import Settings
 
 router = APIRouter(tags=["calibrate"], route_class=BareRoute)
@@ -20,6 +21,10 @@ router = APIRouter(tags=["calibrate"], route_class=BareRoute)
 
 def _never(_: CalibrateRequest) -> bool:
     return False
+
+
+def _always(_: ApplyRequest) -> bool:
+    return True
 
 
 def fitted_parts(requests: Iterator[Any], settings: Settings) -> dict[str, Any]:
@@ -52,4 +57,14 @@ for _task in service.CALIBRATED:
         CalibrateAnswer,
         operation_id=f"calibrate_{_task}_rows",
         **_texts(_task, "calibrate_rows"),
+    )
+    add_json_route(
+        router,
+        f"{path}/apply",
+        Work(_task, apply_request, service.apply_map, _always, _always),
+        ApplyAnswer,
+        operation_id=f"apply_{_task}",
+        summary=texts.SUMMARIES["apply"][_task],
+        description=texts.predictions_of(_task),
+        response_description=texts.ANSWERS["apply"],
     )

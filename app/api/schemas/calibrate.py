@@ -15,7 +15,7 @@ from app.core.fits.platt_isotonic import Method
 from app.core.options import Unit
 from app.core.tasks import COLUMNS, TASKS, TaskName
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, pointer
-from app.service import CALIBRATED, CALIBRATING_OPTIONS, CalibrateRequest
+from app.service import CALIBRATED, CALIBRATING_OPTIONS, CalibrateInclude, CalibrateRequest
 
 MAX_FOLDS = 20
 """The largest value of `n_folds`; each fold takes a fit of its own."""
@@ -79,7 +79,7 @@ def own_model(task: TaskName) -> type[BaseModel]:
             Field(0, description="Seed of the assignment of rows, or clusters, to folds."),
         ),
         "include": (
-            Annotated[tuple[Literal["probabilities"], ...], FailFast()],
+            Annotated[tuple[CalibrateInclude, ...], FailFast()],
             Field((), description="Further sections of the answer."),
         ),
     }
@@ -121,6 +121,20 @@ ROW: dict[str, Any] = {"type": "array", "items": {"type": "number"}}
 PROBABILITIES: dict[str, Any] = {"type": "array", "items": {"anyOf": [{"type": "number"}, ROW, {"type": "null"}]}}
 
 
+class CalibrationMap(Answer):
+    """A fitted curve, to be sent with other predictions as it came."""
+
+    version: int = Field(description="Version of the form.")
+    task: TaskName
+    method: Method
+    n_classes: int
+    classes: list[str] | None = Field(None, description="Names of the classes in column order, if the fit had any.")
+    temperature: float | None = Field(None, description="Method `temperature`.")
+    slope: float | None = Field(None, description="Method `platt`.")
+    intercept: float | None = Field(None, description="Method `platt`.")
+    thresholds: Thresholds | None = Field(None, description="Method `isotonic`.")
+
+
 class CalibrateAnswer(Answer):
     """The fitted curve and its gain; losses are weighted means in `unit`."""
 
@@ -156,10 +170,11 @@ class CalibrateAnswer(Answer):
     maximum_calibration_error_after: float
     warnings: list[answers.Warning]
     options: dict[str, Any] = Field(description="Every option in force.")
-    probabilities: Annotated[list[float | None] | list[list[float] | None] | None, WithJsonSchema(PROBABILITIES)] = (
-        Field(
-            None,
-            description="Calibrated probabilities, if included: in the shape of the prediction, null where a row "
-            "is not scored.",
-        )
+    map: CalibrationMap | None = Field(
+        None, description="The fitted curve, if included, for `POST /v1/calibrate/{task}/apply`."
+    )
+    probabilities: Annotated[Calibrated | None, WithJsonSchema(PROBABILITIES)] = Field(
+        None,
+        description="Calibrated probabilities, if included: in the shape of the prediction, null where a row "
+        "is not scored.",
     )

@@ -12,11 +12,11 @@ from app.core.kernels.json_columns import JsonColumns, count_byte
 from app.core.paying import hold
 from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody
-from app.service import CalibrateRequest, CompareRequest, ScoreRequest
+from app.service import ApplyRequest, CalibrateRequest, CompareRequest, ScoreRequest
 from app.wire.json import reader as json
 from app.wire.json.weight import STRING_BYTES
 
-Asked = TypeVar("Asked", ScoreRequest, CompareRequest, CalibrateRequest)
+Asked = TypeVar("Asked", ScoreRequest, CompareRequest, CalibrateRequest, ApplyRequest)
 Schema: TypeAlias = Callable[[TaskName, Mapping[str, Any]], Asked]
 """A function that makes a request of the fields of a body; of columns it looks at the names only."""
 

@@ -21,18 +21,26 @@ Warnings = Iterator[dict[str, Any]]
 
 def warnings_of(summary: Summary, loss: Value) -> list[dict[str, Any]]:
     """The warnings about summed rows; `loss` is their cross-entropy in nats."""
-    state = summary.state
+    state, found = summary.state, warnings_of_prediction(summary)
     if not state.n_scored:
-        return [warning("all_ignored", f"none of {state.n_samples} rows is scored")]
-    found = _of_rows(summary)
-    if summary.looks_like_probabilities and (summary.task in NORMALIZED or state.n_scored >= MIN_LOOKALIKES):
-        found.append(_lookalike())
+        return found
     if summary.task in ONE_LABEL:
         found += _of_labels(summary, loss.value)
     if loss.standard_error is None and _is_alone(state):  # few moments need to be unpacked
         found.append(_few_samples(summary))
     if summary.inspected.n_scored >= MIN_ROWS:
         found += _repetitions(summary.inspected)
+    return found
+
+
+def warnings_of_prediction(summary: Summary) -> list[dict[str, Any]]:
+    """The warnings that need no truth, and those about single rows."""
+    state = summary.state
+    if not state.n_scored:
+        return [warning("all_ignored", f"none of {state.n_samples} rows is scored")]
+    found = _of_rows(summary)
+    if summary.looks_like_probabilities and (summary.task in NORMALIZED or state.n_scored >= MIN_LOOKALIKES):
+        found.append(_lookalike())
     return found
 
 

@@ -186,9 +186,8 @@ async def test_the_answer_of_a_get_is_shown_as_it_is(path: str, client: httpx.As
 
 def test_there_are_examples_for_every_task() -> None:
     paths = {param.values[0] for param in examples()}
-    assert paths == {f"/v1/{name}/{task}" for name, noun in openapi.ENDPOINTS.items() for task in noun.models} | {
-        "/v1/merge"
-    }
+    served = {noun.path.format(task=task) for noun in openapi.ENDPOINTS.values() for task in noun.models}
+    assert paths == served | {"/v1/merge"}
 
 
 def test_the_worked_example_is_true() -> None:
