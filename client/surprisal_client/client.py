@@ -5,6 +5,7 @@ import os
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import closing
 from types import TracebackType
 from typing import Any, Self
 
@@ -138,8 +139,13 @@ class Client(_Connection):
         if isinstance(step, Pause):
             time.sleep(step.seconds)
             return None
-        content = step.body.content() if step.body else None
-        return self._reply(self._http.request(step.method, step.path, **self._arguments(step, content)))
+        if step.body is None:
+            return self._sent(step, None)
+        with closing(step.body.content()) as content:  # its files, however much of it was sent
+            return self._sent(step, content)
+
+    def _sent(self, request: Request, content: Iterator[bytes] | None) -> Reply:
+        return self._reply(self._http.request(request.method, request.path, **self._arguments(request, content)))
 
 
 class AsyncClient(_Connection):

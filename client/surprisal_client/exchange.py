@@ -52,7 +52,7 @@ class Body:
     on_chunk: Callable[[Sent], None] | None = None
     sent: Sent = field(default_factory=Sent)
 
-    def content(self) -> Iterator[bytes]:
+    def content(self) -> Generator[bytes]:
         """Yield the bytes to send, and count them."""
         self.sent.n_bytes = self.sent.n_rows = 0
         self.sent.total_bytes, self.sent.total_rows = self.total_bytes, self.total_rows
