@@ -90,7 +90,7 @@ def limits(context: Context) -> Steps[dict[str, Any]]:
 def _ask(verb: str, task: str, source: Source, options: Mapping[str, Any], context: Context) -> Steps[Any]:
     context = replace(context, place=source.place, options=options)
     path = f"/v1/{verb}/{task}"
-    if source.body is None or (verb != "score" and source.columns):
+    if source.body is None or (verb == "compare" and source.columns):
         body = memory.json_body({**(source.columns or {}), **options})
         return (yield from exchange(Request("POST", path, (), body), context))
     query = (*source.query, *query_of(options))

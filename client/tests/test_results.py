@@ -2,6 +2,7 @@
 
 import io
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -133,6 +134,17 @@ def test_a_calibration_says_what_it_gains(client: Client) -> None:
     assert found.cross_entropy_after < found.cross_entropy_before
     assert found.gain.interval is not None
     assert 1.5 < found.temperature < 2.5
+
+
+def test_frames_and_files_are_calibrated_like_arrays(client: Client, tmp_path: Path) -> None:
+    labels, probabilities = classes(5000)
+    expected = client.calibrate(labels, probabilities, n_folds=3)
+    frame = pd.DataFrame(probabilities, columns=["p_0", "p_1", "p_2"]).assign(outcome=labels, age=7)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    for source in (frame, tmp_path / "rows.csv", (frame.iloc[at : at + 900] for at in range(0, 5000, 900))):
+        task = "multiclass" if isinstance(source, Path) else None
+        found = client.calibrate(source, task=task, labels="outcome", probabilities="p_*", n_folds=3)
+        assert found.answer == expected.answer
 
 
 def test_states_add_up_to_the_answer_of_all_rows(client: Client) -> None:
