@@ -4,12 +4,14 @@ import asyncio
 import os
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
+import numpy as np
+from numpy.typing import NDArray
 
 from surprisal_client import operations
 from surprisal_client.exchange import Context, Pause, Reply, Request, Sent, Steps, T
@@ -94,8 +96,16 @@ class Client(_Connection):
         return self._run(operations.compare(Question(data, fields_and_options, task), self._context))
 
     def calibrate(self, *data: Any, task: str | None = None, **fields_and_options: Any) -> Calibration:
-        """Fit a temperature or, with `method`, another curve to probabilities."""
+        """Fit a temperature or, with `method`, another curve to probabilities; `apply` takes the result."""
         return self._run(operations.calibrate(Question(data, fields_and_options, task), self._context))
+
+    def apply(self, fitted: Calibration | Mapping[str, Any], **fields_and_options: Any) -> NDArray[np.float64]:
+        """Calibrate other predictions by what `calibrate` fitted, or by its `map`.
+
+        Returns:
+            Probabilities, (n,) or (n, k) as the predictions are; NaN in rows that `mask` leaves out.
+        """
+        return self._run(operations.apply(fitted, Question((), fields_and_options), self._context))
 
     def merge(self, states: Iterable[Any]) -> Score | Comparisons:
         """Add up the states of answers to `include=["state"]`, or these answers: what one request would have told."""
@@ -171,6 +181,10 @@ class AsyncClient(_Connection):
         """Fit a temperature or, with `method`, another curve to probabilities."""
         question = Question(data, fields_and_options, task)
         return await self._run(operations.calibrate(question, self._context))
+
+    async def apply(self, fitted: Calibration | Mapping[str, Any], **fields_and_options: Any) -> NDArray[np.float64]:
+        """Calibrate other predictions by what `calibrate` fitted, or by its `map`."""
+        return await self._run(operations.apply(fitted, Question((), fields_and_options), self._context))
 
     async def merge(self, states: Iterable[Any]) -> Score | Comparisons:
         """Add up the states of answers to `include=["state"]`, or these answers: what one request would have told."""

@@ -1,9 +1,13 @@
 """The operations of the service: what is asked, and what the answer becomes. Nothing here touches a network."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from surprisal_client.exchange import Context, Request, Steps, exchange
 from surprisal_client.fields import PREDICTIONS, TRUTHS, inferred_task, split, wrong
@@ -13,6 +17,8 @@ from surprisal_client.results.score import Score
 from surprisal_client.sources import Source, inputs, memory
 
 CANDIDATE = "candidates."
+APPLIED_VALUES = 100_000
+"""Numbers that are calibrated in one request, some 2 MB of JSON."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,41 @@ def score(question: Question, context: Context) -> Steps[Score]:
 
 
 def calibrate(question: Question, context: Context) -> Steps[Calibration]:
-    """Fit a calibration to rows."""
+    """Fit a calibration to rows; the answer holds the fitted map, whatever else it is to include."""
     fields, options = split(question.given)
+    options["include"] = list(dict.fromkeys([*options.get("include", []), "map"]))
     source = inputs.source_of(question.data, fields)
     task, told = (question.task, "") if question.task else inferred_task(source.dimensions)
     return Calibration((yield from _ask("calibrate", task, source, options, context)), told)
+
+
+def apply(fitted: Calibration | Mapping[str, Any], question: Question, context: Context) -> Steps[NDArray[np.float64]]:
+    """Calibrate predictions by a fitted map, some at a time; rows without a probability are NaN."""
+    answer = fitted.answer if isinstance(fitted, Calibration) else fitted
+    fitted_map = answer.get("map", answer)
+    fields, options = split(question.given)
+    columns = memory.columns_of(fields)
+    n_rows = len(next(iter(columns.values()), []))
+    n_values = max(map(memory.n_values, columns.values()), default=0)
+    step = max(1, APPLIED_VALUES * n_rows // max(1, n_values))
+    parts = []
+    for start in range(0, n_rows, step):
+        part = {name: column[start : start + step] for name, column in columns.items()}
+        body = memory.json_body({"map": fitted_map, **part, **options})
+        path = f"/v1/calibrate/{fitted_map.get('task', question.task)}/apply"
+        told = yield from exchange(Request("POST", path, (), body), replace(context, place=_counted_from(start)))
+        parts.append(_with_gaps(told["probabilities"]))
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _counted_from(start: int) -> Callable[[int | None], str]:
+    return lambda row: f"row {row + start:,} of all" if row is not None and start else ""
+
+
+def _with_gaps(rows: list[Any]) -> NDArray[np.float64]:
+    """Rows as an array; a null in place of a row is NaN throughout."""
+    width = next((len(row) for row in rows if isinstance(row, list)), 0)
+    return np.array([([math.nan] * width or math.nan) if row is None else row for row in rows], dtype=np.float64)
 
 
 def compare(question: Question, context: Context) -> Steps[Comparisons]:

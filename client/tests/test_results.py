@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from surprisal_client import Calibration, Client, Comparisons, InputError, Score, SurprisalError
+from surprisal_client import Calibration, Client, Comparisons, InputError, Score, SurprisalError, operations
 from tests.data import classes, documents, events
 
 LABELS, PROBABILITIES = classes(400)
@@ -145,6 +145,31 @@ def test_frames_and_files_are_calibrated_like_arrays(client: Client, tmp_path: P
         task = "multiclass" if isinstance(source, Path) else None
         found = client.calibrate(source, task=task, labels="outcome", probabilities="p_*", n_folds=3)
         assert found.answer == expected.answer
+
+
+@pytest.mark.parametrize("method", ["temperature", "platt", "isotonic"])
+def test_a_fit_is_applied_to_other_predictions(client: Client, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    fitted = client.calibrate(Y, BAD, method=method, include=["probabilities"])
+    assert fitted.map["method"] == method
+    assert client.apply(fitted, probabilities=BAD).tolist() == fitted.probabilities
+    monkeypatch.setattr(operations, "APPLIED_VALUES", 70)
+    assert client.apply(fitted.map, probabilities=BAD).tolist() == fitted.probabilities, "in five requests"
+    wrong = BAD.copy()
+    wrong[150] = 1.5
+    with pytest.raises(InputError, match=r"probabilities\[10\], row 150 of all: must lie in \[0, 1\], found 1.5"):
+        client.apply(fitted, probabilities=wrong)
+
+
+def test_a_fit_to_classes_is_applied_row_by_row(client: Client) -> None:
+    fitted = client.calibrate(LABELS, PROBABILITIES)
+    frame = pd.DataFrame(PROBABILITIES)
+    found = client.apply(fitted, probabilities=frame, mask=np.arange(400) != 3)
+    assert found.shape == (400, 3)
+    assert np.isnan(found[3]).all()
+    assert np.allclose(np.delete(found, 3, axis=0).sum(axis=1), 1)
+    with pytest.raises(InputError, match="probabilities"):
+        client.apply(fitted, probabilities=PROBABILITIES[:, :2])
+    assert client.apply(fitted, probabilities=[]).size == 0
 
 
 def test_states_add_up_to_the_answer_of_all_rows(client: Client) -> None:

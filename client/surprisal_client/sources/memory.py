@@ -28,7 +28,7 @@ def source_of(given: Mapping[str, Any]) -> Source:
     """
     fields = columns_of(given)
     dimensions = {name: dimensions_of(column) for name, column in fields.items() if name.partition(".")[0] != "slices"}
-    if sum(map(_n_values, fields.values())) <= SMALL:
+    if sum(map(n_values, fields.values())) <= SMALL:
         return Source(dimensions, columns=nested(fields))
     return Source(dimensions, body=compact(fields), columns=nested(fields))
 
@@ -66,7 +66,12 @@ def _check_lengths(fields: Mapping[str, Column]) -> None:
             )
 
 
-def _n_values(column: Column) -> int:
+def n_values(column: Column) -> int:
+    """The numbers and names in a column.
+
+    >>> n_values([[-0.5], [-1.0, -2.0]])
+    3
+    """
     if isinstance(column, np.ndarray):
         return column.size
     return sum(len(row) if isinstance(row, list) else 1 for row in column)
