@@ -1,9 +1,9 @@
 """Content encodings, undone piece by piece and within limits."""
 
-import zlib
 from collections.abc import Callable, Iterator
 
 import pyarrow as pa
+from isal import isal_zlib
 
 from app.core.checkpoints import at_checkpoints, checkpoint
 from app.errors import MalformedBody
@@ -13,7 +13,7 @@ from app.wire.sources import Pieces, Readable, Source, exactly
 PIECE = 1 << 18
 """The bytes that are read, or decompressed, in one step."""
 GZIP_PIECE = 1 << 14  # the rest of a piece is copied for each member, and members may be tiny
-GZIP_HEADER = 16 + zlib.MAX_WBITS
+GZIP_HEADER = 16 + isal_zlib.MAX_WBITS
 
 ZSTD_FRAME = 0xFD2FB528
 ZSTD_SKIPPABLE = range(0x184D2A50, 0x184D2A60)
@@ -51,13 +51,13 @@ def _bounded(pieces: Iterator[bytes | bytearray], tally: Tally) -> Iterator[byte
 def _gunzipped(source: Pieces) -> Iterator[bytes]:
     piece = source.read(GZIP_PIECE)
     while True:
-        member = zlib.decompressobj(GZIP_HEADER)
+        member = isal_zlib.decompressobj(GZIP_HEADER)
         while not member.eof:
             if not piece:
                 raise MalformedBody("must be whole gzip members, found the end of the body")
             try:
                 yield member.decompress(piece, PIECE)
-            except zlib.error as error:
+            except isal_zlib.error as error:  # type: ignore[misc] # the stub takes the class for an instance
                 raise MalformedBody(f"must be gzip: {error}") from error
             piece = member.unconsumed_tail or member.unused_data or source.read(GZIP_PIECE)
         if not piece:

@@ -1,11 +1,12 @@
 """A reader of ZIP archives in memory; no member is decoded before its size is known."""
 
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import attrgetter
+
+from isal import isal_zlib
 
 from app.errors import MalformedBody, TooLarge
 from app.wire.foreign import KEPT_WHOLE
@@ -46,16 +47,16 @@ class Member:
             MalformedBody: The bytes are not what the directory says.
         """
         content = self.encoded if self.is_stored else self._inflated()
-        if len(content) != self.n_bytes or zlib.crc32(content) != self.checksum:
+        if len(content) != self.n_bytes or isal_zlib.crc32(content) != self.checksum:
             raise MalformedBody("must be a sound ZIP archive, found a member of another length or checksum")
         return content
 
     def _inflated(self) -> bytes:
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        inflater = isal_zlib.decompressobj(-isal_zlib.MAX_WBITS)
         try:
             content = inflater.decompress(self.encoded, max(1, self.n_bytes))
             excess = inflater.decompress(inflater.unconsumed_tail, 1)
-        except zlib.error as error:
+        except isal_zlib.error as error:  # type: ignore[misc] # the stub takes the class for an instance
             raise MalformedBody(f"must be a sound ZIP archive: {error}") from error
         if excess or not inflater.eof:
             raise MalformedBody("must be a sound ZIP archive, found a member that does not end")
