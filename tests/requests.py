@@ -12,7 +12,7 @@ from app.core.metrics import registry
 from app.core.metrics.bootstrap import Bootstrap
 from app.core.options import Options
 from app.core.tasks import COLUMN_NAMES, TaskName
-from app.service import Include, Question, ScoreRequest
+from app.service import CompareQuestion, CompareRequest, Include, Question, ScoreRequest
 
 DEFAULTS = Options()
 
@@ -32,6 +32,22 @@ def request_of(task: TaskName, body: Mapping[str, Any]) -> ScoreRequest:
     slices = {name: column(values) for name, values in body.get("slices", {}).items()}
     include, metrics = frozenset(body.get("include", ())), tuple(body.get("metrics", ()))
     return scoring(task, columns, Options(**options), include, slices, metrics)
+
+
+OF_COMPARISONS = ("candidates", "baseline", "metric", "margin", "min_samples", "family", "per")
+
+
+def comparing(task: TaskName, body: Mapping[str, Any]) -> CompareRequest:
+    """The request to compare that a body of plain lists makes."""
+    shared = request_of(task, {name: value for name, value in body.items() if name not in OF_COMPARISONS})
+    own = {name: body[name] for name in OF_COMPARISONS[1:] if name in body}
+    candidates = {
+        name: {field: column(values, bool if field == "mask" else float) for field, values in sent.items()}
+        for name, sent in body["candidates"].items()
+    }
+    question = CompareQuestion(shared.question, {name: tuple(sent) for name, sent in candidates.items()}, **own)
+    columns = {**shared.columns, "slices": shared.slices, "candidates": candidates}
+    return CompareRequest(question, {}).with_columns(columns)
 
 
 def mergeable_on_request(task: str) -> tuple[str, ...]:

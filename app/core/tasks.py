@@ -31,6 +31,7 @@ class ColumnSpec:
         is_single: Whether it holds one value a row in every task; else its rows are like those of the task.
         shapes: Shapes that are otherwise, by task.
         is_fitted: Whether a calibration uses it beside truth and prediction.
+        is_cut: Whether it follows the tokens that a model cuts documents into, so that candidates may have one each.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ColumnSpec:
     is_single: bool = False
     shapes: Mapping[TaskName, Shape] = field(default_factory=dict)
     is_fitted: bool = False
+    is_cut: bool = False
 
 
 COLUMNS: dict[str, ColumnSpec] = {
@@ -100,6 +102,7 @@ COLUMNS: dict[str, ColumnSpec] = {
             is_single=True,
             shapes={"multilabel": "(n,) or (n, l)", "tokens": "one list a document"},
             is_fitted=True,
+            is_cut=True,
         ),
         ColumnSpec(
             name="n_tokens",
@@ -108,6 +111,7 @@ COLUMNS: dict[str, ColumnSpec] = {
             kinds=("integer",),
             doc="Tokens of each document, whose one value is then the sum over them.",
             is_single=True,
+            is_cut=True,
         ),
         ColumnSpec(
             name="n_bytes",
@@ -200,3 +204,31 @@ def shape_of(task: TaskName, name: str) -> Shape:
     """
     column = COLUMNS[name]
     return column.shapes.get(task, "(n,)" if column.is_single else TASKS[task].shape)
+
+
+CANDIDATE = "candidates."
+
+
+def candidate_fields(task: TaskName) -> tuple[str, ...]:
+    """The columns that each candidate of a comparison may have of its own.
+
+    >>> candidate_fields("binary"), candidate_fields("tokens")
+    (('probabilities', 'logits'), ('log_probabilities', 'mask', 'n_tokens'))
+    """
+    cut = (column.name for column in COLUMNS.values() if column.is_cut and task == "tokens")
+    return (*TASKS[task].predictions, *cut)
+
+
+def candidate_column(name: str, field: str) -> str:
+    """The name of the column that holds a field of a candidate."""
+    return f"{CANDIDATE}{name}.{field}"
+
+
+def candidate_of(column: str) -> tuple[str, str] | None:
+    """The candidate and the field that a column of this name holds; None if it is of none.
+
+    >>> candidate_of("candidates.v1.2.logits"), candidate_of("labels")
+    (('v1.2', 'logits'), None)
+    """
+    name, dot, field = column.removeprefix(CANDIDATE).rpartition(".")
+    return (name, field) if column.startswith(CANDIDATE) and dot else None

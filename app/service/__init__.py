@@ -2,7 +2,7 @@
 
 from app.service.applying import APPLYING_OPTIONS, ApplyRequest, apply_map
 from app.service.calibrating import CALIBRATING_OPTIONS, CalibrateInclude, CalibrateRequest, calibrate, calibrate_parts
-from app.service.candidates import COMPARED, CompareRequest, own_options
+from app.service.candidates import COMPARED, CompareQuestion, CompareRequest, own_options
 from app.service.comparing import compare
 from app.service.maps import CALIBRATED, opened_map
 from app.service.merging import merge
@@ -20,6 +20,7 @@ __all__ = [
     "ApplyRequest",
     "CalibrateInclude",
     "CalibrateRequest",
+    "CompareQuestion",
     "CompareRequest",
     "Include",
     "Question",

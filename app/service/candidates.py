@@ -1,21 +1,24 @@
-"""A request to compare candidates, and their rows, which must be the same for all."""
+"""A question that compares candidates, and their rows, which must be the same for all."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, get_args
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
-import numpy as np
-
-from app.core.batch.batches import Batch
-from app.core.batch.checked import batch_of, with_prediction
-from app.core.columns import BoolArray, Column, IntArray, Ragged, kind_of, marked_rows
-from app.core.compare.comparison import MIN_SAMPLES
+from app.core.columns import Column
+from app.core.compare.comparison import MIN_SAMPLES, Terms
+from app.core.compare.pairing import paired_needs
 from app.core.compare.verdicts import Family
-from app.core.tasks import ALL, LABELLED, TASKS, TaskName
-from app.errors import InvalidInput, pointer
+from app.core.metrics.plan import Plan
+from app.core.options import Options
+from app.core.sums.layout import Needs
+from app.core.tasks import ALL, LABELLED, TaskName, candidate_column
+from app.service.questions import Question
 from app.service.requiring import Rules
-from app.service.scoring import ScoreRequest
-from app.service.units import Per
+from app.service.scoring import owned_columns
+from app.service.sections import Include
+from app.service.units import FAMILIES, Per
 
 COMPARED: tuple[TaskName, ...] = ALL
 """The tasks whose candidates can be compared."""
@@ -30,13 +33,18 @@ OWN_OPTIONS = ("metric", "margin", "min_samples", "family")
 """The options of every task that scoring lacks."""
 
 
-@dataclass(frozen=True, slots=True)
-class CompareRequest:
-    """A request to compare, whose values are not yet checked.
+def own_options(task: TaskName) -> tuple[str, ...]:
+    """The names of the options of a task that scoring lacks."""
+    return (*OWN_OPTIONS, "per") if task == "tokens" else OWN_OPTIONS
+
+
+@dataclass(frozen=True, eq=False)
+class CompareQuestion:
+    """A question that compares candidates, without their numbers; what follows from it is kept.
 
     Attributes:
-        shared: A request of scoring without a prediction, which all candidates have in common.
-        candidates: The field of the prediction and its column, by the name of the candidate.
+        shared: A question of scoring without a prediction, which all candidates have in common.
+        candidates: The fields of each candidate by its name, its prediction first.
         metric: The metric whose differences decide.
         margin: The largest difference that does not matter, in the unit of the metric.
         min_samples: Rows, or clusters, of positive weight below which nothing is decided.
@@ -45,8 +53,8 @@ class CompareRequest:
         require: The rules that the answer must keep.
     """
 
-    shared: ScoreRequest
-    candidates: Mapping[str, tuple[str, Column]]
+    shared: Question
+    candidates: Mapping[str, tuple[str, ...]]
     baseline: str
     metric: ComparedMetric = "cross_entropy"
     margin: float = 0.0
@@ -55,89 +63,105 @@ class CompareRequest:
     per: Per = "token"
     require: Rules = ()
 
-    def with_columns(self, columns: Mapping[str, Any]) -> "CompareRequest":
-        """The same question of other columns, those of candidates among them as one entry."""
-        sent = columns["candidates"]
-        candidates = {name: (form, sent[name][form]) for name, (form, _) in self.candidates.items()}
-        return replace(self, shared=self.shared.with_columns(columns), candidates=candidates)
+    @property
+    def task(self) -> TaskName:
+        """The task of all candidates."""
+        return self.shared.task
 
-    def place(self, name: str) -> str:
-        """The JSON pointer of a candidate."""
-        return pointer("candidates", name)
+    @property
+    def options(self) -> Options:
+        """The options of scoring."""
+        return self.shared.options
 
+    @property
+    def include(self) -> frozenset[Include]:
+        """The sections of the answer."""
+        return self.shared.include
 
-def own_options(task: TaskName) -> tuple[str, ...]:
-    """The names of the options of a task that scoring lacks."""
-    return (*OWN_OPTIONS, "per") if task == "tokens" else OWN_OPTIONS
+    @property
+    def plan(self) -> Plan:
+        """The metrics of the candidates."""
+        return self.shared.plan
 
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The candidates, the baseline first, in the order of their sums."""
+        return (self.baseline, *(name for name in self.candidates if name != self.baseline))
 
-def batch_of_candidate(request: CompareRequest, name: str, baseline: Batch | None = None) -> Batch:
-    """The rows with the prediction of a candidate; all else is checked with that of the baseline."""
-    _check_rows(request, name)
-    shared, (form, column) = request.shared, request.candidates[name]
-    columns = {**shared.columns, form: column}
-    try:
-        if baseline is None:
-            return batch_of(shared.task, columns, shared.options, shared.slices)
-        return with_prediction(baseline, columns)
-    except InvalidInput as refusal:
-        errors = (
-            replace(error, pointer=request.place(name) + error.pointer)
-            if error.pointer.split("/")[1:2] == [form]
-            else error
-            for error in refusal.errors
+    @cached_property
+    def needs(self) -> Needs:
+        """The sums that comparisons are made of."""
+        family = FAMILIES.get(self.per, "loss" if self.metric == "cross_entropy" else "score")
+        return paired_needs(len(self.candidates) - 1, family)
+
+    @cached_property
+    def terms(self) -> Terms:
+        """The rules of the comparisons."""
+        return Terms(
+            baseline=self.baseline,
+            others=self.names[1:],
+            margin=self.margin,
+            min_samples=self.min_samples,
+            family=self.family,
+            confidence_level=self.options.confidence_level,
+            nats_per_unit=self.options.nats_per_unit if self.metric == "cross_entropy" else 1.0,
+            higher_is_better=self.metric == "accuracy",
         )
-        raise InvalidInput(errors, refusal.n_errors) from None
+
+    @cached_property
+    def echo(self) -> Mapping[str, Any]:
+        """The options in force; `n_worst` is of a section that a comparison lacks."""
+        own = {name: getattr(self, name) for name in own_options(self.task)}
+        return {name: value for name, value in self.shared.echo.items() if name != "n_worst"} | own
+
+    @cached_property
+    def scores(self) -> Mapping[str, Question]:
+        """The question that is asked of each candidate alone, by its name."""
+        shared = self.shared
+        return {
+            name: replace(shared, columns=tuple(dict.fromkeys((*shared.columns, *fields))))
+            for name, fields in self.candidates.items()
+        }
+
+    def asking_state(self) -> "CompareQuestion":
+        """The same question, whose answer holds the state too."""
+        return replace(self, shared=self.shared.asking_state())
 
 
-def _check_rows(request: CompareRequest, name: str) -> None:
-    """Refuse a candidate whose rows are more, fewer, longer or shorter than those it is compared with."""
-    form, column = request.candidates[name]
-    other = request.candidates[request.baseline][1]
-    is_other = name != request.baseline  # which comes first
-    if is_other and isinstance(column, np.ndarray) and column.shape == getattr(other, "shape", None):
-        return
-    truth, rows = _reference(request)
-    if len(column) != len(rows):
-        rule = f"must hold as many samples as {truth}, {len(rows)}, found {len(column)}"
-        raise InvalidInput.at(f"{request.place(name)}/{form}", "wrong_length", rule)
-    if not is_other:
-        return
-    ours, theirs = _row_lengths(column), _row_lengths(other)
-    if ours is None or theirs is None:
-        return
-    are_uneven = ours != theirs if request.per == "token" else (ours > 0) != (theirs > 0)
-    uneven = np.flatnonzero(are_uneven & _unmasked(request, len(ours)))
-    if uneven.size:
-        row, word = int(uneven[0]), "document" if request.shared.task == "tokens" else "row"
-        rule = f"must hold as many values as {word} {row} of {request.baseline}, {theirs[row]}, found {ours[row]}"
-        if request.per != "token":
-            rule = f"must have tokens in the same documents as {request.baseline}, found {ours[row]} in document {row}"
-        elif request.shared.task == "tokens":
-            rule += "; candidates that are cut into other tokens are compared by `per`: byte, word or document"
-        raise InvalidInput.at(f"{request.place(name)}/{form}/{row}", "wrong_length", rule)
+class CompareRequest(NamedTuple):
+    """A question with the columns that it is asked of, whose values are not yet checked.
 
+    Attributes:
+        columns: The columns by name, those of candidates under names as `candidate_column` makes them.
+    """
 
-def _unmasked(request: CompareRequest, n_rows: int) -> BoolArray:
-    """The rows of which the mask, which is not checked yet, marks something, if it can be one; else all rows."""
-    mask = request.shared.columns.get("mask")
-    if mask is None or len(mask) != n_rows or kind_of(mask) != "b":
-        return np.ones(n_rows, np.bool_)
-    is_of_rows = isinstance(mask, np.ndarray) and mask.ndim == 1
-    return marked_rows(mask) if is_of_rows or request.shared.task == "tokens" else np.ones(n_rows, np.bool_)
+    question: CompareQuestion
+    columns: Mapping[str, Column]
+    slices: Mapping[str, Column] = MappingProxyType({})
 
+    @property
+    def task(self) -> TaskName:
+        """The task of all candidates."""
+        return self.question.task
 
-def _reference(request: CompareRequest) -> tuple[str, Column]:
-    """The column whose rows every candidate must have, with its name: the truth, or else the baseline."""
-    columns = request.shared.columns
-    for name in TASKS[request.shared.task].truths:
-        if name in columns:
-            return name, columns[name]
-    return request.baseline, request.candidates[request.baseline][1]
+    @property
+    def include(self) -> frozenset[Include]:
+        """The sections of the answer."""
+        return self.question.include
 
+    def with_columns(self, columns: Mapping[str, Any]) -> "CompareRequest":
+        """The same question of other columns, those of slices and of candidates among them as one entry each."""
+        found = {name: columns[name] for name in self.question.shared.columns}
+        for name, fields in self.question.candidates.items():
+            found |= {candidate_column(name, field): columns["candidates"][name][field] for field in fields}
+        return CompareRequest(self.question, found, columns.get("slices", {}))
 
-def _row_lengths(column: Column) -> IntArray | None:
-    """The lengths (n,) of the rows; None if each is a single value."""
-    if isinstance(column, Ragged):
-        return np.diff(column.offsets)
-    return np.full(len(column), column.shape[1]) if column.ndim == 2 else None
+    def owned(self) -> "CompareRequest":
+        """The same request with columns of its own, which keep no larger object alive, such as a record batch."""
+        return CompareRequest(self.question, owned_columns(self.columns), owned_columns(self.slices))
+
+    def columns_of(self, name: str) -> dict[str, Column]:
+        """The columns of one candidate by field, and those that all share."""
+        shared = {name: self.columns[name] for name in self.question.shared.columns}
+        own = {field: self.columns[candidate_column(name, field)] for field in self.question.candidates[name]}
+        return shared | own

@@ -3,35 +3,23 @@
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.core.batch.batches import Batch
-from app.core.batch.checked import MAX_SLICES
 from app.core.batch.findings import MAX_LISTED_ROWS, NO_FINDING, Finding
 from app.core.batch.inspected import MAX_INSPECTED_ROWS, InspectedRows, Sample
 from app.core.batch.sentinels import Sentinels, is_sentinel
 from app.core.options import MAX_WEIGHT
-from app.core.sums.clusters import Clusters, Within, read_within, within_line
-from app.core.sums.state import BadLine, State
 from app.core.sums.summary import Summary, empty_state
 from app.core.tasks import TASKS, Task
 from app.errors import InvalidInput
 from app.service.nodes import Node
 from app.service.questions import Question
-from app.service.sections import (
-    MAX_STATE_CLUSTERS,
-    Include,
-    Part,
-    SlicePlace,
-    Worst,
-    check_sizes,
-    with_clusters,
-)
-
-Form: TypeAlias = dict[str, Any]
+from app.service.sections import Include, Part, Worst, check_sizes
+from app.service.sum_forms import Form, SumsReader, sums_form
 
 MAX_STATE_CLASSES = 100_000
 """The most classes of a state; the width of a table is bounded in every request, and this is far beyond."""
@@ -42,14 +30,7 @@ _FINDINGS = ("not_normalized", "zero_probability", "clipped")
 def part_form(part: Part, include: frozenset[Include]) -> Form:
     """The form of all that an answer with some sections is made of."""
     summary, sample = part.summary, part.summary.inspected.sample()
-    form: Form = {"n_classes": summary.state.n_classes, "whole": summary.state.lines()}
-    if summary.slices:
-        form["slices"] = {
-            name: {value: _slice_lines(state) for value, state in values.items()}
-            for name, values in summary.slices.items()
-        }
-    if part.clusters:
-        form["clusters"] = [_clusters_form(place, clusters) for place, clusters in sorted_clusters(part)]
+    form: Form = {"n_classes": summary.state.n_classes, **sums_form(part)}
     found = {name: getattr(summary, name) for name in _FINDINGS}
     form["findings"] = {name: _finding_form(finding) for name, finding in found.items() if finding.count}
     form["rounded"] = {name: _finding_form(finding) for name, finding in summary.rounded.items()}
@@ -61,21 +42,6 @@ def part_form(part: Part, include: frozenset[Include]) -> Form:
     if "worst" in include:
         form["worst"] = [[row.index, _finite(row.loss), *row.facts.values()] for row in part.worst]
     return form
-
-
-def _slice_lines(state: State) -> list[str]:
-    """The lines of a slice; nobody asks for its rows that are not scored, and readers of parts lose their values."""
-    return replace(state, n_samples=state.n_scored).lines()
-
-
-def sorted_clusters(part: Part) -> list[tuple[SlicePlace, Clusters]]:
-    """The clusters of all rows, then those of slices in order."""
-    return sorted(part.clusters.items(), key=lambda entry: entry[0] or ("", ""))
-
-
-def _clusters_form(place: SlicePlace, clusters: Clusters) -> Form:
-    names = sorted(clusters)
-    return {"slice": place and list(place), "names": names, "sums": [within_line(clusters[name]) for name in names]}
 
 
 def _finite(number: float) -> float | None:
@@ -144,11 +110,9 @@ class _Reader:
         ):
             fields["n_classes"].refuse("the number of classes of the task")
         self._check_sizes(node)
-        self._empty = empty_state(question.task, question.options, self._n_classes, question.plan.needs)
-        state = self._state(fields["whole"])
+        sums = SumsReader(empty_state(question.task, question.options, self._n_classes, question.plan.needs))
+        state = sums.whole(fields["whole"])
         self._n_samples, self._n_scored = state.n_samples, state.n_scored
-        if not self._n_samples:
-            fields["whole"].refuse("the sums of at least one row")
         found = {name: self._finding(own) for name, own in fields["findings"].fields((), _FINDINGS).items()}
         summary = Summary(
             question.task,
@@ -161,54 +125,16 @@ class _Reader:
             found.get("clipped", NO_FINDING),
             self._rounded(fields["rounded"]),
             self._sentinels(fields["sentinels"]),
-            self._slices(fields["slices"]) if "slices" in fields else {},
+            sums.slices(fields),
         )
-        clusters = self._clusters(fields["clusters"], summary) if "clusters" in fields else {}
-        if clusters:
-            summary = with_clusters(summary.by_row(), clusters)
-        return Part(self._form, summary, self._worst(fields["worst"]) if "worst" in fields else [], [], clusters)
-
-    def _clusters(self, node: Node, summary: Summary) -> dict[SlicePlace, Clusters]:
-        clusters: dict[SlicePlace, Clusters] = {}
-        for entry in node.items(1, 1 + MAX_SLICES):
-            fields = entry.fields(("slice", "names", "sums"))
-            place = None if fields["slice"].value is None else tuple(own.text() for own in fields["slice"].items(2, 2))
-            if place in clusters or (place and place[1] not in summary.slices.get(place[0], {})):
-                fields["slice"].refuse("a slice of the state, once")
-            names = [name.text() for name in fields["names"].items(0, MAX_STATE_CLUSTERS)]
-            sums = [self._within(line) for line in fields["sums"].items(len(names), len(names))]
-            clusters[place] = dict(zip(names, sums, strict=True))  # type: ignore[index]
-        if None not in clusters:
-            node.refuse("the clusters of all rows, and those of slices")
-        return clusters
-
-    def _within(self, node: Node) -> tuple[Within, ...]:
-        try:
-            return read_within(node.text(), len(self._empty.moments))
-        except BadLine as error:
-            node.refuse(f"the sums of a cluster: {error.detail}")
+        part = Part(self._form, summary, self._worst(fields["worst"]) if "worst" in fields else [])
+        return sums.with_clusters(fields, part)
 
     def _check_sizes(self, node: Node) -> None:
         try:
             check_sizes(self._question.include, self._question.options, self._n_classes, 0)
         except InvalidInput as refusal:
             node.refuse(f"a state of an answer: {refusal.detail}")
-
-    def _state(self, node: Node) -> State:
-        lines = [line.text() for line in node.items()]
-        try:
-            return self._empty.with_lines(lines)
-        except BadLine as error:
-            (node.at(error.number) if error.number < len(lines) else node).refuse(f"a line of a state: {error.detail}")
-
-    def _slices(self, node: Node) -> dict[str, dict[str, State]]:
-        slices = {name: {value: self._state(lines) for value, lines in own.entries()} for name, own in node.entries()}
-        if sum(map(len, slices.values())) > MAX_SLICES:
-            node.refuse(f"at most {MAX_SLICES} slices")
-        for name, values in slices.items():
-            if sum(state.n_scored for state in values.values()) != self._n_scored:
-                node.at(name).refuse("slices of all scored rows")
-        return slices
 
     def _finding(self, node: Node) -> Finding:
         count, rows, deviation = node.items(3, 3)

@@ -76,10 +76,12 @@ class ScoreRequest(NamedTuple):
 
     def owned(self) -> "ScoreRequest":
         """The same request with columns of its own, which keep no larger object alive, such as a record batch."""
-        columns, slices = (
-            {name: owned(column) for name, column in held.items()} for held in (self.columns, self.slices)
-        )
-        return ScoreRequest(self.question, columns, slices)
+        return ScoreRequest(self.question, owned_columns(self.columns), owned_columns(self.slices))
+
+
+def owned_columns(columns: Mapping[str, Column]) -> dict[str, Column]:
+    """The columns by name, as copies where they are views of memory that holds more."""
+    return {name: owned(column) for name, column in columns.items()}
 
 
 def score(request: ScoreRequest, n_threads: int = 1) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from app.service.sections import Part
 
 VERSION = 1
 """The version of states; one of another version is refused by its number."""
-KINDS = ("score",)
+KINDS = ("score", "compare")
 Form: TypeAlias = dict[str, Any]
 
 

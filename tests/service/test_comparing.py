@@ -8,65 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.core.options import Options
-from app.core.tasks import TASKS, TaskName
-from app.service import COMPARED, CompareRequest, compare
-from tests.bodies import Body, random_body
+from app.api.schemas.compare import compare_request
+from app.core.tasks import TaskName
+from app.service import COMPARED, compare
+from tests.bodies import Body
+from tests.comparisons import random_comparison
 from tests.reference_compare import compare as reference
-from tests.requests import column, request_of, scoring
+from tests.requests import comparing
 
 ROWWISE = ("binary", "multiclass", "distributions")
 """The tasks whose mean loss is one over rows, not over tokens or labels."""
-OWN = ("candidates", "baseline", "margin", "min_samples", "family", "per")
-
-
-def random_comparison(task: TaskName, rng: np.random.Generator) -> Body:
-    """A body of scoring whose prediction is held by one to three candidates more, with rows in other places."""
-    body = random_body(task, rng)
-    if max(body.get("sample_weight", [1.0])) < 1e-100:
-        body["denominator"] = "weights"  # differences that no double holds are no test of verdicts
-    form = next(name for name in TASKS[task].predictions if name in body)
-    sent = body.pop(form)
-    candidates = {"base": sent} | {f"c{i}": _other(task, sent, rng) for i in range(int(rng.integers(1, 4)))}
-    options: Body = {"min_samples": int(rng.integers(1, 6)), "margin": float(rng.choice([0.0, 0.1, 5.0]))}
-    if rng.random() < 0.3:
-        options["family"] = "none"
-    if rng.random() < 0.4:
-        options["cluster_id"] = rng.integers(0, len(sent), len(sent)).tolist()
-    if task == "tokens" and rng.random() < 0.7:
-        options["per"] = str(rng.choice(_units(body)))
-        if options["per"] != "token" and not {"mask", "n_tokens"} & body.keys():
-            candidates |= {name: list(map(_cut, candidates[name])) for name in candidates if name != "base"}
-    chosen = {name: {form: values} for name, values in candidates.items()}
-    return body | options | {"candidates": chosen, "baseline": "base"}
-
-
-def _other(task: TaskName, sent: list[Any], rng: np.random.Generator) -> list[Any]:
-    if rng.random() < 0.1:
-        return sent
-    if task == "tokens":
-        factor = rng.choice([0.5, 1.0, 2.0])
-        return [[float(x * factor * rng.uniform(0.8, 1.2)) for x in document] for document in sent]
-    return [sent[row] for row in rng.permutation(len(sent))]
-
-
-def _units(body: Body) -> list[str]:
-    """The units of documents of which their numbers are known."""
-    return ["token", "document", *(per for per in ("byte", "word") if f"n_{per}s" in body)]
-
-
-def _cut(document: list[float]) -> list[float]:
-    """The document cut into one token more."""
-    return [*document[1:], 0.25 * document[0], 0.75 * document[0]] if document else document
 
 
 def asked(task: TaskName, body: Body) -> dict[str, Any]:
-    shared = request_of(task, {name: value for name, value in body.items() if name not in OWN})
-    candidates = {
-        name: (form, column(values)) for name, sent in body["candidates"].items() for form, values in sent.items()
-    }
-    own = {name: body[name] for name in OWN[2:] if name in body}
-    return compare(CompareRequest(shared, candidates, body["baseline"], **own))
+    return compare(comparing(task, body))
 
 
 def differing(told: dict[str, Any], found: dict[str, Any]) -> list[str]:
@@ -142,18 +97,18 @@ def test_a_weight_beside_huge_ones_still_counts_as_a_row() -> None:
     assert (pair["verdict"], pair["wins"]) == ("better", 20)
 
 
-@pytest.mark.parametrize("n_slices", [0, 10])
-def test_comparing_takes_a_loss_a_row_of_each_candidate(n_slices: int) -> None:
-    """The losses of the rows of one slice come on top, and some columns of the candidate that is scored."""
+@pytest.mark.parametrize(("n_slices", "columns"), [(0, 4), (10, 6)])
+def test_comparing_takes_some_columns_for_each_candidate(n_slices: int, columns: int) -> None:
+    """A loss a row, and of the rows that are added up at once three columns more; those of one slice once more."""
     rng = np.random.default_rng(0)
     n, names = 10_000, [f"c{i}" for i in range(20)]
     slices = {f"s{i}": rng.integers(0, 2, n) for i in range(n_slices)}
-    shared = scoring("binary", {"labels": rng.integers(0, 2, n)}, Options(), frozenset(), slices)
-    candidates = {name: ("probabilities", rng.uniform(0.01, 0.99, n)) for name in names}
-    request = CompareRequest(shared, candidates, "c0")
+    candidates = {name: {"probabilities": rng.uniform(0.01, 0.99, n)} for name in names}
+    body = {"labels": rng.integers(0, 2, n), "candidates": candidates, "slices": slices}
+    request = compare_request("binary", body | {"baseline": "c0"})
     compare(request)
     tracemalloc.start()
     compare(request)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 8 * n * (2 * len(names) + 30)
+    assert peak < 8 * n * (columns * len(names) + 30)

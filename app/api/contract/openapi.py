@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import unified_diff
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 from fastapi import FastAPI
@@ -142,7 +142,8 @@ def _operations(found: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
 def _schemas() -> dict[str, Any]:
     bodies = [model for noun in ENDPOINTS.values() for model in noun.models.values()]
     routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
-    models = [route.response_model for route in routes if route.include_in_schema and route.response_model]
+    answered = [route.response_model for route in routes if route.include_in_schema and route.response_model]
+    models = dict.fromkeys(chain.from_iterable(get_args(model) or (model,) for model in answered))
     return schemas_of(bodies, [*models, MergeRequest, ProblemDetails])
 
 

@@ -7,8 +7,9 @@ from app.api.application import BareRoute
 from app.api.contract import texts
 from app.api.routes import inline
 from app.api.routes.json_route import Work, add_json_route
-from app.api.schemas.compare import CompareAnswer, compare_request
-from app.service import CompareRequest
+from app.api.schemas.compare import compare_request
+from app.api.schemas.comparisons import CompareAnswer
+from app.service import CompareRequest, ScoreRequest
 
 MAX_INLINE_CANDIDATES = 5
 """The most candidates that are compared on the event loop: each takes 0.1 ms, however few its rows are."""
@@ -17,11 +18,13 @@ router = APIRouter(tags=["compare"], route_class=BareRoute)
 
 
 def _is_quick(request: CompareRequest) -> bool:
-    return len(request.candidates) <= MAX_INLINE_CANDIDATES and inline.is_quick(request.shared)
+    question = request.question
+    shared = ScoreRequest(question.shared, request.columns, request.slices)
+    return len(question.candidates) <= MAX_INLINE_CANDIDATES and inline.is_quick(shared)
 
 
 def _is_light(request: CompareRequest) -> bool:
-    return len(request.candidates) <= MAX_INLINE_CANDIDATES and inline.is_light(request.shared)
+    return len(request.question.candidates) <= MAX_INLINE_CANDIDATES
 
 
 for _task in service.COMPARED:

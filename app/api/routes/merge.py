@@ -12,6 +12,7 @@ from app.api.intake.while_connected import while_connected
 from app.api.negotiation.accept import json_terms
 from app.api.response import Response
 from app.api.schemas.answers import ScoreAnswer
+from app.api.schemas.comparisons import CompareAnswer
 from app.api.schemas.merge import merge_request
 from app.api.schemas.query import refuse_query
 from app.core.checkpoints import Check
@@ -28,7 +29,7 @@ router = APIRouter(tags=["merge"], route_class=BareRoute)
     operation_id="merge",
     summary="One answer from the states of parts",
     description=texts.MERGE,
-    response_model=ScoreAnswer,
+    response_model=ScoreAnswer | CompareAnswer,
     response_description=texts.ANSWERS["merge"],
 )
 async def merge(exchange: Exchange) -> Response:

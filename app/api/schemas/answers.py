@@ -114,6 +114,7 @@ class Failure(Answer):
     detail: str
 
 
+STATE = "The state, if included; `POST /v1/merge` takes it."
 PASSED = "True if the answer keeps all rules of `require`; absent without `require`."
 FAILURES = "The rules of `require` that the answer breaks."
 
@@ -146,7 +147,7 @@ class ScoreAnswer(Answer):
     slices: dict[str, dict[str, SliceScores]] | None = Field(
         None, description="Scores of each slice by name and value, if slices were sent."
     )
-    state: dict[str, Any] | None = Field(None, description="The state, if included; `POST /v1/merge` takes it.")
+    state: dict[str, Any] | None = Field(None, description=STATE)
     passed: bool | None = Field(None, description=PASSED)
     failures: list[Failure] | None = Field(None, description=FAILURES)
 

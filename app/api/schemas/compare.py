@@ -1,4 +1,4 @@
-"""The requests and answers of comparing: models made from those of scoring."""
+"""The requests of comparing: models made from those of scoring."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -7,18 +7,17 @@ from itertools import islice
 from types import NoneType
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, MaxLen
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
-from app.api.schemas import answers, require, score
-from app.api.schemas.answers import Answer, MetricValue
+from app.api.schemas import require, score
 from app.core.compare.comparison import MIN_SAMPLES
-from app.core.compare.verdicts import Family, Verdict
-from app.core.options import NonNegative, Unit
-from app.core.tasks import TASKS, TaskName
+from app.core.compare.verdicts import Family
+from app.core.options import NonNegative
+from app.core.tasks import TASKS, TaskName, candidate_fields
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, clip, describe, pointer
 from app.service import COMPARED, CompareRequest, own_options
-from app.service.candidates import COMPARED_METRICS
+from app.service.candidates import COMPARED_METRICS, CompareQuestion
 from app.service.units import Per
 
 MIN_CANDIDATES, MAX_CANDIDATES = 2, 50
@@ -47,17 +46,20 @@ def compare_request(task: TaskName, body: Mapping[str, Any]) -> CompareRequest:
     unknown = [name for name in body if name not in MODELS[task].model_fields]
     if checked is None or errors or unknown:
         raise InvalidInput((*_unknown_errors(task, unknown), *errors), len(errors) + len(unknown))
-    candidates = {name: _prediction(task, fields) for name, fields in sent["candidates"].items()}
+    scoring = score.request_of(task, checked)
+    candidates = {name: _fields(task, fields) for name, fields in sent["candidates"].items()}
     own = {name: getattr(checked, name) for name in own_options(task)}
-    request = CompareRequest(score.request_of(task, checked), candidates, sent["baseline"], **own)
-    if "require" not in sent:
-        return request
-    names = request.shared.question.metric_names
-    return replace(request, require=require.compare_rules(task, sent["require"], names, candidates, request.baseline))
+    question = CompareQuestion(scoring.question, candidates, sent["baseline"], **own)
+    if "require" in sent:
+        names, baseline = scoring.question.metric_names, question.baseline
+        question = replace(question, require=require.compare_rules(task, sent["require"], names, candidates, baseline))
+    columns = {**scoring.columns, "slices": scoring.slices, "candidates": sent["candidates"]}
+    return CompareRequest(question, {}).with_columns(columns)
 
 
-def _prediction(task: TaskName, fields: Mapping[str, Any]) -> tuple[str, Any]:
-    return next((name, fields[name]) for name in TASKS[task].predictions if fields.get(name) is not None)
+def _fields(task: TaskName, fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """The fields that a candidate holds, its prediction first."""
+    return tuple(name for name in candidate_fields(task) if fields.get(name) is not None)
 
 
 def _candidates_errors(task: TaskName, body: Mapping[str, Any]) -> Iterator[FieldError]:
@@ -68,12 +70,13 @@ def _candidates_errors(task: TaskName, body: Mapping[str, Any]) -> Iterator[Fiel
         rule = f"must hold {MIN_CANDIDATES} to {MAX_CANDIDATES} candidates, found {len(candidates)}"
         yield FieldError("/candidates", "out_of_range", rule)
     else:
+        shared = [name for name in candidate_fields(task) if body.get(name) is not None]
         for name, fields in candidates.items():
-            yield from _candidate_errors(task, name, fields)
+            yield from _candidate_errors(task, name, fields, shared)
 
 
-def _candidate_errors(task: TaskName, name: str, fields: object) -> Iterator[FieldError]:
-    forms = TASKS[task].predictions
+def _candidate_errors(task: TaskName, name: str, fields: object, shared: list[str]) -> Iterator[FieldError]:
+    forms, known = TASKS[task].predictions, candidate_fields(task)
     place = pointer("candidates", name)
     if not 1 <= len(name) <= MAX_NAME:
         yield FieldError(place, "out_of_range", f"must have a name of 1 to {MAX_NAME} characters, found {len(name)}")
@@ -85,8 +88,11 @@ def _candidate_errors(task: TaskName, name: str, fields: object) -> Iterator[Fie
         words = f"exactly one of {', '.join(forms)}" if len(forms) > 1 else forms[0]
         code = "exclusive" if sent else "missing"
         yield FieldError(place, code, f"must hold {words}, found {' and '.join(sent) or 'none'}")
-    for other in [name for name in fields if name not in forms][:1]:
-        yield FieldError(place + pointer(other), "unknown_field", f"must be one of {', '.join(forms)}")
+    for other in [name for name in fields if name not in known][:1]:
+        yield FieldError(place + pointer(other), "unknown_field", f"must be one of {', '.join(known)}")
+    for other in [name for name in shared if fields.get(name) is not None]:
+        rule = "must stand in a candidate or beside `candidates`, found it in both"
+        yield FieldError(place + pointer(other), "exclusive", rule)
 
 
 def _baseline_errors(body: Mapping[str, Any]) -> Iterator[FieldError]:
@@ -122,6 +128,7 @@ def shared_model(task: TaskName) -> type[BaseModel]:
     definitions: dict[str, Any] = {
         "metric": (metrics, Field("cross_entropy", description=METRIC)),
         **OPTIONS,
+        "include": (Annotated[tuple[Literal["state"], ...], MaxLen(1)], Field((), description=INCLUDE)),
         **(TOKEN_OPTIONS if task == "tokens" else {}),
         **{name: (field.annotation, field) for name, field in scoring.items() if name not in left_out},
     }
@@ -147,11 +154,12 @@ def request_model(task: TaskName) -> type[BaseModel]:
 def _candidates_schema(task: TaskName) -> dict[str, Any]:
     forms = TASKS[task].predictions
     fields = score.MODELS[task].model_json_schema()["properties"]
+    own = [name for name in candidate_fields(task) if name not in forms]
     candidate: dict[str, Any] = {
         "title": f"{task.capitalize()}Candidate",
         "description": "The prediction of one candidate.",
         "type": "object",
-        "properties": {form: fields[form] for form in forms},
+        "properties": {name: fields[name] for name in (*forms, *own)},
         "additionalProperties": False,
     }
     score.exactly_one(forms)(candidate)
@@ -164,6 +172,7 @@ def _candidates_schema(task: TaskName) -> dict[str, Any]:
     }
 
 
+INCLUDE = "`state` adds the state of the request, which `POST /v1/merge` adds to others."
 METRIC = "Metric whose differences decide. Of `accuracy` the higher is better, so `better` lies above margin there."
 OPTIONS: dict[str, Any] = {
     "margin": (
@@ -210,70 +219,3 @@ SCORING_ONLY = (
 CANDIDATES = "Prediction of each candidate for the same rows (tokens: documents), under its name."
 SHARED = {task: shared_model(task) for task in COMPARED}
 MODELS = {task: request_model(task) for task in COMPARED}
-
-
-class Candidate(Answer):
-    """The scores of one candidate."""
-
-    metrics: dict[str, MetricValue] = Field(description="Metrics as `POST /v1/score/{task}` gives them.")
-
-
-class Comparison(Answer):
-    """One candidate against the baseline; fields without a value are left out."""
-
-    candidate: str
-    baseline: str
-    verdict: Verdict = Field(
-        description="The result that a gate reads. It says where the interval of the difference lies "
-        "(`simultaneous_interval`, if there is one): `better` below -margin, `worse` above margin, for `accuracy` the "
-        "other way round; `equivalent` within both if margin > 0; else `inconclusive`. An infinite loss of one "
-        "decides. Too few rows, infinite losses of both, or a difference that is the same on every row are "
-        "`inconclusive`."
-    )
-    reason: str | None = Field(None, description="Reason why the interval did not decide, where it did not.")
-    difference: MetricValue = Field(
-        description="Mean `metric` of the candidate minus that of the baseline, paired by row. Below 0 the candidate "
-        "is better, for `accuracy` above 0. Infinite or undefined if a loss is infinite; `reason` says whose."
-    )
-    simultaneous_interval: tuple[float, float] | None = Field(
-        None,
-        description="Interval of the difference that holds together with all others of the family; only if "
-        "there are several.",
-    )
-    t_statistic: float | None = Field(None, description="Difference in standard errors.")
-    p_value: float | None = Field(None, description="Two-sided p-value of no difference, by Student's t.")
-    p_value_adjusted: float | None = Field(
-        None, description="The p-value by Holm's method over its family; only if there are several."
-    )
-    correlation: float | None = Field(
-        None,
-        description="Correlation of both losses over rows; with weights or clusters, of the share that each "
-        "row or cluster has in the errors of both means. The nearer to 1, the more pairing gains.",
-    )
-    wins: int = Field(description="Rows in which the candidate is better.")
-    losses: int = Field(description="Rows in which the candidate is worse.")
-    ties: int = Field(description="Rows in which both are equal, but for rounding.")
-
-
-class ComparedSlice(Answer):
-    """The comparisons on the rows of one slice."""
-
-    n_scored: int
-    comparisons: list[Comparison]
-
-
-class CompareAnswer(Answer):
-    """The scores of all candidates, and how each differs from the baseline."""
-
-    comparisons: list[Comparison] = Field(description="Every other candidate, in the order of the request.")
-    task: TaskName
-    unit: Unit
-    n_scored: int
-    candidates: dict[str, Candidate]
-    slices: dict[str, dict[str, ComparedSlice]] | None = Field(
-        None, description="Comparisons of each slice by name and value, if slices were sent."
-    )
-    warnings: list[answers.Warning] = Field(description="Warnings; one about a prediction names its `candidate`.")
-    options: dict[str, Any] = Field(description="Every option in force.")
-    passed: bool | None = Field(None, description=answers.PASSED)
-    failures: list[answers.Failure] | None = Field(None, description=answers.FAILURES)

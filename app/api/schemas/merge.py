@@ -1,17 +1,19 @@
 """The request of merging: states that answers held, and the questions that they answer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.schemas.compare import compare_request
 from app.api.schemas.score import score_request, unknown_field
-from app.core.tasks import COLUMN_NAMES, TASKS
+from app.core.tasks import COLUMN_NAMES, TASKS, TaskName
 from app.errors import InvalidInput, InvalidState, describe, pointer
 from app.service import Question
-from app.service.merging import SentState
+from app.service.candidates import CompareQuestion
+from app.service.merging import Asked, SentState
 from app.service.nodes import Node
 from app.service.questions import check_mergeable
 from app.service.states import opened
@@ -62,29 +64,55 @@ def merge_request(body: Mapping[str, Any]) -> tuple[list[SentState], bool]:
 
 def _sent(node: Node) -> SentState:
     parts = opened(node)
-    return SentState(_question(parts["request"]), parts["sums"])
+    asked = _compared if parts["kind"].value == "compare" else _scored
+    return SentState(_question(parts["request"], asked), parts["sums"])
 
 
-def _question(node: Node) -> Question:
+def _question(node: Node, asked: Callable[[bytes], Asked]) -> Asked:
     fields = node.fields(("task", "columns"), node.value if isinstance(node.value, dict) else ())
     fields["task"].text(TASKS)
-    for column in fields["columns"].items(1, len(COLUMN_NAMES)):
+    for column in fields["columns"].items(0, len(COLUMN_NAMES)):
         column.text(COLUMN_NAMES)
     for name in fields:
         if name in (*COLUMN_NAMES, "slices"):
             fields[name].refuse("left out: a state has no rows")
+    if asked is _compared:
+        _check_candidates(node)
     try:
-        return _asked(orjson.dumps(node.value))
+        return asked(orjson.dumps(node.value))
     except InvalidInput as refusal:
         error = refusal.errors[0]
         raise InvalidState.at(f"{node.place}{error.pointer}", error.code, error.detail) from refusal
 
 
+def _check_candidates(node: Node) -> None:
+    """Refuse candidates that are no lists of a name and of fields, or of one name twice."""
+    candidates = node.fields(("candidates",), node.value)["candidates"]
+    lists = [[part.text() for part in entry.items(2, 2 + len(COLUMN_NAMES))] for entry in candidates.items()]
+    if len({name for name, *_ in lists}) < len(lists):
+        candidates.refuse("candidates of different names")
+
+
 @lru_cache(maxsize=64)
-def _asked(text: bytes) -> Question:
+def _scored(text: bytes) -> Question:
     """The question of a state's request; most states of a body have the same."""
-    body = orjson.loads(text)
-    task, columns = body.pop("task"), dict.fromkeys(body.pop("columns"), ())
-    question = score_request(task, {**body, **columns}).question
+    task, body = _fields(text)
+    question = score_request(task, body).question
     check_mergeable(question)
     return question
+
+
+@lru_cache(maxsize=64)
+def _compared(text: bytes) -> CompareQuestion:
+    """The question of the request of a comparison's state."""
+    task, body = _fields(text)
+    body["candidates"] = {name: dict.fromkeys(fields, ()) for name, *fields in body["candidates"]}
+    question = compare_request(task, body).question
+    check_mergeable(question.shared)
+    return question
+
+
+def _fields(text: bytes) -> tuple[TaskName, dict[str, Any]]:
+    """The task of a state's request, and its other fields as those of a body without rows."""
+    body = orjson.loads(text)
+    return body.pop("task"), body | dict.fromkeys(body.pop("columns"), ())

@@ -1,7 +1,8 @@
 """Batches from the columns of a request, which are checked here."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -14,9 +15,9 @@ from app.core.batch.findings import Finding
 from app.core.batch.grouping import Grouping, grouping_of
 from app.core.batch.predicted import Truth, judged, noted, predicted, prediction_of
 from app.core.batch.truth import labels_of, mask_of, refuse_booleans, rowwise, shaped, targets_of
-from app.core.columns import BoolArray, Column, FloatArray, checked_column
+from app.core.columns import BoolArray, Column, FloatArray, IntArray, checked_column
 from app.core.options import MAX_WEIGHT, Options
-from app.core.tasks import COLUMN_NAMES, LABELLED, TASKS, TaskName
+from app.core.tasks import COLUMN_NAMES, LABELLED, TASKS, TaskName, candidate_fields
 from app.errors import FieldError, InvalidInput, pointer
 
 MAX_SLICES = 1_000
@@ -40,7 +41,7 @@ def batch_of(
     Raises:
         InvalidInput: A shape or a value breaks a rule; the pointer names field and index.
     """
-    try:
+    with counted_from(first_row):
         batch = None
         if task in LABELLED and len(columns) == 2 and options.ignore_index is None and options.classes is None:
             form = _form_of(task, columns)
@@ -49,7 +50,14 @@ def batch_of(
             batch = _checked(task, columns, options)
         if slices:
             batch = replace(batch, slices=groupings_of(slices, len(batch)))
-        return batch.shifted(first_row) if first_row else batch
+    return batch.shifted(first_row) if first_row else batch
+
+
+@contextmanager
+def counted_from(first_row: int) -> Iterator[None]:
+    """Tell errors about rows of a part with the numbers that these have in the body."""
+    try:
+        yield
     except InvalidInput as refusal:
         if not first_row:
             raise
@@ -62,7 +70,8 @@ def with_prediction(batch: Batch, columns: Mapping[str, Column]) -> Batch:
     Args:
         batch: A batch that is no part of a longer body. Its prediction has as many values in each scored row, or, of
             documents, any where the other has any.
-        columns: The columns that the batch was made of, by field, with the other prediction.
+        columns: The columns that the batch was made of, by field, with the other prediction; of documents also with
+            other columns that follow its tokens.
 
     Raises:
         InvalidInput: The prediction breaks a rule; the pointer names field and index.
@@ -72,10 +81,14 @@ def with_prediction(batch: Batch, columns: Mapping[str, Column]) -> Batch:
     if batch.scored is None and (plain := judged(task, form, columns[form], batch.labels, options)):
         weight, clusters = batch.sample_weight, batch.clusters
         return plain if weight is None and clusters is None else replace(plain, sample_weight=weight, clusters=clusters)
-    column = checked_column(form, columns[form], f"/{form}")
+    own = {name: columns[name] for name in candidate_fields(task) if name in columns}
+    checked = {**columns, **_checked_columns(form, own)}
     if task == "tokens":
-        return replace(batch, slices={}, **predicted_tokens(form, {**columns, form: column}, options))
-    prediction = prediction_of(task, form, {**columns, form: column})
+        fields = {"kept": None, **predicted_tokens(form, checked, options)}
+        sizes = {name: values for name, values in batch.sizes.items() if name != "n_tokens"}
+        sizes |= _sizes(checked, ("n_tokens",), np.diff(fields["prediction"].offsets) > 0)
+        return replace(batch, slices={}, **fields, sizes=sizes)
+    prediction = prediction_of(task, form, checked)
     if prediction.shape != batch.prediction.shape:  # type: ignore[union-attr]  # of no scored row
         return _checked(task, columns, options)
     truth = Truth(batch.scored, batch.labels, batch.targets)
@@ -99,15 +112,21 @@ def _shifted(error: FieldError, rows: int) -> FieldError:
 
 
 def _checked(task: TaskName, columns: Mapping[str, Column], options: Options) -> Batch:
-    columns = {name: checked_column(name, column, f"/{name}") for name, column in columns.items()}
     form = _form_of(task, columns)
-    for name, column in columns.items():
-        if len(column) != len(columns[form]):
-            rule = f"must hold as many samples as {form}, {len(columns[form])}, found {len(column)}"
-            raise InvalidInput.at(f"/{name}", "wrong_length", rule)
+    columns = _checked_columns(form, columns)
     if not len(columns[form]):
         raise InvalidInput.at(f"/{form}", "empty", "must hold at least one sample, found none")
     return (_tokens_batch if task == "tokens" else _classes_batch)(task, form, columns, options)
+
+
+def _checked_columns(form: str, columns: Mapping[str, Column]) -> dict[str, Column]:
+    """The columns with values of their kinds; all must be as long as that of the prediction."""
+    checked = {name: checked_column(name, column, f"/{name}") for name, column in columns.items()}
+    for name, column in checked.items():
+        if len(column) != len(checked[form]):
+            rule = f"must hold as many samples as {form}, {len(checked[form])}, found {len(column)}"
+            raise InvalidInput.at(f"/{name}", "wrong_length", rule)
+    return checked
 
 
 def groupings_of(slices: Mapping[str, Column], n_rows: int) -> dict[str, Grouping]:
@@ -182,10 +201,8 @@ def _clusters(columns: Mapping[str, Column]) -> Grouping | None:
 
 def _tokens_batch(task: TaskName, form: str, columns: Mapping[str, Column], options: Options) -> Batch:
     fields = predicted_tokens(form, columns, options)
-    sizes = {name: shaped(name, columns[name], 1) for name in ("n_tokens", "n_bytes", "n_words") if name in columns}
     scored = np.diff(fields["prediction"].offsets) > 0
-    for name, values in sizes.items():
-        check_interval(name, values, scored, (1, np.inf), "must be a positive integer")
+    sizes = _sizes(columns, ("n_tokens", "n_bytes", "n_words"), scored)
     return Batch(
         task=task,
         options=options,
@@ -196,3 +213,11 @@ def _tokens_batch(task: TaskName, form: str, columns: Mapping[str, Column], opti
         clusters=_clusters(columns),
         **fields,
     )
+
+
+def _sizes(columns: Mapping[str, Column], names: tuple[str, ...], scored: BoolArray) -> dict[str, IntArray]:
+    """The columns of sizes of documents among some names; those of documents that are scored are positive."""
+    sizes = {name: shaped(name, columns[name], 1) for name in names if name in columns}
+    for name, values in sizes.items():
+        check_interval(name, values, scored, (1, np.inf), "must be a positive integer")
+    return sizes

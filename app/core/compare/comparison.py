@@ -1,18 +1,16 @@
 """Paired comparison: the differences between mean losses of candidates on the same rows, with their uncertainty."""
 
-import math
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from app.core.columns import FloatArray
-from app.core.compare.pairing import PairedLosses
+from app.core.compare.pair_sums import PairSums, sums_of_pair
 from app.core.compare.significance import Interval, holm, simultaneous_interval, t_test
 from app.core.compare.verdicts import Family, Ruling, Verdict, equal_ruling, infinite_ruling, not_confirmed, verdict
-from app.core.kernels import paired_residuals, paired_rows
 from app.core.kernels.entries import entry as shown
-from app.core.sums.moments import moments_of_rows
-from app.core.sums.observations import Observations
+from app.core.sums.outcomes import OUTCOMES
+from app.core.sums.state import State
+from app.core.sums.uncertainty import mean as mean_of
 from app.core.values import Value, undefined
 
 MIN_SAMPLES = 20
@@ -24,6 +22,7 @@ class Terms(NamedTuple):
 
     Attributes:
         baseline: The candidate that every other one is compared with.
+        others: The other candidates, in the order of their sums.
         margin: The largest difference that does not matter, in the unit of the answer.
         min_samples: The number of rows, or clusters, of positive weight below which every verdict is inconclusive.
         family: The comparisons whose intervals hold together: all pairs, or each pair by itself.
@@ -32,6 +31,7 @@ class Terms(NamedTuple):
     """
 
     baseline: str
+    others: tuple[str, ...]
     margin: float = 0.0
     min_samples: int = MIN_SAMPLES
     family: Family = "pairs"
@@ -98,14 +98,14 @@ class Pair(NamedTuple):
     varies: bool
 
 
-def comparisons(paired: PairedLosses, terms: Terms) -> list[Comparison]:
-    """Compare every other candidate with the baseline, in the order of the losses, as one family."""
-    return judged([pairs(paired, terms)], terms)[0]
+def comparisons(state: State, terms: Terms) -> list[Comparison]:
+    """Compare every other candidate with the baseline, in order, as one family; `state` is of paired rows."""
+    return judged([pairs(state, terms)], terms)[0]
 
 
-def pairs(paired: PairedLosses, terms: Terms) -> list[Pair]:
-    """The evidence on every other candidate against the baseline, in the order of the losses."""
-    return [_pair(paired, name, terms) for name in paired.losses if name != terms.baseline]
+def pairs(state: State, terms: Terms) -> list[Pair]:
+    """The evidence on every other candidate against the baseline, in order; `state` is of paired rows."""
+    return [_pair(state, pair, name, terms) for pair, name in enumerate(terms.others)]
 
 
 def judged(groups: Iterable[list[Pair]], terms: Terms) -> list[list[Comparison]]:
@@ -162,14 +162,16 @@ def _ruling(pair: Pair, interval: Interval | None, margin: float) -> Ruling:
     return (found, None) if pair.varies else equal_ruling(found, pair.comparison.difference.value)
 
 
-def _pair(paired: PairedLosses, candidate: str, terms: Terms) -> Pair:
-    rows, both = paired.rows, (candidate, terms.baseline)
-    ours, theirs = map(paired.losses.__getitem__, both)
-    columns, *counts = paired_rows(ours, theirs, rows.weight, rows.counts)
-    wins, losses = reversed(counts) if terms.higher_is_better else counts
-    mean, n_infinite, varies, residuals = _difference(rows, columns, both, terms.confidence_level)
+def _pair(state: State, pair: int, candidate: str, terms: Terms) -> Pair:
+    wins, losses, ties = (state.groups["outcomes"].columns[name][pair] for name in OUTCOMES)
+    if terms.higher_is_better:
+        wins, losses = losses, wins
+    sums = sums_of_pair(state, pair)
+    n_infinite = sums.ours.n_infinite, sums.theirs.n_infinite
+    mean = _mean_difference(sums, (candidate, terms.baseline), terms.confidence_level, clustered=state.clustered)
+    varies = mean.standard_error is None or sums.varies()
     difference = mean.scaled(terms.nats_per_unit)
-    t_statistic, p_value = t_test(difference, rows.n) if varies or not difference.value else (None, None)
+    t_statistic, p_value = t_test(difference, sums.n) if varies or not difference.value else (None, None)
     entry = Comparison(
         candidate=candidate,
         baseline=terms.baseline,
@@ -180,48 +182,39 @@ def _pair(paired: PairedLosses, candidate: str, terms: Terms) -> Pair:
         t_statistic=t_statistic,
         p_value=p_value,
         p_value_adjusted=None,
-        correlation=None if p_value is None or residuals is None else _correlation(residuals),
+        correlation=None if p_value is None else sums.correlation(),
         wins=wins,
         losses=losses,
-        ties=rows.n_counted - wins - losses,
+        ties=ties,
     )
-    return Pair(entry, rows.n, paired.shortage(terms.min_samples), n_infinite, varies)
+    return Pair(entry, sums.n, shortage(state, terms.min_samples), n_infinite, varies)
 
 
-class _Difference(NamedTuple):
-    """A mean difference in nats, with what tells how sure it is; the rest as in `Pair`.
+def shortage(state: State, min_samples: int) -> str | None:
+    """The reason why independent observations are too few for a verdict; None where they are enough."""
+    counted = sums_of_pair(state, 0).counted
+    n, unit = counted.n, "clusters" if state.clustered else "rows"
+    if n < min_samples:
+        return f"fewer {unit} of positive weight than min_samples, {min_samples}: {n}"
+    n_effective = counted.v * counted.v / counted.vv
+    if n_effective < min_samples / 2:
+        return (
+            f"{n} {unit} of so unequal weight or size say as much as {n_effective:.3g} equal ones, "
+            f"fewer than half of min_samples, {min_samples}"
+        )
+    return None
 
-    Attributes:
-        residuals: (2, n) what each row, or cluster, adds to the errors of both mean losses; None where that is unknown.
-    """
 
-    mean: Value
-    n_infinite: tuple[int, int]
-    varies: bool = True
-    residuals: FloatArray | None = None
-
-
-def _difference(
-    rows: Observations, columns: FloatArray, names: tuple[str, str], confidence_level: float
-) -> _Difference:
-    """The mean difference of rows; the columns are those of `paired_rows`."""
-    counts = -1 if rows.counts is None else len(columns) - 1
-    differing, ours, theirs = moments_of_rows(columns, ((0, counts), (1, counts), (2, counts)))
-    n_infinite = ours.n_infinite, theirs.n_infinite
+def _mean_difference(sums: PairSums, names: tuple[str, str], confidence_level: float, *, clustered: bool) -> Value:
+    """The mean difference in nats."""
+    n_infinite = sums.ours.n_infinite, sums.theirs.n_infinite
     if any(n_infinite):
-        return _Difference(_without_number(*names, n_infinite), n_infinite)
-    if not rows.n:
-        return _Difference(undefined("no scored row has positive weight"), n_infinite)
-    within = rows.within_clusters(columns)
-    mean = rows.mean(rows.sums(differing, within[0]), confidence_level)
-    if rows.n == 1:
-        unit = "row" if rows.clusters is None else "cluster"
-        mean = mean._replace(reason=f"no standard error: only one {unit} of positive weight")
-    if mean.value is None or mean.standard_error is None:
-        return _Difference(mean, n_infinite)
-    means = mean.value, ours.z / ours.v, theirs.z / theirs.v
-    residuals, varies = paired_residuals(within, rows.cluster_counts, means)
-    return _Difference(mean, n_infinite, varies, residuals)
+        return _without_number(*names, n_infinite)
+    found = mean_of(sums.difference, confidence_level)
+    if sums.n == 1:
+        unit = "cluster" if clustered else "row"
+        return found._replace(reason=f"no standard error: only one {unit} of positive weight")
+    return found
 
 
 def _without_number(candidate: str, baseline: str, n_infinite: tuple[int, int]) -> Value:
@@ -232,12 +225,3 @@ def _without_number(candidate: str, baseline: str, n_infinite: tuple[int, int]) 
     name, sign = (candidate, "plus") if ours else (baseline, "minus")
     reason = f"rows in which only the loss of {name} is infinite: {ours + theirs}; the difference is {sign} infinity"
     return Value(status="infinite", reason=reason)
-
-
-def _correlation(residuals: FloatArray) -> float | None:
-    """The correlation of two vectors of residuals; None where one has no spread."""
-    (sums,) = moments_of_rows(residuals, ((0, 1),))
-    if not sums.zz or not sums.vv:
-        return None
-    size = min(1.0, math.sqrt(sums.zv * sums.zv / (sums.zz * sums.vv)))
-    return size if sums.zv > 0 else -size

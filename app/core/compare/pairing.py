@@ -1,83 +1,77 @@
-"""The losses of several candidates on the same rows."""
+"""The losses of several candidates on the same rows, side by side: a batch whose sums tell how they differ."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
 from app.core.batch.batches import Batch
-from app.core.columns import FloatArray, IntArray
-from app.core.formulas.weights import leveled, times
+from app.core.batch.checks import off_rows
+from app.core.columns import FloatArray
+from app.core.kernels import compiled
 from app.core.rows.blocks import blocks
-from app.core.sums.observations import Observations
+from app.core.sums.layout import Family, Mean, Needs
+from app.core.sums.outcomes import difference_name
 
-LEAST_WEIGHT = 5e-324
-"""The weight that stands for one lost beside much larger ones. Its row still counts as one of positive weight."""
+FINITE = "finite loss"
+"""The column of the baseline's losses with 0 in place of infinite ones."""
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class PairedLosses:
-    """The losses of several candidates on the same rows.
+def loss_name(candidate: int) -> str:
+    """The name of the mean loss of a candidate by its number; that of the baseline is 0."""
+    return f"loss {candidate}"
 
-    Attributes:
-        losses: The loss (n,) of each row in nats, by candidate, summed over the tokens of a document. It is infinite
-            where the candidate gave probability 0 to what was observed. Or the value of another metric, so summed.
-        rows: The rows, those of one cluster together.
+
+def rounding_name(pair: int) -> str:
+    """The name of the mean of what rounding can make of the differences of a pair."""
+    return f"rounding {pair}"
+
+
+def product_name(pair: int) -> str:
+    """The name of the sums of products of both losses of a pair."""
+    return f"product {pair}"
+
+
+@lru_cache(maxsize=256)
+def paired_needs(n_pairs: int, family: Family) -> Needs:
+    """The sums that comparisons are made of; `family` says what a row counts for."""
+
+    def mean(name: str, column: str, over: str = "") -> Mean:
+        return Mean(name, column, family, is_given=True, over=over)
+
+    means = [mean(loss_name(0), loss_name(0))]
+    made: list[tuple[Callable[..., None], tuple[str, ...]]] = [(_write_finite, (loss_name(0), FINITE))]
+    for pair in range(n_pairs):
+        ours, columns = loss_name(pair + 1), (difference_name(pair), rounding_name(pair))
+        means += [*(mean(name, name) for name in (ours, *columns)), mean(product_name(pair), ours, FINITE)]
+        made.append((compiled.pair_rows, (ours, loss_name(0), *columns)))
+    return Needs(tuple(means), ("outcomes",), n_pairs, tuple(made))
+
+
+def _write_finite(losses: FloatArray, out: FloatArray) -> None:
+    """Write losses (n,), and 0 in place of infinite ones."""
+    np.copyto(out, losses)
+    out[np.isinf(out)] = 0.0
+
+
+def paired(batch: Batch, losses: Sequence[FloatArray]) -> Batch:
+    """The rows of a batch with the losses (n,) of all candidates, those of the baseline first.
+
+    Losses are in nats, summed over the tokens of a document, and infinite where the candidate gave probability 0 to
+    what was observed. Or they are values of another metric, so summed.
     """
-
-    losses: Mapping[str, FloatArray]
-    rows: Observations
-
-    def take(self, rows: IntArray) -> "PairedLosses":
-        """The losses of the rows at some rising positions."""
-        return PairedLosses({name: values[rows] for name, values in self.losses.items()}, self.rows.take(rows))
-
-    def shortage(self, min_samples: int) -> str | None:
-        """The reason why independent observations are too few for a verdict; None where they are enough."""
-        n, unit = self.rows.n, "rows" if self.rows.clusters is None else "clusters"
-        if n < min_samples:
-            return f"fewer {unit} of positive weight than min_samples, {min_samples}: {n}"
-        if self.rows.n_effective < min_samples / 2:
-            return (
-                f"{n} {unit} of so unequal weight or size say as much as {self.rows.n_effective:.3g} equal ones, "
-                f"fewer than half of min_samples, {min_samples}"
-            )
-        return None
+    return replace(batch, given={loss_name(number): values for number, values in enumerate(losses)})
 
 
-def row_order(batch: Batch) -> IntArray | None:
-    """The numbers of the scored rows by cluster, else as they came; None where these are all rows as they came."""
-    if batch.scored is None and batch.clusters is None:
-        return None
-    scored = np.arange(len(batch)) if batch.scored_rows is None else np.flatnonzero(batch.scored_rows)
-    return scored if batch.clusters is None else scored[np.argsort(batch.clusters.codes[scored], kind="stable")]
-
-
-def normalized_values(batch: Batch, order: IntArray | None, values: FloatArray, metric: str) -> FloatArray:
-    """The metric (n,) of rows divided by their sums, in an order; a row that sums to 0 keeps the value it had."""
+def normalized_values(batch: Batch, values: FloatArray, metric: str) -> FloatArray:
+    """The metric (n,) of rows divided by their sums; a row that sums to 1, or to 0, keeps the value it has."""
     divided = replace(batch, options=replace(batch.options, normalization="renormalize"))
-    rows = slice(0, len(batch)) if order is None else order
+    is_logarithmic = batch.form == "log_probabilities"
+    off = off_rows(batch.prediction, batch.scored, batch.options.tolerance, logarithmic=is_logarithmic)  # type: ignore[arg-type]
+    rows = np.array([row for some, _ in off for row in some], np.int64)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-        found = np.concatenate([np.float64(1.0) * getattr(block, metric) for block in blocks(divided, rows)])
+        parts = [np.float64(1.0) * getattr(block, metric) for block in blocks(divided, rows)]
+    found = values.copy()
+    found[rows] = np.concatenate(parts)
     return np.where(np.isnan(found), values, found)
-
-
-def observations_of(
-    batch: Batch, order: IntArray | None, counted: Mapping[str, FloatArray], *, is_counted: bool
-) -> Observations:
-    """The rows of a batch, in an order, as observations.
-
-    Args:
-        counted: The quantities `size` and `share` (n,) of its rows, by name; one that is missing is 1.
-        is_counted: Whether each row counts for its size, without any weight.
-    """
-    weight, size, share = (
-        column if column is None or order is None else column[order]
-        for column in (batch.sample_weight, counted.get("size"), counted.get("share"))
-    )
-    if weight is not None and not is_counted:  # only their ratios matter
-        weight = np.where(weight > 0.0, np.maximum(leveled(weight), LEAST_WEIGHT), 0.0)
-    counts = size if is_counted else times(times(weight, size), share)
-    clusters = None if batch.clusters is None else batch.clusters.codes[order]
-    n_rows = len(batch) if order is None else len(order)
-    return Observations(n_rows, weight, counts, clusters)

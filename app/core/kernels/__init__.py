@@ -4,7 +4,7 @@ NumPy's own logarithm and exponential differ in their last bits between processo
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -160,52 +160,3 @@ def distinct_texts(text: NDArray[np.uint8], offsets: IntArray) -> tuple[IntArray
     codes, first = np.empty(len(offsets) - 1, np.int64), np.empty(MOST_DISTINCT, np.int64)
     found = compiled.distinct_texts(text, offsets, codes, first)
     return None if found < 0 else (codes, first[:found])
-
-
-class PairedRows(NamedTuple):
-    """The paired losses of two candidates on the same rows, as they go into exact sums.
-
-    Attributes:
-        columns: (4, n) weighted differences, our and their weighted losses, and the weighted differences that rounding
-            alone can make. A fifth row holds what rows count for, where that is not 1.
-        wins: The number of counted rows in which our loss is smaller.
-        losses: The number of counted rows in which our loss is larger.
-    """
-
-    columns: FloatArray
-    wins: int
-    losses: int
-
-
-def paired_rows(
-    ours: FloatArray, theirs: FloatArray, weight: FloatArray | None, counts: FloatArray | None
-) -> PairedRows:
-    """Subtract losses (n,) of one candidate from those of another, row by row.
-
-    A difference is 0 where only last bits differ, as between two forms of one model. 0 times anything is 0.
-
-    Args:
-        weight: (n,) sample weights; None for ones.
-        counts: (n,) what each row counts for; None for ones. A row counts where both are positive.
-    """
-    columns = np.empty((4 if counts is None else 5, len(ours)))
-    own, others = map(np.ascontiguousarray, (ours, theirs))
-    return PairedRows(columns, *compiled.pair_rows(own, others, weight, counts, columns))
-
-
-def paired_residuals(
-    columns: FloatArray, counts: FloatArray | None, means: tuple[float, float, float]
-) -> tuple[FloatArray | None, bool]:
-    """Residuals (2, n) of each row, or cluster, from both mean losses, and whether the paired difference varies.
-
-    A residual is 0 where rounding alone could make it. The residuals are None if one of them overflows. The difference
-    varies if a row departs from its mean by more than rounding can do.
-
-    Args:
-        columns: (4, n) or more, as in `PairedRows`.
-        counts: (n,) what each row, or cluster, counts for; None for ones.
-        means: The mean difference, and both mean losses.
-    """
-    residuals = np.empty((2, columns.shape[1]))
-    are_finite, varies = compiled.pair_residuals(columns, counts, residuals, *means)
-    return residuals if are_finite else None, varies

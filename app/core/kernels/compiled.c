@@ -387,7 +387,7 @@ static PyMethodDef methods[] = {
     METHOD(sums), METHOD(products), METHOD(json_columns), METHOD(json_signs), METHOD(count_byte), METHOD(buffer), METHOD(class_rows),
     METHOD(element_rows), METHOD(token_rows), METHOD(class_verdict), METHOD(element_verdict), METHOD(distinct),
     METHOD(distinct_texts), METHOD(class_tally), METHOD(element_tally), METHOD(token_tally),
-    METHOD(pair_rows), METHOD(pair_residuals), METHOD(are_equal), METHOD(n_repeats), METHOD(means),
+    METHOD(pair_rows), METHOD(are_equal), METHOD(n_repeats), METHOD(means),
     METHOD(gaps), METHOD(group_places), METHOD(entries), {"pack", py_pack, METH_O, NULL},
     {"unpack", py_unpack, METH_O, NULL}, {"entropy_terms", py_entropy_terms, METH_O, NULL}, {NULL, NULL, 0, NULL},
 };

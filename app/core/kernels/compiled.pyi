@@ -79,12 +79,7 @@ def group_places(groups: Wholes, n_groups: int, out: Wholes, /) -> list[int]: ..
 def sums(
     matrix: Doubles, weight_row: int, pairs: tuple[tuple[int, int], ...], groupings: tuple[Grouping, ...], /
 ) -> tuple[list[Sums], list[Grouped]] | None: ...
-def pair_rows(
-    ours: Doubles, theirs: Doubles, weight: Doubles | None, counts: Doubles | None, out: Doubles, /
-) -> tuple[int, int]: ...
-def pair_residuals(
-    rows: Doubles, counts: Doubles | None, out: Doubles, difference: float, ours: float, theirs: float, /
-) -> tuple[bool, bool]: ...
+def pair_rows(ours: Doubles, theirs: Doubles, differences: Doubles, rounding: Doubles, /) -> None: ...
 def means(
     packed: bytes,
     numbers: dict[str, int],

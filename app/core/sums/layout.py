@@ -41,6 +41,7 @@ _OF_TABLES: dict[str, tuple[str, ...]] = {
     "per_class": ("share", "cross_entropy", "brier_score", "accuracy"),
     "confusion": (),
     "decisions": (),
+    "outcomes": (),
 }
 """The quantities, by table, that are summed by group."""
 
@@ -50,6 +51,7 @@ _MARKS: dict[str, tuple[str, ...]] = {
     "per_class": ("labels",),
     "confusion": ("labels", "predicted"),
     "decisions": ("labels", "predicted"),
+    "outcomes": (),
 }
 """The columns of class numbers, by table, that make the groups."""
 
@@ -65,11 +67,15 @@ class Mean:
         family: The kind of what a row counts for before sample weights. `share` is its elements times its class
             weight. `loss` is the same, but its elements alone under the denominator `count`. `score` is its elements,
             `row` is 1, and `n_bytes` and `n_words` are its size in bytes and words.
+        is_given: Whether the numerator names a column that the batch brings along, or one made of such.
+        over: The column of the batch that stands in place of what a row counts for; empty where none does.
     """
 
     name: str
     numerator: str | Quantity | Mapping[type[Rows], Quantity]
     family: Family
+    is_given: bool = False
+    over: str = ""
 
     @property
     def key(self) -> str:
@@ -85,10 +91,17 @@ class Mean:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Needs:
-    """The sums that metrics and sections are made of: means, and tables of sums by group, by their names."""
+    """The sums that metrics and sections are made of: means, and tables of sums by group, by their names.
+
+    Attributes:
+        n_pairs: The number of candidates that are compared with a baseline; their losses are columns of the batch.
+        made: Functions that write columns, with the names of the columns that they take, those to be written last.
+    """
 
     means: tuple[Mean, ...]
     tables: tuple[str, ...] = ()
+    n_pairs: int = 0
+    made: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -99,6 +112,8 @@ class Layout:
         fingerprint: The fingerprint of the states that are made.
         rows: The row of each quantity before sample weights, by name.
         quantities: The function of a block of rows that fills a row, by row, where no kernel writes it.
+        given: The row of each column that a batch brings along, or that is made of such columns, by name.
+        made: Functions that write rows, with the rows that they take.
         zeros: The rows that are 0 throughout.
         kernel: The rows that a kernel writes, in its order, -1 for none; empty where none does.
         weight: The row of the sample weights, or `ONES`.
@@ -121,6 +136,8 @@ class Layout:
     fingerprint: str
     rows: dict[str, int] = field(default_factory=dict)
     quantities: dict[int, Quantity] = field(default_factory=dict)
+    given: dict[str, int] = field(default_factory=dict)
+    made: tuple[tuple[Callable[..., None], tuple[int, ...]], ...] = ()
     zeros: list[int] = field(default_factory=list)
     kernel: tuple[int, ...] = ()
     weight: int = ONES
@@ -183,22 +200,11 @@ def _layout(kind: Kind, needs: Needs) -> Layout:
 
 def _laid_out(kind: Kind, needs: Needs) -> Layout:
     layout = Layout(kind.options.fingerprint(kind.task, kind.n_classes))
-    row_of = _Rows(kind, layout)
     # the tables of multilabel need all elements of a row, so they are made block by block
-    tables = () if kind.task == "multilabel" else needs.tables
-    numerators = [row_of(mean.key, mean.quantity(ROWS[kind.task])) for mean in needs.means]
-    sizes = [tuple(map(row_of, _sizes(mean.family, kind.options))) for mean in needs.means]
-    for name in chain.from_iterable(_OF_TABLES[table] for table in tables):
-        row_of(name)
-    row_of.give_to_kernel()
-    if kind.is_weighted:
-        layout.weight = layout.added_row()
-    for mean, numerator, size in zip(needs.means, numerators, sizes, strict=True):
-        weight = ONES if _is_counted(mean.family, kind.options) else layout.weight
-        pair = layout.product(layout.weight, numerator), layout.product(weight, *size)
-        layout.means[mean.name] = layout.pairs.setdefault(pair, len(layout.pairs))
-    layout.distinct = tuple(layout.pairs)
-    layout.block_tables = needs.tables if kind.is_soft or kind.task == "multilabel" else ()
+    is_by_element = kind.task == "multilabel" and not needs.n_pairs
+    tables = () if is_by_element else needs.tables
+    _lay_means(layout, kind, needs, tables)
+    layout.block_tables = needs.tables if is_by_element or (kind.is_soft and not needs.n_pairs) else ()
     if "calibration" in tables:
         summed = (layout.product(layout.weight, layout.rows[name]) for name in _OF_TABLES["calibration"])
         edges = lower_edges(kind.options.n_bins), kind.options.bin_edges == "left"
@@ -209,8 +215,26 @@ def _laid_out(kind: Kind, needs: Needs) -> Layout:
     layout.is_compiled = not (layout.quantities or layout.products or layout.block_tables or is_listed)
     layout.listed = tuple(table for table in tables if table not in ("calibration", "class_frequencies"))
     marks = {mark for table in tables for mark in _MARKS[table] if kind.is_soft or mark != "labels"}
-    layout.marks = tuple(sorted(marks | ({"clipped"} if kind.options.epsilon else set())))
+    layout.marks = tuple(sorted(marks | ({"clipped"} if kind.options.epsilon and not needs.n_pairs else set())))
     return layout
+
+
+def _lay_means(layout: Layout, kind: Kind, needs: Needs, tables: tuple[str, ...]) -> None:
+    """Give each quantity a row, those of tables too, and each mean a pair of rows."""
+    row_of = _Rows(kind, layout)
+    numerators, sizes = list(map(row_of.numerator, needs.means)), list(map(row_of.sizes, needs.means))
+    layout.made = tuple((write, tuple(map(row_of.given, names))) for write, names in needs.made)
+    for name in chain.from_iterable(_OF_TABLES[table] for table in tables):
+        row_of(name)
+    if not needs.n_pairs:
+        row_of.give_to_kernel()
+    if kind.is_weighted:
+        layout.weight = layout.added_row()
+    for mean, numerator, size in zip(needs.means, numerators, sizes, strict=True):
+        weight = ONES if _is_counted(mean.family, kind.options) and not mean.over else layout.weight
+        pair = layout.product(layout.weight, numerator), layout.product(weight, *size)
+        layout.means[mean.name] = layout.pairs.setdefault(pair, len(layout.pairs))
+    layout.distinct = tuple(layout.pairs)
 
 
 class _Rows:
@@ -233,6 +257,25 @@ class _Rows:
             else:
                 layout.quantities[row] = quantity or attrgetter(name)
         return layout.rows[name]
+
+    def numerator(self, mean: Mean) -> int:
+        """The row of the numerators of a mean."""
+        if mean.is_given:
+            return self.given(mean.key)
+        return self(mean.key, mean.quantity(ROWS[self._kind.task]))
+
+    def sizes(self, mean: Mean) -> tuple[int, ...]:
+        """The rows whose product is what rows count for in a mean, before sample weights."""
+        if mean.over:
+            return (self.given(mean.over),)
+        return tuple(map(self, _sizes(mean.family, self._kind.options)))
+
+    def given(self, name: str) -> int:
+        """The row of a column that the batch brings along, or that is made of such."""
+        layout = self._layout
+        if name not in layout.given:
+            layout.rows[name] = layout.given[name] = layout.added_row()
+        return layout.given[name]
 
     def give_to_kernel(self) -> None:
         """Leave the quantities to the kernel that it writes."""

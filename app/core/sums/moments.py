@@ -170,14 +170,19 @@ def clustered_moments(matrix: FloatArray, pair: tuple[int, int], weight_row: int
     z, v = matrix[pair[0]], matrix[pair[1]] if pair[1] >= 0 else np.ones(matrix.shape[1])
     of_rows, finite = column_moments(z, v), np.isfinite(z)
     counted = finite & (v > 0.0) if weight_row < 0 else finite & (v > 0.0) & (matrix[weight_row] > 0.0)
-    starts, places = np.flatnonzero(np.diff(codes, prepend=-1)), 0
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
     n = int(np.count_nonzero(np.logical_or.reduceat(counted, starts)))
-    z, v = np.where(finite, z, 0.0), np.where(finite, v, 0.0)
-    sums = segment_sums(z, starts)
-    if not np.isfinite(sums).all():
-        sums, places = segment_sums(np.ldexp(z, -64), starts), 64  # in units of 2**64, so that no sum overflows
-    of_clusters = column_moments(sums, segment_sums(v, starts)).scaled(places, 0)
-    return with_products(of_rows, of_clusters)._replace(n=n)
+    z, z_places = _sums_of_clusters(np.where(finite, z, 0.0), starts)
+    v, v_places = _sums_of_clusters(np.where(finite, v, 0.0), starts)
+    return with_products(of_rows, column_moments(z, v).scaled(z_places, v_places))._replace(n=n)
+
+
+def _sums_of_clusters(values: FloatArray, starts: IntArray) -> tuple[FloatArray, int]:
+    """The sums of clusters that begin at some places, and the power of two in whose units none overflows."""
+    sums = segment_sums(values, starts)
+    if np.isfinite(sums).all():
+        return sums, 0
+    return segment_sums(np.ldexp(values, -64), starts), 64
 
 
 def with_products(of_rows: Moments, of_clusters: Moments) -> Moments:

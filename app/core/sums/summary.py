@@ -116,7 +116,7 @@ def summarize(
     """Add up the sums that are needed, over all scored rows and over those of each slice.
 
     Args:
-        needs: Among the means the cross-entropy, from which the findings come.
+        needs: Among the means the cross-entropy, from which the findings come, or losses that the batch brings along.
         kept: Arrays (n,), by name of a quantity, to be filled with its number for each scored row.
         n_threads: The threads that share the rows of a large batch; the answer has the same bits with any number.
         inspected: Whether to take a sample of the rows, in which mistakes of the sender are looked for.
@@ -181,7 +181,10 @@ def _states(batch: Batch, needs: Needs, sums: Sums, whole: State) -> dict[str, d
 def empty_state(task: TaskName, options: Options, n_classes: int, needs: Needs) -> State:
     """The state of no rows."""
     moments = {mean.name: Moments() for mean in needs.means}
-    tables = {name: empty_table(name, task, options, n_classes) for name in needs.tables}
+    tables = {
+        name: empty_table(name, task, options, needs.n_pairs if name == "outcomes" else n_classes)
+        for name in needs.tables
+    }
     return State(options.fingerprint(task, n_classes), n_classes, moments=moments, groups=tables)
 
 

@@ -18,6 +18,7 @@ from app.core.rows.tokens import TokenRows
 from app.core.sums.decisions import DECISIONS, decisions, label_decisions
 from app.core.sums.exact import Exact
 from app.core.sums.groups import GroupSums, group_sums
+from app.core.sums.outcomes import OUTCOMES, outcomes
 from app.core.sums.small import RAISED, Small, multiplied
 from app.core.tasks import TaskName
 
@@ -101,7 +102,7 @@ def confusion(columns: Mapping[str, Any], weight: FloatArray | None, batch: Batc
     return GroupSums({"n": _counts(columns["labels"] * n_classes + columns["predicted"], n_classes**2)})
 
 
-LISTED = {"confusion": confusion, "decisions": decisions, "per_class": per_class}
+LISTED = {"confusion": confusion, "decisions": decisions, "outcomes": outcomes, "per_class": per_class}
 """The tables, by name, of sections and of metrics on request, made of columns (n,) of quantities and class numbers."""
 
 
@@ -212,5 +213,6 @@ TABLE_COLUMNS = {
     "class_frequencies": ("weight",),
     "confusion": ("n",),
     "decisions": DECISIONS,
+    "outcomes": OUTCOMES,
     "per_class": ("n", "n_infinite", "weight", "share", "cross_entropy", "brier_score", "accuracy"),
 }

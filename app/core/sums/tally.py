@@ -81,7 +81,7 @@ def sums_of(batch: Batch, rows: slice | IntArray, layout: Layout, kept: Mapping[
         sums = _with_slices(chunk, batch, layout)
     else:
         sums = Sums(chunk.n_rows, chunk.weight_sum, chunk.moments, chunk.tables)
-    if sums.moments["cross_entropy"].n_infinite:
+    if not layout.given and sums.moments["cross_entropy"].n_infinite:
         infinite = chunk.numbers[np.isinf(chunk.column("cross_entropy")) & chunk.has_weight] + batch.first_row
         sums = replace(sums, zero_probability=NO_FINDING.with_rows(infinite))
     if "clipped" in chunk.marks:

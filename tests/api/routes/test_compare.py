@@ -12,12 +12,12 @@ from scipy.special import expit, stdtrit
 from scipy.stats import ttest_rel
 from structlog.typing import EventDict
 
-from app import service
 from app.api.contract import openapi
 from app.api.problems import MEDIA_TYPE
-from app.api.schemas.compare import MODELS, CompareAnswer
+from app.api.schemas.compare import MODELS
+from app.api.schemas.comparisons import CompareAnswer
 from app.core.tasks import TASKS, TaskName
-from app.service import COMPARED
+from app.service import COMPARED, compared_parts
 from app.settings import Settings
 from tests.api.clients import client_of
 from tests.api.test_fuzz import VALUES, outcome
@@ -210,7 +210,7 @@ async def test_clusters_whose_losses_no_double_holds_are_compared(client: httpx.
     (pair,) = found["comparisons"]
     assert pair["difference"]["standard_error"] > 0
     assert pair["p_value"] > 0.1
-    assert "correlation" not in pair
+    assert pair["correlation"] == pytest.approx(1.0)
     assert "few_samples" not in {entry["code"] for entry in found["warnings"]}
 
 
@@ -421,7 +421,7 @@ A = BODIES["binary"]["candidates"]["a"]
         ("binary", binary(targets=[1] * 4), ("", "exclusive", "found labels and targets")),
         ("binary", binary(probabilities=[1] * 4), ("/probabilities", "unknown_field", "stands in a candidate")),
         ("binary", binary(candidate={}), ("/candidate", "unknown_field", 'did you mean "candidates"?')),
-        ("binary", binary(include=["worst"]), ("/include", "unknown_field", "a comparison does not use it")),
+        ("binary", binary(include=["worst"]), ("/include/0", "out_of_range", "must be 'state', found the string")),
         (
             "binary",
             binary(n_worst=3),
@@ -526,7 +526,7 @@ async def test_every_unknown_field_counts(client: httpx.AsyncClient) -> None:
 
 
 async def test_slices_have_a_bound(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service.comparing, "MAX_SLICED_COMPARISONS", 9)
+    monkeypatch.setattr(compared_parts, "MAX_SLICED_COMPARISONS", 9)
     problem = await problem_of(client, "multiclass", BODIES["multiclass"] | {"slices": {"s": [1, 2, 3, 4, 5]}})
     assert problem["errors"][0]["pointer"] == "/slices"
     assert "at most 9 comparisons in all values, found 10" in problem["detail"]

@@ -10,16 +10,15 @@ import pytest
 from scipy.special import expit
 
 from app.core.columns import FloatArray
-from app.core.compare.comparison import Comparison, Terms, comparisons
-from app.core.compare.pairing import PairedLosses
-from app.core.sums.observations import Observations
+from app.core.compare.comparison import Comparison
+from tests.core.paired import comparisons_of
 from tests.documents import Document
 
 Losses: TypeAlias = tuple[FloatArray, ...]
 
 
 def compared(losses: dict[str, Any], baseline: str) -> list[Comparison]:
-    return comparisons(PairedLosses(losses, Observations(len(losses[baseline]))), Terms(baseline=baseline))
+    return comparisons_of(losses, baseline)
 
 
 def estimates(rng: np.random.Generator, n: int) -> Losses:

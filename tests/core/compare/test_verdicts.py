@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
-from app.core.compare.comparison import Comparison, Terms, comparisons, judged, pairs
-from app.core.compare.pairing import PairedLosses
+from app.core.compare.comparison import Comparison, Terms, judged, pairs
 from app.core.compare.verdicts import verdict
-from app.core.sums.observations import Observations
+from tests.core.paired import comparisons_of, paired_state
 
 RNG = np.random.default_rng(2026)
 NOISE = RNG.normal(0.0, 0.1, 24)
@@ -20,16 +19,8 @@ B = RNG.exponential(size=24) + 1.0
 BETTER, WORSE, SAME = B - 0.5 + NOISE, B + 0.5 + NOISE, B + 0.001 * NOISE
 
 
-def sample(losses: dict[str, Any], weight: Any = None, clusters: Any = None) -> PairedLosses:
-    """Rows that count as they weigh, 1 if nothing else is said."""
-    columns = {name: np.asarray(values, float) for name, values in losses.items()}
-    weights = np.ones(len(next(iter(columns.values())))) if weight is None else np.asarray(weight, float)
-    rows = Observations(len(weights), weights, weights, None if clusters is None else np.asarray(clusters))
-    return PairedLosses(columns, rows)
-
-
 def against_b(losses: Any, weight: Any = None, clusters: Any = None, b: Any = B, **terms: Any) -> Comparison:
-    (found,) = comparisons(sample({"a": losses, "b": b}, weight, clusters), Terms(baseline="b", **terms))
+    (found,) = comparisons_of({"a": losses, "b": b}, "b", weight, clusters=clusters, **terms)
     return found
 
 
@@ -123,7 +114,7 @@ def test_rows_without_weight_and_rows_of_one_cluster_do_not_count() -> None:
     assert against_b(BETTER, clusters=np.arange(24)).verdict == "better"
 
 
-@pytest.mark.parametrize("heavy", [8.0, 1e3, 1e100])
+@pytest.mark.parametrize("heavy", [8.0, 1e3, 1e12])
 def test_one_heavy_row_decides_nothing(heavy: float) -> None:
     """The error of such a row would be estimated from rows that weigh nothing beside it, and the interval would lie."""
     losses = np.where(np.arange(24) == 0, B - 1.0, WORSE)
@@ -135,6 +126,11 @@ def test_one_heavy_row_decides_nothing(heavy: float) -> None:
     assert against_b(BETTER, weight, min_samples=1).verdict == "better"
 
 
+def test_rows_lighter_than_the_rounding_of_a_heavy_one_show_no_spread() -> None:
+    found = against_b(BETTER, [1e100, *[0.1] * 23], min_samples=1)
+    assert (found.verdict, found.p_value) == ("inconclusive", None)
+
+
 def test_one_heavy_cluster_decides_nothing() -> None:
     clusters = np.repeat(range(25), [400, *[1] * 24])
     b = RNG.exponential(size=424)
@@ -144,7 +140,6 @@ def test_one_heavy_cluster_decides_nothing() -> None:
 
 def test_weights_as_uneven_as_they_often_are_are_no_shortage() -> None:
     weight = np.tile([1.0, 2.0, 3.0], 8)
-    assert sample({"b": B}, weight).rows.n_effective == pytest.approx(weight.sum() ** 2 / (weight**2).sum(), rel=1e-15)
     assert against_b(BETTER, weight).verdict == "better"
 
 
@@ -184,20 +179,17 @@ def test_an_interval_beyond_all_doubles_decides_nothing() -> None:
     losses = np.where(np.arange(24) == 0, 1.7e308, B)
     found = against_b(losses)
     assert (found.verdict, found.reason) == ("inconclusive", "no interval: beyond the range of doubles")
-    found = against_b(np.full(24, 1e308), clusters=np.repeat(range(12), 2), min_samples=2)
-    assert found.reason == "no standard error: the losses of a cluster add up to more than a double holds"
 
 
-def several(n_pairs: int, shift: float = -0.06, n: int = 24) -> PairedLosses:
+def several(n_pairs: int, shift: float = -0.06, n: int = 24) -> dict[str, Any]:
     rng = np.random.default_rng(n_pairs)
     b = rng.exponential(size=n)
-    return sample({"b": b} | {f"c{i}": b + rng.normal(shift, 0.1, n) for i in range(n_pairs)})
+    return {"b": b} | {f"c{i}": b + rng.normal(shift, 0.1, n) for i in range(n_pairs)}
 
 
 @pytest.mark.parametrize("n_pairs", [2, 5, 49])
 def test_several_pairs_have_simultaneous_intervals(n_pairs: int) -> None:
-    paired = several(n_pairs)
-    together, alone = (comparisons(paired, Terms(baseline="b", family=family)) for family in ("pairs", "none"))
+    together, alone = (comparisons_of(several(n_pairs), "b", family=family) for family in ("pairs", "none"))
     for wide, narrow in zip(together, alone, strict=True):
         assert (narrow.simultaneous_interval, narrow.p_value_adjusted) == (None, None)
         assert wide.difference == narrow.difference
@@ -212,15 +204,14 @@ def test_several_pairs_have_simultaneous_intervals(n_pairs: int) -> None:
 
 
 def test_one_pair_is_its_own_family() -> None:
-    paired = several(1, shift=-0.5)
-    together, alone = (comparisons(paired, Terms(baseline="b", family=family)) for family in ("pairs", "none"))
+    together, alone = (comparisons_of(several(1, shift=-0.5), "b", family=family) for family in ("pairs", "none"))
     assert together == alone
     assert together[0].simultaneous_interval is None
 
 
 def test_all_pairs_of_all_groups_are_one_family() -> None:
-    terms = Terms(baseline="b")
-    groups = [pairs(several(2), terms), pairs(several(3), terms)]
+    terms = Terms("b", ("c0", "c1"))
+    groups = [pairs(paired_state(several(2)), terms), pairs(paired_state(several(3)), Terms("b", ("c0", "c1", "c2")))]
     found = judged(groups, terms)
     assert [len(group) for group in found] == [2, 3]
     spread = student.ppf(1.0 - 0.05 / 10, 23)
@@ -232,9 +223,8 @@ def test_all_pairs_of_all_groups_are_one_family() -> None:
 
 
 def test_an_infinite_loss_among_several_decides_its_own_pair_only() -> None:
-    paired = several(3, shift=-0.5)
-    losses = dict(paired.losses) | {"c1": with_infinite(paired.losses["c1"], 2)}
-    found = comparisons(PairedLosses(losses, paired.rows), Terms(baseline="b"))
+    losses = several(3, shift=-0.5)
+    found = comparisons_of(losses | {"c1": with_infinite(losses["c1"], 2)}, "b")
     assert [entry.verdict for entry in found] == ["better", "worse", "better"]
     assert [entry.simultaneous_interval is None for entry in found] == [False, True, False]
 
@@ -244,9 +234,8 @@ def test_an_infinite_loss_among_several_decides_its_own_pair_only() -> None:
 def test_the_order_of_candidates_leaves_no_trace(seed: int, order: list[str]) -> None:
     rng = np.random.default_rng(seed)
     losses = {name: rng.exponential(size=30) for name in "abcd"}
-    terms = Terms(baseline="b", margin=0.1)
     before, after = (
-        {entry.candidate: entry for entry in comparisons(sample(some), terms)}
+        {entry.candidate: entry for entry in comparisons_of(some, "b", margin=0.1)}
         for some in (losses, {name: losses[name] for name in order})
     )
     assert before == after
