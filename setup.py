@@ -15,6 +15,7 @@ setup(
                 "app/core/kernels/element_rows.h",
                 "app/core/kernels/exact.h",
                 "app/core/kernels/group_sums.h",
+                "app/core/kernels/metric_values.h",
                 "app/core/kernels/moments.h",
                 "app/core/kernels/pair_calls.h",
                 "app/core/kernels/pairs.h",

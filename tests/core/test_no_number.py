@@ -7,7 +7,7 @@ import numpy as np
 from app.core.batch.checked import batch_of
 from app.core.columns import FloatArray
 from app.core.metrics.entropies import CROSS_ENTROPY
-from app.core.metrics.metric import Average, Metric
+from app.core.metrics.metric import Metric, average
 from app.core.metrics.plan import plan_of, step_of
 from app.core.metrics.registry import METRICS
 from app.core.metrics.state_view import StateView
@@ -29,7 +29,7 @@ def quotient(rows: ClassRows) -> FloatArray:
 
 SPHERICAL = Mean("spherical", quotient, "score")
 METRIC = replace(
-    METRICS[0], name="spherical", means=(SPHERICAL,), compute=Average(SPHERICAL.name), undefined="a row is all 0"
+    METRICS[0], name="spherical", means=(SPHERICAL,), compute=average(SPHERICAL), undefined="a row is all 0"
 )
 
 

@@ -1,7 +1,7 @@
-"""Calibration in bins of equal width: their gaps between confidence and frequency, and the errors made of them."""
+"""Calibration in bins of equal width: their gaps between confidence and frequency, and reliability diagrams."""
 
 import math
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 from scipy.special import ndtri
 
@@ -9,25 +9,24 @@ from app.core.formulas.bins import bin_edges
 from app.core.kernels import compiled
 from app.core.sums.exact import Exact
 from app.core.sums.groups import GroupSums
-from app.core.values import Value
-
-Gaps: TypeAlias = tuple[list[float], float]
-"""The gap of each bin of positive weight, times the share of the weight that lies in it, and the largest gap."""
 
 
-def expected_gap(of: Gaps) -> Value:
-    """The expected calibration error: the mean gap, weighted by the shares of the bins."""
-    return Value(math.fsum(of[0]))
+class Gaps(NamedTuple):
+    """The gaps of bins of positive weight between mean confidence and frequency.
 
+    Attributes:
+        expected: The mean gap, weighted by the shares of the bins.
+        largest: The largest gap.
+    """
 
-def largest_gap(of: Gaps) -> Value:
-    """The maximum calibration error: the largest gap of a bin that is not empty."""
-    return Value(of[1])
+    expected: float
+    largest: float
 
 
 def gaps(bins: GroupSums) -> Gaps:
-    """The gaps of bins."""
-    return compiled.gaps(bins.columns["weight"], bins.columns["confidence"], bins.columns["frequency"])
+    """The gaps of bins, from which the expected and the maximum calibration error follow."""
+    columns = bins.columns
+    return Gaps(*compiled.gaps(columns["weight"], columns["confidence"], columns["frequency"], math.fsum))
 
 
 def reliability(bins: GroupSums, confidence_level: float) -> list[dict[str, Any]]:

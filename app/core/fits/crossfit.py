@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from app.core.batch.batches import Batch
-from app.core.calibration.bins import expected_gap, gaps, largest_gap
+from app.core.calibration.bins import Gaps, gaps
 from app.core.columns import FloatArray, IntArray
 from app.core.fits.platt_isotonic import FITS, Calibrator, Method
 from app.core.fits.temperature import Temperature, parts, weighted_sum
@@ -66,11 +66,10 @@ class Evidence:
         total = Exact(len(self)) if self.counts is None else exact_sum(self.counts)
         return weighted_sum(self.weight, losses) / (total or Exact(1))
 
-    def calibration_errors(self, calibrator: Calibrator) -> tuple[float | None, float | None]:
+    def calibration_errors(self, calibrator: Calibrator) -> Gaps:
         """The expected and the maximum calibration error of the calibrated rows."""
         confidence, frequency = self._columns(calibrator, "confidence", "frequency")
-        of = gaps(calibration_of(confidence, frequency, self.weight, self.batch.options))
-        return expected_gap(of).value, largest_gap(of).value
+        return gaps(calibration_of(confidence, frequency, self.weight, self.batch.options))
 
     def _columns(self, calibrator: Calibrator, *names: str) -> list[Any]:
         """The quantities (n,) of the calibrated rows, by their names in `app.core.rows`; None for one that is 1."""

@@ -136,6 +136,14 @@ static double nearest_to(uint64_t bits, int e) {
     return ldexp((double)kept, -1074);
 }
 
+/* The quotient of two magnitudes of one limb each but 0, rounded once. */
+static double limb_ratio(uint64_t a, uint64_t b) {
+    int a_up = __builtin_clzll(a), b_up = __builtin_clzll(b);
+    unsigned_wide top = (unsigned_wide)(a << a_up) << 62, v = b << b_up;
+    uint64_t bits = (uint64_t)(top / v);
+    return nearest_to(bits | (top % v != 0), b_up - a_up - 62);
+}
+
 /* a / b, rounded once; b must not be 0. Infinity where no double is as large. */
 static double big_ratio(BigRoom *room, const Big *a, const Big *b) {
     if (!a->n) return 0.0;

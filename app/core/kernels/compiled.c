@@ -238,6 +238,7 @@ FUNCTION(py_distinct_texts) {
 #include "tally_calls.h"
 #include "pair_calls.h"
 #include "values.h"
+#include "metric_values.h"
 
 #define HUGE_BYTES (1 << 22) /* bytes from which memory is taken in pages of megabytes: a small page costs as long as to fill it */
 #define PAGE_BYTES 4096
@@ -388,8 +389,8 @@ static PyMethodDef methods[] = {
     METHOD(element_rows), METHOD(token_rows), METHOD(class_verdict), METHOD(element_verdict), METHOD(distinct),
     METHOD(distinct_texts), METHOD(class_tally), METHOD(element_tally), METHOD(token_tally),
     METHOD(pair_rows), METHOD(are_equal), METHOD(n_repeats), METHOD(means),
-    METHOD(gaps), METHOD(group_places), METHOD(entries), {"pack", py_pack, METH_O, NULL},
-    {"unpack", py_unpack, METH_O, NULL}, {"entropy_terms", py_entropy_terms, METH_O, NULL}, {NULL, NULL, 0, NULL},
+    METHOD(gaps), METHOD(values), METHOD(group_places), METHOD(entries), {"pack", py_pack, METH_O, NULL},
+    {"unpack", py_unpack, METH_O, NULL}, {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {

@@ -1,6 +1,6 @@
 # Loops over C-contiguous arrays of doubles and 64-bit integers, which write to `out` and to the arrays after it.
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
@@ -91,6 +91,19 @@ def means(
 ) -> dict[str, _Value]: ...
 def pack(moments: list[Sums], /) -> bytes: ...
 def unpack(packed: bytes, /) -> list[Sums]: ...
-def entropy_terms(weights: list[int], /) -> list[float]: ...
-def gaps(weights: list[int], sums: list[int], others: list[int], /) -> tuple[list[float], float]: ...
+def gaps(
+    weights: list[int], sums: list[int], others: list[int], fsum: Callable[[Iterable[float]], float], /
+) -> tuple[float, float]: ...
+def values(
+    steps: tuple[tuple[Any, ...], ...],
+    means: dict[str, _Value],
+    groups: Mapping[str, Any],
+    names: tuple[str, ...],
+    view: Any,
+    rows: Any,
+    value: type[_Value],
+    undefined: Callable[[str], _Value],
+    fsum: Callable[[Iterable[float]], float],
+    /,
+) -> dict[str, _Value]: ...
 def entries(values: Mapping[str, tuple[Any, ...]], fields: tuple[str, ...], /) -> dict[str, dict[str, Any]]: ...

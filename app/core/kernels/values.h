@@ -33,12 +33,18 @@ static int take_limbs(PyObject *number, uint64_t *limb) {
 static double quotient(PyObject *a, PyObject *b) {
     uint64_t limbs[2][MOST_WHOLE];
     BigRoom room;
+    int a_is_long = 0, b_is_long = 0;
+    int64_t x = PyLong_AsLongLongAndOverflow(a, &a_is_long), y = PyLong_AsLongLongAndOverflow(b, &b_is_long);
+    if (!a_is_long && !b_is_long && y > 0 && !PyErr_Occurred()) {
+        double size = x ? limb_ratio(x < 0 ? -(uint64_t)x : (uint64_t)x, (uint64_t)y) : 0.0;
+        return x < 0 ? -size : size;
+    }
     int n_a = take_limbs(a, limbs[0]), n_b = n_a ? take_limbs(b, limbs[1]) : 0;
     double number = NAN;
     if (!n_b) return number;
     if (!make_big_room(&room, 3 * n_b + n_a + 1)) return PyErr_NoMemory(), number;
-    Big x = big_of(&room, limbs[0], n_a), y = big_of(&room, limbs[1], n_b);
-    if (y.n) number = big_ratio(&room, &x, &y);
+    Big u = big_of(&room, limbs[0], n_a), v = big_of(&room, limbs[1], n_b);
+    if (v.n) number = big_ratio(&room, &u, &v);
     give_big_room_back(&room);
     return isfinite(number) ? number : NAN;
 }
@@ -68,9 +74,31 @@ static double squared_error(BigRoom *room, const ExactSums *m) {
     return big_ratio(room, &sum, &divisor);
 }
 
+/* The fields of `app.core.values.Value`, and what one with a number is made of. */
+enum { VALUE, STATUS, REASON, ERROR, INTERVAL, Z, VALUE_FIELDS };
+typedef struct { PyObject *type, *ok; } Values;
+
+static Values values_of_type(PyObject *type) { return (Values){type, PyUnicode_InternFromString("ok")}; }
+
+/* A value with a number, which takes its parts but the status; NULL stands for a part that is unknown. */
+static PyObject *value_of_parts(const Values *of, PyObject **parts) {
+    PyObject *value = PyErr_Occurred() ? NULL : PyType_GenericAlloc((PyTypeObject *)of->type, VALUE_FIELDS);
+    parts[STATUS] = Py_NewRef(of->ok);
+    for (int i = 0; i < VALUE_FIELDS; i++) {
+        if (value) PyTuple_SetItem(value, i, parts[i] ? parts[i] : Py_NewRef(Py_None));
+        else Py_XDECREF(parts[i]);
+    }
+    return value;
+}
+
+static PyObject *plain_value(const Values *of, double number) {
+    PyObject *parts[VALUE_FIELDS] = {PyFloat_FromDouble(number)};
+    return value_of_parts(of, parts);
+}
+
 /* The Python side of `app.core.sums.uncertainty`, and the spread, in standard errors, of means with so many rows more
    than one. */
-typedef struct { PyObject *level, *type, *quantile, *no_mean, *ok; int64_t n_others; double spread; } Means;
+typedef struct { PyObject *level, *quantile, *no_mean; Values of; int64_t n_others; double spread; } Means;
 
 /* Learns the spread of means; nearly all of a state are over as many rows. */
 static int learn_spread(Means *of, int64_t n_others) {
@@ -93,21 +121,13 @@ static PyObject *pair_of(double a, double b) {
 
 /* The value of a mean, and of the square of its error if that is a finite number. */
 static PyObject *value_of(Means *of, double mean, double square, int64_t n_others) {
-    PyObject *error = NULL, *interval = NULL, *value;
-    if (isfinite(square)) {
-        if (!learn_spread(of, n_others)) return NULL;
+    PyObject *parts[VALUE_FIELDS] = {PyFloat_FromDouble(mean)};
+    if (isfinite(square) && learn_spread(of, n_others)) {
         double deviation = sqrt(square), low = mean - of->spread * deviation, high = mean + of->spread * deviation;
-        error = PyFloat_FromDouble(deviation);
-        if (isfinite(low) && isfinite(high)) interval = pair_of(low, high);
+        parts[ERROR] = PyFloat_FromDouble(deviation);
+        if (isfinite(low) && isfinite(high)) parts[INTERVAL] = pair_of(low, high);
     }
-    PyObject *parts[6] = {PyFloat_FromDouble(mean), of->ok, NULL, error, interval, NULL};
-    Py_INCREF(of->ok);
-    value = PyErr_Occurred() ? NULL : PyType_GenericAlloc((PyTypeObject *)of->type, 6);
-    for (int i = 0; i < 6; i++) {
-        if (value) PyTuple_SetItem(value, i, parts[i] ? parts[i] : Py_NewRef(Py_None));
-        else Py_XDECREF(parts[i]);
-    }
-    return value;
+    return value_of_parts(&of->of, parts);
 }
 
 /* The limbs of all five sums, and the most of one. */
@@ -163,9 +183,9 @@ FUNCTION(py_means) {
     if (n_arguments != 6 || !PyDict_Check(arguments[1]) || !PyType_Check(arguments[3]))
         return PyErr_SetString(PyExc_TypeError, "takes sums, numbers by name, a level, a type and two functions"), NULL;
     const uint64_t *words = read_packed(arguments[0], &n_pairs);
-    Means of = {arguments[2], arguments[3], arguments[4], arguments[5], PyUnicode_InternFromString("ok"), 0, 0.0};
+    Means of = {arguments[2], arguments[4], arguments[5], values_of_type(arguments[3]), 0, 0.0};
     if (words && !(known = PyMem_Calloc((size_t)n_pairs + 1, sizeof(PyObject *)))) PyErr_NoMemory();
-    values = known && of.ok ? PyDict_New() : NULL;
+    values = known && of.of.ok ? PyDict_New() : NULL;
     for (Py_ssize_t at = 0; values && PyDict_Next(arguments[1], &at, &name, &number);) {
         i = PyLong_AsSsize_t(number);
         if (i < 0 || i >= n_pairs) PyErr_SetString(PyExc_ValueError, "takes numbers of pairs");
@@ -174,7 +194,7 @@ FUNCTION(py_means) {
     }
     for (i = 0; known && i < n_pairs; i++) Py_XDECREF(known[i]);
     PyMem_Free(known);
-    Py_XDECREF(of.ok);
+    Py_XDECREF(of.of.ok);
     return values;
 }
 
@@ -220,58 +240,6 @@ static PyObject *py_pack(PyObject *self, PyObject *list) {
     if (!PyErr_Occurred()) packed = PyBytes_FromStringAndSize((const char *)words, (Py_ssize_t)sizeof(uint64_t) * n);
     PyMem_Free(words);
     return packed;
-}
-
-static PyObject *sum_of(PyObject *numbers) {
-    PyObject *sum = PyLong_FromLong(0);
-    for (Py_ssize_t i = 0; i < PyList_Size(numbers); i++)
-        sum = combined(PyNumber_Add, sum, Py_NewRef(PyList_GetItem(numbers, i)));
-    return sum;
-}
-
-/* Adds a number to a list; returns whether it could. */
-static int append(PyObject *list, double number) {
-    PyObject *item = PyErr_Occurred() ? NULL : PyFloat_FromDouble(number);
-    int good = item && !PyList_Append(list, item);
-    Py_XDECREF(item);
-    return good;
-}
-
-/* Arguments: list of weights. Returns q log q for each share q of their sum that a double tells from 0. */
-static PyObject *py_entropy_terms(PyObject *self, PyObject *weights) {
-    (void)self;
-    if (!PyList_Check(weights)) return PyErr_SetString(PyExc_TypeError, "takes a list"), NULL;
-    PyObject *sum = sum_of(weights), *terms = sum ? PyList_New(0) : NULL;
-    for (Py_ssize_t i = 0; terms && i < PyList_Size(weights); i++) {
-        PyObject *weight = PyList_GetItem(weights, i);
-        double share = PyObject_IsTrue(weight) ? quotient(weight, sum) : 0.0;
-        if (share != 0.0 && !append(terms, share * log_of(share))) Py_CLEAR(terms);
-    }
-    Py_XDECREF(sum);
-    return terms;
-}
-
-/* Arguments: lists of weights, and of two sums by weight. Returns, for all weights but 0, the list of the share that
-   each has of their sum times the gap |one - other| / weight, and the largest gap. */
-FUNCTION(py_gaps) {
-    int fit = n_arguments == 3;
-    double largest = 0.0;
-    (void)self;
-    for (int i = 0; i < 3; i++)
-        fit = fit && PyList_Check(arguments[i]) && PyList_Size(arguments[i]) == PyList_Size(arguments[0]);
-    if (!fit) return PyErr_SetString(PyExc_TypeError, "takes three lists of one length"), NULL;
-    PyObject *sum = sum_of(arguments[0]), *terms = sum ? PyList_New(0) : NULL;
-    for (Py_ssize_t i = 0; terms && i < PyList_Size(arguments[0]); i++) {
-        PyObject *weight = PyList_GetItem(arguments[0], i);
-        if (!PyObject_IsTrue(weight)) continue;
-        PyObject *apart = PyNumber_Subtract(PyList_GetItem(arguments[1], i), PyList_GetItem(arguments[2], i));
-        double gap = apart ? fabs(quotient(apart, weight)) : NAN;
-        Py_XDECREF(apart);
-        if (!append(terms, quotient(weight, sum) * gap)) Py_CLEAR(terms);
-        largest = gap > largest ? gap : largest;
-    }
-    Py_XDECREF(sum);
-    return terms ? Py_BuildValue("(Nd)", terms, largest) : NULL;
 }
 
 /* Arguments: values by name, names of their fields. Returns them as an answer shows them: the first field, and all

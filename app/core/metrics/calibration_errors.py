@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from operator import attrgetter
 
-from app.core.calibration.bins import expected_gap, largest_gap
 from app.core.calibration.equal_mass import (
     adaptive_calibration_error,
     classwise_calibration_error,
@@ -15,7 +14,7 @@ from app.core.calibration.smooth import smooth_calibration_error
 from app.core.columns import IntArray
 from app.core.metrics.all_rows import AllRows
 from app.core.metrics.bootstrap import Statistic, expected_gap_statistic, largest_gap_statistic, level_statistic
-from app.core.metrics.metric import Metric
+from app.core.metrics.metric import Formula, Metric
 from app.core.tasks import ONE_LABEL
 from app.core.values import Value
 
@@ -46,7 +45,7 @@ METRICS: tuple[Metric, ...] = (
         direction="lower is better",
         formula="sum over bins of weight share times |mean confidence - frequency|",
         reference="Naeini, Cooper, Hauskrecht, Obtaining Well Calibrated Probabilities, AAAI (2015)",
-        compute=lambda view: expected_gap(view.gaps),
+        compute=Formula("expected_gap"),
         resampled=lambda all_rows: expected_gap_statistic(all_rows.rows, all_rows.bins),
         tables=("calibration",),
     ),
@@ -57,7 +56,7 @@ METRICS: tuple[Metric, ...] = (
         direction="lower is better",
         formula="largest |mean confidence - frequency| of a bin that is not empty",
         reference="Naeini, Cooper, Hauskrecht, Obtaining Well Calibrated Probabilities, AAAI (2015)",
-        compute=lambda view: largest_gap(view.gaps),
+        compute=Formula("largest_gap"),
         resampled=lambda all_rows: largest_gap_statistic(all_rows.rows, all_rows.bins),
         tables=("calibration",),
     ),

@@ -1,12 +1,8 @@
 """Entropies: the loss, the entropies that it is compared with, and the metrics made of them."""
 
-from operator import attrgetter
-
-from app.core.metrics.metric import EVERY_CLASS, LOSS_OPTIONS, Metric, average, exponential_average
-from app.core.metrics.state_view import StateView
+from app.core.metrics.metric import EVERY_CLASS, LOSS_OPTIONS, Formula, Metric, average, exponential_average
 from app.core.sums.layout import Mean
 from app.core.tasks import LABELLED, ONE_LABEL, TASKS, TaskName
-from app.core.values import Value, undefined
 
 CROSS_ENTROPY = Mean("cross_entropy", "cross_entropy", "loss")
 PLAIN_CROSS_ENTROPY = Mean("plain_cross_entropy", "plain_cross_entropy", "share")
@@ -14,28 +10,6 @@ TARGET_ENTROPY = Mean("target_entropy", "target_entropy", "loss")
 KL_DIVERGENCE = Mean("kl_divergence", "kl_divergence", "loss")
 PREDICTIVE_ENTROPY = Mean("predictive_entropy", "predictive_entropy", "loss")
 ENTROPY_GAP = Mean("entropy_gap", "entropy_gap", "share")
-
-
-def entropy_gap(view: StateView) -> Value:
-    """The mean of loss minus predictive entropy, with z = mean / standard error: standard normal under calibration."""
-    gap = view.means["entropy_gap"]
-    if gap.value is None or not gap.standard_error:
-        return gap
-    return Value(gap.value, "ok", None, gap.standard_error, gap.confidence_interval, gap.value / gap.standard_error)
-
-
-def d2_log_loss(view: StateView) -> Value:
-    """The share of the baseline's loss that the prediction saves: 1 - loss / baseline_cross_entropy.
-
-    The loss is without `pos_weight` and `label_smoothing`, over the weights, as the baseline is.
-    """
-    mean, baseline = view.means["plain_cross_entropy"], view.baseline_cross_entropy
-    loss, entropy = mean.value, baseline.value
-    if entropy is None:
-        return baseline
-    if not entropy:
-        return undefined("one class only")
-    return Value(1.0 - loss / entropy) if loss is not None else mean
 
 
 _LOG_LOSS: dict[TaskName, str] = {
@@ -140,7 +114,7 @@ METRICS: tuple[Metric, ...] = (
         formula="weighted mean of d_i = l_i - H(p_i), l_i without pos_weight and label_smoothing; z = mean(d) / SE(d), "
         "standard normal under calibration",
         reference="Seillier-Moiseiwitsch, Dawid, On Testing the Validity of Sequential Forecasts, JASA 88 (1993)",
-        compute=entropy_gap,
+        compute=Formula("standardized", ENTROPY_GAP.name),
         means=(ENTROPY_GAP,),
         moved_by=(
             "epsilon",
@@ -154,7 +128,7 @@ METRICS: tuple[Metric, ...] = (
         direction="descriptive",
         formula="-sum_c f_c log f_c, f the weighted class frequencies",
         reference="Bishop, Pattern Recognition and Machine Learning (2006), section 1.6",
-        compute=attrgetter("baseline_cross_entropy"),
+        compute=Formula("baseline"),
         tables=("class_frequencies",),
         moved_by=("class_weight",),
         library={"binary": _FREQUENCIES, "multiclass": _FREQUENCIES},
@@ -167,7 +141,7 @@ METRICS: tuple[Metric, ...] = (
         formula="1 - l / baseline_cross_entropy, l the cross_entropy without pos_weight and label_smoothing, over the "
         "weights",
         reference="McFadden, Conditional Logit Analysis of Qualitative Choice Behavior (1974), section 4",
-        compute=d2_log_loss,
+        compute=Formula("skill", PLAIN_CROSS_ENTROPY.name),
         means=(PLAIN_CROSS_ENTROPY,),
         tables=("class_frequencies",),
         moved_by=(

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from app.core.metrics.all_rows import AllRows
 from app.core.metrics.bootstrap import Statistic
 from app.core.metrics.state_view import StateView
 from app.core.options import Options
 from app.core.sums.layout import Mean
-from app.core.sums.uncertainty import exponential
 from app.core.tasks import TaskName
 from app.core.values import Value, undefined
 
@@ -26,32 +25,35 @@ EVERY_CLASS = "labels=numpy.arange(probabilities.shape[1])"
 When: TypeAlias = Callable[[Options, Collection[str]], bool]
 """The rule that tells, from the options and the names of columns, whether a metric is in an answer."""
 
-Compute: TypeAlias = Callable[[StateView], Value]
+FormulaName: TypeAlias = Literal[
+    "average", "exponential", "standardized", "baseline", "skill", "expected_gap", "largest_gap"
+]
+"""The formulas of `kernels/metric_values.h`, in its order; they are written there."""
+FORMULAS: tuple[FormulaName, ...] = get_args(FormulaName)
+
+
+class Formula(NamedTuple):
+    """A formula of a kernel, and the name of the mean that it is of, if it is of one."""
+
+    name: FormulaName
+    mean: str = ""
+
+
+Compute: TypeAlias = Formula | Callable[[StateView], Value]
 Measure: TypeAlias = Callable[[AllRows], Value]
 
 # the power of the unit of information in the unit of a metric
 _INFORMATION_POWER: dict[MetricUnit, float] = {"information": 1.0, "square root of information": 0.5}
 
 
-@dataclass(frozen=True, slots=True)
-class Average:
-    """The mean itself, with its uncertainty, as the formula of a metric."""
-
-    name: str
-
-    def __call__(self, view: StateView) -> Value:
-        """Look the mean up."""
-        return view.means[self.name]
-
-
-def average(of: Mean) -> Compute:
+def average(of: Mean) -> Formula:
     """The mean itself, with its uncertainty."""
-    return Average(of.name)
+    return Formula("average", of.name)
 
 
-def exponential_average(of: Mean) -> Compute:
+def exponential_average(of: Mean) -> Formula:
     """The exponential of a mean in nats, with its interval."""
-    return lambda view: exponential(view.means[of.name])
+    return Formula("exponential", of.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,11 +102,6 @@ class Metric:
     def divisor(self, nats_per_unit: float) -> float:
         """The number by which to divide a value in nats for one in a unit of so many nats."""
         return float(nats_per_unit ** _INFORMATION_POWER.get(self.unit, 0.0))
-
-    @property
-    def mean(self) -> str | None:
-        """The name of the mean that the metric itself is; None if it is more than a mean."""
-        return self.compute.name if isinstance(self.compute, Average) else None
 
     def measured(self, all_rows: AllRows | None) -> Value:
         """The value of a metric without `compute`."""

@@ -1,29 +1,42 @@
 """Plans: the metrics and sums that a question asks for, whatever its numbers are."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from math import isfinite
-from typing import TypeAlias
+from math import fsum
+from typing import Any, TypeAlias
 
+from app.core.kernels import compiled
 from app.core.metrics.all_rows import AllRows
-from app.core.metrics.metric import Compute, Metric
+from app.core.metrics.metric import FORMULAS, Formula, Metric
 from app.core.metrics.registry import metrics_for
 from app.core.metrics.state_view import StateView
 from app.core.options import Options
 from app.core.sums.layout import Needs
 from app.core.tasks import TaskName
-from app.core.values import Value
+from app.core.values import Value, undefined
 
 MAX_PLANS = 256
 """The number of plans that are kept; a service asks few different questions."""
 
-Step: TypeAlias = tuple[Metric, str, str | None, Compute | None, float]
-"""A metric with its name, that of the mean that it is, if it is one, its formula, and the divisor of its unit."""
+OF_VIEW, OF_ROWS = len(FORMULAS), len(FORMULAS) + 1
+"""The numbers of formulas of Python: functions of a view, and of all rows."""
+
+_NAMES = ("calibration", "class_frequencies", "columns", "weight", "confidence", "frequency")
+"""The names of tables, of their field and of its columns, by which the kernel finds sums by group."""
+
+Step: TypeAlias = tuple[str, int, Any, float, Callable[[Value, StateView], Value]]
+"""The name of a metric, the number of its formula, what that is of, the divisor of its unit, and its `explained`."""
 
 
 def step_of(metric: Metric, nats_per_unit: float) -> Step:
     """The step that makes a metric's value in a unit of so many nats."""
-    return metric, metric.name, metric.mean, metric.compute, metric.divisor(nats_per_unit)
+    compute, divisor = metric.compute, metric.divisor(nats_per_unit)
+    if compute is None:
+        return metric.name, OF_ROWS, metric.measured, divisor, metric.explained
+    if isinstance(compute, Formula):
+        return metric.name, FORMULAS.index(compute.name), compute.mean, divisor, metric.explained
+    return metric.name, OF_VIEW, compute, divisor, metric.explained
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,16 +60,8 @@ class Plan:
         """The metrics of a state, in the unit of the options; some need `all_rows`."""
         if view.nothing is not None:
             return {metric.name: view.nothing for metric in self.metrics}
-        means, values = view.means, {}
-        for metric, name, mean, compute, divisor in self.steps:
-            value = means[mean] if mean else compute(view) if compute else metric.measured(all_rows)
-            number = value.value
-            if number is None:
-                value = metric.explained(value, view)
-            elif divisor != 1.0 or not isfinite(number):
-                value = value.scaled(divisor)
-            values[name] = value
-        return values
+        sums = view.state.groups, _NAMES
+        return compiled.values(self.steps, view.means, *sums, view, all_rows, Value, undefined, fsum)
 
 
 @lru_cache(maxsize=MAX_PLANS)

@@ -1,10 +1,5 @@
 """The view of a state that metrics read: quantities that several of them share are computed once."""
 
-import math
-
-from app.core.calibration.bins import Gaps, gaps
-from app.core.kernels import compiled
-from app.core.lazy import lazy
 from app.core.sums.state import State
 from app.core.sums.uncertainty import means
 from app.core.values import Value, undefined
@@ -26,14 +21,3 @@ class StateView:
         elif not state.weight_sum.digits:
             self.nothing = undefined("all weights are zero")
         self.means = means(state.moments, confidence_level)
-
-    @lazy
-    def gaps(self) -> Gaps:
-        """The gaps of the calibration bins."""
-        return gaps(self.state.groups["calibration"])
-
-    @lazy
-    def baseline_cross_entropy(self) -> Value:
-        """The entropy of the observed class frequencies: the loss of the best constant prediction."""
-        terms = compiled.entropy_terms(self.state.groups["class_frequencies"].columns["weight"])
-        return Value(0.0 - math.fsum(terms)) if terms else undefined("no scored row has positive weight")

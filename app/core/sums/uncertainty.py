@@ -1,6 +1,5 @@
 """Means with their standard errors and intervals, from exact sums."""
 
-import math
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -39,18 +38,3 @@ def _no_mean(n_infinite: int, n_undefined: int, has_weight: bool) -> Value:
 def t_quantile(degrees_of_freedom: int, confidence_level: float) -> float:
     """The half-width of a two-sided Student t interval, in standard errors."""
     return float(stdtrit(degrees_of_freedom, 0.5 + confidence_level / 2))
-
-
-def exponential(value: Value) -> Value:
-    """The exponential of a mean in nats and of its interval, where that does not overflow."""
-    if value.value is None:
-        return value
-    try:
-        result = math.exp(value.value)
-    except OverflowError:
-        return undefined("overflow")
-    interval = value.confidence_interval
-    try:
-        return Value(result, "ok", None, None, interval and (math.exp(interval[0]), math.exp(interval[1])))
-    except OverflowError:
-        return Value(result)

@@ -1,6 +1,7 @@
 """Means and shares of exact sums, against fractions and Python's own quotients."""
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -10,8 +11,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.core.kernels import compiled
+from app.core.metrics.plan import plan_of, step_of
+from app.core.metrics.registry import METRICS
+from app.core.metrics.state_view import StateView
+from app.core.options import Options
+from app.core.sums.exact import Exact
+from app.core.sums.groups import GroupSums
 from app.core.sums.moments import Moments, PackedMoments, moments_of_rows
+from app.core.sums.state import State
 from app.core.sums.uncertainty import mean, means, t_quantile
+from app.core.values import Value, undefined
 
 EDGES = [1, 2, 3, 2**53 - 1, 2**53, 2**53 + 1, 2**62 - 1, 2**62 + 1, 2**63 - 1, 2**63, 2**64 + 1, 2**200 + 1]
 
@@ -56,19 +65,47 @@ def test_an_error_is_a_root_of_exact_squares(seed: int, equal: bool) -> None:
     assert found.confidence_interval == (found.value - spread, found.value + spread)
 
 
-def test_only_weights_above_nothing_have_gaps_and_terms() -> None:
-    assert compiled.gaps([0, 4, 2, 2], [0, 1, 2, 0], [0, 4, 1, 1]) == ([0.375, 0.125, 0.125], 0.75)
-    assert compiled.gaps([2**80], [2**79], [0]) == ([0.5], 0.5)
-    assert compiled.gaps([], [], []) == ([], 0.0)
-    assert compiled.entropy_terms([0, 2**90, 2**90]) == [0.5 * compiled.log_of(0.5)] * 2
-    assert compiled.entropy_terms([1, 2**1100]) == [0.0]
-    assert compiled.entropy_terms([0, 0]) == []
+def test_only_weights_above_nothing_have_gaps() -> None:
+    assert compiled.gaps([0, 4, 2, 2], [0, 1, 2, 0], [0, 4, 1, 1], math.fsum) == (0.625, 0.75)
+    assert compiled.gaps([2**80], [2**79], [0], math.fsum) == (0.5, 0.5)
+    assert compiled.gaps([], [], [], math.fsum) == (0.0, 0.0)
+
+
+@given(st.integers(-(2**63), 2**63), st.integers(1, 2**63))
+def test_gaps_of_any_size_are_rounded_once(sum_: int, weight: int) -> None:
+    assert compiled.gaps([weight], [sum_], [0], math.fsum) == (abs(sum_ / weight), abs(sum_ / weight))
+    assert compiled.gaps([weight], [0], [sum_], math.fsum) == (abs(sum_ / weight), abs(sum_ / weight))
+
+
+@pytest.mark.parametrize(
+    ("weights", "found"),
+    [
+        ([0, 2**90, 2**90], Value(math.log(2.0))),
+        ([1, 2**1100], Value(0.0)),
+        ([0, 0], undefined("no scored row has positive weight")),
+    ],
+)
+def test_only_weights_above_nothing_are_in_an_entropy(weights: list[int], found: Value) -> None:
+    view = StateView(State("", 2, 3, 3, Exact(3), {}, {"class_frequencies": GroupSums({"weight": weights})}), 0.95)
+    (metric,) = (metric for metric in METRICS if metric.name == "baseline_cross_entropy")
+    plan = replace(plan_of("multiclass", Options()), steps=(step_of(metric, 1.0),))
+    assert plan.values(view) == {"baseline_cross_entropy": found}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda of: of[:-1], lambda of: (((),), *of[1:]), lambda of: ([], *of[1:])],
+    ids=["few", "a step of nothing", "a list"],
+)
+def test_values_of_what_are_no_steps_are_refused(damage: Any) -> None:
+    with pytest.raises(TypeError, match="takes steps"):
+        compiled.values(*damage(((), {}, {}, ("",) * 6, None, None, Value, undefined, math.fsum)))
 
 
 @pytest.mark.parametrize("lists", [([1],), ([1], [1], []), ([1], [1], (1,))])
 def test_lists_of_other_lengths_are_refused(lists: tuple[list[int], ...]) -> None:
     with pytest.raises(TypeError, match="three lists of one length"):
-        compiled.gaps(*lists)
+        compiled.gaps(*lists, math.fsum)  # type: ignore[call-arg, arg-type]
 
 
 wide = st.integers(-(2**300), 2**300)
