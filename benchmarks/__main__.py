@@ -14,7 +14,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bodies, calls, core, growth, instructions, load, plots, report, stages, streams, throughput
+from benchmarks import (
+    bodies,
+    calls,
+    clients,
+    core,
+    growth,
+    instructions,
+    load,
+    plots,
+    report,
+    stages,
+    streams,
+    throughput,
+)
 from benchmarks.environments import HERE, PEERS
 from benchmarks.machine import machine
 from benchmarks.trial import Section, Trial
@@ -25,6 +38,7 @@ SECTIONS: dict[str, Section] = {
     "calls": calls.measure,
     "bodies": bodies.measure,
     "stream": streams.measure,
+    "client": clients.measure,
     "load": load.measure,
     "core": core.measure,
     "growth": growth.measure,

@@ -40,12 +40,12 @@ def _rate_and_memory(trial: Trial, batch: pa.RecordBatch, ours: Server, raw: Ser
     n_batches = n_bytes // batch.nbytes
     if not trial.wants(work := f"Arrow stream, {n_bytes / 1e9:g} GB"):
         return
-    _stream(ours, SURPRISAL.rows_path, batch, 10)()
+    streamed(ours, SURPRISAL.rows_path, batch, 10)()
     idle = _resident(ours, "VmRSS")
     Path(f"/proc/{ours.pid}/clear_refs").write_text("5")  # the peak begins anew
     works = {
-        "ours": _stream(ours, SURPRISAL.rows_path, batch, n_batches),
-        "raw": _stream(raw, RAW.rows_path, batch, n_batches),
+        "ours": streamed(ours, SURPRISAL.rows_path, batch, n_batches),
+        "raw": streamed(raw, RAW.rows_path, batch, n_batches),
     }
     rates = {
         name: [Turn(n_bytes / 1e3 / turn.value, turn.cpu) for turn in turns]
@@ -64,12 +64,12 @@ def _sliced(trial: Trial, batch: pa.RecordBatch, ours: Server) -> Iterator[Figur
             column = pa.concat_arrays([values] * (BATCH_ROWS // 3 + 1))[:BATCH_ROWS]
             sliced = batch.append_column("slices.region", column)
             bodies = {"sliced": sliced, "plain": batch}
-            works = {key: _stream(ours, SURPRISAL.rows_path, body, n_batches) for key, body in bodies.items()}
+            works = {key: streamed(ours, SURPRISAL.rows_path, body, n_batches) for key, body in bodies.items()}
             times = trial.turns(works, 3)
             yield compared(work, "no slices", "ms", (times["sliced"], times["plain"]), "<= 1.5")
 
 
-def _stream(server: Server, path: str, batch: pa.RecordBatch, n_batches: int) -> Callable[[], Turn]:
+def streamed(server: Server, path: str, batch: pa.RecordBatch, n_batches: int) -> Callable[[], Turn]:
     """A work that sends a batch again and again and returns milliseconds."""
     head, *_, end = map(chunk, formats.arrow_messages(batch, 0))
     message = chunk(batch.serialize().to_pybytes())
