@@ -4,8 +4,9 @@ import asyncio
 import os
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surprisal_client import operations
-from surprisal_client.exchange import Context, Pause, Reply, Request, Sent, Steps, T
+from surprisal_client.exchange import Body, Context, Pause, Reply, Request, Sent, Steps, T
 from surprisal_client.operations import Question
+from surprisal_client.progress import shown_progress
 from surprisal_client.readers import estimators
 from surprisal_client.results.calibration import Calibration
 from surprisal_client.results.comparison import Comparisons
@@ -36,15 +38,32 @@ class _Connection:
         key: str | None = None,
         max_wait_seconds: float = MAX_WAIT_SECONDS,
         on_progress: Callable[[Sent], None] | None = None,
+        progress: bool = False,
     ) -> None:
         self.url = (url or os.environ.get("SURPRISAL_URL") or DEFAULT_URL).rstrip("/")
         self._key = key or os.environ.get("SURPRISAL_KEY")
         self._context = Context(max_wait_seconds, self.url, on_chunk=on_progress)
 
+        self._shows_progress = progress
+
     def _settings(self) -> dict[str, Any]:
         """The arguments of the client of httpx: the time that scoring takes has no bound, connecting has."""
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         return {"base_url": self.url, "headers": headers, "timeout": httpx.Timeout(None, connect=CONNECT_SECONDS)}
+
+    @contextmanager
+    def _content(self, body: Body | None) -> Iterator[Generator[bytes] | None]:
+        """The bytes of a body, with a bar while they are sent; files are closed, however much of them was read."""
+        if body is None:
+            yield None
+            return
+        with shown_progress() if self._shows_progress else nullcontext() as advance:
+            content = (replace(body, on_chunk=advance) if advance else body).content()
+            try:
+                yield content
+            finally:
+                with suppress(ValueError):  # the thread of a call that was cancelled is still at it
+                    content.close()
 
     @staticmethod
     def _arguments(request: Request, content: Any) -> dict[str, Any]:
@@ -68,6 +87,7 @@ class Client(_Connection):
         key: The token of a key; by default `SURPRISAL_KEY`.
         max_wait_seconds: The longest time to wait for a service that is busy, over all tries of a request.
         on_progress: Called with the number of bytes and rows that have been sent, for each part of a body.
+        progress: Show a bar on standard error while rows are sent, if that is a terminal and rich is installed.
     """
 
     def __init__(self, url: str | None = None, **settings: Any) -> None:
@@ -149,13 +169,8 @@ class Client(_Connection):
         if isinstance(step, Pause):
             time.sleep(step.seconds)
             return None
-        if step.body is None:
-            return self._sent(step, None)
-        with closing(step.body.content()) as content:  # its files, however much of it was sent
-            return self._sent(step, content)
-
-    def _sent(self, request: Request, content: Iterator[bytes] | None) -> Reply:
-        return self._reply(self._http.request(request.method, request.path, **self._arguments(request, content)))
+        with self._content(step.body) as content:
+            return self._reply(self._http.request(step.method, step.path, **self._arguments(step, content)))
 
 
 class AsyncClient(_Connection):
@@ -228,8 +243,9 @@ class AsyncClient(_Connection):
         if isinstance(step, Pause):
             await asyncio.sleep(step.seconds)
             return None
-        content = _in_thread(step.body.content()) if step.body else None
-        return self._reply(await self._http.request(step.method, step.path, **self._arguments(step, content)))
+        with self._content(step.body) as content:
+            arguments = self._arguments(step, _in_thread(content) if content else None)
+            return self._reply(await self._http.request(step.method, step.path, **arguments))
 
 
 def _first(steps: Steps[T]) -> Request | Pause:

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,26 @@ def test_awaited_calls_run_side_by_side(url: str) -> None:
             return await asyncio.gather(*(awaited.score(LABELS, PROBABILITIES) for _ in range(5)))
 
     assert len({found.cross_entropy.value for found in asyncio.run(several())}) == 1
+
+
+def test_an_awaited_call_is_cancelled_while_its_rows_are_read(url: str) -> None:
+    begun, done = Event(), Event()
+
+    def batches() -> Iterator[Any]:
+        yield LABELS, PROBABILITIES
+        begun.set()
+        done.wait(30)
+
+    async def cancelled() -> None:
+        async with AsyncClient(url) as awaited:
+            call = asyncio.create_task(awaited.score(batches()))
+            await asyncio.to_thread(begun.wait, 30)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            done.set()
+
+    asyncio.run(cancelled())
 
 
 def test_awaited_errors_are_the_same(url: str) -> None:

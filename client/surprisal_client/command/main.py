@@ -14,7 +14,6 @@ from surprisal_client import local
 from surprisal_client.client import Client
 from surprisal_client.command import calls, output
 from surprisal_client.command.parser import parser
-from surprisal_client.command.progress import shown_progress
 from surprisal_client.errors import ServiceError, SurprisalError
 from surprisal_client.results.answer import Answer
 
@@ -57,8 +56,7 @@ def _done(options: Namespace) -> int:
         url = options.url
         if options.start is not None:
             url = stack.enter_context(local.started(options.start or None)).url
-        on_progress = stack.enter_context(shown_progress())
-        client = stack.enter_context(Client(url, max_wait_seconds=options.max_wait, on_progress=on_progress))
+        client = stack.enter_context(Client(url, max_wait_seconds=options.max_wait, progress=True))
         answer = calls.CALLS[options.verb](client, options)
     if path := getattr(options, "state", None):
         Path(path).write_text(calls.state(answer))
