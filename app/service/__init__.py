@@ -9,6 +9,7 @@ from app.service.merging import merge
 from app.service.questions import Question
 from app.service.scoring import ScoreRequest, score
 from app.service.sections import INCLUDES, Include
+from app.service.streamed_comparing import compare_parts
 from app.service.streaming import score_parts
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "calibrate",
     "calibrate_parts",
     "compare",
+    "compare_parts",
     "merge",
     "opened_map",
     "own_options",

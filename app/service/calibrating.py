@@ -32,8 +32,8 @@ from app.errors import InvalidInput
 from app.service.applying import calibrated_probabilities, floored_warning
 from app.service.maps import CalibrationMap
 from app.service.questions import Question
+from app.service.row_parts import AllAtOnce, n_bytes_of_rows, rows_together
 from app.service.scoring import ScoreRequest
-from app.service.streaming import AllAtOnce, n_bytes_of_rows, rows_together
 
 CalibrateInclude: TypeAlias = Literal["probabilities", "map"]
 

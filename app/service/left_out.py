@@ -1,7 +1,7 @@
 """A remedy for parts in which no row is scored: their values may be anything, so valid rows take their place."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,16 +9,20 @@ from numpy.typing import NDArray
 from app.core.batch.checked import MAX_SLICES
 from app.core.columns import Column, IntArray, Ragged, kind_of, marked_rows
 from app.errors import InvalidInput
+from app.service.candidates import CompareRequest
 from app.service.scoring import ScoreRequest
 
 MAX_ROWS = 1 << 16
 """The most rows of a part that is made here in place of others."""
 
+Rows = TypeVar("Rows", ScoreRequest, CompareRequest)
+"""A request with the rows of a part."""
+
 Names: TypeAlias = dict[tuple[str, str], dict[Any, None]]
 """The values of each slice, by its name and type, in the order in which they came."""
 
 
-def completed(parts: Iterable[ScoreRequest]) -> Iterator[ScoreRequest]:
+def completed(parts: Iterable[Rows]) -> Iterator[Rows]:
     """Yield the parts; in one where `mask` leaves out all rows, copies of a scored row take their place.
 
     Rows that are left out may have any length and any type, so the rows of other parts decide both. Rows before the
@@ -28,8 +32,8 @@ def completed(parts: Iterable[ScoreRequest]) -> Iterator[ScoreRequest]:
     Raises:
         InvalidInput: The mask ends before the first row that is scored.
     """
-    model: ScoreRequest | None = None
-    first: ScoreRequest | None = None
+    model: Rows | None = None
+    first: Rows | None = None
     names: Names = {}
     n_waiting = 0
     for part in parts:
@@ -57,13 +61,13 @@ def completed(parts: Iterable[ScoreRequest]) -> Iterator[ScoreRequest]:
             yield from _waiting(_with_rows(first, np.array([0])), n_waiting - _n_rows(first), names)
 
 
-def _check_mask(model: ScoreRequest, n_waiting: int) -> None:
+def _check_mask(model: Rows, n_waiting: int) -> None:
     if n_waiting and "mask" not in model.columns:
         rule = f"must be in all rows or in none, found a change before row {n_waiting}"
         raise InvalidInput.at("/mask", "missing", rule)
 
 
-def _scored_row(part: ScoreRequest) -> int | None:
+def _scored_row(part: Rows) -> int | None:
     """The number of the first row that is scored; None where the mask leaves out all."""
     mask = part.columns.get("mask")
     if mask is None or kind_of(mask) != "b" or not len(mask):
@@ -88,7 +92,7 @@ def _has_values(values: Column) -> bool:
     return isinstance(values, np.ndarray) and (kind_of(values) != "U" or any(values.tolist()))
 
 
-def _waiting(model: ScoreRequest, n_rows: int, names: Names) -> Iterator[ScoreRequest]:
+def _waiting(model: Rows, n_rows: int, names: Names) -> Iterator[Rows]:
     """Yield unscored copies of the model for rows that waited; the first ones hold the values of slices so far."""
     _check_mask(model, n_rows)
     slices = {}
@@ -107,7 +111,7 @@ def _filled(known: NDArray[Any], model: Column, n_rows: int) -> NDArray[Any]:
     return np.concatenate([known, _rows(model, rest)])
 
 
-def _unscored(model: ScoreRequest, n_rows: int, slices: Mapping[str, Column]) -> ScoreRequest:
+def _unscored(model: Rows, n_rows: int, slices: Mapping[str, Column]) -> Rows:
     """Copies of the model's row that are not scored, with slices of their own where the types fit."""
     part = _with_rows(model, np.zeros(n_rows, np.int64))
     fitting = {name: values for name, values in slices.items() if kind_of(values) == kind_of(model.slices[name])}
@@ -116,7 +120,7 @@ def _unscored(model: ScoreRequest, n_rows: int, slices: Mapping[str, Column]) ->
     return part._replace(columns={**part.columns, "mask": mask}, slices={**part.slices, **fitting})
 
 
-def _with_rows(part: ScoreRequest, rows: IntArray) -> ScoreRequest:
+def _with_rows(part: Rows, rows: IntArray) -> Rows:
     columns = {name: _rows(values, rows) for name, values in part.columns.items()}
     return part._replace(columns=columns, slices={name: _rows(values, rows) for name, values in part.slices.items()})
 
@@ -125,11 +129,11 @@ def _rows(values: Column, rows: IntArray) -> Column:
     return values.take(rows) if isinstance(values, Ragged) else values[rows]
 
 
-def _is_even(part: ScoreRequest) -> bool:
+def _is_even(part: Rows) -> bool:
     """Tell if all columns are of one length above 0, as those of a whole file need not be."""
     lengths = set(map(len, [*part.columns.values(), *part.slices.values()]))
     return len(lengths) == 1 and 0 not in lengths
 
 
-def _n_rows(part: ScoreRequest) -> int:
+def _n_rows(part: Rows) -> int:
     return len(next(iter(part.columns.values())))

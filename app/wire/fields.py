@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.core.columns import Column, IntArray, marked_rows
 from app.core.synonyms import meant
-from app.core.tasks import COLUMN_NAMES, COLUMNS, TaskName
+from app.core.tasks import COLUMN_NAMES, COLUMNS, TaskName, candidate_fields, candidate_of
 from app.errors import FieldError, InvalidInput, TooLarge, clip, pointer
 from app.wire.columns import LARGEST_INT, NAMES, ROW_SLICE_RULE, RULES, WIDE, Kind, Rule
 from app.wire.limits import Limits
@@ -42,6 +42,12 @@ class Field:
     def kinds(self) -> tuple[Kind, ...]:
         """The kinds of values that the column may hold."""
         return self.rule.kinds
+
+    @property
+    def is_mask(self) -> bool:
+        """Tell if the column says which values of others are scored."""
+        candidate = candidate_of(self.name)
+        return (candidate[1] if candidate else self.name) == "mask"
 
     @property
     def takes_null(self) -> bool:
@@ -104,8 +110,30 @@ class Field:
         return values.astype(kind.dtype, copy=False)
 
 
-def fields_of(names: Sequence[str], limits: Limits, task: TaskName) -> list[Field]:
-    """The fields that the names of a table's columns stand for.
+class Masks:
+    """The masks among the columns of some rows, as they are read: first these, then the columns that they are for."""
+
+    def __init__(self) -> None:
+        self._masks: dict[str, Column] = {}
+
+    def add(self, field: Field, column: Column) -> None:
+        """Keep a column if it is a mask."""
+        if field.is_mask:
+            self._masks[_owner(field)] = column
+
+    def of(self, field: Field) -> Column | None:
+        """The mask of a column: that of its candidate, else the one that all share; None leaves out none."""
+        return self._masks.get(_owner(field), self._masks.get(""))
+
+
+def _owner(field: Field) -> str:
+    """The candidate that a column is of; empty for none."""
+    candidate = candidate_of(field.name)
+    return candidate[0] if candidate else ""
+
+
+def fields_of(names: Sequence[str], limits: Limits, task: TaskName, *, has_candidates: bool = False) -> list[Field]:
+    """The fields that the names of a table's columns stand for, those of candidates too if it may have some.
 
     Raises:
         TooLarge: More columns than `max_columns`.
@@ -114,7 +142,13 @@ def fields_of(names: Sequence[str], limits: Limits, task: TaskName) -> list[Fiel
     check_columns(len(names), limits)
     if not names:
         raise InvalidInput.at("", "missing", "must have columns, found none")
-    unknown = [name for name in names if name not in RULES[task] and not name.startswith(SLICE)]
+    unknown = [
+        name
+        for name in names
+        if name not in RULES[task]
+        and not name.startswith(SLICE)
+        and not (has_candidates and is_of_candidate(name, task))
+    ]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if unknown or twice:
         raise InvalidInput(chain(map(_unknown, unknown), map(_repeated, twice)), len(unknown) + len(twice))
@@ -123,7 +157,18 @@ def fields_of(names: Sequence[str], limits: Limits, task: TaskName) -> list[Fiel
 
 def field_of(name: str, task: TaskName) -> Field:
     """The field of a name that a column may have."""
-    return Field(name, _pointer(name), RULES[task].get(name, ROW_SLICE_RULE))
+    candidate = candidate_of(name)
+    return Field(name, _pointer(name), RULES[task].get(candidate[1] if candidate else name, ROW_SLICE_RULE))
+
+
+def is_of_candidate(name: str, task: TaskName) -> bool:
+    """Tell if a name is that of a column with a field of a candidate.
+
+    >>> is_of_candidate("candidates.new.logits", "binary"), is_of_candidate("candidates.new", "binary")
+    (True, False)
+    """
+    candidate = candidate_of(name)
+    return candidate is not None and candidate[1] in candidate_fields(task)
 
 
 def check_columns(n_columns: int, limits: Limits) -> None:
@@ -133,10 +178,12 @@ def check_columns(n_columns: int, limits: Limits) -> None:
 
 
 def gathered(fields: Iterable[Field], columns: Iterable[Column]) -> dict[str, Any]:
-    """The columns by name, those of slices in a dictionary of their own."""
+    """The columns by name, those of slices and of each candidate in dictionaries of their own."""
     body: dict[str, Any] = {}
     for field, column in zip(fields, columns, strict=True):
-        if field.name.startswith(SLICE):
+        if candidate := candidate_of(field.name):
+            body.setdefault("candidates", {}).setdefault(candidate[0], {})[candidate[1]] = column
+        elif field.name.startswith(SLICE):
             body.setdefault("slices", {})[field.name.removeprefix(SLICE)] = column
         else:
             body[field.name] = column
@@ -166,6 +213,8 @@ def in_rows(first_row: int, offsets: IntArray) -> Place:
 
 
 def _pointer(name: str) -> str:
+    if candidate := candidate_of(name):
+        return pointer("candidates", *candidate)
     return pointer("slices", name.removeprefix(SLICE)) if name.startswith(SLICE) else pointer(name)
 
 

@@ -11,7 +11,7 @@ from app.wire.fields import Field, fields_of
 from app.wire.limits import Limits
 
 ONE_TYPE = "must hold values of one type in all columns, found several"
-NUMBERED = re.compile(rf"({'|'.join(WIDE)})_(0|[1-9]\d{{0,6}})")
+NUMBERED = re.compile(rf"((?:candidates\..+\.)?(?:{'|'.join(WIDE)}))_(0|[1-9]\d{{0,6}})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,12 @@ class Group:
     nested: bool
 
 
-def groups_of(names: Mapping[int, str], limits: Limits, task: TaskName) -> list[Group]:
+def groups_of(names: Mapping[int, str], limits: Limits, task: TaskName, *, has_candidates: bool = False) -> list[Group]:
     """The columns of a request that the columns of a table make, those that are numbered last.
 
     Args:
         names: The names of the columns by their positions in the table.
+        has_candidates: Whether columns may be of candidates.
 
     Raises:
         InvalidInput: A name is unknown or comes twice, or numbers do not count from 0.
@@ -47,7 +48,7 @@ def groups_of(names: Mapping[int, str], limits: Limits, task: TaskName) -> list[
         elif numbered.setdefault(match[1], {}).setdefault(int(match[2]), place) != place:
             raise InvalidInput.at(f"/{match[1]}", "duplicate", f"must have {name} once, found it again")
     merged = [*plain, *numbered.items()]
-    fields = fields_of([name for name, _ in merged], limits, task)
+    fields = fields_of([name for name, _ in merged], limits, task, has_candidates=has_candidates)
     for name, places in numbered.items():
         gap = next((j for j in range(len(places)) if j not in places), None)
         if gap is not None:

@@ -12,7 +12,7 @@ import pytest
 from app.core.columns import Ragged
 from app.core.tasks import TASKS, TaskName
 from app.errors import InvalidInput, TooLarge
-from app.service import INCLUDES, ScoreRequest, score, score_parts, streaming
+from app.service import INCLUDES, ScoreRequest, row_parts, score, score_parts
 from app.wire.arrow import stream as arrow
 from app.wire.limits import Limits
 from tests.bodies import random_body
@@ -26,8 +26,8 @@ every_task = pytest.mark.parametrize("task", TASKS)
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of a few rows stay parts."""
-    monkeypatch.setattr(streaming, "MIN_PART_BYTES", 0)
-    monkeypatch.setattr(streaming, "MIN_SLICED_BYTES", 0)
+    monkeypatch.setattr(row_parts, "MIN_PART_BYTES", 0)
+    monkeypatch.setattr(row_parts, "MIN_SLICED_BYTES", 0)
 
 
 def n_rows(request: ScoreRequest) -> int:
@@ -113,10 +113,10 @@ def test_metrics_on_request_that_add_hold_no_rows() -> None:
 
 
 def test_small_parts_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "MIN_PART_BYTES", 700)
-    monkeypatch.setattr(streaming, "PART_BYTES", 0)
+    monkeypatch.setattr(row_parts, "MIN_PART_BYTES", 700)
+    monkeypatch.setattr(row_parts, "PART_BYTES", 0)
     request = rows(100)
-    assert [len(part.columns["labels"]) for part in streaming._gathered(cut(request, [1, 5, 30, 31, 99]))] == [
+    assert [len(part.columns["labels"]) for part in row_parts.gathered(cut(request, [1, 5, 30, 31, 99]))[1]] == [
         30,
         69,
         1,
@@ -125,10 +125,10 @@ def test_small_parts_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_parts_with_slices_are_joined_to_larger_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "MIN_SLICED_BYTES", 1_600)
-    monkeypatch.setattr(streaming, "PART_BYTES", 0)
+    monkeypatch.setattr(row_parts, "MIN_SLICED_BYTES", 1_600)
+    monkeypatch.setattr(row_parts, "PART_BYTES", 0)
     request = rows(100)._replace(slices={"half": np.arange(100) // 50})
-    sizes = [len(part.columns["labels"]) for part in streaming._gathered(cut(request, [1, 5, 30, 31, 60, 99]))]
+    sizes = [len(part.columns["labels"]) for part in row_parts.gathered(cut(request, [1, 5, 30, 31, 60, 99]))[1]]
     assert sizes == [60, 40]
     assert plain(score_parts(cut(request, [1, 5, 30, 31, 60, 99]), HELD)) == plain(score(request))
 

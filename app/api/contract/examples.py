@@ -129,6 +129,15 @@ _TWO_MODELS: dict[str, Any] = {
     "baseline": "today",
 }
 
+_TWO_OF_LABELS: dict[str, Any] = {
+    "labels": [[1, 0], [0, 1], [1, 1]],
+    "candidates": {
+        "a": {"logits": [[2, 1], [1, 0.5], [1, 2]]},
+        "b": {"logits": [[1, -1], [0.5, 1], [2, 1]]},
+    },
+    "baseline": "a",
+}
+
 COMPARE_EXAMPLES: dict[TaskName, dict[str, Example]] = {
     "binary": {
         "two_models": Example("Is the next model better than that of today?", _TWO_MODELS),
@@ -161,18 +170,8 @@ COMPARE_EXAMPLES: dict[TaskName, dict[str, Example]] = {
         ),
     },
     "multilabel": {
-        "accuracy": Example(
-            "The share of labels that are right; so few rows decide nothing",
-            {
-                "labels": [[1, 0], [0, 1], [1, 1]],
-                "candidates": {
-                    "a": {"logits": [[2, 1], [1, 0.5], [1, 2]]},
-                    "b": {"logits": [[1, -1], [0.5, 1], [2, 1]]},
-                },
-                "baseline": "a",
-                "metric": "accuracy",
-            },
-        ),
+        "two_models": Example("Two models of the same labels; so few rows decide nothing", _TWO_OF_LABELS),
+        "accuracy": Example("The share of labels that are right", {**_TWO_OF_LABELS, "metric": "accuracy"}),
     },
     "distributions": {
         "two_models": Example(

@@ -86,7 +86,7 @@ ENDPOINTS = {
     "calibrate": Endpoint("/v1/calibrate/{task}", calibrate.MODELS, CALIBRATE_EXAMPLES),
     "apply": Endpoint("/v1/calibrate/{task}/apply", apply.MODELS, APPLY_EXAMPLES),
 }
-ROWS = {"score": SCORED_ROWS, "calibrate": calibrate.FITTED_ROWS}
+ROWS = {"score": SCORED_ROWS, "compare": compare.COMPARED_ROWS, "calibrate": calibrate.FITTED_ROWS}
 """The operations that take rows too, by noun."""
 
 

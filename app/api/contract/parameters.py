@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from app.api.contract import samples
 from app.api.contract.components import class_name, reference
 from app.api.schemas.query import RowsSchema
 from app.core.tasks import TaskName
@@ -19,7 +20,15 @@ EXTRA_COLUMNS = {
     "the query names a column, else `error`.",
     "schema": {"$ref": "#/components/schemas/ExtraColumns"},
 }
-
+CANDIDATE_COLUMNS = {
+    "name": "candidates",
+    "in": "query",
+    "description": "Columns of candidates: `candidates.old=p_old`, or `candidates.old.logits=z_old_*`, a parameter for "
+    f"each. Where one is named, there are no others. {SEVERAL}",
+    "style": "form",
+    "explode": True,
+    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+}
 
 References: TypeAlias = dict[tuple[str, TaskName], list[dict[str, str]]]
 
@@ -35,6 +44,7 @@ def parameters_of(shapes: Mapping[str, Any], schemas: Mapping[str, RowsSchema]) 
         for option in dict.fromkeys(option for task in schema.models for option in schema.options(task)):
             found = {
                 task: _parameter(option, shapes[model.__name__]["properties"][option])
+                | (_required(noun, task, option) if model.model_fields[option].is_required() else {})
                 for task, model in schema.models.items()
                 if option in schema.options(task)
             }
@@ -47,6 +57,8 @@ def parameters_of(shapes: Mapping[str, Any], schemas: Mapping[str, RowsSchema]) 
             _reference(named, (f"{column}_column",), _column_parameter(column))
             for column in schemas[noun].columns(task)
         ]
+        if schemas[noun].has_candidates:
+            of_task.append(_reference(named, ("candidate_columns",), CANDIDATE_COLUMNS))
         of_task.append(reference("parameters", class_name(EXTRA)))
     return named, references
 
@@ -66,6 +78,11 @@ def _parameter(name: str, field: Mapping[str, Any]) -> dict[str, Any]:
     if name == "require":
         text, shape = f"{text} As JSON.", {"type": "string"}
     return {"name": name, "in": "query", "description": text, "schema": shape}
+
+
+def _required(noun: str, task: TaskName, option: str) -> dict[str, Any]:
+    """The words of a parameter that must be set, with its value for the rows of the first example."""
+    return {"required": True, "example": samples.first_body(task, noun)[option]}
 
 
 def _column_parameter(name: str) -> dict[str, Any]:

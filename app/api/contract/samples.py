@@ -2,12 +2,14 @@
 
 from typing import Any
 
-from app.api.contract.examples import CALIBRATE_EXAMPLES, EXAMPLES
-from app.core.tasks import COLUMN_NAMES, TaskName
+from app.api.contract.examples import CALIBRATE_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES
+from app.core.tasks import COLUMN_NAMES, TaskName, candidate_column
+from app.wire.fields import SLICE
 from app.wire.writers import WRITERS
 
-BY_NOUN = {"score": EXAMPLES, "calibrate": CALIBRATE_EXAMPLES}
-"""The examples of operations that take rows too; the first of each task has columns only, as a file has."""
+BY_NOUN = {"score": EXAMPLES, "compare": COMPARE_EXAMPLES, "calibrate": CALIBRATE_EXAMPLES}
+"""The examples of operations that take rows too; the first of each task has columns only, as a file has, but for
+options that must be set."""
 
 
 def formats_of(task: TaskName, noun: str = "score") -> list[str]:
@@ -22,8 +24,17 @@ def sample(task: TaskName, format_: str, noun: str = "score") -> bytes:
 
 
 def _columns(task: TaskName, noun: str) -> dict[str, list[Any]]:
-    body = next(iter(BY_NOUN[noun][task].values())).body
-    return {name: values for name, values in body.items() if name in COLUMN_NAMES}
+    body = first_body(task, noun)
+    columns = {name: values for name, values in body.items() if name in COLUMN_NAMES}
+    columns |= {f"{SLICE}{name}": values for name, values in body.get("slices", {}).items()}
+    for name, fields in body.get("candidates", {}).items():
+        columns |= {candidate_column(name, field): values for field, values in fields.items()}
+    return columns
+
+
+def first_body(task: TaskName, noun: str) -> dict[str, Any]:
+    """The body of the first example of a task."""
+    return next(iter(BY_NOUN[noun][task].values())).body
 
 
 def _is_ragged(values: list[Any]) -> bool:

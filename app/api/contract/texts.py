@@ -41,6 +41,13 @@ SUMMARIES: dict[str, dict[TaskName, str]] = {
         "distributions": "Paired comparison of predicted distributions, with a verdict",
         "tokens": "Paired comparison of language models, with a verdict",
     },
+    "compare_rows": {
+        "binary": "Paired comparison of yes/no models on rows in a file or a stream",
+        "multiclass": "Paired comparison of models over classes on rows in a file or a stream",
+        "multilabel": "Paired comparison of models of several labels on rows in a file or a stream",
+        "distributions": "Paired comparison of predicted distributions in a file or a stream",
+        "tokens": "Paired comparison of language models on documents in a file or a stream",
+    },
     "calibrate": {
         "binary": "The temperature, line or steps that mend yes/no predictions",
         "multiclass": "The temperature that mends predictions over classes",
@@ -65,6 +72,10 @@ ANSWERS = {
 MERGE = (
     'Adds up states that `include: ["state"]` put into answers. All must come from the same task, options and columns. '
     "The answer is that of one request with all their rows, in that order, to the last bit."
+)
+COMPARED_ROWS = (
+    "Their columns are called `candidates.<name>.<field>`, such as `candidates.old.probabilities`; or the query names "
+    "them, as in `candidates.old=p_old_*` or `candidates.old.logits=z_old_*`. In NDJSON `candidates` may be an object."
 )
 AS_ARROW = (
     "With the header `Accept: application/vnd.apache.arrow.stream` and `per_sample` in "

@@ -1,6 +1,6 @@
 """The requests of comparing: models made from those of scoring."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from itertools import islice
@@ -11,6 +11,7 @@ from annotated_types import Ge, Le, MaxLen
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from app.api.schemas import require, score
+from app.api.schemas.query import RowsSchema
 from app.core.compare.comparison import MIN_SAMPLES
 from app.core.compare.verdicts import Family
 from app.core.options import NonNegative
@@ -219,3 +220,13 @@ SCORING_ONLY = (
 CANDIDATES = "Prediction of each candidate for the same rows (tokens: documents), under its name."
 SHARED = {task: shared_model(task) for task in COMPARED}
 MODELS = {task: request_model(task) for task in COMPARED}
+
+
+def _unknown(task: TaskName, name: str, rule: str, known: Collection[str]) -> FieldError:
+    """The error of a query parameter that comparing does not know."""
+    if name in TASKS[task].predictions:
+        return FieldError(pointer(name), "unknown_field", f"{rule}; candidates.old.{name} names that of a candidate")
+    return score.unknown_field(name, rule, known)
+
+
+COMPARED_ROWS = RowsSchema(MODELS, compare_request, _unknown, has_candidates=True)

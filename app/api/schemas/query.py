@@ -12,9 +12,9 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from app.api.schemas.score import MODELS, score_request, unknown_field
-from app.core.tasks import COLUMNS, TASKS, TaskName
+from app.core.tasks import CANDIDATE, COLUMNS, TASKS, TaskName, candidate_column, candidate_fields, candidate_of
 from app.errors import FieldError, InvalidInput, describe, pointer
-from app.wire.fields import EXTRA, field_of
+from app.wire.fields import EXTRA, field_of, is_of_candidate
 from app.wire.mapping.naming import AUTO, Classes, Named, Naming, own_names
 
 NUMBER = re.compile(r"(?:(-)|\+)?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
@@ -29,15 +29,18 @@ class RowsSchema:
         request: The function that makes a request of fields.
         unknown: The function that makes the error of a field that the operation does not know, of the task, the name
             and the rule that it breaks.
+        has_candidates: Whether predictions are those of candidates; parameters like `candidates.old.logits` then name
+            their columns, and `candidates.old` is short for the first prediction that the task knows.
     """
 
     models: Mapping[TaskName, type[BaseModel]]
     request: Callable[[TaskName, Mapping[str, Any]], Any]
     unknown: Callable[[TaskName, str, str, Collection[str]], FieldError]
+    has_candidates: bool = False
 
     def options(self, task: TaskName) -> list[str]:
         """The query parameters that a task knows, in the order of the contract."""
-        return [name for name in self.models[task].model_fields if name not in COLUMNS]
+        return [name for name in self.models[task].model_fields if name not in (*COLUMNS, "candidates")]
 
     def columns(self, task: TaskName) -> list[str]:
         """The query parameters that say which column holds a field of a task."""
@@ -55,12 +58,36 @@ def query_naming(schema: RowsSchema, task: TaskName, query: QueryParams) -> Nami
     Raises:
         InvalidInput: `extra_columns` is neither of its values, or is sent twice.
     """
-    names = schema.columns(task)
-    own = replace(own_names(task), known=frozenset(names))
+    names, roles = schema.columns(task), own_names(task).roles
+    if schema.has_candidates:
+        roles = tuple(role for role in roles if role != TASKS[task].predictions)
+    own = replace(own_names(task), known=frozenset(names), roles=roles, has_candidates=schema.has_candidates)
     if not query:
         return own
-    named = tuple(Named(field_of(name, task), name, tuple(query.getlist(name))) for name in names if name in query)
+    fields = {name: name for name in names if name in query} | _candidate_columns(schema, task, query)
+    named = tuple(Named(field_of(field, task), name, tuple(query.getlist(name))) for name, field in fields.items())
     return replace(own, named=named, ignores_extra=_ignores_extra(query, bool(named)), classes=_classes(query))
+
+
+def _candidate_columns(schema: RowsSchema, task: TaskName, query: QueryParams) -> dict[str, str]:
+    """The columns of candidates that parameters name, by the parameter.
+
+    Raises:
+        InvalidInput: Two parameters name columns for one field.
+    """
+    if not schema.has_candidates:
+        return {}
+    found: dict[str, str] = {}
+    for parameter in query:
+        if parameter.startswith(CANDIDATE):
+            is_whole = is_of_candidate(parameter, task)
+            name = parameter.removeprefix(CANDIDATE)
+            field = parameter if is_whole else candidate_column(name, TASKS[task].predictions[0])
+            if field in found.values():
+                rule = f"must be sent once, found it as {parameter} too"
+                raise InvalidInput.at(pointer(field), "duplicate", rule)
+            found[parameter] = field
+    return found
 
 
 def _ignores_extra(query: QueryParams, is_named: bool) -> bool:
@@ -93,9 +120,9 @@ def query_options(schema: RowsSchema, task: TaskName, query: QueryParams) -> dic
         InvalidInput: A parameter that the task does not know, one value too many, or one that is wrong whatever the
             columns are.
     """
-    if not query:
+    if not query and not schema.has_candidates:
         return {}
-    known, columns = schema.options(task), (*schema.columns(task), EXTRA)
+    known, columns = schema.options(task), (*schema.columns(task), *_candidate_columns(schema, task, query), EXTRA)
     unknown = [name for name in query if name not in known and name not in columns]
     if unknown:  # a search for a name that was meant takes long, so only listed errors have one
         rule = "must be an option or name a column, found another query parameter"
@@ -105,7 +132,10 @@ def query_options(schema: RowsSchema, task: TaskName, query: QueryParams) -> dic
         for name in query
         if name in known and not (name == "classes" and query.getlist(name) == [AUTO])
     }
-    schema.request(task, options | _columns_to_come(schema, task))
+    to_come = _columns_to_come(schema, task)
+    if schema.has_candidates:
+        to_come |= _candidates_to_come(task, options, _candidate_columns(schema, task, query).values())
+    schema.request(task, options | to_come)
     return options
 
 
@@ -136,9 +166,27 @@ def _refuse_all(request: Request, code: str, rule: str) -> None:
 
 def _columns_to_come(schema: RowsSchema, task: TaskName) -> dict[str, Any]:
     """Empty columns for a truth, a prediction and what asks for metrics: the schema does not look into them."""
-    needed = [names[0] for names in (TASKS[task].truths, TASKS[task].predictions) if names]
+    predictions = () if schema.has_candidates else TASKS[task].predictions
+    needed = [names[0] for names in (TASKS[task].truths, predictions) if names]
     details = [name for name in schema.columns(task) if COLUMNS[name].role == "detail"]
-    return dict.fromkeys([*needed, *details], ())
+    own = candidate_fields(task) if schema.has_candidates else ()  # which candidates may have one by one
+    return dict.fromkeys([*needed, *(name for name in details if name not in own)], ())
+
+
+def _candidates_to_come(task: TaskName, options: Mapping[str, Any], columns: Collection[str]) -> dict[str, Any]:
+    """Empty columns for the candidates that a query names; where it names none, for two, of which one is the baseline.
+
+    Rules under the names of candidates, which only the body tells, are then left for later.
+    """
+    candidates: dict[str, Any] = {}
+    for name, field in filter(None, map(candidate_of, columns)):
+        candidates.setdefault(name, {})[field] = ()
+    if candidates:
+        return {"candidates": candidates}
+    baseline = options.get("baseline")
+    names = [baseline if isinstance(baseline, str) else "a", "another"]
+    form = TASKS[task].predictions[0]
+    return {"candidates": {name: {form: ()} for name in (*names, "b")}, "require": None}
 
 
 def _value(schema: RowsSchema, task: TaskName, name: str, texts: Sequence[str]) -> Any:

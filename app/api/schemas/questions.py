@@ -20,6 +20,9 @@ Asked = TypeVar("Asked", ScoreRequest, CompareRequest, CalibrateRequest, ApplyRe
 Schema: TypeAlias = Callable[[TaskName, Mapping[str, Any]], Asked]
 """A function that makes a request of the fields of a body; of columns it looks at the names only."""
 
+Names: TypeAlias = str | tuple[str, tuple[str, ...]]
+"""The name of a column, or that of a candidate with those of its fields."""
+
 NUMBER_BYTES = 8
 
 MAX_KEPT = 256
@@ -87,13 +90,17 @@ def asked_of_rows(
         InvalidInput: The schema refuses a column or a parameter.
     """
     with_names = _asked_with_names if len(query) <= MAX_KEPT_BYTES else _asked_with_names.__wrapped__
-    return with_names(schema, task, query, tuple(columns), classes).with_columns(columns)
+    names = tuple(name for name in columns if name != "candidates")
+    candidates = tuple((name, tuple(fields)) for name, fields in columns.get("candidates", {}).items())
+    return with_names(schema, task, query, (*names, *candidates), classes).with_columns(columns)
 
 
 @lru_cache(maxsize=MAX_KEPT)
 def _asked_with_names(
-    schema: RowsSchema, task: TaskName, query: bytes, names: tuple[str, ...], classes: tuple[str, ...] | None
+    schema: RowsSchema, task: TaskName, query: bytes, names: tuple[Names, ...], classes: tuple[str, ...] | None
 ) -> Any:
-    columns: dict[str, Any] = {name: {} if name == "slices" else () for name in names}
+    columns: dict[str, Any] = {name: {} if name == "slices" else () for name in names if isinstance(name, str)}
+    if candidates := dict(name for name in names if not isinstance(name, str)):
+        columns["candidates"] = {name: dict.fromkeys(fields, ()) for name, fields in candidates.items()}
     found = {} if classes is None else {"classes": classes}
     return schema.request(task, columns | query_options(schema, task, QueryParams(query)) | found)

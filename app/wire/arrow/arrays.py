@@ -17,7 +17,7 @@ from app.errors import InvalidInput, MalformedBody, clip
 from app.wire.arrow.dictionaries import Dictionaries, check_views, refuse_nulls, repeated
 from app.wire.arrow.schema import Chosen, is_slices
 from app.wire.columns import STRING, rows_of
-from app.wire.fields import Field, Place, gathered, in_order, in_rows
+from app.wire.fields import Field, Masks, Place, gathered, in_order, in_rows
 from app.wire.numbered import ONE_TYPE, Group
 
 AS_DICTIONARY = re.compile(r"dictionary<values=(\w+), indices=\w+, ordered=\d>")
@@ -87,15 +87,15 @@ def _arrays(batch: pa.RecordBatch, chosen: Chosen) -> Iterator[tuple[int, pa.Arr
 def _columns(
     groups: list[Group], arrays: Mapping[int, pa.Array], first_row: int, dictionaries: Dictionaries
 ) -> Iterator[Column]:
-    scored: Column | None = None
+    masks = Masks()
     for group in groups:
+        scored = masks.of(group.field)
         with readable(group.field):
             if group.nested:
                 column = _stacked(group, arrays, first_row, scored, dictionaries)
             else:
                 column = column_of_array(group.field, arrays[group.places[0]], first_row, scored, dictionaries)
-        if group.field.name == "mask":
-            scored = column
+        masks.add(group.field, column)
         yield column
 
 

@@ -19,7 +19,7 @@ from app.wire.columns import BOOLEAN, INTEGER, NAMES, NUMBER, STRING
 from app.wire.csv.cells import WHOLE, Cells
 from app.wire.csv.header import column_names, header_fault
 from app.wire.csv.quotes import Quotes
-from app.wire.fields import Field, gathered, holds_scored
+from app.wire.fields import Field, Masks, gathered, holds_scored
 from app.wire.foreign import NOT_UTF_8
 from app.wire.limits import Limits
 from app.wire.mapping.class_names import kind_of_names
@@ -184,9 +184,10 @@ def _columns(
 ) -> tuple[list[Group], list[Column]]:
     """The columns of the groups that are set, and the groups with the kinds that the cells of a block settle."""
     settled, columns, refusals = [], [], []
-    scored: BoolArray | None = None
+    masks = Masks()
     for group in groups:
-        cells = _cells(group, table, first_row, scored)
+        scored = masks.of(group.field)
+        cells = _cells(group, table, first_row, scored if isinstance(scored, np.ndarray) else None)
         field = group.field if is_settled and len(group.field.kinds) < 2 else _settled(group, cells)
         settled.append(replace(group, field=field))
         try:
@@ -196,8 +197,7 @@ def _columns(
             continue
         if column is not None:
             columns.append(column)
-        if group.field.name == "mask" and isinstance(column, np.ndarray):
-            scored = column
+            masks.add(group.field, column)
     if refusals:
         raise InvalidInput.joined(refusals)
     return settled, columns

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from app.core.tasks import TASKS, TaskName
+from app.core.tasks import TASKS, TaskName, candidate_of
 from app.errors import FieldError, InvalidInput, clip, pointer
 from app.wire.fields import SLICE, check_columns, field_of
 from app.wire.limits import Limits
@@ -49,8 +49,7 @@ class ColumnMap:
         """
         check_columns(len(names), limits)
         kept = {place: name for place, name in names.items() if not INDEX.fullmatch(name) and name not in indices}
-        unnamed = self.naming.unnamed
-        own = {place: name for place, name in kept.items() if _field_of_name(name) in unnamed}
+        own = {place: name for place, name in kept.items() if self.naming.holds_field(_field_of_name(name))}
         table, groups = Table(names), list[Group]()
         if self.naming.named:
             groups = self._named(table, names.keys() - kept.keys() | own.keys())
@@ -60,10 +59,10 @@ class ColumnMap:
             self._refuse_taken(extra.values())
             own = {place: name for place, name in kept.items() if place in own or place in extra}
         if own or not (groups or self.naming.ignores_extra):
-            groups += groups_of(own, limits, self.task)
-        if self.naming.ignores_extra:
+            groups += groups_of(own, limits, self.task, has_candidates=self.naming.has_candidates)
+        if self.naming.ignores_extra or self.naming.has_candidates:
             self._check_roles(table, groups)
-        return sorted(groups, key=lambda group: group.field.name != "mask")
+        return sorted(groups, key=lambda group: not group.field.is_mask)
 
     def told(self, refusal: InvalidInput) -> InvalidInput:
         """The errors of a body, with the names of the columns that the query gave their fields."""
@@ -130,6 +129,8 @@ class ColumnMap:
         found = {group.field.name for group in groups}
         used = {place for group in groups for place in group.places}
         errors = [table.missing(role, used) for role in self.naming.roles if found.isdisjoint(role)]
+        if self.naming.has_candidates and not any(map(candidate_of, found)):
+            errors.append(table.no_candidate())
         if errors:
             raise InvalidInput(errors)
 
@@ -150,6 +151,7 @@ def _several(named: Named, choices: list[Choice]) -> str:
     """The error of several columns where one belongs."""
     names = [choice.name for choice in choices]
     rule = f"must name one column, found {len(names)}: {clip(', '.join(names))}"
-    if named.field.rule.nested is False and named.field.name in ("probabilities", "logits") and len(names) == 2:
+    form = named.field.name.rpartition(".")[2]
+    if named.field.rule.nested is False and form in ("probabilities", "logits") and len(names) == 2:
         return f"{rule}; name that of the positive class, as in {named.parameter}={clip(names[1])}"
     return rule

@@ -7,9 +7,9 @@ from itertools import islice
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from app.core.synonyms import meant
-from app.core.tasks import TASKS, TaskName
+from app.core.tasks import TASKS, TaskName, candidate_of
 from app.errors import FieldError, InvalidInput, clip, pointer
-from app.wire.fields import Field
+from app.wire.fields import Field, is_of_candidate
 
 STAR = "*"
 AUTO: Final = "auto"
@@ -43,6 +43,8 @@ class Naming:
         named: The fields whose columns the query names.
         roles: The fields of which the body must hold exactly one each, such as those that may be the truth.
         known: The fields that columns of the same name hold, where the query names no other.
+        has_candidates: Whether predictions are those of candidates: columns of theirs are known, where the query names
+            none of them.
         ignores_extra: Whether columns that hold nothing are left out; else they are refused.
         classes: The class names of the query, in column order.
     """
@@ -51,6 +53,7 @@ class Naming:
     named: tuple[Named, ...] = ()
     roles: tuple[tuple[str, ...], ...] = ()
     known: frozenset[str] = frozenset()
+    has_candidates: bool = False
     ignores_extra: bool = False
     classes: Classes = None
 
@@ -60,6 +63,13 @@ class Naming:
         taken = {named.field.name for named in self.named} | {named.parameter for named in self.named}
         others = {name for names in self.roles if taken & set(names) for name in names}
         return self.known - taken - others
+
+    def holds_field(self, name: str) -> bool:
+        """Tell if the columns of a name, without the number in it, hold a field that the query names no column of."""
+        if candidate_of(name) is None:
+            return name in self.unnamed
+        is_named = any(candidate_of(named.field.name) for named in self.named)
+        return self.has_candidates and not is_named and is_of_candidate(name, self.task)
 
 
 def own_names(task: TaskName) -> Naming:
@@ -153,6 +163,12 @@ class Table:
         if close:
             return f"; did you mean {_quoted(folded[close[0]])}?"
         return f"; the body has {clip(', '.join(names[:MAX_SHOWN]))}" if names else ""
+
+    def no_candidate(self) -> FieldError:
+        """The error of a body in which no column is of a candidate."""
+        shown = clip(", ".join(list(self.names.values())[:MAX_SHOWN]))
+        rule = "must hold candidates, found none; name their columns in the query, as in candidates.old=p_old"
+        return FieldError("/candidates", "missing", f"{rule}; the body has {shown}")
 
     def missing(self, role: tuple[str, ...], used: set[int]) -> FieldError:
         """The error of a body in which no column holds a field of which there must be one."""

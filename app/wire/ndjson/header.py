@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any
 
 from app.core.columns import BoolArray, Column, Ragged
+from app.core.tasks import candidate_of
 from app.errors import FieldError, InvalidInput, describe, pointer
 from app.wire.fields import SLICE, Field
 from app.wire.limits import Limits
@@ -85,13 +86,13 @@ def check_names(rows: Rows, header: Header, first_row: int) -> None:
     numbered = list(zip(numbers, rows, are_scored, strict=True))
     errors, n_errors = _key_errors((), numbered, header.names, is_open=header.is_open)
     filled = [
-        (name, number)
+        (_path((), name), number)
         for name in sorted(header.unset)
         for number, row in zip(numbers, rows, strict=True)
         if row.get(name) is not None
     ]
     rule = "must be null in all rows or in none, found another"
-    errors = chain(errors, (FieldError(pointer(*at), "wrong_type", rule) for at in filled))
+    errors = chain(errors, (FieldError(f"{pointer(*path)}/{i}", "wrong_type", rule) for path, i in filled))
     n_errors += len(filled)
     if "slices" in header.names - header.unset:
         all_slices = [row.get("slices") for row in rows]
@@ -142,9 +143,15 @@ def _told(
     rule = "must be a field of every row or of none, found"
     for i, row, is_scored in rows:
         for name in sorted(names - row.keys()) if is_scored else ():
-            yield FieldError(pointer(*holder, name, i), "missing", f"{rule} none")
+            yield FieldError(pointer(*_path(holder, name), i), "missing", f"{rule} none")
         for name in () if is_open else sorted(row.keys() - names):
-            yield FieldError(pointer(*holder, name, i), "unknown_field", f"{rule} one that the other rows lack")
+            yield FieldError(pointer(*_path(holder, name), i), "unknown_field", f"{rule} one that the other rows lack")
+
+
+def _path(holder: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """The names that lead to a field, those of a candidate apart."""
+    candidate = candidate_of(name)
+    return (*holder, name) if candidate is None else ("candidates", *candidate)
 
 
 def is_nested(column: Column) -> bool:

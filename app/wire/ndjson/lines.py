@@ -6,7 +6,8 @@ from typing import Any, TypeAlias
 import orjson
 
 from app.core.kernels.json_columns import count_byte, json_signs
-from app.errors import InvalidInput, MalformedBody, TooLarge, describe
+from app.core.tasks import candidate_column
+from app.errors import FieldError, InvalidInput, MalformedBody, TooLarge, clip, describe, pointer
 from app.wire.foreign import KEPT_WHOLE, not_utf_8
 from app.wire.json.heavy import MIN_BYTES, check_weight
 from app.wire.json.names import n_names, refusal, refuse_repeated, repeated
@@ -49,6 +50,41 @@ def rows_of(text: bytes, first_row: int) -> Rows:
             hint = AS_LINES if lines[i].startswith(b"[") else ""
             raise MalformedBody(f"row {first_row + i} must be a JSON object, found {describe(row)}{hint}")
     return rows
+
+
+def with_candidates(rows: Rows, first_row: int) -> Rows:
+    """The rows with the fields of their candidates as fields of their own, under names as columns of tables have them.
+
+    Raises:
+        InvalidInput: What should hold candidates holds anything else.
+    """
+    if not any("candidates" in row for row in rows):
+        return rows
+    found, wrong = [], []
+    for i, row in enumerate(rows):
+        candidates = row.get("candidates")
+        if type(candidates) is dict and all(type(fields) is dict for fields in candidates.values()):
+            own = {
+                candidate_column(name, field): value
+                for name, fields in candidates.items()
+                for field, value in fields.items()
+            }
+            found.append({name: value for name, value in row.items() if name != "candidates"} | own)
+            continue
+        found.append({name: value for name, value in row.items() if name != "candidates"})
+        if "candidates" in row and row.get("mask") is not False:
+            wrong.append(FieldError(pointer("candidates", first_row + i), "wrong_type", _no_candidates(candidates)))
+    if wrong:
+        raise InvalidInput(wrong, len(wrong))
+    return found
+
+
+def _no_candidates(found: object) -> str:
+    """The error of what should hold candidates."""
+    if type(found) is not dict:
+        return f"must be an object of candidates, found {describe(found)}"
+    name, other = next((name, fields) for name, fields in found.items() if type(fields) is not dict)
+    return f"must hold an object for each candidate, found {describe(other)} for {clip(name)}"
 
 
 def refuse_repeated_names(text: bytes, rows: Rows, first_row: int) -> None:

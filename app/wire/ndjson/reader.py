@@ -12,12 +12,12 @@ from app.core.batch.texts import texts_of
 from app.core.batch.truth import rowwise
 from app.core.columns import BoolArray, Column
 from app.errors import FieldError, InvalidInput
-from app.wire.fields import SLICE, Field, gathered, holds_scored
+from app.wire.fields import SLICE, Field, Masks, gathered, holds_scored
 from app.wire.json.lists import column_of
 from app.wire.limits import Limits
 from app.wire.mapping.column_map import ColumnMap
 from app.wire.ndjson.header import Header, check_names, header_of, is_nested, settled
-from app.wire.ndjson.lines import Rows, refuse_repeated_names, rows_of
+from app.wire.ndjson.lines import Rows, refuse_repeated_names, rows_of, with_candidates
 from app.wire.numbered import Group
 from app.wire.sources import Source
 from app.wire.text import blocks
@@ -67,6 +67,8 @@ def _part(
     if not rows:
         return 0, header, None
     refuse_repeated_names(text, rows, n_rows)
+    if names.naming.has_candidates:
+        rows = with_candidates(rows, n_rows)
     if header is None or not header.nested:
         header = header_of(rows, limits, names)
     check_names(rows, header, n_rows)
@@ -111,8 +113,9 @@ def _row_end(text: bytearray, start: int) -> int:
 def _columns(rows: Rows, header: Header, first_row: int, nulls: Mapping[str, BoolArray]) -> list[Column]:
     columns: list[Column] = []
     refusals: list[InvalidInput] = []
-    scored: Column | None = None
+    masks = Masks()
     for group in header.groups:
+        scored = masks.of(group.field)
         try:
             values = _values(group, rows, header)
             if group.field.name in nulls:
@@ -124,8 +127,7 @@ def _columns(rows: Rows, header: Header, first_row: int, nulls: Mapping[str, Boo
             refusals.append(refusal)
             continue
         columns.append(column)
-        if group.field.name == "mask":
-            scored = column
+        masks.add(group.field, column)
     if refusals:
         raise InvalidInput.joined(refusals)
     return columns
