@@ -10,14 +10,14 @@ import numpy as np
 from app.core.batch.batches import Batch
 from app.core.batch.checks import check_interval
 from app.core.batch.class_counts import check_class_counts
-from app.core.batch.documents import predicted_tokens
+from app.core.batch.documents import judged_documents, predicted_tokens
 from app.core.batch.findings import Finding
 from app.core.batch.grouping import Grouping, grouping_of
 from app.core.batch.predicted import Truth, judged, noted, predicted, prediction_of
 from app.core.batch.truth import labels_of, mask_of, refuse_booleans, rowwise, shaped, targets_of
 from app.core.columns import BoolArray, Column, FloatArray, IntArray, checked_column
 from app.core.options import MAX_WEIGHT, Options
-from app.core.tasks import COLUMN_NAMES, LABELLED, TASKS, TaskName, candidate_fields
+from app.core.tasks import COLUMN_NAMES, TASKS, TaskName, candidate_fields
 from app.errors import FieldError, InvalidInput, pointer
 
 MAX_SLICES = 1_000
@@ -43,9 +43,13 @@ def batch_of(
     """
     with counted_from(first_row):
         batch = None
-        if task in LABELLED and len(columns) == 2 and options.ignore_index is None and options.classes is None:
-            form = _form_of(task, columns)
-            batch = judged(task, form, columns[form], columns.get("labels"), options)
+        if "labels" in columns and len(columns) == 2 and options.ignore_index is None and options.classes is None:
+            first, second = columns
+            form = second if first == "labels" else first
+            batch = judged(task, form, columns[form], columns["labels"], options)
+        elif task == "tokens" and len(columns) == 1:
+            ((form, column),) = columns.items()
+            batch = judged_documents(task, form, column, options)
         if batch is None:
             batch = _checked(task, columns, options)
         if slices:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.batch.batches import Batch
 from app.core.batch.checks import Interval, within_bounds
 from app.core.batch.findings import NO_FINDING, Finding
 from app.core.batch.predictions import LOSS_HINT
@@ -14,6 +15,7 @@ from app.core.batch.sentinels import SMALLEST_SENTINEL, Sentinels, sentinels_amo
 from app.core.columns import BoolArray, Column, Ragged, marked_rows
 from app.core.kernels.verdicts import element_verdict
 from app.core.options import Options
+from app.core.tasks import TaskName
 from app.errors import FieldError, InvalidInput
 
 
@@ -43,6 +45,19 @@ def predicted_tokens(form: str, columns: Mapping[str, Column], options: Options)
         "rounded": {form: rounded} if rounded.count else {},
         "sentinels": sentinels_among(scored, None, None),
     }
+
+
+def judged_documents(task: TaskName, form: str, column: Column, options: Options) -> Batch | None:
+    """The batch of documents of a token or more, all scored, if one call finds every token sound; else None."""
+    if isinstance(column, Ragged):
+        are_filled = bool((np.diff(column.offsets) > 0).all())
+    else:
+        are_filled = column.ndim == 2 and column.size > 0
+    if not are_filled:
+        return None
+    documents = _documents(form, column, is_summed=False)
+    sentinels = _sentinels_of_sound(documents.values)
+    return None if sentinels is None else Batch(task, options, form, documents, 0, sentinels=sentinels)
 
 
 def _documents(name: str, column: Column, *, is_summed: bool) -> Ragged:

@@ -76,18 +76,18 @@ def judged(
     except (TypeError, ValueError):  # kernels take doubles and integers of 64 bits in the order of C
         return None
     shape = prediction.shape
-    fields = noticed(form, verdict) if are_alike(task, shape, labels.shape) and verdict.row == shape[0] else None
-    if fields is None:
+    if verdict.row != shape[0] or not are_alike(task, shape, labels.shape):
         return None
     n_classes = 2 if task == "binary" else shape[1]
     check_class_counts(task, options, n_classes)
-    return Batch(task, options, form, prediction, n_classes, labels=labels, **fields)
-
-
-def noticed(form: str, verdict: Verdict) -> dict[str, Any] | None:
-    """The fields of a batch that follow from the verdict on its sound rows; None if there may be sentinels."""
     if form == "probabilities":
-        return {}
+        return Batch(task, options, form, prediction, n_classes, None, labels)
+    fields = noticed(verdict)
+    return None if fields is None else Batch(task, options, form, prediction, n_classes, None, labels, **fields)
+
+
+def noticed(verdict: Verdict) -> dict[str, Any] | None:
+    """The fields that the verdict on sound logits or logarithms gives a batch; None if there may be sentinels."""
     if verdict.least <= SMALLEST_SENTINEL:
         return None
     sentinels = Sentinels({}, {}, max(verdict.largest, -verdict.least), True, verdict.has_fractions)
