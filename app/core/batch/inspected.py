@@ -49,16 +49,20 @@ class InspectedRows:
 
     Attributes:
         n_scored: The number of scored rows of the body, not only of the sample.
-        common: The prediction that all scored rows of the body carry, not only those of the sample; None where they
-            differ, or none is scored.
     """
 
     def __init__(
         self, n_scored: int, common: Any = None, *, batch: Batch | None = None, sample: Sample | None = None
     ) -> None:
         """Make inspected rows of a batch, of which a sample is taken if asked for, or of a sample, or of nothing."""
-        self.n_scored, self.common = n_scored, common
+        self.n_scored, self._common = n_scored, common
         self._batch, self._sample = batch, sample
+
+    @property
+    def common(self) -> Any:
+        """The prediction that all scored rows of the body carry; None where they differ, or none is scored."""
+        batch = self._batch
+        return self._common if batch is None else _common_prediction(batch.prediction, batch.scored)  # type: ignore[arg-type]
 
     def __add__(self, other: "InspectedRows") -> "InspectedRows":
         n_scored, ours, theirs = self.n_scored + other.n_scored, self.sample(), other.sample()
@@ -83,6 +87,7 @@ class InspectedRows:
     def sample(self) -> Sample | None:
         """The sample, which from now on keeps no batch alive; None where rows of the task are not compared."""
         if self._batch is not None:
+            self._common = self.common
             self._sample, self._batch = _sample_of(self._batch), None
         return self._sample
 
@@ -90,7 +95,7 @@ class InspectedRows:
         """The batch that the first `MAX_INSPECTED_ROWS` rows begin, as far as they are scored, and their number."""
         batch = self._batch
         if batch is not None and batch.scored is None:
-            return batch, max(0, min(batch.first_row + len(batch), MAX_INSPECTED_ROWS) - batch.first_row)
+            return batch, max(0, min(len(batch.prediction), MAX_INSPECTED_ROWS - batch.first_row))
         sample = self.sample()
         return (None, 0) if sample is None else (sample.rows, int(sample.numbers.searchsorted(MAX_INSPECTED_ROWS)))
 
@@ -114,7 +119,7 @@ def inspected_rows(batch: Batch, n_scored: int) -> InspectedRows:
     elementwise = batch.scored is not None and batch.scored.ndim == 2
     if elementwise or batch.n_classes > MAX_COMPARED_COLUMNS or isinstance(batch.prediction, Ragged):
         return InspectedRows(n_scored)
-    return InspectedRows(n_scored, _common_prediction(batch.prediction, batch.scored), batch=batch)
+    return InspectedRows(n_scored, batch=batch)
 
 
 def _sample_of(batch: Batch) -> Sample:
