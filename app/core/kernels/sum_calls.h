@@ -56,6 +56,10 @@ static PyObject *whole(const uint64_t *limb, int n) {
 /* A sum of 128 bits, times 2^up. */
 static PyObject *whole_of(wide sum, int up) {
     int64_t upper = (int64_t)(sum >> 64), lower = (int64_t)sum;
+    if (up > 0 && up < 64 && upper == lower >> 63) { /* then there is room for the bits below */
+        sum = (wide)((unsigned_wide)sum << up), up = 0;
+        upper = (int64_t)(sum >> 64), lower = (int64_t)sum;
+    }
     PyObject *n_bits = PyLong_FromLong(64), *number = NULL;
     if (upper == lower >> 63) number = PyLong_FromLongLong(lower);
     else if (n_bits) number = with_lower_bits(PyLong_FromLongLong(upper), n_bits, (uint64_t)lower);
