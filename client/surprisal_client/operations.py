@@ -17,6 +17,8 @@ from surprisal_client.results.score import Score
 from surprisal_client.sources import Source, inputs, memory
 
 CANDIDATE = "candidates."
+OWN = {*PREDICTIONS, "mask", "n_tokens"}
+"""Fields that a candidate may have for itself."""
 APPLIED_VALUES = 100_000
 """Numbers that are calibrated in one request, some 2 MB of JSON."""
 
@@ -91,10 +93,13 @@ def compare(question: Question, context: Context) -> Steps[Comparisons]:
 
 
 def _predictions(candidates: Mapping[str, Any], is_tokens: bool) -> Iterator[tuple[str, str, Any]]:
-    """Yield name, form and values of each candidate; bare values are probabilities, or those of tokens."""
+    """Yield the name of each candidate with its prediction; bare values are probabilities, or those of tokens.
+
+    A candidate of `tokens` may have a mask and numbers of tokens of its own beside its prediction.
+    """
     for name, value in candidates.items():
-        if isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in PREDICTIONS:
-            yield (name, *next(iter(value.items())))
+        if isinstance(value, Mapping) and value.keys() <= OWN:
+            yield from ((name, form, values) for form, values in value.items())
         else:
             yield name, "log_probabilities" if is_tokens else "probabilities", value
 

@@ -115,6 +115,21 @@ def test_comparisons_have_verdicts(comparisons: Comparisons) -> None:
     assert set(comparisons.candidates) == {"good", "bad", "same"}
 
 
+def test_slices_of_a_comparison_have_verdicts_of_their_own(client: Client) -> None:
+    sites = np.where(np.arange(300) % 3, "north", "south")
+    found = client.compare(labels=Y, candidates={"good": GOOD, "bad": BAD}, baseline="good", slices={"site": sites})
+    assert [pair.verdict for pairs in found.slices["site"].values() for pair in pairs] == ["worse", "inconclusive"]
+    (table,) = [table for table in found.tables() if table.title == "slice site"]
+    assert [row[:3] for row in table.rows] == [["north", "bad", "worse"], ["south", "bad", "inconclusive"]]
+
+
+def test_a_candidate_may_say_itself_which_tokens_it_has(client: Client) -> None:
+    sums = [[-4.0], [-6.5]] * 10
+    own = {"log_probabilities": sums, "n_tokens": [4, 6] * 10}
+    found = client.compare(candidates={"a": own, "b": own}, baseline="a", n_bytes=[9, 12] * 10, per="byte")
+    assert found.candidates["b"].cross_entropy.value == 10.5 / 10
+
+
 def test_tokens_are_compared_by_their_log_probabilities(client: Client) -> None:
     texts = documents(30)
     worse = [[number - 0.5 for number in text] for text in texts]

@@ -49,6 +49,20 @@ class Comparison:
             entry,
         )
 
+    @property
+    def told_interval(self) -> str:
+        """The interval in four digits, or nothing."""
+        return f"{shown(self.interval[0])} to {shown(self.interval[1])}" if self.interval else ""
+
+
+def _slice_table(name: str, parts: Mapping[str, list[Comparison]]) -> Table:
+    rows = [
+        [value, pair.candidate, pair.verdict, pair.difference.told, pair.told_interval]
+        for value, pairs in parts.items()
+        for pair in pairs
+    ]
+    return Table(f"slice {name}", (name, *HEAD[:4]), rows)
+
 
 class Comparisons(Answer):
     """Verdicts on candidates, and the metrics of each.
@@ -70,6 +84,14 @@ class Comparisons(Answer):
     def candidates(self) -> dict[str, Metrics]:
         """The metrics of each candidate, the baseline among them."""
         return {name: Metrics(part["metrics"]) for name, part in self.answer["candidates"].items()}
+
+    @property
+    def slices(self) -> dict[str, dict[str, list[Comparison]]]:
+        """The candidates against the baseline on each value of each slice."""
+        return {
+            name: {value: [Comparison.of(entry) for entry in part["comparisons"]] for value, part in parts.items()}
+            for name, parts in self.answer.get("slices", {}).items()
+        }
 
     @property
     def verdict(self) -> str:
@@ -114,7 +136,7 @@ class Comparisons(Answer):
                 pair.candidate,
                 pair.verdict,
                 pair.difference.told,
-                "" if pair.interval is None else f"{shown(pair.interval[0])} to {shown(pair.interval[1])}",
+                pair.told_interval,
                 shown(pair.p_value),
                 *(str(pair.fields.get(name, "")) for name in ("wins", "losses", "ties")),
             ]
@@ -125,7 +147,8 @@ class Comparisons(Answer):
             [candidate, metrics[name].told, metrics[name].told_interval]
             for candidate, metrics in self.candidates.items()
         ]
-        return [Table(title, HEAD, rows), Table("candidates", ("candidate", name, "interval"), values)]
+        tables = [Table(title, HEAD, rows), Table("candidates", ("candidate", name, "interval"), values)]
+        return [*tables, *(_slice_table(name, parts) for name, parts in self.slices.items())]
 
     def notes(self) -> list[str]:
         """Reasons of verdicts, warnings, failures, and how the task was told."""

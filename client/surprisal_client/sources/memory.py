@@ -88,7 +88,7 @@ def nested(fields: Mapping[str, Column]) -> dict[str, Any]:
         first, _, rest = name.partition(".")
         if first == "candidates":
             candidate, _, form = rest.rpartition(".")
-            found.setdefault(first, {})[candidate] = {form: column}
+            found.setdefault(first, {}).setdefault(candidate, {})[form] = column
         elif rest:
             found.setdefault(first, {})[rest] = column
         else:
