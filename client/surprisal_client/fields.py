@@ -18,6 +18,13 @@ SHAPES = {
     ("targets", 1, 1): "binary",
 }
 """The task by the truth and by the dimensions of truth and prediction."""
+OTHER_NAMES = {
+    "labels": ("y", "y_true", "label", "target", "outcome", "truth"),
+    "probabilities": ("p", "y_prob", "y_proba", "y_pred", "y_score", "proba", "probs", "preds", "predictions"),
+    "sample_weight": ("weight", "weights", "sample_weights"),
+    "cluster_id": ("cluster", "clusters", "group", "groups"),
+}
+"""Names that other libraries and people give to fields."""
 WORDS = {1: "(n,)", 2: "(n, k)"}
 MOST_OPTION_VALUES = 1000
 """An option with more values than that under a name that nobody knows is a column with a typing error."""
@@ -38,7 +45,9 @@ def split(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _check_option(name: str, value: Any) -> None:
-    if (close := get_close_matches(name, FIELDS, n=1, cutoff=0.75)) and hasattr(value, "__len__"):
+    close = [field for field, names in OTHER_NAMES.items() if name in names]
+    close += get_close_matches(name, FIELDS, n=1, cutoff=0.75)
+    if close and hasattr(value, "__len__"):
         raise wrong(name, "unknown_field", f'must be a field or an option; did you mean "{close[0]}"?')
     is_long = hasattr(value, "__len__") and not isinstance(value, str | Mapping) and len(value) > MOST_OPTION_VALUES
     if is_long and name not in ("classes", "class_weight", "pos_weight"):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from surprisal_client.errors import InputError
 from surprisal_client.exchange import Context, Request, Steps, exchange
 from surprisal_client.fields import PREDICTIONS, TRUTHS, inferred_task, split, wrong
 from surprisal_client.results.calibration import Calibration
@@ -36,8 +37,21 @@ def score(question: Question, context: Context) -> Steps[Score]:
     """Score rows."""
     fields, options = split(question.given)
     source = inputs.source_of(question.data, fields)
-    task, told = (question.task, "") if question.task else inferred_task(source.dimensions)
+    task, told = _task_of(question, source, source.dimensions)
     return Score((yield from _ask("score", task, source, options, context)), told)
+
+
+def _task_of(question: Question, source: Source, told: Mapping[str, int]) -> tuple[str, str]:
+    """The task that the caller named, or that the dimensions tell, and how they tell it.
+
+    Raises:
+        InputError: Neither says it.
+    """
+    if question.task:
+        return question.task, ""
+    if source.untold or (source.name and not source.dimensions):
+        raise InputError(f"{source.name or 'the first row'}: {source.untold or 'name the task, as task=...'}")
+    return inferred_task(told)
 
 
 def calibrate(question: Question, context: Context) -> Steps[Calibration]:
@@ -45,7 +59,7 @@ def calibrate(question: Question, context: Context) -> Steps[Calibration]:
     fields, options = split(question.given)
     options["include"] = list(dict.fromkeys([*options.get("include", []), "map"]))
     source = inputs.source_of(question.data, fields)
-    task, told = (question.task, "") if question.task else inferred_task(source.dimensions)
+    task, told = _task_of(question, source, source.dimensions)
     return Calibration((yield from _ask("calibrate", task, source, options, context)), told)
 
 
@@ -88,7 +102,7 @@ def compare(question: Question, context: Context) -> Steps[Comparisons]:
     is_tokens = question.task == "tokens" or not (fields.keys() & set(TRUTHS) or question.data)
     fields |= {f"{CANDIDATE}{name}.{form}": value for name, form, value in _predictions(candidates, is_tokens)}
     source = inputs.source_of(question.data, fields)
-    task, told = (question.task, "") if question.task else inferred_task(_of_first(source.dimensions))
+    task, told = _task_of(question, source, _of_first(source.dimensions))
     return Comparisons((yield from _ask("compare", task, source, options, context)), told)
 
 

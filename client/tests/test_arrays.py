@@ -121,6 +121,7 @@ def test_the_task_of_soft_targets_must_be_named(client: Client) -> None:
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "lengths": ({"labels": [1, 0], "probabilities": [0.5]}, "probabilities: must hold as many rows as labels, 2"),
     "mixed types": ({"labels": ["a", 1], "probabilities": [0.5, 0.5]}, "row 0 holds the str 'a', row 1 the int '1'"),
+    "another name": ({"y_true": [1, 0], "probabilities": [0.5, 0.5]}, r'y_true: .* did you mean "labels"\?'),
     "a typing error": ({"lables": [1, 0], "probabilities": [0.5, 0.5]}, r'lables: .* did you mean "labels"\?'),
     "no truth": ({"probabilities": [0.5, 0.5]}, r"one of labels, targets .* found probabilities"),
     "two predictions": ({"labels": [1], "probabilities": [0.5], "logits": [0.0]}, "found labels, probabilities"),

@@ -1,5 +1,6 @@
 """Columns by name: frames and files as people have them, whose columns have names of their own."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,14 @@ def test_files_and_batches_too(client: Client, tmp_path: Path, expected: Any) ->
     FRAME.to_parquet(tmp_path / "rows.parquet")
     FRAME.drop(columns=["site", "day"]).to_csv(tmp_path / "rows.csv", index=False)
     assert client.score(tmp_path / "rows.parquet", **NAMED).cross_entropy == expected
-    assert client.score(tmp_path / "rows.csv", task="multiclass", **NAMED).cross_entropy == expected
+    assert client.score(tmp_path / "rows.csv", **NAMED).cross_entropy == expected
     batches = (FRAME.iloc[at : at + 500].astype({"outcome": str}) for at in range(0, 3000, 500))
     assert client.score(batches, **NAMED).cross_entropy == expected
     rows = FRAME[["outcome", *(f"p_{name}" for name in NAMES)]].astype({"outcome": str}).to_dict("records")
-    assert client.score(iter(rows), task="multiclass", **NAMED).cross_entropy == expected
+    assert client.score(iter(rows), **NAMED).cross_entropy == expected
+    lines = FRAME.drop(columns=["day"]).to_json(orient="records", lines=True)
+    (tmp_path / "rows.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    assert client.score(tmp_path / "rows.jsonl.gz", **NAMED).told.startswith("multiclass, as labels are (n,) and")
 
 
 def test_only_the_columns_that_are_named_are_sent(url: str) -> None:
@@ -84,6 +88,22 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 def test_what_names_no_column_is_told_before_anything_is_sent(fields: dict[str, Any], told: str) -> None:
     with pytest.raises(InputError, match=told):
         Client("http://127.0.0.1:1").score(FRAME, **fields)
+
+
+def test_a_task_that_a_file_does_not_tell_must_be_named(tmp_path: Path) -> None:
+    csv, archive = tmp_path / "rows.csv", tmp_path / "rows.npz"
+    FRAME.to_csv(csv, index=False)
+    np.savez(archive, labels=LABELS, probabilities=PROBABILITIES)
+    client = Client("http://127.0.0.1:1")
+    with pytest.raises(InputError, match=rf'{csv}: labels: must be a column, found none called "outcom"'):
+        client.score(csv, **(NAMED | {"labels": "outcom"}))
+    with pytest.raises(InputError, match=rf"{archive}: name the task, as task=\.\.\."):
+        client.score(archive)
+    csv.write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match=rf"{csv}: labels: must be a column, found none called"):
+        client.score(csv, **NAMED)
+    with pytest.raises(InputError, match='the first row: labels: must be a column, found none called "outcome"'):
+        client.score(iter([{"y": 1, "p_0": 0.5}]), **NAMED)
 
 
 def test_a_wrong_value_names_the_column(client: Client) -> None:

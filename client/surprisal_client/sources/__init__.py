@@ -22,6 +22,8 @@ class Source:
     """Tell the file and the row of a row of the whole request."""
     name: str = ""
     """The file or the files, where rows come from some."""
+    untold: str = ""
+    """The reason why the dimensions of a file are not known."""
 
     def place(self, row: int | None) -> str:
         """Tell where a row is, or where all of them are."""

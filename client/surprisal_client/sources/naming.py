@@ -124,6 +124,14 @@ def dimensions(naming: Naming, columns: Mapping[str, bool]) -> dict[str, int]:
     return found
 
 
+def dimensions_of_first(naming: Naming, columns: Mapping[str, bool]) -> tuple[dict[str, int], str]:
+    """Dimensions by field, as the first row tells them, or why it does not: the service may still read the rows."""
+    try:
+        return dimensions(naming, columns), ""
+    except InputError as error:
+        return {}, str(error)
+
+
 def query(naming: Naming) -> tuple[tuple[str, str], ...]:
     """The query parameters that say it to the service."""
     return tuple((parameter, text) for parameter, texts in naming.items() for text in texts)

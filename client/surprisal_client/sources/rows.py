@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+import numpy as np
+
 from surprisal_client.exchange import Body, Chunk
-from surprisal_client.fields import FIELDS
 from surprisal_client.sources import Source
 from surprisal_client.sources.memory import jsonable
-from surprisal_client.sources.naming import naming_of, query
+from surprisal_client.sources.naming import dimensions_of_first, naming_of, query
 
 CHUNK_ROWS = 500
 
@@ -18,13 +19,11 @@ def source_of(rows: Iterator[Mapping[str, Any]], fields: Mapping[str, Any]) -> S
     """The source of an iterator of rows: objects with the names of the fields, or with columns that `fields` names."""
     first = next(rows)
     naming = naming_of(fields)
-    named = {name: first.get(texts[0]) for name, texts in naming.items()} | {name: first.get(name) for name in FIELDS}
-    dimensions = {
-        name: 2 if isinstance(value, list | tuple) else 1 for name, value in named.items() if value is not None
-    }
+    columns = {name: isinstance(value, list | tuple | np.ndarray) for name, value in first.items()}
+    dimensions, untold = dimensions_of_first(naming, columns)
     every = chain([first], rows)
     body = Body("application/x-ndjson", lambda: _chunks(every), can_repeat=False)
-    return Source(dimensions, body, query(naming))
+    return Source(dimensions, body, query(naming), untold=untold)
 
 
 def _chunks(rows: Iterator[Mapping[str, Any]]) -> Iterator[Chunk]:

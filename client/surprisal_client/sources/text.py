@@ -1,9 +1,12 @@
 """CSV and NDJSON files as a source. They are sent as they are; the service reads their values."""
 
+import csv
 import gzip
 import io
+import json
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -11,7 +14,7 @@ from surprisal_client.errors import InputError
 from surprisal_client.exchange import Body, Chunk
 from surprisal_client.optional import needed
 from surprisal_client.sources import Source
-from surprisal_client.sources.naming import naming_of, query
+from surprisal_client.sources.naming import dimensions_of_first, naming_of, query
 
 CHUNK_BYTES = 1 << 20
 QUOTE, LINE_END = b'"', b"\n"
@@ -22,7 +25,9 @@ def source_of(paths: list[Path], fields: Mapping[str, Any]) -> Source:
     rows = _Rows(paths)
     total_bytes = sum(path.stat().st_size for path in paths) if not any(map(_is_compressed, paths)) else None
     body = Body("text/csv" if rows.has_header else "application/x-ndjson", rows.chunks, total_bytes=total_bytes)
-    return Source({}, body, query(naming_of(fields)), locate=rows.locate)
+    naming = naming_of(fields)
+    told, untold = dimensions_of_first(naming, rows.first_columns())
+    return Source(told, body, query(naming), locate=rows.locate, untold=untold)
 
 
 def bytes_body(media_type: str, path: Path) -> Body:
@@ -61,6 +66,17 @@ class _Rows:
                         yield chunk
             except (OSError, EOFError, zlib.error) as error:
                 raise InputError(f"{path}: cannot be read to its end: {error}") from error
+
+    def first_columns(self) -> dict[str, bool]:
+        """The names in the first line, and whether each holds a list; none where that line is none of such a file."""
+        if not self._paths[0].is_file():  # a pipe is read once
+            return {}
+        with suppress(OSError, EOFError, ValueError, zlib.error), _opened(self._paths[0]) as file:
+            line = file.readline().decode("utf-8-sig")
+            if self.has_header:
+                return dict.fromkeys(next(csv.reader([line]), []), False)
+            return {name: isinstance(value, list) for name, value in dict(json.loads(line)).items()}
+        return {}
 
     def locate(self, row: int) -> str:
         """Name the file of a row, and the row within it."""
