@@ -2,7 +2,10 @@
 
 import math
 import sys
+from datetime import date
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,7 @@ import pytest
 
 from surprisal_client import Client, InputError
 from surprisal_client.sources import memory
+from surprisal_client.sources.arrays import column_of
 from tests.data import classes, documents, events, loss
 
 LABELS, PROBABILITIES = classes(300)
@@ -81,6 +85,36 @@ def test_names_gaps_dates_and_numbers_are_sent_as_they_are(client: Client) -> No
     assert {name: len(parts) for name, parts in found.slices.items()} == {"day": 2, "odd": 2}
 
 
+ZONED = pd.Series(pd.date_range("2026-01-01", periods=300, tz="Europe/Oslo"))
+OBJECTS: dict[str, tuple[Any, Any]] = {
+    "days with a zone": (ZONED, [str(day) for day in ZONED]),
+    "dates": (pd.Series([date(2026, 1, 1), None]), ["2026-01-01", None]),
+    "identifiers": (pd.Series([UUID(int=1), UUID(int=2)]), [str(UUID(int=1)), str(UUID(int=2))]),
+    "decimals": (pd.Series([Decimal("0.5"), Decimal("0.25")]), [0.5, 0.25]),
+    "gaps of pandas": (pd.array([1, pd.NA], dtype="Int64"), [1, None]),
+    "days with gaps": (np.array(["2026-01-01", "NaT"], "datetime64[D]"), ["2026-01-01", None]),
+    "a list a row": (pd.Series([[0.5, 0.5], [0.25, 0.75]]), [[0.5, 0.5], [0.25, 0.75]]),
+    "a frame of objects": (pd.DataFrame([[0.5, None]], dtype=object), [[0.5, None]]),
+    "a number of many digits": ([2**70, 1], [2**70, 1]),
+    "a range": (range(2), [0, 1]),
+    "a view of values": ({"a": 1, "b": 2}.values(), [1, 2]),
+    "rows and a number": ([[1, 2], 3], [[1, 2], 3]),
+}
+
+
+@pytest.mark.parametrize(("given", "values"), OBJECTS.values(), ids=OBJECTS)
+def test_objects_become_numbers_and_texts(given: Any, values: list[Any]) -> None:
+    column = column_of("slices.x", given)
+    assert (column.tolist() if isinstance(column, np.ndarray) else column) == values
+
+
+def test_slices_are_a_frame_or_a_series_too(client: Client) -> None:
+    frame = pd.DataFrame({"day": ZONED.dt.day, "odd": LABELS % 2 == 1})
+    for slices, names in ((frame, ["day", "odd"]), (frame["odd"], ["odd"])):
+        found = client.score(LABELS, PROBABILITIES, slices=slices, include=["slices"])
+        assert list(found.slices) == names
+
+
 def test_minus_infinity_and_masked_gaps_are_sent(client: Client) -> None:
     logits = np.log(PROBABILITIES)
     logits[0] = [0.0, -np.inf, -np.inf]
@@ -119,6 +153,8 @@ def test_the_task_of_soft_targets_must_be_named(client: Client) -> None:
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "a number": ({"labels": 1, "probabilities": [0.5]}, "labels: must hold a value a row, found the int '1'"),
+    "a name without a frame": ({"labels": "y", "probabilities": [0.5]}, "labels: .* names of columns need a frame"),
     "lengths": ({"labels": [1, 0], "probabilities": [0.5]}, "probabilities: must hold as many rows as labels, 2"),
     "mixed types": ({"labels": ["a", 1], "probabilities": [0.5, 0.5]}, "row 0 holds the str 'a', row 1 the int '1'"),
     "another name": ({"y_true": [1, 0], "probabilities": [0.5, 0.5]}, r'y_true: .* did you mean "labels"\?'),

@@ -1,7 +1,7 @@
 """Values of a field in whatever form they come: lists, arrays, tensors, series, frames."""
 
 import math
-from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,11 @@ def column_of(name: str, values: Any) -> Column:
     [[-0.5, -1.0], [-2.0]]
 
     Raises:
-        InputError: The values are of several types.
+        InputError: The values are of several types, or there is only one.
     """
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        names = "; names of columns need a frame or a file" if isinstance(values, str) else ""
+        raise wrong(name, "wrong_type", f"must hold a value a row, found {_told(values)}{names}")
     values = _in_numpy(values)
     values = values if isinstance(values, np.ndarray) else _as_array(values)
     if isinstance(values, np.ndarray) and values.dtype == object:
@@ -43,18 +46,13 @@ def _in_numpy(values: Any) -> Any:
     if type(values).__module__.partition(".")[0] == "pyarrow":
         return values.to_pylist() if _is_nested(values) else values.to_numpy(zero_copy_only=False)
     if hasattr(values, "to_numpy"):
-        return values.to_numpy()
-    return values if isinstance(values, np.ndarray | list) else _spread(values)
+        has_gaps = str(getattr(getattr(values, "dtype", None), "na_value", "")) == "<NA>" and values.isna().any()
+        return values.to_numpy(dtype=object) if has_gaps else values.to_numpy()  # pandas makes NaN of gaps in integers
+    return values if isinstance(values, np.ndarray | list) else list(values)
 
 
 def _is_nested(values: Any) -> bool:
     return "list" in str(values.type)
-
-
-def _spread(values: Any) -> Any:
-    if isinstance(values, Sequence):
-        return list(values)
-    return np.asarray(values)
 
 
 def _as_array(values: list[Any]) -> Column:
@@ -71,7 +69,7 @@ def _as_array(values: list[Any]) -> Column:
 
 
 def _rows(values: list[Any]) -> Column:
-    rows = [_in_numpy(value) for value in values]
+    rows = [_in_numpy(value) if hasattr(value, "__len__") else value for value in values]
     if len({len(row) if hasattr(row, "__len__") else -1 for row in rows}) == 1:
         array = np.asarray(rows)
         if array.dtype.kind in "bifu":
@@ -91,10 +89,13 @@ def _objects(name: str, values: NDArray[Any]) -> Column:
 
 
 def _plain(value: Any) -> Any:
-    """The value, or None where it stands for a gap: NaN among names, NaT, and pandas' NA."""
+    """The value, by its text if it is a date or the like; None for a gap: NaN among names, NaT, and pandas' NA."""
     if value is None or (isinstance(value, float) and math.isnan(value)) or str(value) in ("<NA>", "NaT"):
         return None
-    return value.item() if isinstance(value, np.generic) else value
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, str | bool | int | float | list | np.ndarray):
+        return value
+    return float(value) if isinstance(value, Decimal) else str(value)
 
 
 def _check_types(name: str, values: list[Any]) -> None:
