@@ -95,7 +95,7 @@ def _with_gaps(rows: list[Any]) -> NDArray[np.float64]:
 def compare(question: Question, context: Context) -> Steps[Comparisons]:
     """Compare candidates on the same rows."""
     given = dict(question.given)
-    candidates = given.pop("candidates", None)
+    candidates = given.pop("candidates", {} if question.data else None)  # a table may have columns that say so
     if not isinstance(candidates, Mapping):
         raise wrong("candidates", "missing", 'must be an object of name and prediction, such as {"old": p, "new": q}')
     fields, options = split(given)
@@ -119,10 +119,12 @@ def _predictions(candidates: Mapping[str, Any], is_tokens: bool) -> Iterator[tup
 
 
 def _of_first(dimensions: Mapping[str, int]) -> dict[str, int]:
-    """The dimensions of the truth and of the first candidate."""
+    """The dimensions of the truth and of the first prediction of a candidate."""
     truths = {name: number for name, number in dimensions.items() if name in TRUTHS}
-    first = next((name for name in dimensions if name.startswith(CANDIDATE)), None)
-    return truths | ({first.rpartition(".")[2]: dimensions[first]} if first else {})
+    for name, number in dimensions.items():
+        if name.startswith(CANDIDATE) and name.rpartition(".")[2] in PREDICTIONS:
+            return truths | {name.rpartition(".")[2]: number}
+    return truths
 
 
 def merge(states: Iterable[Any], context: Context) -> Steps[Score | Comparisons]:
@@ -145,7 +147,7 @@ def limits(context: Context) -> Steps[dict[str, Any]]:
 def _ask(verb: str, task: str, source: Source, options: Mapping[str, Any], context: Context) -> Steps[Any]:
     context = replace(context, place=source.place, options=options)
     path = f"/v1/{verb}/{task}"
-    if source.body is None or (verb == "compare" and source.columns):
+    if source.body is None:
         body = memory.json_body({**(source.columns or {}), **options})
         return (yield from exchange(Request("POST", path, (), body), context))
     query = (*source.query, *query_of(options))

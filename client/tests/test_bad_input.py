@@ -136,6 +136,15 @@ CASES: dict[str, tuple[Callable[[], object], list[str], str]] = {
 }  # fmt: skip
 
 
+def test_a_wrong_value_of_a_candidate_names_column_file_and_row(capsys: pytest.CaptureFixture[str]) -> None:
+    for number, part in enumerate([PARTS[0], spoilt(PARTS[1], "p_dog", 1.5), PARTS[2]]):
+        part.assign(y=part["outcome"] == "dog").to_csv(f"part-{number}.csv", index=False)
+    compared = ["--labels", "y", "--baseline", "p_cat", "--candidate", "new=p_dog"]
+    assert main(["compare", "binary", "part-*.csv", *compared]) == 3
+    told = r"candidates\['new'\]\['probabilities'\]\[205\], row 5 of part-1.csv: must lie in .*\(column \"p_dog\"\)"
+    assert re.match(f"surprisal: {told}", capsys.readouterr().err)
+
+
 @pytest.mark.parametrize(("make", "arguments", "told"), CASES.values(), ids=CASES)
 def test_what_is_wrong_is_told_with_its_place(
     make: Callable[[], object], arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]

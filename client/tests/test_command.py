@@ -117,6 +117,39 @@ def test_states_of_files_are_merged(capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(capsys)["metrics"] == merged["metrics"]
 
 
+COMPARE = ["--labels", "y", "--baseline", "old", "--candidate", "new"]
+
+
+@pytest.mark.parametrize("file", ["preds.csv", "events.parquet", "events-*.csv"])
+def test_files_are_compared_like_arrays(file: str, client: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    EVENTS.to_parquet("events.parquet")
+    for number in range(2):
+        EVENTS.iloc[number * 300 : number * 300 + 300].to_csv(f"events-{number}.csv", index=False)
+    assert main(["compare", "binary", file, *COMPARE, "--margin", "0.005"]) == 0
+    expected = client.compare(labels=Y, candidates={"old": OLD, "new": NEW}, baseline="old", margin=0.005)
+    assert answer(capsys) == expected.answer
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["--margin", "0.005"], 0),
+        (["--require", "cross_entropy<0.45"], 1),
+        (["--require", "new.cross_entropy<0.7"], 0),
+        (["--candidate", "again=old"], 2),
+        (["--candidate", "again=old", "--margin", "0.1"], 0),
+        (["--baseline", "new", "--candidate", "old"], 1),
+        (["--candidate", "newer"], 3),
+    ],
+)
+def test_a_verdict_decides_the_status(arguments: list[str], status: int, capsys: pytest.CaptureFixture[str]) -> None:
+    EVENTS.to_parquet("gate.parquet")
+    told = COMPARE if "--baseline" not in arguments else COMPARE[:2]
+    assert main(["compare", "binary", "gate.parquet", *told, *arguments]) == status
+    if status == 3:
+        assert 'found none called "newer"; did you mean "new"?' in capsys.readouterr().err
+
+
 MISTAKES: dict[str, tuple[list[str], str]] = {
     "no arguments": ([], "required: COMMAND"),
     "a missing file": (["score", "binary", "none.csv"], "none.csv: no such file"),

@@ -63,6 +63,22 @@ def test_files_and_batches_too(client: Client, tmp_path: Path, expected: Any) ->
     assert client.score(tmp_path / "rows.jsonl.gz", **NAMED).told.startswith("multiclass, as labels are (n,) and")
 
 
+def test_candidates_are_columns_too(client: Client) -> None:
+    y, good, bad = events(3000)
+    expected = client.compare(labels=y, candidates={"a": bad, "b": good}, baseline="a").answer
+    frame = pd.DataFrame({"y": y, "old": bad, "new": good, "other": 0.0})
+    found = client.compare(frame, labels="y", candidates={"a": "old", "b": "new"}, baseline="a")
+    assert (found.answer, found.told) == (expected, "binary, as labels are (n,) and probabilities (n,)")
+    named = frame.set_axis(["labels", "candidates.a.probabilities", "candidates.b.probabilities", "x"], axis=1)
+    assert client.compare(named.drop(columns="x"), baseline="a").answer == expected
+    batches = (frame.iloc[at : at + 700] for at in range(0, 3000, 700))
+    found = client.compare(batches, labels="y", candidates={"a": "old", "b": {"probabilities": "new"}}, baseline="a")
+    assert found.answer == expected
+    classes_of_both = {name: {"probabilities": "p_*"} for name in ("first", "second")}
+    same = client.compare(FRAME, labels="outcome", candidates=classes_of_both, baseline="first", classes="auto")
+    assert (same.task, same["second"].difference.value) == ("multiclass", 0)
+
+
 def test_only_the_columns_that_are_named_are_sent(url: str) -> None:
     sent: list[Sent] = []
     with Client(url, on_progress=sent.append) as client:

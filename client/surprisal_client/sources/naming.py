@@ -9,8 +9,8 @@ from surprisal_client.errors import InputError
 from surprisal_client.fields import FIELDS, wrong
 
 STAR = "*"
-OWN = re.compile(rf"({'|'.join(FIELDS)})(_\d+)?|slices\..+")
-"""Names under which a field is found without being named: its own, numbered or not."""
+OWN = re.compile(rf"((?:candidates\..+\.)?(?:{'|'.join(FIELDS)}))(_\d+)?|slices\..+")
+"""Names under which a field is found without being named: its own, also of a candidate, numbered or not."""
 
 Naming = Mapping[str, tuple[str, ...]]
 """The names and patterns of each query parameter."""
