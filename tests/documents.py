@@ -70,7 +70,6 @@ DOCUMENTS = [
         *sorted(ROOT.glob("*.md")),
         *sorted((ROOT / "docs").rglob("*.md")),
         *sorted((ROOT / "client").glob("*.md")),
-        *sorted((ROOT / "client/docs").glob("*.md")),
     )
 ]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
@@ -42,13 +43,14 @@ class _Connection:
     ) -> None:
         self.url = (url or os.environ.get("SURPRISAL_URL") or DEFAULT_URL).rstrip("/")
         self._key = key or os.environ.get("SURPRISAL_KEY")
-        self._context = Context(max_wait_seconds, self.url, on_chunk=on_progress)
+        shown = re.sub(r"(?<=//)[^/@]*@", "", self.url)  # a password for a proxy is nothing for a log
+        self._context = Context(max_wait_seconds, shown, on_chunk=on_progress)
 
         self._shows_progress = progress
 
     def _settings(self) -> dict[str, Any]:
         """The arguments of the client of httpx: the time that scoring takes has no bound, connecting has."""
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        headers = {"X-API-Key": self._key} if self._key else {}  # a proxy may use Authorization itself
         return {"base_url": self.url, "headers": headers, "timeout": httpx.Timeout(None, connect=CONNECT_SECONDS)}
 
     @contextmanager

@@ -1,63 +1,78 @@
-"""The documents of the client are true: programs and commands print what is shown."""
+"""The documents are true: programs and commands that use the client print what is shown, and draw what is shown."""
 
-import contextlib
-import io
-import os
 import re
+import shutil
+import socket
 import subprocess
-import sys
 import textwrap
-from itertools import pairwise
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.pages import BLOCK, PAGES, ROOT, pictures, printed, printed_by
 
-DOCUMENTS = [*sorted((ROOT / "client").glob("*.md")), *sorted((ROOT / "client/docs").glob("*.md"))]
-BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-ADDRESS = "http://127.0.0.1:8000"
-
-
-def printed_by(language: str, code: str, names: dict[str, Any]) -> str:
-    """Run a program, a Python one among the names that those before it on the page have made."""
-    if language == "bash":
-        path = os.pathsep.join([str(_with_command(Path.cwd())), str(Path(sys.executable).parent), os.environ["PATH"]])
-        environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT / "client"), "SURPRISAL_HOME": str(ROOT)}
-        return subprocess.run(["bash", "-c", code], env=environment, capture_output=True, text=True, check=False).stdout
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(code, names)  # noqa: S102 - the page's own example
-    return printed.getvalue()
+GATE = ROOT / "docs/guides/gate.md"
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
+NAMELESS = re.compile(r"<metadata>.*?</metadata>|(?:id=\"|#)\w+", re.DOTALL)
+"""Parts of a picture that say nothing of what is drawn: dates, versions, and names made of checksums."""
+FRAME = "pid nginx.pid; error_log error.log; events {{}} http {{ access_log off; {0} }}"
 
 
-def _with_command(folder: Path) -> Path:
-    """A folder that holds the command, as an installation makes it."""
-    script = folder / ".bin/surprisal"
-    script.parent.mkdir(exist_ok=True)
-    script.write_text(f"#!{sys.executable}\nfrom surprisal_client.command.main import run\nrun()\n")
-    script.chmod(0o755)
-    return script.parent
+@contextmanager
+def proxied(page: Path, url: str) -> Iterator[str]:
+    """The address of an nginx with the file of a page, before the service; that of the service if there is no file."""
+    configurations = [code for language, _, code in BLOCK.findall(page.read_text()) if language == "nginx"]
+    if not configurations:
+        yield url
+        return
+    if not (program := shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")):
+        pytest.skip("nginx is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    site = configurations[0].replace("listen 8080", f"listen {address}").replace("http://127.0.0.1:8000", url)
+    Path("nginx.conf").write_text(FRAME.format(site))
+    command = [program, "-p", str(Path.cwd()), "-e", "error.log", "-c", "nginx.conf"]
+    subprocess.run(command, check=True)  # returns once it listens
+    try:
+        yield f"http://{address}"
+    finally:
+        subprocess.run([*command, "-s", "stop"], check=True)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.name))
-def test_programs_print_what_is_shown(
-    document: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_programs_print_and_draw_what_is_shown(
+    page: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {"__name__": "__main__"}
-    blocks = BLOCK.findall(document.read_text())
-    for (language, file, code), (after, _, shown) in pairwise([*blocks, ("", "", "")]):
-        here = code.replace(ADDRESS, url)
-        if file:
-            Path(file).write_text(here)
-        elif language in ("python", "bash"):
-            assert printed_by(language, here, names).replace(url, ADDRESS) == (shown if after == "text" else "")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    monkeypatch.setenv("SURPRISAL_URL", url)
+    if any(re.search(r"^jq ", code, re.MULTILINE) for _, _, code in BLOCK.findall(page.read_text())):
+        assert shutil.which("jq") or pytest.skip("jq is not installed")
+    with proxied(page, url) as proxy:
+        for found, shown in printed(page, url, proxy):
+            assert found == shown
+    for picture in pictures(page):
+        check_alike(Path(picture.name), picture)
+
+
+def check_alike(drawn: Path, kept: Path) -> None:
+    """Check that two pictures have the same words and lines; `python -m tests.pages` keeps what is drawn."""
+    texts = [NAMELESS.sub("", path.read_text()) for path in (drawn, kept)]
+    assert NUMBER.sub("", texts[0]) == NUMBER.sub("", texts[1]), kept
+    numbers = [list(map(float, NUMBER.findall(text))) for text in texts]
+    assert numbers[0] == pytest.approx(numbers[1], abs=0.01), kept
+
+
+def test_every_guide_has_a_picture() -> None:
+    guides = {page.name for page in (ROOT / "docs/guides").glob("*.md")} - {"clients.md"}
+    assert {page.name for page in PAGES if pictures(page)} == guides
 
 
 def test_the_job_of_github_writes_its_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = (ROOT / "client/docs/gate.md").read_text()
+    gate = GATE.read_text()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
     (tmp_path / "surprisal").symlink_to(ROOT)
@@ -65,14 +80,14 @@ def test_the_job_of_github_writes_its_summary(tmp_path: Path, monkeypatch: pytes
     (script,) = re.findall(r"- run: \|\n((?: {10}.*\n)+)", gate)
     printed_by("bash", f"set -e\n{textwrap.dedent(script)}touch passed", {})
     assert (tmp_path / "passed").exists()
-    assert "| cross_entropy | 0." in (tmp_path / "summary.md").read_text()
+    assert "| new | better |" in (tmp_path / "summary.md").read_text()
 
 
 def test_the_job_of_gitlab_keeps_its_table(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = (ROOT / "client/docs/gate.md").read_text()
+    gate = GATE.read_text()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SURPRISAL_URL", url)
     exec(next(code for language, _, code in BLOCK.findall(gate) if language == "python"), {})  # noqa: S102
     (line,) = re.findall(r"^    - (surprisal .*)$", gate, re.MULTILINE)
     printed_by("bash", f"set -eo pipefail\n{line}", {})
-    assert (tmp_path / "gate.md").read_text().endswith("- passed\n")
+    assert "| new | better |" in (tmp_path / "gate.md").read_text()

@@ -25,6 +25,8 @@ from tests.api.servers import running
 from tests.documents import DOCUMENTS, ROOT, Block, Document, differences, shown, typed
 
 ADDRESS = "http://127.0.0.1:8000"
+OF_THE_CLIENT = re.compile(r"^ *(?:from surprisal_client|surprisal \w)", re.MULTILINE)
+"""The beginning of a line that uses the client, by which client/tests/pages.py finds its pages."""
 USED = [  # the code of CONTRIBUTING.md adds to the app; client/tests runs that of the client
     document for document in DOCUMENTS if document.name != "CONTRIBUTING.md" and not document.name.startswith("client/")
 ]
@@ -91,7 +93,11 @@ def programs(document: Document) -> list[Block]:
 
 @pytest.mark.parametrize(
     "document",
-    [document for document in USED if programs(document)],
+    [
+        document
+        for document in USED
+        if programs(document) and not any(OF_THE_CLIENT.search(block.code) for block in programs(document))
+    ],
     ids=NAMES.get,
 )
 def test_programs_print_what_is_shown(

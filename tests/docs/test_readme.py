@@ -40,5 +40,5 @@ def test_the_interval_of_the_first_request_looks_sane() -> None:
 
 def test_every_guide_is_a_recipe() -> None:
     guides = {str(path.relative_to(ROOT)) for path in (ROOT / "docs/guides").glob("*.md")}
-    assert set(re.findall(r"\]\((docs/guides/[^)]+)\)", README.section("Recipes"))) == guides
+    assert set(re.findall(r"\]\((docs/guides/[^)]+)\)", README.section("From Python and the shell"))) == guides
     assert {f"docs/{path}" for path in re.findall(r"\]\((guides/[^)]+)\)", Document("docs/README.md").text)} == guides

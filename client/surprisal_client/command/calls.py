@@ -2,15 +2,14 @@
 
 import json
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from surprisal_client.client import Client
 from surprisal_client.command.requirements import required
 from surprisal_client.errors import InputError
-from surprisal_client.fields import PREDICTIONS
-from surprisal_client.readers.by_name import rows_of
+from surprisal_client.readers.by_name import rows_of, runs_of
 from surprisal_client.results.answer import Answer
 from surprisal_client.results.comparison import Comparisons
 from surprisal_client.results.table import Table
@@ -20,8 +19,6 @@ COLUMNS = (
     "labels", "targets", "sample_weight", "cluster_id", "slices", "mask", "n_bytes", "n_words", "n_tokens",
     "probabilities", "log_probabilities", "logits",
 )  # fmt: skip
-SHARED = ("labels", "n_bytes", "n_words")
-"""Fields that runs on the same documents have in common."""
 PASSING = ("better", "equivalent")
 
 
@@ -33,14 +30,11 @@ def _rows(options: Namespace) -> Any:
     """The files, or the rows in them where a reader is named."""
     if not options.reader:
         return options.files
-    paths = paths_of(options.files, opens_folders=False)
-    return [row for path in paths for row in _read(options, path)]
+    return [row for path in _read_paths(options) for row in rows_of(options.reader, path, options.task)]
 
 
-def _read(options: Namespace, path: Path) -> list[dict[str, Any]]:
-    if rows := rows_of(options.reader, path, options.task):
-        return rows
-    raise InputError(f"{path}: must hold something to score as {options.task}, found nothing")
+def _read_paths(options: Namespace) -> list[Path]:
+    return paths_of(options.files, opens_folders=False)
 
 
 def _calibrate(client: Client, options: Namespace) -> Answer:
@@ -52,32 +46,14 @@ def _compare(client: Client, options: Namespace) -> Answer:
     further = {name: value for name in ("margin", "per") if (value := getattr(options, name)) is not None}
     further |= {"unit": "bits"} if options.per == "byte" and not options.unit else {}
     if options.reader:
-        return client.compare(task=options.task, **_runs(options), **_options(options), **further)
+        runs = runs_of(options.reader, _read_paths(options), options.task)
+        return client.compare(task=options.task, **runs, **_options(options), **further)
     candidates = dict(_candidate(text, options.form) for text in filter(None, [options.baseline, *options.candidates]))
     if len(candidates) < 2 or not options.baseline:
         raise InputError("comparing takes --baseline and at least one --candidate, of different names")
     baseline = next(iter(candidates))
     given = _columns(options) | _options(options) | further
     return client.compare(options.files, task=options.task, candidates=candidates, baseline=baseline, **given)
-
-
-def _runs(options: Namespace) -> dict[str, Any]:
-    """The fields of several runs on the same documents: each file or folder is a candidate, the first the baseline."""
-    paths = paths_of(options.files, opens_folders=False)
-    runs = {str(path): columns(_read(options, path)) for path in paths}
-    first = next(iter(runs.values()))
-    for path, run in runs.items():
-        if {name: run.get(name) for name in SHARED} != {name: first.get(name) for name in SHARED}:
-            raise InputError(f"{path}: must hold the documents of {paths[0]}, in the same order")
-    form = next(name for name in PREDICTIONS if name in first)
-    candidates = {path: {form: run[form]} for path, run in runs.items()}
-    shared = {name: first[name] for name in SHARED if name in first}
-    return {"candidates": candidates, "baseline": str(paths[0]), **shared}
-
-
-def columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """The columns of rows that all have the same names."""
-    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def _candidate(text: str, form: str | None) -> tuple[str, Any]:
@@ -147,5 +123,14 @@ def tables(verb: str, answer: Any) -> list[Table]:
     if verb == "metrics":
         rows = [[entry["name"], ", ".join(entry["tasks"]), entry["direction"], entry["formula"]] for entry in answer]
         return [Table("metrics", ("metric", "tasks", "direction", "formula"), rows)]
-    rows = [[name, json.dumps(value)] for name, value in answer.items() if not isinstance(value, dict)]
+    rows = [[name, json.dumps(value)] for name, value in _flat(answer)]
     return [Table("limits", ("limit", "value"), rows)]
+
+
+def _flat(limits: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the names of limits, those in objects after the object's, and their values."""
+    for name, value in limits.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield before + name, value

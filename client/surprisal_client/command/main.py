@@ -59,7 +59,9 @@ def _done(options: Namespace) -> int:
         client = stack.enter_context(Client(url, max_wait_seconds=options.max_wait, progress=True))
         answer = calls.CALLS[options.verb](client, options)
     if path := getattr(options, "state", None):
-        Path(path).write_text(calls.state(answer))
+        whole = Path(f"{path}.part")  # a state that is there is a whole one, however the command ended
+        whole.write_text(calls.state(answer))
+        whole.replace(path)
     _print(answer, options)
     return calls.status(answer) if isinstance(answer, Answer) else PASSED
 

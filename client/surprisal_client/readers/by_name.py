@@ -1,21 +1,48 @@
 """The readers that the command knows by name."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from surprisal_client.errors import InputError
+from surprisal_client.fields import PREDICTIONS
 from surprisal_client.readers import lm_eval, openai, vllm
+
+SHARED = ("labels", "n_bytes", "n_words")
+"""Fields that runs on the same documents have in common."""
 
 
 def rows_of(reader: str, path: str | Path, task: str) -> list[dict[str, Any]]:
     """The rows of a task in a file, or in a folder, that a program wrote.
 
     Raises:
-        InputError: It cannot be read as such.
+        InputError: It cannot be read as such, or holds nothing of the task.
     """
-    return READERS[reader](path, task)
+    if rows := READERS[reader](path, task):
+        return rows
+    raise InputError(f"{path}: must hold something to score as {task}, found nothing")
+
+
+def runs_of(reader: str, paths: Sequence[str | Path], task: str = "tokens") -> dict[str, Any]:
+    """The fields of comparing several runs on the same documents: each path is a candidate, the first the baseline.
+
+    Raises:
+        InputError: One of them cannot be read, or has other documents than the first.
+    """
+    runs = {str(path): _columns(rows_of(reader, path, task)) for path in paths}
+    first = next(iter(runs.values()))
+    for path, run in runs.items():
+        if {name: run.get(name) for name in SHARED} != {name: first.get(name) for name in SHARED}:
+            raise InputError(f"{path}: must hold the documents of {paths[0]}, in the same order")
+    form = next(name for name in PREDICTIONS if name in first)
+    candidates = {path: {form: run[form]} for path, run in runs.items()}
+    shared = {name: first[name] for name in SHARED if name in first}
+    return {"candidates": candidates, "baseline": str(paths[0]), **shared}
+
+
+def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def _lines(rows: Callable[[Iterable[Any]], Iterator[dict[str, Any]]], path: str | Path) -> list[dict[str, Any]]:

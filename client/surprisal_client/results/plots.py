@@ -62,6 +62,7 @@ class ScorePlots:
             markersize=4,
             linewidth=1.2,
             capsize=2,
+            clip_on=False,
             label="observed",
         )
         axes.set(
@@ -146,9 +147,9 @@ class ComparisonPlots:
         axes.margins(x=0.1)
         if margin:
             axes.legend(frameon=False, fontsize=8, loc="best")
-        candidate = "" if len(pairs) > 1 else f"{pairs[0]['candidate']} "
+        who = "Against" if len(pairs) > 1 else f"{pairs[0]['candidate']} against"
         direction = "higher" if self._answer["options"].get("metric") == "accuracy" else "lower"
-        return _finished(axes, f"{candidate}against {pairs[0]['baseline']}: {direction} is better")
+        return _finished(axes, f"{who} {pairs[0]['baseline']}: {direction} is better")
 
 
 def _draw_pair(axes: Any, row: int, pair: Mapping[str, Any]) -> None:

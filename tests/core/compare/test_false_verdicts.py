@@ -46,7 +46,7 @@ MODELS: dict[str, Callable[[np.random.Generator, int], Losses]] = {
     "candidate too sure, baseline not sure enough": extremes,
     "candidate a little better, but far worse on one row of 50": disasters,
 }
-GUIDE = Document("docs/guides/ci-gate.md").rows("Limits of the verdict")
+GUIDE = Document("docs/guides/gate.md").rows("Limits of the verdict")
 
 
 def test_the_guide_shows_all_models() -> None:
