@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import orjson
 import pyarrow as pa
+from numpy.typing import NDArray
+
+from benchmarks.predictions import less_sure
 
 JSON, NPZ, ARROW = "application/json", "application/x-npz", "application/vnd.apache.arrow.stream"
 END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
@@ -40,9 +43,18 @@ def npz(columns: Mapping[str, Any]) -> bytes:
 
 
 def record_batch(columns: Mapping[str, Any]) -> pa.RecordBatch:
-    probabilities = columns["probabilities"]
-    rows = pa.FixedSizeListArray.from_arrays(pa.array(probabilities.ravel()), probabilities.shape[1])
-    return pa.record_batch({"labels": pa.array(columns["labels"]), "probabilities": rows})
+    return pa.record_batch({"labels": pa.array(columns["labels"]), "probabilities": _lists(columns["probabilities"])})
+
+
+def two_models(columns: Mapping[str, Any]) -> pa.RecordBatch:
+    """The labels with the probabilities of two candidates, `a` and `b`."""
+    models = {"a": columns, "b": less_sure(columns)}
+    rows = {f"candidates.{name}.probabilities": _lists(of["probabilities"]) for name, of in models.items()}
+    return pa.record_batch({"labels": pa.array(columns["labels"]), **rows})
+
+
+def _lists(values: NDArray[np.float64]) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
 
 
 def arrow(columns: Mapping[str, Any]) -> bytes:
