@@ -66,9 +66,15 @@ def _check_rows(request: CompareRequest, name: str, first_row: int) -> None:
 
 def _check_tokens(request: CompareRequest, name: str, batches: tuple[Batch, Batch], first_row: int) -> None:
     """Refuse a candidate whose documents have other tokens that are scored than those of the baseline."""
-    ours, theirs = (batch.sizes.get("n_tokens", np.diff(batch.prediction.offsets)) for batch in batches)  # type: ignore[union-attr]
+    ours, theirs = map(_n_tokens, batches)
     form = request.question.candidates[name][0]
     _check_lengths(request, form, (ours, theirs), np.ones(len(ours), np.bool_), first_row)
+
+
+def _n_tokens(batch: Batch) -> IntArray:
+    """The numbers (n,) of tokens of documents that are scored."""
+    scored = np.diff(batch.prediction.offsets)  # type: ignore[union-attr]  # documents are uneven
+    return np.where(scored > 0, batch.sizes.get("n_tokens", scored), 0)
 
 
 def _check_lengths(

@@ -85,21 +85,26 @@ def syntax_fault(error: orjson.JSONDecodeError, words: str) -> str:
 def _filled(fields: dict[str, Any], read: Columns, task: TaskName) -> dict[str, Any]:
     """The fields with columns as arrays: those in `read`, and others made of their lists."""
     refusals = []
-    scored: Column | None = None
+    shared: Column | None = None
+    own: Column | None = None
+    owner = fields
     for holder, name, place, rule, known in at_checkpoints(_columns(fields, read, RULES[task])):
+        if holder is not owner:
+            owner, own = holder, None
+        scored = shared if own is None else own
         try:
             holder[name] = known[name] if name in known else column_of(place, rule, holder[name], scored)
         except InvalidInput as refusal:
             refusals.append(refusal)
-        if name == "mask" and isinstance(mask := holder[name], np.ndarray | Ragged):
-            scored = mask
+        if name == "mask" and rule is not SLICE_RULE and isinstance(mask := holder[name], np.ndarray | Ragged):
+            shared, own = (mask, None) if holder is fields else (shared, mask)
     if refusals:
         raise InvalidInput.joined(refusals)
     return fields
 
 
 def _columns(fields: dict[str, Any], read: Columns, rules: dict[str, Rule]) -> list[Holder]:
-    """The columns of a body with their places, the mask first."""
+    """The columns of a body with their places, the mask first, and those of candidates with their own masks first."""
     columns = [(fields, name, f"/{name}", rules[name], read) for name in fields if name in rules]
     if "mask" in fields:
         columns.sort(key=lambda holder: holder[1] != "mask")
@@ -110,7 +115,8 @@ def _columns(fields: dict[str, Any], read: Columns, rules: dict[str, Rule]) -> l
     candidates = fields.get("candidates")
     for name, candidate in candidates.items() if isinstance(candidates, dict) else ():
         if isinstance(candidate, dict):
-            known, forms = read.get("candidates", {}).get(name, {}), [form for form in candidate if form in rules]
+            known = read.get("candidates", {}).get(name, {})
+            forms = sorted((form for form in candidate if form in rules), key=lambda form: form != "mask")
             columns += [(candidate, form, pointer("candidates", name, form), rules[form], known) for form in forms]
     return columns
 
