@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,7 @@ def test_slices_of_a_comparison_have_verdicts_of_their_own(client: Client) -> No
     assert [pair.verdict for pairs in found.slices["site"].values() for pair in pairs] == ["worse", "inconclusive"]
     (table,) = [table for table in found.tables() if table.title == "slice site"]
     assert [row[:3] for row in table.rows] == [["north", "bad", "worse"], ["south", "bad", "inconclusive"]]
+    assert list(found.to_frame()["group"].dropna()) == ["north", "south"]
 
 
 def test_a_candidate_may_say_itself_which_tokens_it_has(client: Client) -> None:
@@ -264,4 +266,5 @@ def test_classes_and_pairs_without_numbers_are_drawn(client: Client) -> None:
     decided = client.compare(labels=Y, candidates={"good": GOOD, "sure": sure}, baseline="good")
     assert [text.get_text() for text in decided.plot.forest().texts] == ["worse"]
     assert "sure is worse: " in str(decided)
+    assert re.search(r"^warning: sure: .*\(zero_probability\)$", str(decided), re.MULTILINE)
     pytest.importorskip("matplotlib.pyplot").close("all")

@@ -61,7 +61,8 @@ def write_tables(tables: Sequence[Table], notes: Sequence[str]) -> None:
     rich, text = needed("rich.console", "terminal", "a table"), needed("rich.text", "terminal", "a table")
     console = rich.Console(soft_wrap=True, highlight=False)
     for table in tables:
-        console.print(_drawn(table), end="\n\n")
+        console.print(_drawn(table))
+        console.print()
     for note in notes:
         style = "red" if note.startswith("failed") else "yellow" if note.startswith("warning") else "dim"
         console.print(text.Text(note, style=style))

@@ -58,6 +58,12 @@ def attribute(entries: Mapping[str, Any], name: str) -> Any:
     raise AttributeError(f'the answer has no "{name}"{hint}')
 
 
+def _warned(warning: Mapping[str, Any]) -> str:
+    """A warning in words, with the candidate that it is about."""
+    of = f"{warning['candidate']}: " if "candidate" in warning else ""
+    return f"warning: {of}{warning['detail']} ({warning['code']})"
+
+
 class Answer:
     """An answer of the service: its fields are attributes, `answer` is the whole as it came."""
 
@@ -91,7 +97,7 @@ class Answer:
         """The sentences that belong beside the tables: how the task was told, warnings, what failed."""
         failures = [f"failed: {failure['detail']}" for failure in self.answer.get("failures", [])]
         failures = ["passed"] if self.passed else failures
-        return [*failures, *(f"warning: {warning['detail']} ({warning['code']})" for warning in self.warnings)]
+        return [*failures, *map(_warned, self.warnings)]
 
     def to_frame(self, library: str | None = None) -> Any:
         """The numbers of the answer as a frame of pandas, Polars or PyArrow, the first that is installed."""

@@ -49,6 +49,20 @@ class Comparison:
             entry,
         )
 
+    def record(self) -> dict[str, Any]:
+        """The numbers of the comparison by name."""
+        lower, upper = self.interval or (None, None)
+        return {
+            "candidate": self.candidate,
+            "baseline": self.baseline,
+            "verdict": self.verdict,
+            "difference": self.difference.value,
+            "standard_error": self.difference.standard_error,
+            "lower": lower,
+            "upper": upper,
+            "p_value": self.p_value,
+        }
+
     @property
     def told_interval(self) -> str:
         """The interval in four digits, or nothing."""
@@ -111,20 +125,12 @@ class Comparisons(Answer):
         raise KeyError(f"{candidate}; there are {', '.join(pair.candidate for pair in self.comparisons)}")
 
     def records(self) -> list[dict[str, Any]]:
-        """A line a candidate."""
-        return [
-            {
-                "candidate": pair.candidate,
-                "baseline": pair.baseline,
-                "verdict": pair.verdict,
-                "difference": pair.difference.value,
-                "standard_error": pair.difference.standard_error,
-                "lower": pair.interval and pair.interval[0],
-                "upper": pair.interval and pair.interval[1],
-                "p_value": pair.p_value,
-            }
-            for pair in self.comparisons
-        ]
+        """A line a candidate; those of slices name the slice."""
+        lines = [pair.record() for pair in self.comparisons]
+        for name, parts in self.slices.items():
+            for value, pairs in parts.items():
+                lines += [{"slice": name, "group": value} | pair.record() for pair in pairs]
+        return lines
 
     def tables(self) -> list[Table]:
         """The verdicts, and the losses behind them."""
