@@ -41,20 +41,20 @@ def batch_of(
     Raises:
         InvalidInput: A shape or a value breaks a rule; the pointer names field and index.
     """
-    with counted_from(first_row):
-        batch = None
-        if "labels" in columns and len(columns) == 2 and options.ignore_index is None and options.classes is None:
-            first, second = columns
-            form = second if first == "labels" else first
-            batch = judged(task, form, columns[form], columns["labels"], options)
-        elif task == "tokens" and len(columns) == 1:
-            ((form, column),) = columns.items()
-            batch = judged_documents(task, form, column, options)
-        if batch is None:
-            batch = _checked(task, columns, options)
-        if slices:
-            batch = replace(batch, slices=groupings_of(slices, len(batch)))
-    return batch.shifted(first_row) if first_row else batch
+    if first_row:
+        with counted_from(first_row):
+            return batch_of(task, columns, options, slices).shifted(first_row)
+    batch = None
+    if "labels" in columns and len(columns) == 2 and options.ignore_index is None and options.classes is None:
+        first, second = columns
+        form = second if first == "labels" else first
+        batch = judged(task, form, columns[form], columns["labels"], options)
+    elif task == "tokens" and len(columns) == 1:
+        ((form, column),) = columns.items()
+        batch = judged_documents(task, form, column, options)
+    if batch is None:
+        batch = _checked(task, columns, options)
+    return replace(batch, slices=groupings_of(slices, len(batch))) if slices else batch
 
 
 @contextmanager

@@ -13,7 +13,9 @@ from app.core.batch.predictions import checked_prediction, is_lookalike, is_plai
 from app.core.batch.sentinels import NO_SENTINELS, SMALLEST_SENTINEL, Sentinels, sentinels_among
 from app.core.batch.truth import shaped
 from app.core.columns import BoolArray, Column, IntArray
-from app.core.kernels.verdicts import Verdict, class_verdict, element_verdict
+from app.core.kernels import compiled
+from app.core.kernels.quantities import NUMBER_OF
+from app.core.kernels.verdicts import Verdict
 from app.core.options import Options
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
@@ -70,19 +72,19 @@ def judged(
     """The batch of class indices and a prediction, all scored, if one call finds both sound; else None."""
     if not isinstance(prediction, np.ndarray) or not isinstance(labels, np.ndarray):
         return None
-    judge = class_verdict if task == "multiclass" else element_verdict
+    judge = compiled.class_verdict if task == "multiclass" else compiled.element_verdict
     try:
-        verdict = judge(prediction, labels, form, options.tolerance)
+        verdict = judge(prediction, labels, NUMBER_OF[form], options.tolerance)
     except (TypeError, ValueError):  # kernels take doubles and integers of 64 bits in the order of C
         return None
     shape = prediction.shape
-    if verdict.row != shape[0] or not are_alike(task, shape, labels.shape):
+    if verdict[0] != shape[0] or not are_alike(task, shape, labels.shape):
         return None
     n_classes = 2 if task == "binary" else shape[1]
     check_class_counts(task, options, n_classes)
     if form == "probabilities":
         return Batch(task, options, form, prediction, n_classes, None, labels)
-    fields = noticed(verdict)
+    fields = noticed(Verdict(*verdict))
     return None if fields is None else Batch(task, options, form, prediction, n_classes, None, labels, **fields)
 
 
