@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from app.api.exchange import Exchange, Head
 from app.api.negotiation.media import ARROW, JSON, check_json, encoding_of, media_ranges, quality, refuse_encoding
-from app.api.negotiation.sizes import pay_for_json, pay_for_losses
+from app.api.negotiation.sizes import ARRAYS, pay_for_json, pay_for_losses
 from app.api.response import Response
 from app.wire.arrow.answer import stream_of
 
@@ -55,7 +55,8 @@ class Accepted:
             return Response(stream_of(column, dumps(content)), media_type=ARROW)
         if not self._json:
             self.check(())
-        pay_for_json(content, exchange)
+        if not ARRAYS.isdisjoint(content):
+            pay_for_json(content, exchange)
         return Response(dumps(content), media_type=JSON)
 
 

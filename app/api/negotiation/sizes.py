@@ -15,21 +15,21 @@ NUMBER_BYTES = 20
 LOSS_BYTES = 8
 ANY_BYTES = 4 * 2**20
 """The longest answer to a body however short; a longer one has at most `max_ratio` bytes for each that was sent."""
-ARRAYS = ("per_sample", "gradient", "confusion", "probabilities")
+ARRAYS = frozenset({"per_sample", "gradient", "confusion", "probabilities"})
 """The sections of an answer that may hold arrays."""
 
 
 def pay_for_json(content: Mapping[str, Any], exchange: Exchange) -> None:
-    """Pay for an answer in JSON, if it holds arrays.
+    """Pay for an answer in JSON that holds arrays.
 
     Raises:
         TooLarge: It holds more than the settings allow, or than ever fits into memory.
         Unavailable: Others hold the memory at present.
     """
-    sections = [content[name] for name in ARRAYS if name in content]
-    if not sections:
-        return
-    n_bytes, most = sum(map(_json_bytes, sections)), exchange.settings.max_answer_bytes
+    n_bytes, most = (
+        sum(_json_bytes(content[name]) for name in ARRAYS & content.keys()),
+        exchange.settings.max_answer_bytes,
+    )
     if n_bytes > most:
         remedy = f"ask for the losses with `Accept: {ARROW}`" if "per_sample" in content else "send fewer rows at once"
         raise TooLarge(f"an answer in JSON must hold at most {most} bytes, which {n_bytes} would be: {remedy}")
