@@ -82,6 +82,10 @@ class Options:
         0.95, ALL, "Coverage of every confidence interval.", shapes_sums=False
     )
 
+    def __hash__(self) -> int:
+        """Hash some of the choices: all of them take longer than to find what is kept by them."""
+        return hash((self.unit, self.epsilon, self.n_bins))
+
     @property
     def nats_per_unit(self) -> float:
         """The size of the unit of losses, divergences and entropies, in nats."""
