@@ -179,6 +179,8 @@ def _is_first_of_class(rows: Batch) -> BoolArray:
 
 def _common_prediction(prediction: NDArray[Any], scored: BoolArray | None) -> Any:
     """The prediction that all scored rows carry, or None. Most batches differ within the first rows already."""
+    if scored is None and prediction.dtype == np.float64 and prediction.flags.c_contiguous:
+        return None if not len(prediction) or not are_equal(prediction) else prediction[0].copy()
     first = slice(0, MAX_INSPECTED_ROWS)
     some = prediction[first] if scored is None else prediction[first][scored[first]]
     if len(some) and not are_equal(np.ascontiguousarray(some, np.float64)):

@@ -1,6 +1,7 @@
 """The columns of a JSON body, read by one walk in C."""
 
 from collections.abc import Callable
+from functools import partial
 from json import loads
 from typing import Any, NamedTuple
 
@@ -72,9 +73,13 @@ def json_columns(
            [2.  ,  nan]])}, is_whole=True, n_bytes=32, width=2, stop=None)
     """
     found = compiled.json_columns(text, names, *_TYPES, reader)
-    if found is None:
-        return None
-    return JsonColumns(*found[:5], Stop(*found[5]) if found[5] else None)
+    if found is None or found[5] is None:
+        return found and _json_columns(found)
+    return JsonColumns(*found[:5], Stop(*found[5]))
+
+
+_json_columns = partial(tuple.__new__, JsonColumns)
+"""`JsonColumns` of a tuple of its fields, in a third of the time."""
 
 
 def count_byte(text: bytes | bytearray | memoryview, byte: bytes) -> int:

@@ -135,8 +135,6 @@ class PackedMoments(Mapping[str, Moments]):
     @classmethod
     def of(cls, moments: Mapping[str, Moments]) -> "PackedMoments":
         """Pack moments, those of each name by themselves."""
-        if isinstance(moments, cls):
-            return moments
         return cls(compiled.pack(list(moments.values())), {name: number for number, name in enumerate(moments)})
 
     def __getitem__(self, name: str) -> Moments:

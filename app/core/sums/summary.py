@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import field, replace
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from types import MappingProxyType
 
@@ -20,7 +20,7 @@ from app.core.options import Options
 from app.core.records import record
 from app.core.rows.blocks import chunks
 from app.core.sums.exact import NOTHING
-from app.core.sums.layout import Needs, layout_of
+from app.core.sums.layout import Layout, Needs, layout_of
 from app.core.sums.moments import Moments
 from app.core.sums.state import State
 from app.core.sums.tables import empty_table
@@ -126,18 +126,13 @@ def summarize(
     """
     layout = layout_of(batch, needs)
 
-    def summed(rows: Iterable[slice | IntArray]) -> Sums | None:
-        total = None
-        for some in rows:
-            if total is not None:
-                checkpoint()
-            part = sums_of(batch, some, layout, kept)
-            total = part if total is None else total + part
-        return total
-
     rows = chunks(batch)
-    is_shared = n_threads > 1 and len(rows) >= MIN_SHARED_CHUNKS
-    sums = (_shared_out(summed, rows, n_threads) if is_shared else summed(rows)) or _nothing(batch, needs)
+    if n_threads > 1 and len(rows) >= MIN_SHARED_CHUNKS:
+        sums = _shared_out(partial(_summed, batch, layout, kept), rows, n_threads)
+    else:
+        sums = sums_of(batch, rows[0], layout, kept) if len(rows) == 1 else _summed(batch, layout, kept, rows)
+    if sums is None:
+        sums = _nothing(batch, needs)
     if batch.judge is not None:
         batch = replace(batch, judge=None, **batch.judge.noticed(batch))
     n_scored = len(batch.prediction) if batch.scored is None else batch.n_scored
@@ -157,6 +152,19 @@ def summarize(
         batch.sentinels,
         _states(batch, needs, sums, state) if batch.slices else {},
     )
+
+
+def _summed(
+    batch: Batch, layout: Layout, kept: Mapping[str, FloatArray], rows: Iterable[slice | IntArray]
+) -> Sums | None:
+    """The sums of chunks; None of none."""
+    total = None
+    for some in rows:
+        if total is not None:
+            checkpoint()
+        part = sums_of(batch, some, layout, kept)
+        total = part if total is None else total + part
+    return total
 
 
 def _states(batch: Batch, needs: Needs, sums: Sums, whole: State) -> dict[str, dict[str, State]]:

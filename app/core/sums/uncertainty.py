@@ -22,7 +22,7 @@ def means(moments: Mapping[str, Moments], confidence_level: float) -> dict[str, 
     (Cochran, Sampling Techniques, 3rd ed., section 6.4). Rows count as independent. An error or interval that no double
     can hold is left out. Columns that share their moments share their mean.
     """
-    of = PackedMoments.of(moments)
+    of = moments if isinstance(moments, PackedMoments) else PackedMoments.of(moments)
     return compiled.means(of.packed, of.numbers, confidence_level, Value, t_quantile, _no_mean)
 
 
