@@ -7,7 +7,9 @@ from app.core.batch.batches import Batch
 from app.core.checkpoints import at_checkpoints
 from app.core.columns import FloatArray
 from app.core.compare.pairing import normalized_values, paired
+from app.core.paying import hold
 from app.core.records import record
+from app.core.rows.blocks import chunk_rows
 from app.core.sums.layout import Needs
 from app.core.sums.summary import places, summarize
 from app.errors import InvalidInput
@@ -16,6 +18,9 @@ from app.service.candidates import CompareQuestion, CompareRequest
 from app.service.sections import Part, clusters_by_slice
 from app.service.units import check_unit
 
+LOSS_BYTES, SUMMED_BYTES = 24, 64
+"""The memory that a row takes for each candidate: its loss, as sent and divided; and, while it is added up, also by
+slice, four columns twice."""
 MAX_SLICED_COMPARISONS = 1_000
 """The most pairs times slices of a comparison."""
 
@@ -56,6 +61,7 @@ def compared_part(request: CompareRequest, first_row: int, n_threads: int = 1) -
     check_unit(question.per, request.columns)
     baseline = batch_of_candidate(request, question.baseline, first_row)
     check_slices(question, sum(len(grouping.names) for grouping in baseline.slices.values()))
+    _hold_losses(question, baseline)
     scores: dict[str, Part] = {}
     losses: list[FloatArray] = []
     divided: dict[int, FloatArray] = {}
@@ -73,6 +79,14 @@ def compared_part(request: CompareRequest, first_row: int, n_threads: int = 1) -
         return ComparedPart(scores, sent)
     others = [divided.get(number, own) for number, own in enumerate(losses)]
     return ComparedPart(scores, sent, _summed(question, paired(baseline, others), question.needs, {}, n_threads))
+
+
+def _hold_losses(question: CompareQuestion, batch: Batch) -> None:
+    """Pay for the losses of all candidates, and for what is made of them for the rows that are added up at once."""
+    n_rows = len(batch)
+    at_once = chunk_rows(n_rows, is_sliced=bool(batch.slices)) if batch.clusters is None else n_rows
+    n_bytes = LOSS_BYTES * n_rows + SUMMED_BYTES * min(n_rows, at_once)
+    hold("held", len(question.candidates) * n_bytes)
 
 
 def _summed(

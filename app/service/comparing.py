@@ -5,6 +5,7 @@ from typing import Any
 
 from app.core.batch.findings import warning
 from app.core.batch.texts import in_order
+from app.core.checkpoints import at_checkpoints
 from app.core.compare.comparison import Comparison, Pair, comparisons, confirmed, judged, pairs, shortage
 from app.core.kernels.entries import entries as metrics_shown
 from app.core.metrics.entropies import CROSS_ENTROPY
@@ -91,7 +92,8 @@ def _few_samples(question: CompareQuestion, part: ComparedPart) -> Iterator[dict
     if found := shortage(sent.state, least):
         yield warning("few_samples", f"every verdict is inconclusive: {found}")
         return
-    short = [shortage(state, least) is not None for values in sent.slices.values() for state in values.values()]
+    states = [state for values in sent.slices.values() for state in values.values()]
+    short = [shortage(state, least) is not None for state in at_checkpoints(states)]
     if any(short):
         rule = f"the verdicts on {sum(short)} of {len(short)} slices are inconclusive"
         yield warning("few_samples", f"{rule}: too few rows or clusters, as the reason in each says")
@@ -112,12 +114,12 @@ def _slices(question: CompareQuestion, sent: Slices, divided: Slices | None) -> 
         others = _judged(question, [divided[name][value] for name, value in places])
         groups = [confirmed(entries, others) for entries, others in zip(groups, others, strict=True)]
     found: dict[str, Any] = {name: {} for name in sent}
-    for (name, value), entries in zip(places, groups, strict=True):
+    for (name, value), entries in at_checkpoints(zip(places, groups, strict=True)):
         shown = [entry.to_json() for entry in entries]
         found[name][value] = {"n_scored": sent[name][value].n_scored, "comparisons": shown}
     return found
 
 
 def _judged(question: CompareQuestion, states: list[State]) -> list[list[Comparison]]:
-    evidence: list[list[Pair]] = [pairs(state, question.terms) for state in states]
+    evidence: list[list[Pair]] = [pairs(state, question.terms) for state in at_checkpoints(states)]
     return judged(evidence, question.terms)

@@ -54,6 +54,12 @@ def zeros(scale: float) -> bytes:
     return _npz(labels=np.zeros(n, np.int8), probabilities=np.zeros(n, np.int8))
 
 
+def many_models(scale: float) -> bytes:
+    n = int(600_000 * scale)
+    models = {f"candidates.c{i}.logits": np.full(n, i, np.int8) for i in range(50)}
+    return _npz(labels=np.zeros(n, np.int8), **models)
+
+
 def padded(scale: float) -> bytes:
     """300 MB of zeros behind other bytes, which keep the ratio below 200."""
     n = int(150_000_000 * scale)
@@ -135,6 +141,7 @@ KILLERS = {
     "npz of int8, padded": Killer(ROWS, NPZ, padded),
     "JSON of empty objects": Killer(BINARY, JSON, repeated(b"{}", 16_000_000)),
     "JSON of objects": Killer(BINARY, JSON, repeated(b'{"a":1}', 16_000_000)),
+    "npz of fifty models": Killer("/v1/compare/binary/rows?baseline=c0", NPZ, many_models),
     "comparing objects": Killer("/v1/compare/binary", JSON, repeated(b"{}", 16_000_000)),
     "JSON of objects, gzip": Killer(BINARY, JSON, repeated(b"{}", 16_000_000), "gzip"),
     "long rows of NDJSON": Killer(ROWS, NDJSON, long_rows),

@@ -11,11 +11,14 @@ import orjson
 import pyarrow as pa
 import pytest
 import scipy.optimize  # noqa: F401 to import it takes many calls, once
+from starlette.datastructures import QueryParams
 
 from app.api.negotiation.formats import FORMATS
+from app.api.routes.compare import compared_parts
 from app.api.routes.rows import scored_parts
 from app.api.schemas.calibrate import calibrate_request
-from app.api.schemas.compare import compare_request
+from app.api.schemas.compare import COMPARED_ROWS, compare_request
+from app.api.schemas.query import query_naming
 from app.api.schemas.questions import asked
 from app.api.schemas.score import score_request
 from app.api.scoring import Rows, answered_rows
@@ -73,6 +76,18 @@ def rows(format_: str, body: bytes, encoding: str = "") -> Work:
     return lambda: answered_rows(request, scored_parts, io.BytesIO(body), DEFAULTS, lambda: None)
 
 
+def compared_rows(format_: str, body: bytes) -> Work:
+    query = QueryParams("baseline=a")
+    naming = query_naming(COMPARED_ROWS, "binary", query)
+    request = Rows("binary", FORMATS[format_], "", b"baseline=a", {}, naming, COMPARED_ROWS)
+    return lambda: answered_rows(request, compared_parts, io.BytesIO(body), DEFAULTS, lambda: None)
+
+
+def two_models(n: int, more: dict[str, list[float]]) -> dict[str, list[float]]:
+    columns = columns_of(n)
+    return {"labels": columns["labels"], **{f"candidates.{i}.logits": columns["probabilities"] for i in "ab"}, **more}
+
+
 def small_batches(n: int, n_rows: int) -> bytes:
     columns = {"labels": pa.array([1], pa.int64()), "probabilities": pa.array([0.25]), "cluster_id": pa.array([7])}
     first = pa.record_batch(columns)
@@ -95,6 +110,13 @@ WORK: dict[str, Callable[[], Work]] = {
     "bootstrap": lambda: resampled(10_000),
     "slices": lambda: sliced(60_000),
     "candidates": lambda: compared(20_000, 10),
+    "candidates in rows": lambda: compared_rows("csv", encoded("csv", two_models(100_000, {}))),
+    "candidates in clusters": lambda: compared_rows(
+        "parquet", encoded("parquet", two_models(60_000, {"cluster_id": [i % 977 for i in range(60_000)]}), 500)
+    ),
+    "candidates by slice": lambda: compared_rows(
+        "arrow", encoded("arrow", two_models(60_000, {"slices.s": [i % 900 for i in range(60_000)]}), 5_000)
+    ),
     "batches of one row": lambda: rows("arrow", small_batches(6_000, 1)),
     "empty batches": lambda: rows("arrow", small_batches(10_000, 0)),
     "row groups of one row": lambda: rows("parquet", encoded("parquet", columns_of(2_000), 1)),

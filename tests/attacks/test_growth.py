@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+from starlette.datastructures import QueryParams
 
 from app.api.negotiation.formats import FORMATS
+from app.api.routes.compare import compared_parts
 from app.api.routes.rows import scored_parts
+from app.api.schemas.compare import COMPARED_ROWS
+from app.api.schemas.query import query_naming
 from app.api.schemas.questions import asked
 from app.api.schemas.score import score_request
 from app.api.scoring import Rows, answered_rows
@@ -100,5 +104,23 @@ def test_columns_of_every_format(column: str, format_: str) -> None:
     request = Rows("binary", FORMATS[format_], "", b"", {}, own_names("binary"))
     assert (
         growth(lambda size: answered_rows(request, scored_parts, io.BytesIO(bodies[size]), DEFAULTS, lambda: None), n)
+        <= GROWTH
+    )
+
+
+@pytest.mark.parametrize("format_", ENCODERS)
+def test_rows_of_candidates(format_: str) -> None:
+    n, query = 8_000, QueryParams("baseline=a")
+    request = Rows(
+        "binary", FORMATS[format_], "", b"baseline=a", {}, query_naming(COMPARED_ROWS, "binary", query), COMPARED_ROWS
+    )
+    columns = {
+        size: {"labels": [0, 1] * (size // 2)}
+        | {f"candidates.{name}.logits": np.linspace(-2, end, size).tolist() for name, end in (("a", 2), ("b", 3))}
+        for size in (n, 2 * n)
+    }
+    bodies = {size: encoded(format_, rows, rows_at_once=1_000) for size, rows in columns.items()}
+    assert (
+        growth(lambda size: answered_rows(request, compared_parts, io.BytesIO(bodies[size]), DEFAULTS, lambda: None), n)
         <= GROWTH
     )

@@ -38,6 +38,16 @@ def test_unknown_names_of_a_query(server: Process) -> None:
     assert processor_seconds(server) - began < MOST_SECONDS
 
 
+@pytest.mark.parametrize("unit", ["candidates.c{}=1", "candidate.c{}=1", "candidates.c{0}=1&candidats.c{0}=1"])
+def test_many_candidates_of_a_query(unit: str, server: Process) -> None:
+    query = "&".join(map(unit.format, range(60_000 // len(unit) - 400)))
+    began = processor_seconds(server)
+    for _ in range(N_TIMES):
+        status, _ = answer(server, post(f"/v1/compare/binary/rows?baseline=c0&{query}", b"labels\n", "text/csv"))
+        assert status in {422, 431}
+    assert processor_seconds(server) - began < MOST_SECONDS
+
+
 @pytest.mark.parametrize("path", [SCORE, f"{SCORE}/rows"])
 def test_many_media_ranges(path: str, server: Process) -> None:
     began = processor_seconds(server)

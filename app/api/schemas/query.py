@@ -77,17 +77,15 @@ def _candidate_columns(schema: RowsSchema, task: TaskName, query: QueryParams) -
     """
     if not schema.has_candidates:
         return {}
-    found: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for parameter in query:
         if parameter.startswith(CANDIDATE):
-            is_whole = is_of_candidate(parameter, task)
-            name = parameter.removeprefix(CANDIDATE)
-            field = parameter if is_whole else candidate_column(name, TASKS[task].predictions[0])
-            if field in found.values():
-                rule = f"must be sent once, found it as {parameter} too"
-                raise InvalidInput.at(pointer(field), "duplicate", rule)
-            found[parameter] = field
-    return found
+            whole = candidate_column(parameter.removeprefix(CANDIDATE), TASKS[task].predictions[0])
+            field = parameter if is_of_candidate(parameter, task) else whole
+            if parameters.setdefault(field, parameter) != parameter:
+                rule = f"must be sent once, found it as {describe(parameters[field])} too"
+                raise InvalidInput.at(pointer(parameter), "duplicate", rule)
+    return {parameter: field for field, parameter in parameters.items()}
 
 
 def _ignores_extra(query: QueryParams, is_named: bool) -> bool:
@@ -122,8 +120,9 @@ def query_options(schema: RowsSchema, task: TaskName, query: QueryParams) -> dic
     """
     if not query and not schema.has_candidates:
         return {}
-    known, columns = schema.options(task), (*schema.columns(task), *_candidate_columns(schema, task, query), EXTRA)
-    unknown = [name for name in query if name not in known and name not in columns]
+    known, columns = schema.options(task), (*schema.columns(task), EXTRA)
+    candidates = _candidate_columns(schema, task, query)
+    unknown = [name for name in query if name not in known and name not in columns and name not in candidates]
     if unknown:  # a search for a name that was meant takes long, so only listed errors have one
         rule = "must be an option or name a column, found another query parameter"
         raise InvalidInput((schema.unknown(task, name, rule, (*known, *columns)) for name in unknown), len(unknown))
@@ -134,7 +133,7 @@ def query_options(schema: RowsSchema, task: TaskName, query: QueryParams) -> dic
     }
     to_come = _columns_to_come(schema, task)
     if schema.has_candidates:
-        to_come |= _candidates_to_come(task, options, _candidate_columns(schema, task, query).values())
+        to_come |= _candidates_to_come(task, options, candidates.values())
     schema.request(task, options | to_come)
     return options
 

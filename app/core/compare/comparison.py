@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
+from app.core.checkpoints import at_checkpoints
 from app.core.compare.pair_sums import PairSums, sums_of_pair
 from app.core.compare.significance import Interval, holm, simultaneous_interval, t_test
 from app.core.compare.verdicts import Family, Ruling, Verdict, equal_ruling, infinite_ruling, not_confirmed, verdict
@@ -113,7 +114,7 @@ def judged(groups: Iterable[list[Pair]], terms: Terms) -> list[list[Comparison]]
     groups = list(groups)
     flat = [pair for group in groups for pair in group]
     n_pairs = len(flat) if terms.family == "pairs" else 1
-    ruled = iter([_ruled(pair, terms, n_pairs) for pair in flat])
+    ruled = iter([_ruled(pair, terms, n_pairs) for pair in at_checkpoints(flat)])
     if n_pairs > 1:
         ruled = iter(_adjusted(list(ruled)))
     return [list(islice(ruled, len(group))) for group in groups]

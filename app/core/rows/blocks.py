@@ -51,7 +51,7 @@ def chunks(batch: Batch) -> list[slice | IntArray]:
     if batch.scored is None and batch.clusters is None and weight is None and n_rows <= _CHUNK_ROWS[0]:
         return [slice(0, n_rows)] if n_rows else []
     scored = batch.scored_rows
-    step = max(_chunk_rows(n_rows), _SLICED_CHUNK_ROWS) if batch.slices else _chunk_rows(n_rows)
+    step = chunk_rows(n_rows, is_sliced=bool(batch.slices))
     found: list[slice | IntArray]
     if batch.clusters is not None:
         found = list(_whole_clusters(batch, batch.clusters))
@@ -80,7 +80,7 @@ def _whole_clusters(batch: Batch, clusters: Grouping) -> Iterator[IntArray]:
     ends = np.flatnonzero(np.diff(clusters.codes[order], append=-1)) + 1
     start = 0
     while start < len(order):
-        stop = int(ends[np.searchsorted(ends, min(start + _chunk_rows(len(batch.prediction)), len(order)))])
+        stop = int(ends[np.searchsorted(ends, min(start + chunk_rows(len(batch.prediction)), len(order)))])
         yield order[start:stop]
         start = stop
 
@@ -105,10 +105,11 @@ def block_rows(batch: Batch) -> int:
     n_classes = max(1, batch.n_classes)
     parts = _PARTS if batch.form == "probabilities" else 3 * _PARTS
     elements = min(max(len(batch.prediction) * n_classes // parts, _BLOCK[0]), _BLOCK[1])
-    return max(1, min(_chunk_rows(len(batch.prediction)), elements // n_classes))
+    return max(1, min(chunk_rows(len(batch.prediction)), elements // n_classes))
 
 
-def _chunk_rows(n_rows: int) -> int:
-    """The rows of a chunk, which are summed at once, in a batch of `n_rows`."""
+def chunk_rows(n_rows: int, *, is_sliced: bool = False) -> int:
+    """The rows of a chunk, which are summed at once, in a batch of `n_rows` without clusters."""
     least, most = _CHUNK_ROWS
-    return least if n_rows <= least * _PARTS else min(n_rows // _PARTS, most)
+    step = least if n_rows <= least * _PARTS else min(n_rows // _PARTS, most)
+    return max(step, _SLICED_CHUNK_ROWS) if is_sliced else step

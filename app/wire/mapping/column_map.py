@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from app.core.tasks import TASKS, TaskName, candidate_of
 from app.errors import FieldError, InvalidInput, clip, pointer
-from app.wire.fields import SLICE, check_columns, field_of
+from app.wire.fields import SLICE, check_columns, field_of, is_of_candidate
 from app.wire.limits import Limits
 from app.wire.mapping.class_order import NUMBER, ClassOrder
 from app.wire.mapping.naming import AUTO, Choice, Classes, Named, Naming, Table
@@ -49,7 +49,12 @@ class ColumnMap:
         """
         check_columns(len(names), limits)
         kept = {place: name for place, name in names.items() if not INDEX.fullmatch(name) and name not in indices}
-        own = {place: name for place, name in kept.items() if self.naming.holds_field(_field_of_name(name))}
+        unnamed, has_candidates = self.naming.unnamed, self.naming.has_unnamed_candidates
+        own = {
+            place: name
+            for place, name in kept.items()
+            if (field := _field_of_name(name)) in unnamed or (has_candidates and is_of_candidate(field, self.task))
+        }
         table, groups = Table(names), list[Group]()
         if self.naming.named:
             groups = self._named(table, names.keys() - kept.keys() | own.keys())

@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from app.core.synonyms import meant
 from app.core.tasks import TASKS, TaskName, candidate_of
 from app.errors import FieldError, InvalidInput, clip, pointer
-from app.wire.fields import Field, is_of_candidate
+from app.wire.fields import Field
 
 STAR = "*"
 AUTO: Final = "auto"
@@ -64,12 +64,10 @@ class Naming:
         others = {name for names in self.roles if taken & set(names) for name in names}
         return self.known - taken - others
 
-    def holds_field(self, name: str) -> bool:
-        """Tell if the columns of a name, without the number in it, hold a field that the query names no column of."""
-        if candidate_of(name) is None:
-            return name in self.unnamed
-        is_named = any(candidate_of(named.field.name) for named in self.named)
-        return self.has_candidates and not is_named and is_of_candidate(name, self.task)
+    @property
+    def has_unnamed_candidates(self) -> bool:
+        """Tell if columns of candidates are looked for under their own names, for the query names none."""
+        return self.has_candidates and not any(candidate_of(named.field.name) for named in self.named)
 
 
 def own_names(task: TaskName) -> Naming:

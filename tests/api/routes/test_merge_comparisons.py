@@ -8,8 +8,11 @@ import httpx
 import pytest
 
 from app.service.states import VERSION, sealed
+from tests.api.routes.test_compare_rows import columns_of, options_of
 from tests.api.routes.test_merge import MERGE, changes
+from tests.api.servers import running
 from tests.bodies import Body
+from tests.encoded import ENCODERS, MEDIA_TYPES, encoded
 
 pytestmark = pytest.mark.anyio
 
@@ -60,6 +63,37 @@ async def test_the_answer_is_that_of_one_request(client: httpx.AsyncClient) -> N
         False,
         ["/require/new/cross_entropy/max"],
     )
+
+
+@pytest.mark.parametrize("format_", ENCODERS)
+async def test_states_of_files_and_of_json_add_up(format_: str, client: httpx.AsyncClient) -> None:
+    whole = await compared(client, BODY)
+    first, second = part(slice(0, 2)), part(slice(2, None))
+    params = options_of(first) | {"require": json.dumps(BODY["require"])}
+    body = encoded(format_, columns_of(first), rows_at_once=1)
+    headers = {"content-type": MEDIA_TYPES[format_]}
+    answer = await client.post("/v1/compare/binary/rows", content=body, params=params, headers=headers)
+    sent = [answer.json()["state"], (await compared(client, second))["state"]]
+    assert (await client.post(MERGE, json={"states": sent, "include": ["state"]})).json() == whole
+
+
+@pytest.mark.slow
+def test_states_of_two_processes_add_up() -> None:
+    """Strings have another hash in each process, so nothing may follow from the order of a set."""
+    with running(PYTHONHASHSEED="1") as one, running(PYTHONHASHSEED="2") as other:
+        addresses = [f"http://127.0.0.1:{server.port}" for server in (one, other)]
+        path = "/v1/compare/binary"
+        bodies = part(slice(0, 2)), part(slice(2, None))
+        sent = [
+            httpx.post(address + path, json=body).json()["state"]
+            for address, body in zip(addresses, bodies, strict=True)
+        ]
+        whole = [httpx.post(address + path, json=BODY).json() for address in addresses]
+        merged = [
+            httpx.post(address + MERGE, json={"states": sent, "include": ["state"]}).json() for address in addresses
+        ]
+    assert merged == whole
+    assert whole[0] == whole[1]
 
 
 async def test_another_version_is_refused_by_its_number(client: httpx.AsyncClient) -> None:
