@@ -32,10 +32,10 @@ def fitted_parts(requests: Iterator[Any], settings: Settings) -> dict[str, Any]:
     return service.calibrate_parts(requests, settings.max_held_bytes)
 
 
-def _texts(task: TaskName, noun: str) -> dict[str, str]:
+def _texts(task: TaskName, noun: str, more: str = "") -> dict[str, str]:
     return {
         "summary": texts.SUMMARIES[noun][task],
-        "description": f"{texts.fields_of(task)} `method` names the curve to fit.",
+        "description": f"{texts.fields_of(task)} `method` names the curve to fit.{more}",
         "response_description": texts.ANSWERS["calibrate"],
     }
 
@@ -56,7 +56,7 @@ for _task in service.CALIBRATED:
         RowsWork(_task, path, FITTED_ROWS, fitted_parts),
         CalibrateAnswer,
         operation_id=f"calibrate_{_task}_rows",
-        **_texts(_task, "calibrate_rows"),
+        **_texts(_task, "calibrate_rows", f" {texts.samples_of(_task)}"),
     )
     add_json_route(
         router,
