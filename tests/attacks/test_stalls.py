@@ -9,7 +9,6 @@ import orjson
 import pytest
 
 from app.api.contract import samples
-from app.core.tasks import TASKS
 from tests.api.servers import Process
 from tests.attacks.beats import stall, whole_answer
 from tests.attacks.clients import answer, get, post
@@ -100,7 +99,7 @@ def test_a_body_does_not_stall_the_loop(body: bytes, kind: str, n: int, server: 
 PAGES = (
     *("/", "/docs", "/openapi.json", "/v1/metrics", "/v1/limits", "/metrics", "/readyz", "/problems/internal"),
     "/docs/assets/swagger-ui-bundle.js",
-    *(f"/docs/samples/{task}.{samples.SUFFIXES[kind]}" for task in TASKS for kind in samples.formats_of(task)),
+    *(f"/docs/samples/{name}" for name in samples.files()),
 )
 
 

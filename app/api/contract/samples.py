@@ -1,5 +1,6 @@
 """Rows to try: the columns of an example in every format, as text to edit or as a file to download."""
 
+from functools import cache
 from typing import Any
 
 from app.api.contract.examples import CALIBRATE_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES
@@ -21,6 +22,22 @@ def formats_of(task: TaskName, noun: str = "score") -> list[str]:
 def sample(task: TaskName, format_: str, noun: str = "score") -> bytes:
     """The rows of the first example of a task, in one of its formats."""
     return WRITERS[format_](_columns(task, noun))
+
+
+def file_name(task: TaskName, format_: str, noun: str = "score") -> str:
+    """The name of a sample as a file."""
+    return f"{task if noun == 'score' else f'{noun}-{task}'}.{SUFFIXES[format_]}"
+
+
+@cache
+def files() -> dict[str, tuple[TaskName, str, str]]:
+    """The task, the format and the noun of each sample, by the name of its file."""
+    return {
+        file_name(task, format_, noun): (task, format_, noun)
+        for noun, tasks in BY_NOUN.items()
+        for task in tasks
+        for format_ in formats_of(task, noun)
+    }
 
 
 def _columns(task: TaskName, noun: str) -> dict[str, list[Any]]:
@@ -45,4 +62,3 @@ TEXTS = ("csv", "ndjson")
 RECTANGULAR = ("csv", "npz")
 """Formats without lists of uneven length."""
 SUFFIXES = {"csv": "csv", "ndjson": "ndjson", "parquet": "parquet", "arrow": "arrows", "npz": "npz"}
-FORMATS = {suffix: format_ for format_, suffix in SUFFIXES.items()}

@@ -103,9 +103,10 @@ def candidates_of(task: TaskName) -> str:
     return f"{found.summary} {truth} {_one_of(found.predictions)} for the same rows."
 
 
-def samples_of(task: TaskName) -> str:
+def samples_of(task: TaskName, noun: str = "score") -> str:
     """Links to the rows of the first example as files."""
-    links = [f"[{name}](docs/samples/{task}.{samples.SUFFIXES[name]})" for name in samples.formats_of(task)]
+    names = samples.formats_of(task, noun)
+    links = [f"[{name}](docs/samples/{samples.file_name(task, name, noun)})" for name in names]
     return f"Files to try: {', '.join(links)}."
 
 

@@ -56,7 +56,7 @@ for _task in service.CALIBRATED:
         RowsWork(_task, path, FITTED_ROWS, fitted_parts),
         CalibrateAnswer,
         operation_id=f"calibrate_{_task}_rows",
-        **_texts(_task, "calibrate_rows", f" {texts.samples_of(_task)}"),
+        **_texts(_task, "calibrate_rows", f" {texts.samples_of(_task, 'calibrate')}"),
     )
     add_json_route(
         router,

@@ -16,7 +16,6 @@ from app.api.exchange import Exchange
 from app.api.negotiation.formats import FORMATS
 from app.api.problems import CATALOGUE
 from app.api.response import Response
-from app.core.tasks import TASKS
 
 HTML = "text/html"
 CACHED = {"cache-control": "public, max-age=3600"}
@@ -51,12 +50,11 @@ async def asset(exchange: Exchange) -> Response:
 async def sample(exchange: Exchange) -> Response:
     """The rows of an example, as a file to try."""
     name = exchange.path_params["name"]
-    task, _, suffix = name.partition(".")
-    format_ = samples.FORMATS.get(suffix)
-    if task not in TASKS or format_ not in samples.formats_of(task):
+    if name not in samples.files():
         raise HTTPException(404)
+    task, format_, noun = samples.files()[name]
     headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(samples.sample(task, format_), media_type=FORMATS[format_].media_type, headers=headers)
+    return Response(samples.sample(task, format_, noun), media_type=FORMATS[format_].media_type, headers=headers)
 
 
 @router.get("/openapi.json")

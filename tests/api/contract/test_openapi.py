@@ -267,9 +267,9 @@ def test_the_document_is_of_a_size_that_a_page_can_load() -> None:
     assert len(orjson.dumps(DOCUMENT)) < 9_000 * len(OPERATIONS)
 
 
-@pytest.mark.parametrize("task", TASKS)
-async def test_files_to_try_are_those_of_the_first_example(task: str, client: httpx.AsyncClient) -> None:
-    operation = DOCUMENT["paths"][f"/v1/score/{task}/rows"]["post"]
+@pytest.mark.parametrize("path", [path for path in DOCUMENT["paths"] if path.endswith("/rows")])
+async def test_files_to_try_are_those_of_the_first_example(path: str, client: httpx.AsyncClient) -> None:
+    operation = DOCUMENT["paths"][path]["post"]
     stated = resolved(next(iter(operation["responses"]["200"]["content"]["application/json"]["examples"].values())))
     links = re.findall(r"\]\((docs/samples/[^)]+)\)", operation["description"])
     assert len(links) == len(operation["requestBody"]["content"])
@@ -277,10 +277,13 @@ async def test_files_to_try_are_those_of_the_first_example(task: str, client: ht
         file = await client.get(f"/{link}")
         assert file.headers["content-disposition"] == f'attachment; filename="{link.rpartition("/")[2]}"'
         headers = {"content-type": file.headers["content-type"]}
-        scored = await client.post(f"/v1/score/{task}/rows", content=file.content, headers=headers)
+        scored = await client.post(path, content=file.content, headers=headers)
         assert scored.json() == stated["value"]
 
 
-@pytest.mark.parametrize("name", ["tokens.csv", "tokens.npz", "unary.csv", "binary.exe", "binary", "binary.csv.gz"])
+@pytest.mark.parametrize(
+    "name",
+    ["tokens.csv", "tokens.npz", "unary.csv", "calibrate-tokens.ndjson", "binary.exe", "binary", "binary.csv.gz"],
+)
 async def test_no_other_file_is_there(name: str, client: httpx.AsyncClient) -> None:
     assert (await client.get(f"/docs/samples/{name}")).status_code == 404
