@@ -291,7 +291,7 @@ def test_the_image_has_what_was_compiled_and_none_of_its_source(image: Image) ->
 def test_sigterm_answers_what_is_in_flight_and_ends(image: Image, port: int) -> None:
     assert not image.healthy(port)
     with image.serving(port) as server:
-        eventually(lambda: image.healthy(port), "healthy")
+        eventually(lambda: image.healthy(port), "healthy", seconds=60)
         client = socket.create_connection(("127.0.0.1", port), timeout=STOP_SECONDS)
         with client:
             begin_request(client)

@@ -23,6 +23,8 @@ class Killer(NamedTuple):
 
     Attributes:
         reads: Whether the client reads its answer.
+        at_once: The number of whole ones that are sent at once: fewer, but more than there are threads, if each takes
+            long.
     """
 
     path: str
@@ -30,6 +32,7 @@ class Killer(NamedTuple):
     body: Callable[[float], bytes]
     encoding: str = ""
     reads: bool = True
+    at_once: int = 50
 
     def request(self, scale: float = 1.0) -> bytes:
         headers = [f"content-encoding: {self.encoding}"] if self.encoding else []
@@ -94,7 +97,7 @@ def batches(scale: float) -> bytes:
     batch = pa.record_batch(columns)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
-        for _ in range(int(300_000 * scale)):
+        for _ in range(int(100_000 * scale)):
             writer.write_batch(batch)
     return bytes(sink.getvalue())
 
@@ -145,14 +148,16 @@ KILLERS = {
     "comparing objects": Killer("/v1/compare/binary", JSON, repeated(b"{}", 16_000_000)),
     "JSON of objects, gzip": Killer(BINARY, JSON, repeated(b"{}", 16_000_000), "gzip"),
     "long rows of NDJSON": Killer(ROWS, NDJSON, long_rows),
-    "long names of clusters": Killer(ROWS, NDJSON, clusters, "gzip"),
-    "batches of one row": Killer(ROWS, ARROW, batches, "gzip"),
+    "long names of clusters": Killer(ROWS, NDJSON, clusters, "gzip", at_once=20),
+    "batches of one row": Killer(ROWS, ARROW, batches, "gzip", at_once=8),
     "JSON of numbers": Killer(BINARY, JSON, numbers),
     "JSON of small integers": Killer(BINARY, JSON, repeated(b"0", 16_000_000)),
     "JSON of strings": Killer(BINARY, JSON, repeated(b'"a"', 16_000_000)),
     "Arrow of one batch": Killer(ROWS, ARROW, one_batch),
     "npz of doubles": Killer(ROWS, NPZ, honest_npz),
-    "NDJSON": Killer(ROWS, NDJSON, lines),
-    "CSV": Killer(ROWS, CSV, table),
-    "a fit": Killer("/v1/calibrate/binary/rows?method=isotonic", NPZ, lambda scale: honest_npz(0.25 * scale)),
+    "NDJSON": Killer(ROWS, NDJSON, lines, at_once=20),
+    "CSV": Killer(ROWS, CSV, table, at_once=20),
+    "a fit": Killer(
+        "/v1/calibrate/binary/rows?method=isotonic", NPZ, lambda scale: honest_npz(0.25 * scale), at_once=8
+    ),
 }

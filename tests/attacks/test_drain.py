@@ -36,10 +36,9 @@ async def test_a_stop_under_load_resets_nobody(workers: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_many_stops_under_load_reset_nobody(workers: str) -> None:
-    for _ in range(25):
+    for _ in range(10):
         await stop_under_load(SURPRISAL_DRAIN_DELAY_SECONDS="0.5", SURPRISAL_WORKERS=workers)
 
 
