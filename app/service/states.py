@@ -1,6 +1,6 @@
 """The state of a request as JSON: all that its answer is made of, so that states of parts add up to one answer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from hashlib import blake2b
 from typing import Any, TypeAlias
@@ -51,23 +51,37 @@ def opened(node: Node) -> dict[str, Node]:
 
 def _checksum(state: Mapping[str, Any]) -> str:
     """The checksum of a state, the same however its JSON is written."""
-    text = repr(_canonical({name: value for name, value in state.items() if name != "checksum"}))
-    return blake2b(text.encode(errors="surrogatepass"), digest_size=8).hexdigest()
+    digest = blake2b(digest_size=8)
+    _feed(
+        {name: value for name, value in state.items() if name != "checksum"},
+        lambda text: digest.update(text.encode(errors="surrogatepass")),
+    )
+    return digest.hexdigest()
 
 
-def _canonical(value: Any) -> Any:
-    """A value in one form: names in order, and numbers as doubles, for some programs write 1 for 1.0."""
+def _feed(value: Any, feed: Callable[[str], None]) -> None:
+    """Feed the text of a value piece by piece, for all threads wait while Python writes a long one at once.
+
+    Names are in order, and numbers are doubles, for some programs write 1 for 1.0.
+    """
     match value:
         case dict():
-            return [(name, _canonical(value[name])) for name in sorted(value)]
+            feed("[")
+            for number, name in enumerate(sorted(value)):
+                feed(f"{', ' * (number > 0)}({name!r}, ")
+                _feed(value[name], feed)
+                feed(")")
+            feed("]")
         case list() | tuple():
-            return [_canonical(item) for item in value]
-        case bool():
-            return value
-        case int() | float():
-            return float(value) + 0.0
+            feed("[")
+            for number, item in enumerate(value):
+                feed(", " * (number > 0))
+                _feed(item, feed)
+            feed("]")
+        case int() | float() if not isinstance(value, bool):
+            feed(repr(float(value) + 0.0))
         case _:
-            return value
+            feed(repr(value))
 
 
 def request_form(question: Question) -> Form:

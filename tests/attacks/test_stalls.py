@@ -96,6 +96,17 @@ def test_a_body_does_not_stall_the_loop(body: bytes, kind: str, n: int, server: 
     assert min(one.seconds for one in found) <= (0.25 if n > 1 else 0.1)
 
 
+@pytest.mark.slow
+def test_a_long_state_does_not_stall_the_loop(server: Process) -> None:
+    """The text of all its numbers, which its checksum is made of, took a second at once."""
+    values = np.random.default_rng(0).random(780_000).tolist()
+    state = {"version": 1, "kind": "score", "request": {}, "sums": values, "checksum": ""}
+    sent = post("/v1/merge", orjson.dumps({"states": [state]}), JSON)
+    found = [stall(server, whole_answer, [sent]) for _ in range(3)]
+    assert {status for one in found for status in one.statuses} == {422}
+    assert min(one.seconds for one in found) <= 0.25
+
+
 PAGES = (
     *("/", "/docs", "/openapi.json", "/v1/metrics", "/v1/limits", "/metrics", "/readyz", "/problems/internal"),
     "/docs/assets/swagger-ui-bundle.js",
