@@ -50,7 +50,7 @@ def merge(states: Sequence[SentState], *, with_state: bool = False) -> dict[str,
         if isinstance(asked, CompareQuestion):
             return _compared(asked, states)
         return _scored(asked, states)
-    except ArithmeticError as error:
+    except (ArithmeticError, ValueError) as error:  # a quotient by 0, or the root of a number below it
         raise InvalidState.at("/states", "invalid_state", "must hold sums of rows, found some of none") from error
 
 

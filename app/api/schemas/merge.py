@@ -79,7 +79,11 @@ def _question(node: Node, asked: Callable[[bytes], Asked]) -> Asked:
     if asked is _compared:
         _check_candidates(node)
     try:
-        return asked(orjson.dumps(node.value))
+        text = orjson.dumps(node.value)
+    except orjson.JSONEncodeError:  # it writes fewer levels than it reads
+        node.refuse("the request of a state, which is not so deep")
+    try:
+        return asked(text)
     except InvalidInput as refusal:
         error = refusal.errors[0]
         raise InvalidState.at(f"{node.place}{error.pointer}", error.code, error.detail) from refusal

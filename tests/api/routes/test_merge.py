@@ -3,7 +3,7 @@
 import copy
 import json
 from collections.abc import Callable
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import httpx
@@ -186,6 +186,36 @@ async def test_a_changed_state_is_refused(client: httpx.AsyncClient) -> None:
             assert response.status_code == 422, response.text
             assert response.json()["errors"][0]["pointer"].startswith("/states/1")
         back()
+
+
+async def test_a_deep_request_of_a_state_is_refused(client: httpx.AsyncClient) -> None:
+    """The parser reads 1,024 levels, and writes 254 of them."""
+    (state, *_) = await states(client)
+    deep = state["request"] | {"unit": reduce(lambda inner, _: [inner], range(300), 1)}
+    forged = sealed("score", deep, state["sums"])
+    response = await client.post(MERGE, content=json.dumps({"states": [forged]}))
+    (error,) = response.json()["errors"]
+    assert (response.status_code, error["pointer"]) == (422, "/states/0/request")
+
+
+@pytest.mark.parametrize(
+    ("task", "body", "line"),
+    [
+        ("distributions", {"targets": [[0.25, 0.75]], "probabilities": [[0.5, 0.5]]}, "1 0 0 -1p0 1p0 1p0 -1p0 1p0"),
+        ("binary", {"labels": [1], "probabilities": [0.25], "n_bins": 1, "include": ["state", "calibration"]}, "1p90"),
+    ],
+)
+async def test_a_root_of_forged_sums_is_refused(task: str, body: Body, line: str, client: httpx.AsyncClient) -> None:
+    """The divergence is below 0, or more rows of a bin are positive than there are."""
+    state = (await scored(client, {"include": ["state"]} | body, task))["state"]
+    statuses = set()
+    for number in range(1, len(state["sums"]["whole"])):
+        whole = [*state["sums"]["whole"]]
+        whole[number] = line
+        forged = sealed("score", state["request"], state["sums"] | {"whole": whole})
+        statuses.add((await client.post(MERGE, json={"states": [forged]})).status_code)
+    assert 422 in statuses
+    assert statuses <= {200, 422}
 
 
 @pytest.mark.parametrize("task", ["multiclass", "binary", "multilabel", "tokens"])
