@@ -1,6 +1,6 @@
 """The rules of columns in every format: what each may hold, and how its rows become one array."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ from app.core.columns import Column, IntArray, Ragged
 from app.core.tasks import COLUMN_NAMES, COLUMNS, TASKS, Shape, TaskName, ValueKind, shape_of
 
 LARGEST_INT = int(np.iinfo(np.int64).max)
+LARGEST_WHOLE = 2.0**53
+"""The largest double below which every integer is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,12 @@ class Rule:
     Attributes:
         kinds: The kinds of which its values are, all of one.
         nested: Whether each row is a list; None where either will do, the same in all rows.
+        takes_whole: Whether integers may be written `1.0`, as frames do where a value is missing.
     """
 
     kinds: tuple[Kind, ...]
     nested: bool | None
+    takes_whole: bool = False
 
 
 def _rule(task: TaskName, name: str) -> Rule:
@@ -83,6 +87,11 @@ _NESTED: dict[Shape, bool | None] = {
 }
 RULES = {task: {name: _rule(task, name) for name in COLUMN_NAMES} for task in TASKS}
 """The rule of each field, by task."""
+ROW_RULES = {
+    task: {name: replace(rule, takes_whole=INTEGER in rule.kinds) for name, rule in rules.items()}
+    for task, rules in RULES.items()
+}
+"""The same among rows, whose formats have types of their own."""
 SLICE_RULE = _rule("binary", "slices")
 """The rule of a slice, which is the same in every task."""
 ROW_SLICE_RULE = Rule((INTEGER, NUMBER, STRING, BOOLEAN), nested=False)

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.columns import Column, IntArray, marked_rows
+from app.core.columns import BoolArray, Column, IntArray, Ragged, marked_rows
 from app.core.synonyms import meant
 from app.core.tasks import COLUMN_NAMES, COLUMNS, TaskName, candidate_fields, candidate_of
-from app.errors import FieldError, InvalidInput, TooLarge, clip, pointer
-from app.wire.columns import LARGEST_INT, NAMES, ROW_SLICE_RULE, RULES, WIDE, Kind, Rule
+from app.errors import FieldError, InvalidInput, TooLarge, clip, describe, pointer
+from app.wire.columns import INTEGER, LARGEST_INT, LARGEST_WHOLE, NAMES, ROW_RULES, ROW_SLICE_RULE, WIDE, Kind, Rule
 from app.wire.limits import Limits
 
 SLICE = "slices."
@@ -72,6 +72,8 @@ class Field:
         for kind in self.kinds:
             if code in CODES[kind.dtype.kind]:
                 return kind
+        if code == "f" and self.rule.takes_whole:
+            return INTEGER
         words = [kind.word.partition(" ")[2] + "s" for kind in self.kinds]
         rule = " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
         hint = hint or (self._cast_hint() if code == "f" else "")
@@ -79,11 +81,7 @@ class Field:
 
     def _cast_hint(self) -> str:
         """The advice about floats where there may be none."""
-        if self.name == "labels":
-            return "; cast them to integers (soft or one-hot labels are `targets`)"
-        if self.name == "mask":
-            return "; cast them to booleans"
-        return "; cast them to integers" + (" or strings" if self.pointer.startswith(NAMES) else "")
+        return "; cast them to booleans" if self.name == "mask" else ""
 
     def refusal(self, positions: Sequence[int], place: Place, code: str, detail: Callable[[int], str]) -> InvalidInput:
         """An error for each of some positions, about which `detail` says what must hold and what was found."""
@@ -93,14 +91,19 @@ class Field:
         )
         return InvalidInput(errors, len(positions))
 
-    def cast(self, values: NDArray[Any], kind: Kind, place: Place) -> NDArray[Any]:
+    def cast(self, values: NDArray[Any], kind: Kind, place: Place, scored: BoolArray | None = None) -> NDArray[Any]:
         """Cast values to the type of a kind; float32 is kept.
 
+        Args:
+            scored: The marks of the values that are scored; None for all. Others may be no number.
+
         Raises:
-            InvalidInput: An integer has more than 63 bits.
+            InvalidInput: An integer has more than 63 bits, or a number that must be whole is not.
         """
         if kind.dtype.kind == "f" and values.dtype in (np.float32, np.float64):
             return values
+        if kind.dtype.kind == "i" and values.dtype.kind == "f":
+            values = self._whole(values, place, scored)
         if kind.dtype.kind == "i" and values.dtype == np.uint64:
             flat, rule = values.ravel(), f"must be at most {LARGEST_INT}, found"
             hint = "; send them as strings" if self.pointer.startswith(NAMES) else ""
@@ -108,6 +111,22 @@ class Field:
             if large:
                 raise self.refusal(large, place, "out_of_range", lambda i: f"{rule} {flat[i]}{hint}")
         return values.astype(kind.dtype, copy=False)
+
+    def _whole(self, values: NDArray[Any], place: Place, scored: BoolArray | None) -> NDArray[Any]:
+        """Numbers of which none that is scored has a fraction; 0 stands for others that are no integers.
+
+        Raises:
+            InvalidInput: One has, or is no number, or more than 53 bits: then it may not be what was written.
+        """
+        flat = values.ravel()
+        wrong = ~((np.floor(flat) == flat) & (np.abs(flat) <= LARGEST_WHOLE))
+        refused = np.flatnonzero(wrong if scored is None else wrong & scored).tolist()
+        if refused:
+            hint = "; soft or one-hot labels are `targets`" if self.name == "labels" else ""
+            hint = "; cast them to integers or strings" if self.pointer.startswith(NAMES) else hint
+            rule = "must be an integer, found"
+            raise self.refusal(refused, place, "wrong_type", lambda i: f"{rule} {describe(flat[i].item())}{hint}")
+        return np.where(wrong, 0.0, flat).reshape(values.shape)
 
 
 class Masks:
@@ -145,7 +164,7 @@ def fields_of(names: Sequence[str], limits: Limits, task: TaskName, *, has_candi
     unknown = [
         name
         for name in names
-        if name not in RULES[task]
+        if name not in ROW_RULES[task]
         and not name.startswith(SLICE)
         and not (has_candidates and is_of_candidate(name, task))
     ]
@@ -158,7 +177,7 @@ def fields_of(names: Sequence[str], limits: Limits, task: TaskName, *, has_candi
 def field_of(name: str, task: TaskName) -> Field:
     """The field of a name that a column may have."""
     candidate = candidate_of(name)
-    return Field(name, _pointer(name), RULES[task].get(candidate[1] if candidate else name, ROW_SLICE_RULE))
+    return Field(name, _pointer(name), ROW_RULES[task].get(candidate[1] if candidate else name, ROW_SLICE_RULE))
 
 
 def is_of_candidate(name: str, task: TaskName) -> bool:
@@ -193,6 +212,18 @@ def gathered(fields: Iterable[Field], columns: Iterable[Column]) -> dict[str, An
 def holds_scored(mask: Column | None) -> bool:
     """Tell if any row is scored under a mask; None leaves out none."""
     return mask is None or bool(marked_rows(mask).any())
+
+
+def value_mask(scored: Column | None, lengths: IntArray) -> BoolArray | None:
+    """The mask of single values in rows of some lengths; None if all are scored."""
+    if scored is None or len(scored) != len(lengths):
+        return None
+    if isinstance(scored, Ragged):
+        if bool((lengths == np.diff(scored.offsets)).all()):
+            return scored.values
+    elif scored.ndim > 1 and bool((lengths == scored.shape[1]).all()):
+        return scored.ravel()
+    return np.repeat(marked_rows(scored), lengths)
 
 
 def in_order(first_row: int, width: int | None = None) -> Place:

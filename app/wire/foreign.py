@@ -8,7 +8,7 @@ STARTS = {
     b"PK\3\4": "a ZIP archive: NumPy's are application/x-npz; unpack others",
     b"PAR1": "a Parquet file, which is application/vnd.apache.parquet",
     b"\xff\xff\xff\xff": "an Arrow stream, which is application/vnd.apache.arrow.stream",
-    b"ARROW1": "an Arrow file: write the stream format, or Parquet",
+    b"ARROW1": "an Arrow file: send it as application/vnd.apache.arrow.stream",
     b"\x93NUMPY": "a single NumPy array: write a named one with numpy.savez",
     b"BZh": "bzip2: compress with gzip or zstd",
     b"\xfd7zXZ": "xz: compress with gzip or zstd",

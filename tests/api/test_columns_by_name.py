@@ -332,7 +332,7 @@ async def test_lines_may_lack_what_is_not_read(client: httpx.AsyncClient) -> Non
     body = "\n".join(map(json.dumps, rows)).encode()
     query = {"labels": "y", "probabilities": "p"}
     assert (await ask(client, "binary", query, ("ndjson", "", body))).json()["n_scored"] == 3
-    problem = (await ask(client, "binary", query | {"slices": "site"}, ("ndjson", "", body))).json()
+    problem = (await ask(client, "binary", query | {"cluster_id": "site"}, ("ndjson", "", body))).json()
     assert problem["errors"][0]["pointer"] == "/site/1"
     problem = (await ask(client, "binary", query | {"extra_columns": "error"}, ("ndjson", "", body))).json()
     assert problem["errors"][0]["pointer"] == "/site"

@@ -63,17 +63,18 @@ def refusals(table: pa.Table, task: TaskName = "multiclass") -> list[SurprisalEr
         ),
         (
             "probabilities",
-            pa.array([{"type": 1, "size": 2, "indices": [], "values": [0.5]}], VECTOR),
+            pa.array([{"type": 0, "size": 2, "indices": [1], "values": [0.5]}], VECTOR),
             "vector_to_array",
         ),
         ("logits", pa.array([[("cat", 0.5)]], pa.map_(pa.string(), pa.float64())), "send a list column"),
         ("probabilities", pa.array(["0.5", "0.5"]), "must be numbers, found string"),
         ("probabilities", pa.array(["a", "a"]).dictionary_encode(), "must be numbers, found string"),
-        ("labels", pa.array([0.0, None]), "found double; cast them to integers"),
-        ("cluster_id", pa.array([1.5]), "must be integers or strings, found double; cast them to integers"),
+        ("labels", pa.array([0.0, None]), "must be a value, found null"),
+        ("cluster_id", pa.array([1.5]), "must be an integer, found 1.5; cast them to integers or strings"),
         ("cluster_id", pa.array([1], pa.timestamp("ms")), "found timestamp[ms]; cast to string"),
         ("cluster_id", pa.array([1], pa.date32()), "found date32[day]; cast to string"),
-        ("labels", pa.array(["1"]).cast(pa.decimal128(3, 0)), "found decimal128(3, 0); cast to int64 or string"),
+        ("labels", pa.array(["1.5"]).cast(pa.decimal128(3, 1)), "must be an integer, found 1.5"),
+        ("labels", pa.array(["9" * 30]).cast(pa.decimal128(30, 0)), "must hold values that can be read: Integer value"),
     ],
 )
 def test_a_type_that_no_column_holds_comes_with_what_to_do(name: str, values: pa.Array, words: str) -> None:
@@ -243,8 +244,8 @@ def test_a_list_of_objects_in_place_of_lines_is_told(body: bytes) -> None:
     [
         ({"arr_0": np.ones(2)}, "numpy.savez(file, labels=..., probabilities=...)"),
         ({"labels": np.array([b"a", b"b"])}, "found |S1; cast to str"),
-        ({"labels": np.ones(2)}, "cast them to integers (soft or one-hot labels are `targets`)"),
-        ({"cluster_id": np.ones(2)}, "cast them to integers or strings"),
+        ({"labels": np.full(2, 0.5)}, "must be an integer, found 0.5; soft or one-hot labels are `targets`"),
+        ({"cluster_id": np.full(2, 2.0**60)}, "found 1.152921504606847e+18; cast them to integers or strings"),
         ({"probabilities": np.array(["0.9"])}, "found <U3; cast to float64"),
     ],
 )

@@ -108,7 +108,7 @@ FORMATS = {
     for format_ in (
         Format("json", "application/json", "held"),
         Format("npz", "application/x-npz", "spooled"),
-        Format("arrow", "application/vnd.apache.arrow.stream", "streamed"),
+        Format("arrow", "application/vnd.apache.arrow.stream", "streamed", ("application/vnd.apache.arrow.file",)),
         Format("parquet", "application/vnd.apache.parquet", "spooled"),
         Format(
             "ndjson",

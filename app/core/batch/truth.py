@@ -1,6 +1,6 @@
 """The truth of a batch: labels, class names, soft targets, and the rows that are scored."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,11 @@ from app.core.batch.findings import Finding
 from app.core.columns import BoolArray, Column, IntArray, Ragged, marked_rows
 from app.core.options import Options
 from app.core.tasks import TaskName
-from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput
+from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, clip
 
+ONE_BASED = "these look 1-based"
+MAX_LOOKED_AT = 1_000
+"""The most labels in which an error looks for names."""
 TWO_COLUMNS = {
     "probabilities": "; send one probability a row, of the positive class, or use multiclass",
     "logits": "; send one logit a row, the second less the first (of margins that are [1 - m, m], m alone), or use "
@@ -120,7 +123,7 @@ def _label_hint(labels: IntArray, scored: BoolArray | None, top: int) -> str:
     """The hint for wrong labels that a shift or a map would make 0-based; empty for others."""
     chosen = labels if scored is None else labels[scored]
     if chosen.min() >= 1 and chosen.max() == top + 1:
-        return f"; labels are 0-based, and these look 1-based: send them less 1, as 0 to {top}"
+        return f"; labels are 0-based, and {ONE_BASED}: send them less 1, as 0 to {top}"
     if top == 1 and np.isin(chosen, (-1, 1)).all():
         return "; send 0 in place of -1"
     return ""
@@ -153,9 +156,16 @@ def _indices(labels: NDArray[Any], scored: BoolArray | None, options: Options) -
     return labels.astype(np.int64, copy=False)
 
 
+def lacking_classes(names: Sequence[str]) -> InvalidInput:
+    """The error of labels that are names where the class names are not given."""
+    found = clip(",".join(sorted(set(names[:MAX_LOOKED_AT]))))
+    rule = f"must give the class names in column order when labels are names, such as {found}"
+    return InvalidInput.at("/classes", "missing", rule)
+
+
 def _named(names: NDArray[Any], scored: BoolArray | None, classes: tuple[str, ...] | None) -> IntArray:
     if classes is None:
-        raise InvalidInput.at("/classes", "missing", "must give the class names in column order when labels are names")
+        raise lacking_classes((names if scored is None else names[scored]).tolist())
     index = {name: position for position, name in enumerate(classes)}
     labels = np.array([index.get(name, -1) for name in names.tolist()], dtype=np.int64)
     unknown = labels < 0 if scored is None else (labels < 0) & scored

@@ -8,23 +8,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import compute, types
+from pyarrow import types
 
 from app.core.batch.texts import NULL, texts_of
 from app.core.checkpoints import at_checkpoints
 from app.core.columns import BoolArray, Column, IntArray, Ragged, marked_rows, owned
 from app.errors import InvalidInput, MalformedBody, clip
-from app.wire.arrow.dictionaries import Dictionaries, check_views, refuse_nulls, repeated
+from app.wire.arrow.dictionaries import Dictionaries, categories_of, check_views, refuse_nulls, repeated
 from app.wire.arrow.schema import Chosen, is_slices
+from app.wire.arrow.storage import of_decimals, storage, written
 from app.wire.columns import STRING, rows_of
-from app.wire.fields import Field, Masks, Place, gathered, in_order, in_rows
+from app.wire.fields import Field, Masks, Place, gathered, in_order, in_rows, value_mask
 from app.wire.numbered import ONE_TYPE, Group
 
 AS_DICTIONARY = re.compile(r"dictionary<values=(\w+), indices=\w+, ordered=\d>")
 """A type that pyarrow reads into a dictionary, though the file has it plain; errors name the plain type."""
-
-MIDNIGHT = r"( 00:00:00)?(\.0+)?$"
-"""The end of the text of a time that a date has not."""
 
 PART_ROWS = 1 << 16
 """The most rows of a part that is scored at once."""
@@ -64,6 +62,8 @@ def parts_of(
     for start in at_checkpoints(range(0, len(batch), step)):
         row = first_row + start
         arrays = dict(_arrays(batch.slice(start, step), chosen))
+        if chosen.categories is not None and chosen.columns.categories is None:
+            chosen.columns.categories = categories_of(arrays[chosen.categories])
         columns = list(_columns(chosen.groups, arrays, row, dictionaries))
         if chosen.is_partial or 0 < start >= len(batch) - step:
             columns = list(map(owned, columns))
@@ -136,7 +136,7 @@ def column_of_array(
         InvalidInput: Of a type that the field may not hold, or null where only values may be.
         TooLarge: The strings hold more than `MAX_STRING_BYTES`.
     """
-    array, place = _storage(field, array), in_order(first_row)
+    array, place = storage(field, array), in_order(first_row)
     is_list = types.is_list(array.type) or types.is_large_list(array.type) or _is_list_view(array.type)
     if is_list or types.is_fixed_size_list(array.type):
         if array.null_count == len(array) > 0 and scored is not None and not marked_rows(scored).any():
@@ -157,32 +157,6 @@ def column_of_array(
             _values(field, array.flatten(), in_rows(first_row, offsets), marks, dictionaries), np.diff(offsets)
         )
     return _values(field, array, place, value_mask(scored, np.ones(len(array), np.int64)), dictionaries)
-
-
-def value_mask(scored: Column | None, lengths: IntArray) -> BoolArray | None:
-    """The mask of single values in rows of some lengths; None if all are scored."""
-    if scored is None or len(scored) != len(lengths):
-        return None
-    if isinstance(scored, Ragged):
-        if bool((lengths == np.diff(scored.offsets)).all()):
-            return scored.values
-    elif scored.ndim > 1 and bool((lengths == scored.shape[1]).all()):
-        return scored.ravel()
-    return np.repeat(marked_rows(scored), lengths)
-
-
-def _storage(field: Field, array: pa.Array) -> pa.Array:
-    """An array without its extension type.
-
-    Raises:
-        InvalidInput: Of tensors that are no lists.
-    """
-    if isinstance(array.type, pa.FixedShapeTensorType) and len(array.type.shape) != 1:
-        rule = f"must hold a list a row, found tensors of shape {clip(str(array.type.shape))}"
-        raise InvalidInput.at(field.pointer, "wrong_shape", rule)
-    if isinstance(array.type, pa.Bool8Type):
-        return compute.not_equal(array.storage, 0)
-    return array.storage if isinstance(array, pa.ExtensionArray) else array
 
 
 def _is_list_view(type_: pa.DataType) -> bool:
@@ -210,44 +184,31 @@ def _values(
     field: Field, array: pa.Array, place: Place, scored: BoolArray | None, dictionaries: Dictionaries
 ) -> NDArray[Any]:
     """The values of an array without lists; `scored` has a mark for each."""
-    array = _storage(field, array)
+    array = storage(field, array)
     if not field.takes_null:
         return _cast(field, array, place, scored, dictionaries)
     if types.is_null(array.type):
         return np.full(len(array), NULL, np.object_)
-    array = _written(array)
+    array = written(array)
     is_null: BoolArray = array.is_null().to_numpy(zero_copy_only=False)
     values = _cast(field, array, place, np.zeros(len(array), np.bool_), dictionaries)
     is_null = is_null if scored is None else is_null & scored
     return texts_of(values, is_null) if values.dtype.kind == "f" or is_null.any() else values
 
 
-def _written(array: pa.Array) -> pa.Array:
-    """The texts of times and decimals, a date without its time at midnight; other values as they are."""
-    type_ = array.type.value_type if types.is_dictionary(array.type) else array.type
-    if types.is_string_view(array.type):
-        check_views(array)
-        return array.cast(pa.large_string())  # views cannot be taken
-    if not types.is_temporal(type_) and not types.is_decimal(type_):
-        return array
-    plain = array.dictionary_decode() if types.is_dictionary(array.type) else array
-    texts = plain.cast(pa.string())
-    return compute.replace_substring_regex(texts, MIDNIGHT, "") if types.is_timestamp(type_) else texts
-
-
 def _cast(
     field: Field, array: pa.Array, place: Place, scored: BoolArray | None, dictionaries: Dictionaries
 ) -> NDArray[Any]:
     type_ = array.type.value_type if types.is_dictionary(array.type) else array.type
-    if types.is_decimal(type_) and field.kinds[0].dtype.kind == "f":
-        array = array.cast(pa.string()).cast(pa.float64())  # which rounds once, as a direct cast may not
+    if types.is_decimal(type_) and (field.kinds[0].dtype.kind == "f" or field.rule.takes_whole):
+        array = of_decimals(field, array)
         type_ = array.type
     kind = field.kind(_code(type_), AS_DICTIONARY.sub(r"\1", str(type_)), _hint(field, type_))
     if kind.dtype.kind != "f":
         array = _without_nulls(field, array, place, scored, "a value")
     if kind.dtype.kind != "O":
         array = array.dictionary_decode() if types.is_dictionary(array.type) else array
-        return field.cast(array.to_numpy(zero_copy_only=False), kind, place)
+        return field.cast(array.to_numpy(zero_copy_only=False), kind, place, scored)
     if field.name != "cluster_id" and (types.is_string(array.type) or types.is_large_string(array.type)):
         return repeated(array)  # clusters are many
     if types.is_dictionary(array.type):
@@ -291,8 +252,6 @@ def _hint(field: Field, type_: pa.DataType) -> str:
     if types.is_struct(type_) or types.is_map(type_):
         lists = f"; send a list column, or numbered columns {field.name}_0, {field.name}_1 and so on"
         return f"{lists} (of vectors, Spark makes lists by vector_to_array)" if field.rule.nested else ""
-    if types.is_decimal(type_):
-        return "; cast to int64 or string"
     if _code(type_) == "O" and field.kinds[0].dtype.kind == "f":
         return "; cast to double"
     if _code(type_) == "-" and STRING in field.kinds:

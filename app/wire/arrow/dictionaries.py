@@ -15,6 +15,8 @@ from app.wire.fields import Field, Place
 
 MAX_STRING_BYTES = 1 << 26
 """The most bytes of the strings of one column of a part: views and dictionaries may repeat one long string."""
+MAX_CATEGORIES = 100_000
+"""The most categories that can be the classes of a request."""
 
 NOT_MADE = 0
 
@@ -75,6 +77,19 @@ def _are_one(known: pa.Array, other: pa.Array) -> bool:
 def _places(array: pa.Array) -> tuple[object, ...]:
     buffers = [(buffer.address, buffer.size) if buffer else None for buffer in array.buffers()]
     return array.type, array.offset, len(array), buffers
+
+
+def categories_of(array: pa.DictionaryArray) -> tuple[str, ...]:
+    """The names of categories, in the order of their dictionary; none where there are too many, or other values."""
+    values = array.dictionary
+    if len(values) > MAX_CATEGORIES or not (types.is_integer(values.type) or _is_text(values.type)):
+        return ()
+    check_views(values)
+    return tuple(str(value) for value in values.to_pylist() if value is not None)
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return bool(types.is_string(type_) or types.is_large_string(type_) or types.is_string_view(type_))
 
 
 def repeated(array: pa.Array) -> NDArray[Any]:

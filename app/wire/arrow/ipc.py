@@ -13,11 +13,15 @@ from app.wire.limits import Limits, Tally, check_part
 from app.wire.sources import Source, Text, exactly, many
 
 CONTINUATION = b"\xff\xff\xff\xff"
+MAGIC = b"ARROW1"
+"""The first bytes of a file, and the last ones. Behind the first two more stand, and then a stream with its marker."""
 MAX_METADATA_BYTES = 1 << 20
 MAX_DICTIONARY_BYTES = 4 << 20
 """The most bytes of the dictionaries in use at once: pyarrow looks through those that a batch uses, for each batch."""
 
 SCHEMA, DICTIONARY_BATCH, RECORD_BATCH = 1, 2, 3
+PIECE = 1 << 16
+NO_STREAM = "found a file without one: write the stream format (polars: write_ipc_stream), or Parquet"
 SMALLER = "write smaller record batches, as with max_chunksize of pyarrow's write_table"
 
 
@@ -32,7 +36,7 @@ class Message:
 def messages(source: Source, limits: Limits) -> Iterator[Message]:
     """The messages of a stream up to the marker of its end, which must be there: without it a cut would go unseen.
 
-    No body of a message is kept here while the next arrives.
+    A file is read as the stream that it holds. No body of a message is kept here while the next arrives.
 
     Raises:
         MalformedBody: No Arrow stream, or not a whole one.
@@ -40,11 +44,31 @@ def messages(source: Source, limits: Limits) -> Iterator[Message]:
     """
     stream = _Stream(source, limits)
     kinds = {SCHEMA}
-    while metadata := _metadata(source):
+    head = exactly(source, 4)
+    is_file = head == MAGIC[:4]
+    if is_file:
+        if exactly(source, 4) != MAGIC[4:] + bytes(2):
+            raise MalformedBody("must begin like an Arrow file, found other bytes")
+        head = exactly(source, 4)
+        if head != CONTINUATION:
+            raise MalformedBody(f"must be an Arrow IPC stream, or a file that holds one, {NO_STREAM}")
+    while metadata := _metadata(source, head):
         yield stream.message(metadata, kinds)
         kinds = {DICTIONARY_BATCH, RECORD_BATCH}
-    if source.read(1):
+        head = exactly(source, 4)
+    if is_file:
+        _skip_footer(source)
+    elif source.read(1):
         raise MalformedBody("must end with the Arrow stream, found more bytes")
+
+
+def _skip_footer(source: Source) -> None:
+    """Read to the end of a file, which tells again where its messages are, and then that it ends."""
+    end = b""
+    while piece := source.read(PIECE):
+        end = (end + piece)[-len(MAGIC) :]
+    if end != MAGIC:
+        raise MalformedBody("must be a whole Arrow file, found one that ends too early")
 
 
 class _Stream:
@@ -102,12 +126,11 @@ def _refusing_broken() -> Iterator[None]:
         raise MalformedBody(f"must be Arrow messages: {error}") from error
 
 
-def _metadata(source: Source) -> bytes | bytearray:
-    """The metadata of the next message; none at the end of the stream."""
-    head = exactly(source, 4)
+def _metadata(source: Source, head: bytes | bytearray) -> bytes | bytearray:
+    """The metadata of the next message, which begins with `head`; none at the end of the stream."""
     if head != CONTINUATION:
         words = likeness(head + source.read(N_START)) or "other bytes"
-        raise MalformedBody(f"must be an Arrow IPC stream (not a file), found {words}")
+        raise MalformedBody(f"must be an Arrow IPC stream or file, found {words}")
     (size,) = struct.unpack("<i", exactly(source, 4))
     if not 0 <= size <= MAX_METADATA_BYTES:
         raise TooLarge(f"an Arrow message must have at most {MAX_METADATA_BYTES} bytes of metadata, found {size}")

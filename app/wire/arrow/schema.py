@@ -10,6 +10,7 @@ from app.core.tasks import COLUMN_NAMES
 from app.wire.fields import SLICE
 from app.wire.limits import Limits
 from app.wire.mapping.column_map import ColumnMap
+from app.wire.mapping.naming import AUTO
 from app.wire.numbered import Group
 
 
@@ -23,12 +24,16 @@ class Chosen:
         places: The positions in the schema of the columns to read, rising.
         first: The place in groups of each column to read, of a struct that of its first child.
         is_partial: Whether there are others, in whose memory these then lie.
+        columns: The map that they come from.
+        categories: The place in groups of labels that are categories, if the query takes the class names from them.
     """
 
     groups: list[Group]
     places: list[int]
     first: list[int]
     is_partial: bool
+    columns: ColumnMap
+    categories: int | None
 
 
 def chosen_of_schema(schema: pa.Schema, limits: Limits, columns: ColumnMap) -> Chosen:
@@ -54,7 +59,18 @@ def chosen_of_schema(schema: pa.Schema, limits: Limits, columns: ColumnMap) -> C
     places = [
         i for i, (start, end) in enumerate(zip(starts, ends, strict=True)) if not needed.isdisjoint(range(start, end))
     ]
-    return Chosen(groups, places, [starts[i] for i in places], len(places) < len(schema))
+    categories = next(
+        (
+            group.places[0]
+            for group in groups
+            if group.field.name == "labels" and types.is_dictionary(flat[group.places[0]][1])
+        ),
+        None,
+    )
+    columns.has_categories = categories is not None
+    is_asked = columns.naming.classes == AUTO
+    first = [starts[i] for i in places]
+    return Chosen(groups, places, first, len(places) < len(schema), columns, categories if is_asked else None)
 
 
 def index_names(metadata: dict[bytes, bytes] | None) -> set[str]:

@@ -6,9 +6,11 @@ from codecs import BOM_UTF8
 
 from app.errors import InvalidInput, MalformedBody, clip
 from app.wire.foreign import KEPT_WHOLE, not_utf_8
+from app.wire.mapping.naming import Naming
 
 QUOTED = re.compile(rb'"[^"]*"')
 NAMES_FIRST = "must begin with a line of column names"
+WITH_HEADER = 'Spark writes one with option("header", True); columns that the query names may be called by numbers'
 SPACED = re.compile(rb'"[^"]*"( +"[^"]*")+')
 """The names of a header as R's `write.table` writes them: in quotes, with spaces between."""
 
@@ -16,8 +18,11 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 SEPARATORS = {b";": "semicolons", b"\t": "tabs", b"|": "bars"}
 
 
-def column_names(text: bytes) -> tuple[list[str], bytes]:
+def column_names(text: bytes, naming: Naming) -> tuple[list[str], bytes]:
     """The names of columns in the first line of a text, and the rest of the text.
+
+    Args:
+        naming: The columns as the query names them; if it names one by a number, others may be numbers too.
 
     Raises:
         MalformedBody: No line of names, or not with commas between them.
@@ -34,10 +39,11 @@ def column_names(text: bytes) -> tuple[list[str], bytes]:
         names = [name.strip(" \t") for name in next(csv.reader([line.decode()], strict=True), [])]
     except csv.Error as error:
         raise MalformedBody(f"{NAMES_FIRST}: {error}") from error
+    value = next(filter(NUMBER.fullmatch, names), None)
+    if value and not any(map(NUMBER.fullmatch, naming.items)):
+        hint = WITH_HEADER if rest.strip() else KEPT_WHOLE
+        raise MalformedBody(f"{NAMES_FIRST}, such as labels,probabilities, found the number {clip(value)}; {hint}")
     _check_named(names)
-    if value := next(filter(NUMBER.fullmatch, names), None):
-        hint = "" if rest.strip() else f"; {KEPT_WHOLE}"
-        raise MalformedBody(f"{NAMES_FIRST}, such as labels,probabilities, found the number {clip(value)}{hint}")
     return names, rest
 
 

@@ -11,10 +11,10 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from app.core.batch.texts import NULL, texts_of
-from app.core.batch.truth import rowwise
+from app.core.batch.truth import MAX_LOOKED_AT, lacking_classes, rowwise
 from app.core.columns import BoolArray, Column
 from app.core.paying import hold
-from app.errors import InvalidInput, MalformedBody, describe
+from app.errors import InvalidInput, MalformedBody
 from app.wire.columns import BOOLEAN, INTEGER, NAMES, NUMBER, STRING
 from app.wire.csv.cells import WHOLE, Cells
 from app.wire.csv.header import column_names, header_fault
@@ -89,7 +89,7 @@ def parts(source: Source, limits: Limits, columns: ColumnMap) -> Iterator[dict[s
         hold("decoded", CELL_BYTES * len(block))
         text = block
         if not groups:
-            names, text = column_names(block)
+            names, text = column_names(block, columns.naming)
             groups, n_columns = _groups(names, limits, columns), len(names)
         if not text.strip(b"\r\n"):
             continue
@@ -234,8 +234,7 @@ def _column(field: Field, settled: Field, cells: Cells) -> Column | None:
         return cells.values(kind, ", or a name where the query gives `classes`")
     except InvalidInput:
         if kind == WHOLE and cells.first_row == 0 and cells.are_words():
-            rule = "must give the class names in column order when labels are names, as in ?classes=ham,spam"
-            raise InvalidInput.at("/classes", "missing", f"{rule}, found {describe(cells.texts[0].as_py())}") from None
+            raise lacking_classes(cells.texts.slice(0, MAX_LOOKED_AT).drop_null().to_pylist()) from None
         raise
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.core.columns import Column, Ragged, marked_rows
 from app.errors import FieldError, InvalidInput, describe
-from app.wire.columns import LARGEST_INT, NAMES, STRING, Kind, Rule, rows_of
+from app.wire.columns import LARGEST_INT, LARGEST_WHOLE, NAMES, STRING, Kind, Rule, rows_of
 
 TO_LISTS = '; of a data frame of pandas, to_dict("list") makes lists'
 AS_STRINGS = "; send them as strings"
@@ -56,14 +56,22 @@ def column_of(place: str, rule: Rule, value: object, scored: Column | None = Non
 def _column(place: str, rule: Rule, values: list[Any]) -> Column:
     types = set(map(type, values))
     if types == {list}:
-        return rows_of(_values(place, rule.kinds, values, nested=True), list(map(len, values)))
+        return rows_of(_values(place, rule, values, nested=True), list(map(len, values)))
     are_lists = rule.nested
     if are_lists is None:
         are_lists = 2 * sum(type(value) is list for value in values) >= len(values) > 0
     if are_lists and (list in types or not types <= _types(rule.kinds) - {type(None)}):
         lists = Kind("a list", frozenset({list}), np.dtype(np.object_))
         raise _refusal(place, (lists,), [values], nested=False)
-    return _values(place, rule.kinds, [values], nested=False)
+    return _values(place, rule, [values], nested=False)
+
+
+def _with_integers(values: list[Any]) -> list[Any]:
+    """The values of a row, with integers in place of numbers that are written with a point and have no fraction."""
+    return [
+        int(value) if type(value) is float and value.is_integer() and abs(value) <= LARGEST_WHOLE else value
+        for value in values
+    ]
 
 
 def _without_left_out(rule: Rule, values: list[Any], scored: Column) -> list[Any]:
@@ -92,8 +100,11 @@ def _nothing(kinds: tuple[Kind, ...]) -> Any:
     return np.zeros(1, kinds[0].dtype)[0].item() if kinds[0] != STRING else ""
 
 
-def _values(place: str, kinds: tuple[Kind, ...], rows: Rows, *, nested: bool) -> NDArray[Any]:
-    types = set(map(type, chain.from_iterable(rows)))
+def _values(place: str, rule: Rule, rows: Rows, *, nested: bool) -> NDArray[Any]:
+    kinds, types = rule.kinds, set(map(type, chain.from_iterable(rows)))
+    if rule.takes_whole and float in types:
+        rows = list(map(_with_integers, rows))
+        types = set(map(type, chain.from_iterable(rows)))
     kind = next((kind for kind in kinds if types <= kind.types), None) or _with_texts(kinds, types, rows)
     if kind is None:
         raise _refusal(place, kinds, rows, nested=nested)

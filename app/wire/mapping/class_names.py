@@ -17,7 +17,7 @@ BOOLEANS = frozenset({"false", "true"})
 
 NO_NAMES = (
     "must list the names, for auto found none: it takes them from the columns of the prediction, as in "
-    "probabilities=p_*"
+    "probabilities=p_*, or from the categories of the labels"
 )
 
 KindOfNames: TypeAlias = Literal["integers", "booleans", "strings"]
@@ -58,7 +58,7 @@ def with_classes(part: dict[str, Any], columns: ColumnMap) -> tuple[dict[str, An
     Raises:
         InvalidInput: The query asks for the names of the body, and it has none.
     """
-    classes, labels = columns.classes, part.get("labels")
+    classes, labels = columns.class_names, part.get("labels")
     if classes is None or labels is None:
         return part, None
     if isinstance(classes, tuple):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from app.core.batch.truth import ONE_BASED
 from app.core.tasks import TASKS, TaskName, candidate_of
 from app.errors import FieldError, InvalidInput, clip, pointer
 from app.wire.fields import SLICE, check_columns, field_of, is_of_candidate
@@ -13,6 +14,10 @@ from app.wire.mapping.naming import AUTO, Choice, Classes, Named, Naming, Table
 from app.wire.numbered import NUMBERED, Group, groups_of
 
 BY_COLUMNS = f"classes={AUTO} in the query takes the names from those of the columns"
+BY_CATEGORIES = f"classes={AUTO} in the query takes the categories of the labels, in their order"
+LISTED = "classes=a,b in the query lists them"
+FRAME_COLUMNS = 3
+"""The least columns of a frame whose sender is told first to name those that hold the fields."""
 INDEX = re.compile(r"__index_level_\d+__|Unnamed: 0|")
 """The names that the numbers of rows have in files of pandas; in CSV it is none at all."""
 
@@ -23,13 +28,19 @@ class ColumnMap:
     Attributes:
         naming: The columns as the request names them.
         classes: The class names; "auto" as long as they are not found.
+        categories: The categories of the labels in their own order, if the query asks for them and there are any; None
+            before they are known.
+        has_categories: Whether the labels are categories.
     """
 
     def __init__(self, naming: Naming) -> None:
         self.naming = naming
         self.classes: Classes = naming.classes
+        self.categories: tuple[str, ...] | None = None
+        self.has_categories = False
         self._sources: dict[str, tuple[str, ...]] = {}
-        self._has_numbers = False
+        self._has_numbers = self._has_names = False
+        self._n_listed = 0
 
     @property
     def task(self) -> TaskName:
@@ -64,10 +75,37 @@ class ColumnMap:
             self._refuse_taken(extra.values())
             own = {place: name for place, name in kept.items() if place in own or place in extra}
         if own or not (groups or self.naming.ignores_extra):
-            groups += groups_of(own, limits, self.task, has_candidates=self.naming.has_candidates)
+            groups += self._under_own_names(table, own, limits)
         if self.naming.ignores_extra or self.naming.has_candidates:
             self._check_roles(table, groups)
         return sorted(groups, key=lambda group: not group.field.is_mask)
+
+    def _under_own_names(self, table: Table, own: Mapping[int, str], limits: Limits) -> list[Group]:
+        """The columns that are called like fields.
+
+        Raises:
+            InvalidInput: Others stand beside them. In a frame in which none is, the columns to name are told first.
+        """
+        try:
+            return groups_of(own, limits, self.task, has_candidates=self.naming.has_candidates)
+        except InvalidInput as refusal:
+            is_frame = len(own) >= FRAME_COLUMNS and self.naming.known.isdisjoint(map(_field_of_name, own.values()))
+            if self.naming.named or not is_frame:
+                raise
+            errors = self._lacking(table, (), set())
+            raise InvalidInput((*errors, *refusal.errors), len(errors) + refusal.n_errors) from None
+
+    @property
+    def class_names(self) -> Classes:
+        """The class names: of the query, else of the columns, else the categories of the labels.
+
+        Columns that are only numbered name no class that a category is.
+        """
+        if self.naming.classes != AUTO or not self.categories:
+            return self.classes
+        names = self.classes if isinstance(self.classes, tuple) else ()
+        are_names = names and (set(self.categories) <= set(names) or not all(map(NUMBER.fullmatch, names)))
+        return names if are_names else self.categories
 
     def told(self, refusal: InvalidInput) -> InvalidInput:
         """The errors of a body, with the names of the columns that the query gave their fields."""
@@ -75,9 +113,12 @@ class ColumnMap:
 
     def _told(self, error: FieldError) -> FieldError:
         if (error.pointer, error.code) == ("/classes", "missing") and AUTO not in error.detail:
-            return replace(error, detail=f"{error.detail}; {BY_COLUMNS}")
+            return replace(error, detail=f"{error.detail}; {self._ways_to_name()}")
         if self._has_numbers and error.pointer.startswith("/labels/") and error.code == "out_of_range":
             return replace(error, detail=f"{error.detail}; {BY_COLUMNS}")
+        if self._n_listed and error.pointer.startswith("/labels/") and ONE_BASED in error.detail:
+            numbers = clip(",".join(map(str, range(1, self._n_listed + 1))))
+            return replace(error, detail=f"{error.detail}; classes={numbers} in the query takes them as names")
         for place, names in self._sources.items():
             row, _, element = error.pointer.removeprefix(f"{place}/").partition("/")
             if not error.pointer.startswith(f"{place}/") or not row.isdecimal():
@@ -86,6 +127,14 @@ class ColumnMap:
                 name = names[min(int(element or 0), len(names) - 1)]
                 return replace(error, detail=f'{error.detail} (column "{clip(name)}")')
         return error
+
+    def _ways_to_name(self) -> str:
+        """The advice where class names are missing: the one parameter that gives them."""
+        if self._has_names:
+            return BY_COLUMNS
+        if self.has_categories:
+            return BY_CATEGORIES
+        return f"{LISTED}, the negative one first" if self.task == "binary" else LISTED
 
     def _named(self, table: Table, left_out: set[int]) -> list[Group]:
         """The columns that the query names. A pattern leaves out those that something else names."""
@@ -104,7 +153,9 @@ class ColumnMap:
                 is_ordered = len(found) > 1 and len(texts) == 1 and named.field.rule.nested is not False
                 choices += order.ordered(named, found) if is_ordered else found
             groups += self._groups(named, choices)
-        self._has_numbers = self.classes is None and bool(order.found) and all(map(NUMBER.fullmatch, order.found))
+        are_numbers = all(map(NUMBER.fullmatch, order.found))
+        self._has_numbers = self.classes is None and bool(order.found) and are_numbers
+        self._has_names |= bool(order.found) and not are_numbers
         return groups
 
     def _groups(self, named: Named, choices: list[Choice]) -> list[Group]:
@@ -119,6 +170,8 @@ class ColumnMap:
             raise InvalidInput.at(pointer(named.parameter), "duplicate", _several(named, choices))
         if is_wide and self.classes == AUTO and _is_prediction(named, self.task):
             self.classes = tuple(name if rest is None else rest for _, name, rest in choices)
+        if is_wide and _is_prediction(named, self.task) and choices[0].rest is None:
+            self._has_names, self._n_listed = True, len(choices)
         self._sources[named.field.pointer] = tuple(choice.name for choice in choices)
         return [Group(named.field, places, nested=is_wide)]
 
@@ -131,13 +184,16 @@ class ColumnMap:
 
     def _check_roles(self, table: Table, groups: list[Group]) -> None:
         """Refuse a table in which no column holds the truth, or the prediction."""
-        found = {group.field.name for group in groups}
         used = {place for group in groups for place in group.places}
-        errors = [table.missing(role, used) for role in self.naming.roles if found.isdisjoint(role)]
+        if errors := self._lacking(table, {group.field.name for group in groups}, used):
+            raise InvalidInput(errors)
+
+    def _lacking(self, table: Table, found: Collection[str], used: set[int]) -> list[FieldError]:
+        """The errors of roles that no field has, and of candidates if there are none."""
+        errors = [table.missing(role, used) for role in self.naming.roles if set(found).isdisjoint(role)]
         if self.naming.has_candidates and not any(map(candidate_of, found)):
             errors.append(table.no_candidate())
-        if errors:
-            raise InvalidInput(errors)
+        return errors
 
 
 def _field_of_name(name: str) -> str:

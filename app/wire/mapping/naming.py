@@ -58,6 +58,11 @@ class Naming:
     classes: Classes = None
 
     @property
+    def items(self) -> list[str]:
+        """The names and patterns in the query, as long as no column has a comma in its name."""
+        return [item.strip() for named in self.named for text in named.texts for item in text.split(",")]
+
+    @property
     def unnamed(self) -> frozenset[str]:
         """The fields that are looked for under their own names: one truth that is named makes all others extra."""
         taken = {named.field.name for named in self.named} | {named.parameter for named in self.named}
@@ -129,7 +134,7 @@ class Table:
             rule = f"must name one column, found {len(places)} called {_quoted(item)}"
             raise InvalidInput.at(pointer(named.parameter), "duplicate", rule)
         rule = f"must name a column of the body, found none called {_quoted(item)}"
-        raise InvalidInput.at(pointer(named.parameter), "missing", rule + self._hint(item))
+        raise InvalidInput.at(pointer(named.parameter), "missing", rule + self._starred(named, item))
 
     def matching(self, named: Named, pattern: str, taken: set[int]) -> list[Choice]:
         """The columns that match a pattern, but those that are taken.
@@ -153,6 +158,13 @@ class Table:
             rule = f"must match columns of different names, found {_quoted(twice)} twice"
             raise InvalidInput.at(pointer(named.parameter), "duplicate", rule)
         return found
+
+    def _starred(self, named: Named, item: str) -> str:
+        """The advice where several columns begin with a name that none has."""
+        alike = sum(name.startswith(item) for name in self.names.values())
+        if alike < 2 or named.field.rule.nested is False:
+            return self._hint(item)
+        return clip(f"; {named.parameter}={item}{STAR}") + f" takes the {alike} columns that begin so"
 
     def _hint(self, item: str) -> str:
         names = list(islice(filter(None, self.names.values()), MAX_SEARCHED))

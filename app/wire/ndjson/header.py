@@ -27,6 +27,7 @@ class Header:
         groups: The columns of the request that are set, that of the mask first.
         unset: The names that are null in all rows of the first part; they must be in all further ones.
         is_open: Whether rows may have other names too, which are not looked at.
+        optional: The names that rows may lack, for null is a value there and some programs leave it out.
         nested: Whether the rows of a column were lists in the first part, by its name.
     """
 
@@ -36,30 +37,40 @@ class Header:
     groups: list[Group]
     unset: frozenset[str]
     is_open: bool
+    optional: frozenset[str] = frozenset()
     nested: Mapping[str, bool] = field(default_factory=dict)
 
 
 def header_of(rows: Rows, limits: Limits, columns: ColumnMap) -> Header:
     """The header that most of some rows have, the first of a body."""
-    names = _names_of_most(rows)
+    naming = columns.naming
+    named = set(naming.items)
+    mask = next((one.texts[0] for one in naming.named if one.field.name == "mask"), "mask")
+    names = _names_of_most([row for row in rows if not _leaves_out(row.get(mask))] or rows)
+    names |= {name for row in rows for name in row if name in named}
     slices = [row["slices"] for row in rows if type(row.get("slices")) is dict]
     slice_names = _names_of_most(slices) if slices else frozenset[str]()
     listed = [name for name in dict.fromkeys(chain.from_iterable(rows)) if name in names and name != "slices"]
     listed += [SLICE + name for name in dict.fromkeys(chain.from_iterable(slices)) if name in slice_names]
     groups = columns.groups(dict(enumerate(listed)), limits) if listed or "slices" not in names else []
-    if columns.naming.ignores_extra:
+    if naming.ignores_extra:
         names, slice_names = _read_of(listed, groups, names)
     n_scored = sum(_are_scored(rows, listed, groups))
     kept = {listed[place] for group in groups if group.field.takes_null for place in group.places}
     unset = frozenset(name for name in names - kept if n_scored and all(row.get(name) is None for row in rows))
     chosen = [group for group in groups if not unset.issuperset(listed[place] for place in group.places)]
-    return Header(names, slice_names, listed, chosen, unset, columns.naming.ignores_extra)
+    return Header(names, slice_names, listed, chosen, unset, naming.ignores_extra, frozenset(kept & named))
 
 
 def _are_scored(rows: Rows, listed: list[str], groups: list[Group]) -> list[bool]:
     """The marks of rows that may be scored: the mask does not leave them out as a whole."""
     masks = [listed[group.places[0]] for group in groups if group.field.name == "mask" and not group.nested]
-    return [row.get(masks[0]) is not False for row in rows] if masks else [True] * len(rows)
+    return [not _leaves_out(row.get(masks[0])) for row in rows] if masks else [True] * len(rows)
+
+
+def _leaves_out(mark: object) -> bool:
+    """Tell if the mask of a row leaves out all of it."""
+    return mark is False or (type(mark) is list and True not in mark)
 
 
 def _read_of(listed: list[str], groups: list[Group], names: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
@@ -84,7 +95,7 @@ def check_names(rows: Rows, header: Header, first_row: int) -> None:
     numbers = range(first_row, first_row + len(rows))
     are_scored = _are_scored(rows, header.columns, header.groups)
     numbered = list(zip(numbers, rows, are_scored, strict=True))
-    errors, n_errors = _key_errors((), numbered, header.names, is_open=header.is_open)
+    errors, n_errors = _key_errors((), numbered, header.names - header.optional, is_open=header.is_open)
     filled = [
         (_path((), name), number)
         for name in sorted(header.unset)

@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from app.core.batch.texts import texts_of
 from app.core.checkpoints import at_checkpoints
+from app.core.columns import Column
 from app.core.paying import hold
 from app.errors import InvalidInput, MalformedBody
 from app.wire.columns import STRING
-from app.wire.fields import Field, gathered, in_order
+from app.wire.fields import Field, Masks, gathered, in_order, value_mask
 from app.wire.foreign import likeness
 from app.wire.limits import Limits, Tally
 from app.wire.mapping.column_map import ColumnMap
 from app.wire.npz.zips import Member, members
-from app.wire.numbered import ONE_TYPE
+from app.wire.numbered import ONE_TYPE, Group
 
 SUFFIX = ".npy"
 HEADER_SIZES = {b"\x93NUMPY\1\0": 2, b"\x93NUMPY\2\0": 4, b"\x93NUMPY\3\0": 4}
@@ -75,20 +76,20 @@ def columns(body: bytes | bytearray | memoryview | BinaryIO, limits: Limits, nam
     groups = names.groups({place: _name(member) for place, member in enumerate(found)}, limits)
     tally.add(0, sum(found[place].n_bytes for group in groups for place in group.places))
     held = _Held()
-    columns = [
-        _stacked(group.field, [_member(group.field, found[place], held) for place in group.places], held)
-        if group.nested
-        else _member(group.field, found[group.places[0]], held)
-        for group in at_checkpoints(groups)
-    ]
+    columns = [held.column(group, [found[place] for place in group.places]) for group in at_checkpoints(groups)]
     return gathered([group.field for group in groups], columns)
 
 
 class _Held:
-    """The decoded arrays, each read once though it may hold several fields, and their bytes, paid for as they grow."""
+    """The decoded arrays, each read once though it may hold several fields, and their bytes, paid for as they grow.
+
+    Attributes:
+        masks: The masks, which are read first.
+    """
 
     def __init__(self) -> None:
         self.n_bytes = 0
+        self.masks = Masks()
         self._contents: dict[str, tuple[memoryview, Header]] = {}
         self._arrays: dict[str, NDArray[Any]] = {}
 
@@ -111,12 +112,19 @@ class _Held:
             self._arrays[member.name] = _array(*self._contents[member.name])
         return self._arrays[member.name]
 
+    def column(self, group: Group, members: list[Member]) -> NDArray[Any]:
+        """The values of the arrays that make a column."""
+        columns = [_member(group.field, member, self) for member in members]
+        column = _stacked(group.field, columns, self) if group.nested else columns[0]
+        self.masks.add(group.field, column)
+        return column
+
 
 def _member(field: Field, member: Member, held: _Held) -> NDArray[Any]:
     """The values of an array for a field."""
     header = held.header(member)
     held.add(_cast_bytes(header))
-    return _column(field, header, partial(held.array, member))
+    return _column(field, header, partial(held.array, member), held.masks.of(field))
 
 
 def _stacked(field: Field, columns: list[NDArray[Any]], held: _Held) -> NDArray[Any]:
@@ -161,7 +169,7 @@ def _cast_bytes(header: Header) -> int:
     return n_values * NUMBER_BYTES if is_copied else 0
 
 
-def _column(field: Field, header: Header, array: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+def _column(field: Field, header: Header, array: Callable[[], NDArray[Any]], scored: Column | None) -> NDArray[Any]:
     match = TYPE.fullmatch(header.descr)
     type_name = "Python objects, which are not unpickled" if header.descr == "|O" else header.descr
     kind = field.kind(match[1][0] if match else "-", type_name, _hint(field, header.descr))
@@ -171,7 +179,9 @@ def _column(field: Field, header: Header, array: Callable[[], NDArray[Any]]) -> 
         raise MalformedBody("must have booleans of 0 and 1, found others")
     if values.dtype.kind == "U" and values.size:
         _check_text(field, values)
-    found = field.cast(values, kind, in_order(0, *values.shape[1:]))
+    is_whole = scored is not None and values.dtype.kind == "f" and kind.dtype.kind == "i"
+    marks = value_mask(scored, np.full(len(values), math.prod(values.shape[1:]))) if is_whole else None
+    found = field.cast(values, kind, in_order(0, *values.shape[1:]), marks)
     return texts_of(found) if field.takes_null and found.dtype.kind == "f" and found.ndim == 1 else found
 
 

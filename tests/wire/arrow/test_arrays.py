@@ -154,11 +154,12 @@ def test_views_of_lists_are_read_in_any_order(type_: Any) -> None:
 @pytest.mark.parametrize("name", ["labels", "logits", "mask", "cluster_id", "slices__s"])
 def test_what_no_column_holds_is_refused_by_name(name: str, values: pa.Array) -> None:
     is_number = pa.types.is_decimal(values.type)
-    if (name == "slices__s" and (is_number or pa.types.is_temporal(values.type))) or (name == "logits" and is_number):
+    if (name == "slices__s" and pa.types.is_temporal(values.type)) or (is_number and name not in ("labels", "mask")):
         assert read(**{name: values})
         return
     pointer, code, detail = told(**{name: values})
-    assert (pointer, code) == ("/" + name.replace("__", "/"), "wrong_type")
+    place = "/" + name.replace("__", "/")
+    assert (pointer, code) == (f"{place}/0" if name == "labels" and is_number else place, "wrong_type")
     assert detail.startswith("must be ")
     assert ", found " in detail
 

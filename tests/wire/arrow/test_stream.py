@@ -2,6 +2,7 @@
 
 import io
 import struct
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -156,10 +157,11 @@ def test_compressed_buffers_are_read(codec: str) -> None:
 @pytest.mark.parametrize(
     ("name", "values", "detail"),
     [
-        ("labels", pa.array([0.5]), "must be integers, booleans or strings, found double"),
+        ("labels", pa.array([0.5]), "must be an integer, found 0.5; soft or one-hot labels are `targets`"),
         ("labels", pa.array([b"a"]), "must be integers, booleans or strings, found binary"),
-        ("labels", pa.array([[0.5]]), "must be integers, booleans or strings, found double"),
-        ("labels", pa.array([0.5]).dictionary_encode(), "found double; cast them to integers"),
+        ("labels", pa.array([[0.5]]), "must be an integer, found 0.5; soft or one-hot labels are `targets`"),
+        ("labels", pa.array([0.5]).dictionary_encode(), "must be an integer, found 0.5"),
+        ("labels", pa.array([Decimal("0.5")]), "must be an integer, found 0.5"),
         ("probabilities", pa.array([True]), "must be numbers, found bool"),
         ("probabilities", pa.array(["0.5"]), "must be numbers, found string"),
         ("probabilities", pa.array([[["0.5"]]]), "must be numbers, found list<item: string>"),
@@ -171,7 +173,8 @@ def test_compressed_buffers_are_read(codec: str) -> None:
         ("logits", pa.array([1], pa.date32()), "must be numbers, found date32[day]"),
         ("logits", pa.RunEndEncodedArray.from_arrays([2**31 - 1], [0.5]), "must be numbers, found run_end_encoded"),
         ("mask", pa.array([1]), "must be booleans, found int64"),
-        ("n_bytes", pa.array([1.0]), "must be integers, found double"),
+        ("n_bytes", pa.array([1.5]), "must be an integer, found 1.5"),
+        ("mask", pa.array([1.0]), "must be booleans, found double; cast them to booleans"),
         ("cluster_id", pa.array([True]), "must be integers or strings, found bool"),
         ("slices", pa.array([1]), "must be a column of a scoring request or slices.<name>"),
         ("logits", pa.array([[]], pa.list_(pa.float64(), 0)), "must hold lists of at least one value"),
@@ -179,7 +182,7 @@ def test_compressed_buffers_are_read(codec: str) -> None:
 )
 def test_a_type_that_a_field_may_not_hold_is_refused(name: str, values: pa.Array, detail: str) -> None:
     ((pointer, _, text),) = told(stream(pa.record_batch({name: values})))
-    assert pointer == f"/{name}"
+    assert pointer.startswith(f"/{name}")
     assert detail in text
 
 

@@ -159,7 +159,7 @@ def test_bytes_that_a_caller_holds_are_not_moved() -> None:
 @pytest.mark.parametrize(
     ("name", "array", "detail"),
     [
-        ("labels", np.array([0.5]), "must be integers, booleans or strings, found <f8"),
+        ("labels", np.array([0.5]), "must be an integer, found 0.5; soft or one-hot labels are `targets`"),
         ("labels", np.array([b"a"]), "must be integers, booleans or strings, found |S1"),
         ("logits", np.array([True]), "must be numbers, found |b1"),
         ("logits", np.array(["0.5"]), "must be numbers, found <U3"),
@@ -170,13 +170,14 @@ def test_bytes_that_a_caller_holds_are_not_moved() -> None:
         ("logits", np.zeros(1, "V8"), "must be numbers, found |V8"),
         ("logits", np.array([0.5, None], object), "must be numbers, found Python objects, which are not unpickled"),
         ("mask", np.array([1, 0]), "must be booleans, found <i8"),
-        ("n_bytes", np.array([1.0]), "must be integers, found <f8"),
+        ("n_bytes", np.array([np.nan]), "must be an integer, found no number"),
         ("labels", np.array(["x" * 10_000]), "must be integers, booleans or strings, found <U10000"),
     ],
 )
 def test_a_type_that_a_field_may_not_hold_is_refused(name: str, array: np.ndarray, detail: str) -> None:
     ((pointer, code, text),) = told(archive(**{name: array}))
-    assert (pointer, code) == (f"/{name}", "wrong_type")
+    assert pointer in (f"/{name}", f"/{name}/0")
+    assert code == "wrong_type"
     assert text.startswith(detail)
 
 
