@@ -130,6 +130,17 @@ def test_files_are_compared_like_arrays(file: str, client: Client, capsys: pytes
     assert answer(capsys) == expected.answer
 
 
+def test_states_of_comparisons_are_merged(capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(2):
+        EVENTS.iloc[number * 300 : number * 300 + 300].to_csv(f"half-{number}.csv", index=False)
+        main(["compare", "binary", f"half-{number}.csv", *COMPARE, "--state", f"half-{number}.state"])
+    capsys.readouterr()
+    assert main(["merge", "half-*.state"]) == 0
+    merged = answer(capsys)
+    assert main(["compare", "binary", "half-*.csv", *COMPARE]) == 0
+    assert merged["comparisons"] == answer(capsys)["comparisons"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
