@@ -80,6 +80,8 @@ class Cycle(RequestResponseCycle):
     response_complete = False
     chunked_encoding: bool | None = None
     expected_content_length = 0
+    _event: asyncio.Event | None = None
+    _has_news = False
 
     def __init__(self, connection: RefusingProtocol, keep_alive: bool) -> None:
         self._connection = connection
@@ -91,8 +93,34 @@ class Cycle(RequestResponseCycle):
         self.on_response = connection.on_response_complete
         self.waiting_for_100_continue = connection.expect_100_continue
         self.keep_alive = keep_alive
-        self.message_event = asyncio.Event()
         self.body: Any = b""  # a piece as it came, or an array of bytes that several have been added to
+
+    @property
+    def message_event(self) -> asyncio.Event:  # type: ignore[override]
+        """The event for which uvicorn waits; for most requests, whose body is there, none is made."""
+        if self._event is None:
+            self._event = asyncio.Event()
+            if self._has_news:
+                self._event.set()
+        return self._event
+
+    def tell(self) -> None:
+        """Tell that there is news: a piece of the body, its end, or that of the request."""
+        self._has_news = True
+        if self._event is not None:
+            self._event.set()
+
+    async def receive(self) -> Any:
+        """Callback of ASGI: the next message; a piece that is there is handed over as uvicorn does it after a wait."""
+        is_here = self._has_news and not (self.disconnected or self.response_complete or self.waiting_for_100_continue)
+        if not is_here or self._event is not None:
+            message = await super().receive()
+        else:
+            self.flow.resume_reading()
+            message = {"type": "http.request", "body": bytes(self.body), "more_body": self.more_body}
+            self.body = b""
+        self._has_news = False
+        return message
 
     def add(self, piece: bytes) -> None:
         """Add a piece of the body; one that comes whole is not copied, as uvicorn would do twice."""
@@ -104,7 +132,7 @@ class Cycle(RequestResponseCycle):
             self.body += piece
         if len(self.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
-        self.message_event.set()
+        self.tell()
 
     async def run_asgi(self, app: Any) -> None:
         """Run the application as uvicorn does, then take the task from those under way."""
@@ -135,7 +163,7 @@ class Cycle(RequestResponseCycle):
         else:
             await self._send_long(b"".join((head, message["head"], close, b"\r\n")), body)
         self.response_complete = True
-        self.message_event.set()
+        self.tell()
         if self.more_body and message["status"] != SLOW:
             self._connection.drop_rest()
         elif not self.keep_alive:

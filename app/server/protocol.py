@@ -186,9 +186,10 @@ class BoundedProtocol(SheddingProtocol):
         if self._deadline is not None:  # that of trailers
             self._stop_clock()
         self.scope["extensions"] = TAKEN_AND_HERE
-        if not self.cycle.response_complete:
-            self.cycle.more_body = False
-            self.cycle.message_event.set()
+        cycle: Any = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.tell()
 
     def on_response_complete(self) -> None:
         """Callback of a cycle: its answer is out, so the next request has its turn, or the connection is idle."""

@@ -140,9 +140,10 @@ class RefusingProtocol(HttpToolsProtocol):
         return refusal(breach, self._record_refusal(breach), self._settings.root_path, seconds)
 
     def _answer(self, told: bytes) -> None:
-        if self.cycle is not None:
-            self.cycle.disconnected, self.cycle.waiting_for_100_continue = True, False
-            self.cycle.message_event.set()
+        cycle: Any = self.cycle
+        if cycle is not None:
+            cycle.disconnected, cycle.waiting_for_100_continue = True, False
+            cycle.tell()
         self.transport.write(told)
         self._linger(self._settings.head_timeout_seconds)
 
