@@ -38,14 +38,6 @@ def warnings_of_prediction(summary: Summary) -> list[dict[str, Any]]:
     state = summary.state
     if not state.n_scored:
         return [warning("all_ignored", f"none of {state.n_samples} rows is scored")]
-    found = _of_rows(summary)
-    if summary.looks_like_probabilities and (summary.task in NORMALIZED or state.n_scored >= MIN_LOOKALIKES):
-        found.append(_lookalike())
-    return found
-
-
-def _of_rows(summary: Summary) -> list[dict[str, Any]]:
-    """The warnings that single rows give rise to."""
     found: list[dict[str, Any]] = []
     if summary.not_normalized.count:
         found.append(_not_normalized(summary))
@@ -57,6 +49,8 @@ def _of_rows(summary: Summary) -> list[dict[str, Any]]:
         found.append(_zero_probability(summary))
     if summary.clipped.count:
         found.append(_clipped(summary))
+    if summary.looks_like_probabilities and (summary.task in NORMALIZED or state.n_scored >= MIN_LOOKALIKES):
+        found.append(_lookalike())
     return found
 
 
