@@ -27,10 +27,14 @@ static int append(PyObject *list, double number) {
 /* Makes a list of q log q for each share q of the sum of weights that a double tells from 0. */
 static PyObject *entropy_terms(PyObject *weights) {
     if (!PyList_Check(weights)) return PyErr_SetString(PyExc_TypeError, "takes a list"), NULL;
+    Whole total, own;
     PyObject *sum = sum_of(weights), *terms = sum ? PyList_New(0) : NULL;
+    if (sum) take_whole(sum, &total);
     for (Py_ssize_t i = 0; terms && i < PyList_Size(weights); i++) {
         PyObject *weight = PyList_GetItem(weights, i);
-        double share = PyObject_IsTrue(weight) ? quotient(weight, sum) : 0.0;
+        if (!PyObject_IsTrue(weight)) continue;
+        take_whole(weight, &own);
+        double share = quotient(&own, &total);
         if (share != 0.0 && !append(terms, share * log_of(share))) Py_CLEAR(terms);
     }
     Py_XDECREF(sum);
@@ -44,14 +48,18 @@ static PyObject *gap_terms(PyObject *const *lists, double *largest) {
     *largest = 0.0;
     for (int i = 0; i < 3; i++) fit = fit && PyList_Check(lists[i]) && PyList_Size(lists[i]) == PyList_Size(lists[0]);
     if (!fit) return PyErr_SetString(PyExc_TypeError, "takes three lists of one length"), NULL;
+    Whole total, own, apart;
     PyObject *sum = sum_of(lists[0]), *terms = sum ? PyList_New(0) : NULL;
+    if (sum) take_whole(sum, &total);
     for (Py_ssize_t i = 0; terms && i < PyList_Size(lists[0]); i++) {
         PyObject *weight = PyList_GetItem(lists[0], i);
         if (!PyObject_IsTrue(weight)) continue;
-        PyObject *apart = PyNumber_Subtract(PyList_GetItem(lists[1], i), PyList_GetItem(lists[2], i));
-        double gap = apart ? fabs(quotient(apart, weight)) : NAN;
-        Py_XDECREF(apart);
-        if (!append(terms, quotient(weight, sum) * gap)) Py_CLEAR(terms);
+        PyObject *difference = PyNumber_Subtract(PyList_GetItem(lists[1], i), PyList_GetItem(lists[2], i));
+        take_whole(weight, &own);
+        if (difference) take_whole(difference, &apart);
+        double gap = difference ? fabs(quotient(&apart, &own)) : NAN;
+        Py_XDECREF(difference);
+        if (!append(terms, quotient(&own, &total) * gap)) Py_CLEAR(terms);
         *largest = gap > *largest ? gap : *largest;
     }
     Py_XDECREF(sum);

@@ -29,22 +29,24 @@ static int take_limbs(PyObject *number, uint64_t *limb) {
     return PyErr_Occurred() ? 0 : n + 1;
 }
 
-/* The quotient of two whole numbers of Python, rounded once; NaN where b is 0, no double is as large, or an error is set. */
-static double quotient(PyObject *a, PyObject *b) {
-    uint64_t limbs[2][MOST_WHOLE];
+/* A whole number of Python as limbs in two's complement; none where an error is set. */
+typedef struct { uint64_t limb[MOST_WHOLE]; int n; } Whole;
+
+static void take_whole(PyObject *number, Whole *whole) { whole->n = take_limbs(number, whole->limb); }
+
+/* a / b, rounded once; NaN where b is 0, no double is as large, or an error is set. */
+static double quotient(const Whole *a, const Whole *b) {
     BigRoom room;
-    int a_is_long = 0, b_is_long = 0;
-    int64_t x = PyLong_AsLongLongAndOverflow(a, &a_is_long), y = PyLong_AsLongLongAndOverflow(b, &b_is_long);
-    if (!a_is_long && !b_is_long && y > 0 && !PyErr_Occurred()) {
-        double size = x ? limb_ratio(x < 0 ? -(uint64_t)x : (uint64_t)x, (uint64_t)y) : 0.0;
-        return x < 0 ? -size : size;
-    }
-    int n_a = take_limbs(a, limbs[0]), n_b = n_a ? take_limbs(b, limbs[1]) : 0;
     double number = NAN;
-    if (!n_b) return number;
-    if (!make_big_room(&room, 3 * n_b + n_a + 1)) return PyErr_NoMemory(), number;
-    Big u = big_of(&room, limbs[0], n_a), v = big_of(&room, limbs[1], n_b);
-    if (v.n) number = big_ratio(&room, &u, &v);
+    if (!a->n || !b->n) return number;
+    if (a->n == 1 && b->n == 1 && (int64_t)b->limb[0] > 0) {
+        int is_negative = (int64_t)a->limb[0] < 0;
+        double size = a->limb[0] ? limb_ratio(is_negative ? -a->limb[0] : a->limb[0], b->limb[0]) : 0.0;
+        return is_negative ? -size : size;
+    }
+    if (!make_big_room(&room, 3 * b->n + a->n + 1)) return PyErr_NoMemory(), number;
+    Big x = big_of(&room, a->limb, a->n), y = big_of(&room, b->limb, b->n);
+    if (y.n) number = big_ratio(&room, &x, &y);
     give_big_room_back(&room);
     return isfinite(number) ? number : NAN;
 }
