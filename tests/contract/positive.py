@@ -1,8 +1,8 @@
 """Random requests that schemathesis draws from the document, sent to a server; their columns are made one table.
 
 A program for the environment of the contract: `python positive.py URL DOCUMENT FOLDER N`. The folder holds a body of
-rows for each task and media type. It prints a line for each operation: the requests sent, those that were answered 200,
-and what failed.
+rows for each operation, task and media type. It prints a line for each operation: the requests sent, those that were
+answered 200, and what failed.
 """
 
 import json
@@ -107,9 +107,13 @@ def of_documents(body: Body, parts: list[Body]) -> None:
     """Leave out what documents that are sums, or of which no sizes are sent, cannot have."""
     if (per := body.get("per")) in ("byte", "word") and not body.get(f"n_{per}s"):
         del body["per"]
-    if body.get("n_tokens"):
+    for part in parts[1:]:  # what stands beside candidates, or differs in the tokens that are compared, is not theirs
+        for name in ("mask", "n_tokens"):
+            if body.get(name) or body.get("per", "token") == "token":
+                part.pop(name, None)
+    if any(part.get("n_tokens") for part in parts):
         body.pop("epsilon", None)
-        for part in parts:
+        for part in parts if body.get("n_tokens") else [part for part in parts if part.get("n_tokens")]:
             part |= {name: [row[:1] for row in part[name]] for name in ("log_probabilities", "mask") if part.get(name)}
 
 
@@ -126,11 +130,14 @@ def split(row: list[float], name: str) -> list[float]:
     return [math.log(max(part, 1e-300)) for part in parts] if name == "log_probabilities" else parts
 
 
-def of_columns(query: Body, task: str) -> Body:
+def of_columns(query: Body, noun: str, task: str) -> Body:
     """The query, with the columns that it names among those of the body."""
     own = {"distributions": {"targets", "probabilities"}, "tokens": {"log_probabilities"}}
     there = own.get(task, {"labels", "probabilities"})
-    names = levels(2).keys() | {"slices"}
+    names = levels(2).keys() | {"slices", "candidates"}
+    if noun == "compare":
+        there -= {"probabilities", "log_probabilities"}
+        query |= {"baseline": "a"} | ({"per": "token"} if "per" in query else {})
     return {
         name: name if name in there else value for name, value in query.items() if name in there or name not in names
     }
@@ -138,7 +145,7 @@ def of_columns(query: Body, task: str) -> Body:
 
 def tried(operation: Any, url: str, folder: Path, n: int) -> Body:
     """Send random requests of an operation, and look at each answer."""
-    task = operation.path.split("/")[3:4]
+    noun, task = operation.path.split("/")[2:3], operation.path.split("/")[3:4]
     found: Body = {"operation": operation.label, "sent": 0, "accepted": 0, "failures": []}
 
     @settings(
@@ -152,8 +159,8 @@ def tried(operation: Any, url: str, folder: Path, n: int) -> Body:
     @given(case=operation.as_strategy())
     def send(case: Any) -> None:
         if operation.path.endswith("/rows"):
-            case.body = (folder / f"{task[0]} {case.media_type.replace('/', ' ')}").read_bytes()
-            case.query = of_columns(case.query or {}, task[0])
+            case.body = (folder / f"{noun[0]} {task[0]} {case.media_type.replace('/', ' ')}").read_bytes()
+            case.query = of_columns(case.query or {}, noun[0], task[0])
         elif task and isinstance(case.body, dict):
             case.body = as_table(case.body, task[0])
         response = case.call(base_url=url)

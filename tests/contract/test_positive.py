@@ -24,15 +24,24 @@ COLUMNS: dict[str, dict[str, list[Any]]] = {
     "tokens": {"log_probabilities": [[-1.0, -2.0], [-1.0, -0.5]]},
 }
 
+MODELS = {
+    task: {name: values for name, values in columns.items() if name in ("labels", "targets")}
+    | {f"candidates.{name}.{form}": columns[form] for name in "ab" for form in columns if "probabilities" in form}
+    for task, columns in COLUMNS.items()
+}
+"""The same rows with two candidates."""
+
 tools.demand()
 
 
 @pytest.fixture
 def bodies(tmp_path: Path) -> Path:
-    """A folder with rows of each task in each format."""
-    for task, columns in COLUMNS.items():
-        for format_, media_type in MEDIA_TYPES.items():
-            (tmp_path / f"{task} {media_type.replace('/', ' ')}").write_bytes(encoded(format_, columns))
+    """A folder with rows of each operation and task in each format."""
+    for noun, rows in {"score": COLUMNS, "calibrate": COLUMNS, "compare": MODELS}.items():
+        for task, columns in rows.items():
+            for format_, media_type in MEDIA_TYPES.items():
+                name = f"{noun} {task} {media_type.replace('/', ' ')}"
+                (tmp_path / name).write_bytes(encoded(format_, columns))
     return tmp_path
 
 
@@ -44,7 +53,8 @@ def test_random_requests_are_answered_as_documented_and_mostly_accepted(address:
     found = [json.loads(line) for line in said.splitlines()]
     assert [operation for operation in found if operation["failures"]] == []
     posts = [operation for operation in found if operation["operation"].startswith("POST")]
-    assert len(posts) == 18
+    assert len(posts) == 27
     assert [operation for operation in posts if operation["sent"] < N] == []
-    of_rows = [operation for operation in posts if "merge" not in operation["operation"]]  # no state can be guessed
+    guessed = ("merge", "apply")  # no state and no map can be
+    of_rows = [operation for operation in posts if not any(word in operation["operation"] for word in guessed)]
     assert [operation for operation in of_rows if operation["accepted"] < LEAST_SHARE * operation["sent"]] == []

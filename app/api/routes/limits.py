@@ -8,6 +8,7 @@ from app.api.exchange import Exchange
 from app.api.negotiation.formats import FORMATS, limits_of
 from app.api.negotiation.sizes import ANY_BYTES
 from app.api.schemas.answers import LimitsAnswer, MediaTypeLimit, ProtocolLimits, example
+from app.api.schemas.compare import MAX_CANDIDATES
 from app.settings import DEFAULTS, Settings
 from app.wire.compression import ENCODINGS, MAX_WINDOW
 
@@ -31,6 +32,7 @@ def limits_under(settings: Settings) -> LimitsAnswer:
         max_any_answer_bytes=ANY_BYTES,
         max_rows=settings.max_rows,
         max_columns=settings.max_columns,
+        max_candidates=MAX_CANDIDATES,
         max_part_bytes=settings.max_part_bytes,
         max_line_bytes=settings.max_line_bytes,
         max_held_bytes=settings.max_held_bytes,

@@ -227,6 +227,7 @@ class LimitsAnswer(Answer):
     max_any_answer_bytes: int = Field(description="Most bytes of the answer to a body however short.")
     max_rows: int
     max_columns: int = Field(description="Most classes or labels of a prediction.")
+    max_candidates: int = Field(description="Most candidates of a comparison.")
     max_part_bytes: int = Field(description="Most bytes of one record batch or page.")
     max_line_bytes: int = Field(description="Most bytes of one row of NDJSON or CSV, with its line end.")
     max_held_bytes: int = Field(
