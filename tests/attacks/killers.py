@@ -97,7 +97,7 @@ def batches(scale: float) -> bytes:
     batch = pa.record_batch(columns)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
-        for _ in range(int(100_000 * scale)):
+        for _ in range(int(50_000 * scale)):
             writer.write_batch(batch)
     return bytes(sink.getvalue())
 

@@ -62,6 +62,6 @@ for _task in service.COMPARED:
         CompareAnswer,
         operation_id=f"compare_{_task}_rows",
         summary=texts.SUMMARIES["compare_rows"][_task],
-        description=f"{texts.candidates_of(_task)} {texts.COMPARED_ROWS}",
+        description=f"{texts.candidates_of(_task)} {texts.COMPARED_ROWS} {texts.samples_of(_task, 'compare')}",
         response_description=texts.ANSWERS["compare"],
     )

@@ -273,11 +273,13 @@ async def test_files_to_try_are_those_of_the_first_example(path: str, client: ht
     stated = resolved(next(iter(operation["responses"]["200"]["content"]["application/json"]["examples"].values())))
     links = re.findall(r"\]\((docs/samples/[^)]+)\)", operation["description"])
     assert len(links) == len(operation["requestBody"]["content"])
+    parameters = map(resolved, operation["parameters"])
+    required = {parameter["name"]: parameter["example"] for parameter in parameters if "required" in parameter}
     for link in links:
         file = await client.get(f"/{link}")
         assert file.headers["content-disposition"] == f'attachment; filename="{link.rpartition("/")[2]}"'
         headers = {"content-type": file.headers["content-type"]}
-        scored = await client.post(path, content=file.content, headers=headers)
+        scored = await client.post(path, params=required, content=file.content, headers=headers)
         assert scored.json() == stated["value"]
 
 
