@@ -56,8 +56,8 @@ class Options:
     denominator: Literal["weights", "count"] = _option(
         "weights", ALL, "Divisor of a weighted loss: the sum of the weights, or the number of scored rows."
     )
-    classes: Annotated[tuple[str, ...], MaxLen(100_000)] | None = _option(
-        None, ONE_LABEL, "Class names in column order; binary: [negative, positive]."
+    classes: Annotated[tuple[str | int, ...], MaxLen(100_000)] | None = _option(
+        None, ONE_LABEL, "Class names in column order, all strings or all integers; binary: [negative, positive]."
     )
     class_weight: PerClass | None = _option(None, ("multiclass",), "One weight a class, (k,).")
     pos_weight: Weight | PerClass | None = _option(

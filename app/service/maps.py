@@ -47,7 +47,7 @@ class CalibrationMap:
     method: Method
     n_classes: int
     calibrator: Calibrator
-    classes: tuple[str, ...] | None = None
+    classes: tuple[str | int, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The map as an answer holds it."""
@@ -85,9 +85,16 @@ def opened_map(map_: object, task: TaskName) -> CalibrationMap:
     n_classes = head["n_classes"].count(MAX_CLASSES)
     if n_classes < 2 or (task == "binary" and n_classes != 2):
         head["n_classes"].refuse("2" if task == "binary" else "at least 2")
-    named = head["classes"].items(n_classes, n_classes) if "classes" in head else None
-    classes = None if named is None else tuple(name.text() for name in named)
+    classes = _classes(head["classes"].items(n_classes, n_classes)) if "classes" in head else None
     return CalibrationMap(task, method, n_classes, _CURVES[method](head), classes)
+
+
+def _classes(names: list[Node]) -> tuple[str | int, ...]:
+    first = type(names[0].value)
+    for name in names:
+        if first not in (str, int) or type(name.value) is not first:
+            name.refuse("a string or an integer, like the others")
+    return tuple(name.value for name in names)
 
 
 def _temperature(parts: dict[str, Node]) -> Temperature:

@@ -65,6 +65,13 @@ class Node(NamedTuple):
             self.refuse("a string" if choices is None else f"one of {', '.join(choices)}")
         return self.value
 
+    def choice(self, choices: Collection[str | int]) -> str | int:
+        """The text or whole number, which is one of some choices."""
+        if type(self.value) not in (str, int) or self.value not in choices:
+            self.refuse("one of the classes")
+        value: str | int = self.value
+        return value
+
     def flag(self) -> bool:
         """The boolean."""
         if not isinstance(self.value, bool):

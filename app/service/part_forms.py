@@ -222,7 +222,7 @@ class _Reader:
         if self._question.task == "multilabel":
             return [None if own.value is None else own.count(1) for own in node.items(self._n_classes, self._n_classes)]
         if self._question.options.classes:
-            return node.text(self._question.options.classes)
+            return node.choice(self._question.options.classes)
         return node.count(self._n_classes - 1)
 
     def _probability(self, node: Node) -> Any:

@@ -68,7 +68,10 @@ def domain(hint: Any) -> str:
         kind = domain(hint.__origin__)
         return kind + (", " if " " in kind else " ") + ", ".join(f"{sign} {limit}" for limit, sign in bounds)
     if get_origin(hint) is tuple:
-        kind, *rest = domain(get_args(hint)[0]).split(maxsplit=1)
+        items = domain(get_args(hint)[0])
+        if " or " in items:
+            return "list of " + " or of ".join(f"{item}s" for item in items.split(" or "))
+        kind, *rest = items.split(maxsplit=1)
         return " ".join([f"list of {kind}s", *rest])
     kinds = {float: "number", int: "integer", str: "string"}
     return kinds.get(hint) or " or ".join(domain(part) for part in get_args(hint) if part is not NoneType)

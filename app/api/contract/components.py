@@ -167,10 +167,10 @@ def _without_null(field: Schema) -> Schema:
 
 
 def _as_type_list(schema: Schema) -> Schema:
-    """Write a choice of plain types as a list of types; bounds are left out, for they would make each type a class."""
+    """Write a choice of plain types as a list of types; bounds of numbers are left out, for they would make classes."""
     choices = schema.get("anyOf", ())
     if not choices or any("type" not in choice or "enum" in choice for choice in choices):
         return schema
-    items = [{"items": {"type": choice["items"]["type"]}} for choice in choices if "items" in choice]
+    kept = {key: choice[key] for choice in choices for key in ("items", "maxItems") if key in choice}
     others = {key: value for key, value in schema.items() if key != "anyOf"}
-    return {"type": [choice["type"] for choice in choices], **(items[0] if items else {}), **others}
+    return {"type": [choice["type"] for choice in choices], **kept, **others}

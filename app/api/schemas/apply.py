@@ -76,7 +76,9 @@ class ApplyAnswer(Answer):
     n_samples: int
     n_scored: int
     n_classes: int
-    classes: list[str] | None = Field(None, description="Names of the classes in column order, if the fit had any.")
+    classes: list[str | int] | None = Field(
+        None, description="Names of the classes in column order, if the fit had any."
+    )
     warnings: list[answers.Warning]
     options: dict[str, Any] = Field(description="Every option in force.")
     probabilities: Annotated[Calibrated, WithJsonSchema(PROBABILITIES)] = Field(

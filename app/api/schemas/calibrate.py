@@ -128,7 +128,9 @@ class CalibrationMap(Answer):
     task: TaskName
     method: Method
     n_classes: int
-    classes: list[str] | None = Field(None, description="Names of the classes in column order, if the fit had any.")
+    classes: list[str | int] | None = Field(
+        None, description="Names of the classes in column order, if the fit had any."
+    )
     temperature: float | None = Field(None, description="Method `temperature`.")
     slope: float | None = Field(None, description="Method `platt`.")
     intercept: float | None = Field(None, description="Method `platt`.")

@@ -27,10 +27,8 @@ from app.service.questions import check_mergeable
 
 MAX_LIST_OPTION = 100_000
 """The most values of an option that is a list."""
-LONG_LISTS = {
-    name: TypeAdapter[Any](item, config=ConfigDict(strict=True))
-    for name, item in {"classes": str, "class_weight": Weight, "pos_weight": Weight}.items()
-}
+_ITEMS: dict[str, Any] = {"classes": str | int, "class_weight": Weight, "pos_weight": Weight}
+LONG_LISTS = {name: TypeAdapter[Any](item, config=ConfigDict(strict=True)) for name, item in _ITEMS.items()}
 """The options that may have so many values, and the type of one."""
 
 ITEMS: dict[ValueKind, dict[str, Any]] = {
@@ -122,6 +120,8 @@ def request_of(task: TaskName, checked: BaseModel) -> ScoreRequest:
     columns = {name: sent[name] for name in COLUMN_NAMES if sent.get(name) is not None}
     given = {name: sent[name] for name in option_names(task) if name in sent}
     options = Options(**given) if given else _DEFAULTS
+    if len(set(map(type, options.classes or ()))) > 1:
+        raise InvalidInput.at("/classes", "wrong_type", "must be all strings or all integers, found both")
     question = Question(
         task,
         tuple(columns),

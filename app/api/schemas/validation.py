@@ -74,9 +74,10 @@ def _errors_of_item(item: TypeAdapter[Any], value: object, place: Location) -> I
     try:
         item.validate_python(value)
     except ValidationError as error:
-        detail = error.errors(include_url=False)[0]
-        detail["loc"] = place
-        yield _error(detail)
+        details = error.errors(include_url=False)
+        for detail in details:
+            detail["loc"] = (*place, *detail["loc"])
+        yield from _errors_of_field(details)
 
 
 def field_errors(details: Iterable[ErrorDetails]) -> list[FieldError]:
@@ -85,9 +86,10 @@ def field_errors(details: Iterable[ErrorDetails]) -> list[FieldError]:
     For a field that may be one thing or another pydantic reports every attempt. Here the one that fits the type of the
     value is told; if none fits, one error names all types.
     """
-    fields: dict[int | str, list[ErrorDetails]] = defaultdict(list)
+    fields: dict[Location, list[ErrorDetails]] = defaultdict(list)
     for detail in details:
-        fields[detail["loc"][0]].append(detail)
+        is_choice_of_item = len(detail["loc"]) > 2 and isinstance(detail["loc"][1], int)
+        fields[detail["loc"][: 1 + is_choice_of_item]].append(detail)
     return list(chain.from_iterable(map(_errors_of_field, fields.values())))
 
 

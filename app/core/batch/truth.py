@@ -106,10 +106,11 @@ def labels_of(
     Raises:
         InvalidInput: A scored label is no class, a name is unknown, or names lack `classes`.
     """
-    labels = _indices(shaped("labels", values, len(shape), scored), scored, options)
-    if labels.shape != shape:
-        raise InvalidInput.at("/labels", "wrong_shape", f"must have shape {list(shape)}, found {list(labels.shape)}")
-    scored = _without_ignored(labels, scored, options.ignore_index)
+    sent = shaped("labels", values, len(shape), scored)
+    if sent.shape != shape:
+        raise InvalidInput.at("/labels", "wrong_shape", f"must have shape {list(shape)}, found {list(sent.shape)}")
+    scored = _without_ignored(sent, scored, options.ignore_index)
+    labels = _indices(sent, scored, options)
     top = 1 if len(shape) == 2 else n_classes - 1
     rule = "must be 0 or 1" if top == 1 else f"must be a class index in [0, {top}]"
     try:
@@ -147,13 +148,18 @@ def _without_ignored(labels: IntArray, scored: BoolArray | None, ignore_index: i
 
 
 def _indices(labels: NDArray[Any], scored: BoolArray | None, options: Options) -> IntArray:
-    if labels.dtype.kind == "O":
-        return _named(labels, scored, options.classes)
-    if options.classes is not None:
-        words = "booleans, which are no names" if labels.dtype.kind == "b" else "numbers"
+    kind, classes = labels.dtype.kind, options.classes
+    if classes is None and kind != "O":
+        return labels.astype(np.int64, copy=False)
+    if classes is None:
+        raise lacking_classes((labels if scored is None else labels[scored]).tolist())
+    are_integers = bool(classes) and isinstance(classes[0], int)
+    if kind != ("i" if are_integers else "O"):
+        words = {"O": "names", "b": "booleans, which are no names"}.get(kind, "numbers")
+        rule = "must be integers like `classes`" if are_integers else "must be names when `classes` is given"
         row = 0 if scored is None else int(scored.argmax())
-        raise InvalidInput.at(f"/labels/{row}", "wrong_type", f"must be names when `classes` is given, found {words}")
-    return labels.astype(np.int64, copy=False)
+        raise InvalidInput.at(f"/labels/{row}", "wrong_type", f"{rule}, found {words}")
+    return _places(labels, scored, classes)
 
 
 def lacking_classes(names: Sequence[str]) -> InvalidInput:
@@ -163,16 +169,16 @@ def lacking_classes(names: Sequence[str]) -> InvalidInput:
     return InvalidInput.at("/classes", "missing", rule)
 
 
-def _named(names: NDArray[Any], scored: BoolArray | None, classes: tuple[str, ...] | None) -> IntArray:
-    if classes is None:
-        raise lacking_classes((names if scored is None else names[scored]).tolist())
-    index = {name: position for position, name in enumerate(classes)}
-    labels = np.array([index.get(name, -1) for name in names.tolist()], dtype=np.int64)
+def _places(values: NDArray[Any], scored: BoolArray | None, classes: tuple[str | int, ...]) -> IntArray:
+    """The places in `classes` of labels (n,) that are some of them, 0 for rows that are not scored."""
+    index = {value: place for place, value in enumerate(classes)}
+    sent = values.tolist()
+    labels = np.array([index.get(value, -1) for value in sent], dtype=np.int64)
     unknown = labels < 0 if scored is None else (labels < 0) & scored
     if unknown.any():
         raise InvalidInput(
             (
-                FieldError(f"/labels/{row}", "out_of_range", found("must be one of `classes`", names[row]))
+                FieldError(f"/labels/{row}", "out_of_range", found("must be one of `classes`", sent[row]))
                 for row in np.flatnonzero(unknown).tolist()
             ),
             int(unknown.sum()),

@@ -24,8 +24,8 @@ def refusal(task: TaskName, **options: Any) -> InvalidInput:
         ("multiclass", "class_weight", 0, True),
         ("multilabel", "pos_weight", 1e100, 1e101),
         ("multilabel", "pos_weight", 1, None),
-        ("binary", "classes", "a", 1),
-        ("multiclass", "classes", "", ["a"]),
+        ("multiclass", "classes", 1, ["a"]),
+        ("multiclass", "classes", "", 0.5),
     ],
 )
 def test_many_wrong_values_are_told_as_few_are(task: TaskName, name: str, right: Any, wrong: Any) -> None:
@@ -44,6 +44,19 @@ def test_a_list_that_must_be_short_is_refused_by_its_length(name: str) -> None:
     assert (error.pointer, error.code) == (f"/{name}", "out_of_range")
     assert error.detail.startswith("must hold at most ")
     assert refused.n_errors == 1
+
+
+def test_classes_are_of_one_type() -> None:
+    for classes in (["a", 1], [1, "a"]):
+        (error,) = refusal("multiclass", classes=classes).errors
+        assert (error.pointer, error.code) == ("/classes", "wrong_type")
+        assert error.detail == "must be all strings or all integers, found both"
+    refused = refusal("multiclass", classes=[1.5, "a", True])
+    found = [(error.pointer, error.detail) for error in refused.errors]
+    assert found == [
+        ("/classes/0", "must be a string or an integer, found 1.5"),
+        ("/classes/2", "must be a string or an integer, found true"),
+    ]
 
 
 def test_every_long_list_is_known() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
+from tests.asking import ask
 from tests.core.parts import batch
 
 TWO = [[0.5, 0.5], [0.25, 0.75]]
@@ -45,6 +46,15 @@ def refusal(task: TaskName, body: dict[str, Any]) -> InvalidInput:
             'found the string "x"',
         ),
         ("multiclass", {"labels": [0, 1], "classes": ["a", "b"], "probabilities": TWO}, "/labels/0", "must be names"),
+        (
+            "multiclass",
+            {"labels": ["a", "b"], "classes": [7, 8], "probabilities": TWO},
+            "/labels/0",
+            "must be integers",
+        ),
+        ("multiclass", {"labels": [7, 9], "classes": [7, 8], "probabilities": TWO}, "/labels/1", "`classes`, found 9"),
+        ("multiclass", {"labels": [7, 7], "classes": [7, 7], "probabilities": TWO}, "/classes/1", "once"),
+        ("binary", {"labels": [True], "classes": [0, 1], "probabilities": [0.5]}, "/labels/0", "which are no names"),
         ("multiclass", {"labels": ["a"], "classes": ["a", "a"], "probabilities": TWO[:1]}, "/classes/1", "once"),
         (
             "multiclass",
@@ -152,3 +162,21 @@ def test_labels_that_are_wrong_in_another_way_get_no_hint() -> None:
     for labels in ([0, 1, 3], [1, 4, 3]):
         body = {"labels": labels, "probabilities": [[0.5, 0.25, 0.25]] * 3}
         assert "based" not in refusal("multiclass", body).errors[0].detail
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_classes_that_are_integers_are_the_values_of_labels(task: Any) -> None:
+    """Integers and positions say the same, whatever the order of the classes, with ignored rows and masked ones."""
+    rng = np.random.default_rng(3)
+    places = rng.integers(0, 2, 40).tolist()
+    prediction = rng.random(40).tolist() if task == "binary" else rng.dirichlet([1.0, 1.0], 40).tolist()
+    mask = (rng.random(40) < 0.8).tolist()
+    plain = ask(task, {"labels": places, "probabilities": prediction, "mask": mask})
+    for classes in ([30, -7], [1, 0]):
+        labels = [classes[place] if kept else 99 for place, kept in zip(places, mask, strict=True)]
+        found = ask(task, {"labels": labels, "classes": classes, "probabilities": prediction, "mask": mask})
+        assert found["metrics"] == plain["metrics"]
+        assert found["options"]["classes"] == tuple(classes)
+        ignored = [-100 if label == 99 else label for label in labels]
+        body = {"labels": ignored, "classes": classes, "probabilities": prediction, "ignore_index": -100}
+        assert ask(task, body)["metrics"] == plain["metrics"]
