@@ -61,8 +61,18 @@ class InspectedRows:
     @property
     def common(self) -> Any:
         """The prediction that all scored rows of the body carry; None where they differ, or none is scored."""
-        batch = self._batch
-        return self._common if batch is None else _common_prediction(batch.prediction, batch.scored)  # type: ignore[arg-type]
+        if self._batch is None:
+            return self._common
+        rows: NDArray[Any] = self._batch.prediction  # type: ignore[assignment]  # documents are none
+        scored = self._batch.scored
+        if scored is None and rows.dtype == np.float64 and rows.flags.c_contiguous:
+            return rows[0].copy() if len(rows) and are_equal(rows) else None
+        first = slice(0, MAX_INSPECTED_ROWS)  # most batches differ within the first rows already
+        some = rows[first] if scored is None else rows[first][scored[first]]
+        if len(some) and not are_equal(np.ascontiguousarray(some, np.float64)):
+            return None
+        rows = rows if scored is None else rows[scored]
+        return rows[0].copy() if len(rows) and (rows == rows[0]).all() else None
 
     def __add__(self, other: "InspectedRows") -> "InspectedRows":
         n_scored, ours, theirs = self.n_scored + other.n_scored, self.sample(), other.sample()
@@ -175,15 +185,3 @@ def _is_first_of_class(rows: Batch) -> BoolArray:
     if len(rows):
         chosen[_first_of_classes(rows)] = True
     return chosen
-
-
-def _common_prediction(prediction: NDArray[Any], scored: BoolArray | None) -> Any:
-    """The prediction that all scored rows carry, or None. Most batches differ within the first rows already."""
-    if scored is None and prediction.dtype == np.float64 and prediction.flags.c_contiguous:
-        return None if not len(prediction) or not are_equal(prediction) else prediction[0].copy()
-    first = slice(0, MAX_INSPECTED_ROWS)
-    some = prediction[first] if scored is None else prediction[first][scored[first]]
-    if len(some) and not are_equal(np.ascontiguousarray(some, np.float64)):
-        return None
-    rows = prediction if scored is None else prediction[scored]
-    return rows[0].copy() if len(rows) and (rows == rows[0]).all() else None
