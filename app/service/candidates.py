@@ -10,7 +10,6 @@ from app.core.columns import Column
 from app.core.compare.comparison import MIN_SAMPLES, Terms
 from app.core.compare.pairing import paired_needs
 from app.core.compare.verdicts import Family
-from app.core.metrics.plan import Plan
 from app.core.options import Options
 from app.core.sums.layout import Needs
 from app.core.tasks import ALL, LABELLED, TaskName, candidate_column
@@ -77,11 +76,6 @@ class CompareQuestion:
     def include(self) -> frozenset[Include]:
         """The sections of the answer."""
         return self.shared.include
-
-    @property
-    def plan(self) -> Plan:
-        """The metrics of the candidates."""
-        return self.shared.plan
 
     @cached_property
     def names(self) -> tuple[str, ...]:

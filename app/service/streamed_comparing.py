@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from app.core.batch.checked import MAX_SLICES
 from app.errors import InvalidInput, pointer
 from app.service.candidates import CompareRequest
 from app.service.compared_parts import ComparedPart, check_slices, compared_part
@@ -41,11 +40,7 @@ def _added_up(parts: Iterator[CompareRequest], n_threads: int) -> dict[str, Any]
         part = _compared(request, total.sent.summary.state.n_samples, n_threads)
         _check_width(total, part, request)
         total += part
-        n_slices = sum(map(len, total.sent.summary.slices.values()))
-        check_slices(question, n_slices)
-        if n_slices > MAX_SLICES:
-            rule = f"must have at most {MAX_SLICES} different values in all, found {n_slices}"
-            raise InvalidInput.at("/slices", "out_of_range", rule)
+        check_slices(question, sum(map(len, total.sent.summary.slices.values())))
     return comparison_of(question, total)
 
 

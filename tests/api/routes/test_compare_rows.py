@@ -345,7 +345,17 @@ async def test_rows_of_another_width_are_refused_where_they_begin(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(row_parts, "MIN_PART_BYTES", 1)
-    rows = [{"labels": 0, "candidates": {name: {"logits": [0.5, 1.0]} for name in "ab"}}] * 15_000
-    wide = [{"labels": 0, "candidates": {name: {"logits": [0.5, 1.0, 2.0]} for name in "ab"}}] * 15_000
-    error = (await lines(client, "multiclass", rows + wide, {"baseline": "a"})).json()["errors"][0]
-    assert error["pointer"].startswith("/candidates/a/logits/")
+    rows = [[0.5, 1.0]] * 100 + [[0.5, 1.0, 2.0]] * 100
+    columns = {"labels": [0] * 200} | {f"candidates.{name}.logits": rows for name in "ab"}
+    response = await compared(client, "multiclass", "arrow", columns, {"baseline": "b"}, rows_at_once=100)
+    (error,) = response.json()["errors"]
+    assert (error["pointer"], error["code"]) == ("/candidates/b/logits/100", "wrong_shape")
+    assert error["detail"] == "must have 2 values like the rows before, found 3"
+
+
+async def test_columns_of_candidates_are_of_one_type_throughout(client: httpx.AsyncClient) -> None:
+    """A part is a mebibyte or so; what has no number in the first must not have one later."""
+    first = {"labels": 1, "candidates": {"a": {"logits": 1}, "b": {"logits": 0.5}}}
+    other = {"labels": 1, "candidates": {"a": {"logits": 1}, "b": {"logits": "-Infinity"}}}
+    answer = await lines(client, "binary", [first] * 3 + [other], {"baseline": "a"})
+    assert answer.json()["comparisons"][0]["difference"]["status"] == "infinite"
