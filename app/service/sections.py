@@ -7,10 +7,12 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from app.core.batch.batches import Batch
+from app.core.batch.grouping import Grouping
 from app.core.calibration.bins import reliability
 from app.core.checkpoints import at_checkpoints
 from app.core.columns import FloatArray, IntArray
 from app.core.options import Options
+from app.core.paying import hold
 from app.core.records import record
 from app.core.rows.blocks import rows_of
 from app.core.rows.tokens import TokenRows
@@ -41,6 +43,8 @@ MAX_LISTED_CLASSES = 10_000
 """The most classes for which `include` may ask `per_class`."""
 MAX_CONFUSED_CLASSES = 1_000
 """The most classes for which `include` may ask `confusion`, which has a number for each pair."""
+SUM_BYTES = 600
+"""The memory of the sums of one mean within a cluster, and of their text."""
 MAX_STATE_CLUSTERS = 10_000
 """The most clusters of a state, those of slices included: half a kilobyte each."""
 _PIECE = 2**16
@@ -106,18 +110,31 @@ def clusters_by_slice(batch: Batch, needs: Needs) -> dict[SlicePlace, Clusters]:
     """
     if batch.clusters is None:
         return {}
+    n_clusters = _n_clusters(batch, batch.clusters)
+    _check_n_clusters(n_clusters)  # before they are made, for each takes kilobytes
+    hold("held", SUM_BYTES * n_clusters * (len(needs.means) + needs.n_pairs))
     found: dict[SlicePlace, Clusters] = {None: clusters_of(batch, needs, batch.clusters)}
     for name, grouping in batch.slices.items():
         for value, rows in at_checkpoints(grouping.rows()):
             part = batch.take(rows)
             found[name, value] = clusters_of(part, needs, part.clusters or batch.clusters)
-    check_clusters(found)
     return found
+
+
+def _n_clusters(batch: Batch, clusters: Grouping) -> int:
+    """The clusters of scored rows, of all and of each slice."""
+    rows = slice(None) if batch.scored_rows is None else batch.scored_rows
+    codes = clusters.codes[rows]
+    pairs = [grouping.codes[rows] * len(clusters.names) + codes for grouping in batch.slices.values()]
+    return sum(len(np.unique(group)) for group in (codes, *pairs))
 
 
 def check_clusters(clusters: Mapping[SlicePlace, Clusters]) -> None:
     """Refuse more clusters, those of slices included, than a state holds."""
-    n_clusters = sum(map(len, clusters.values()))
+    _check_n_clusters(sum(map(len, clusters.values())))
+
+
+def _check_n_clusters(n_clusters: int) -> None:
     if n_clusters > MAX_STATE_CLUSTERS:
         rule = f"must hold at most {MAX_STATE_CLUSTERS} clusters over all slices for a state, found {n_clusters}"
         raise InvalidInput.at("/cluster_id", "out_of_range", rule)

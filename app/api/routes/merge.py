@@ -16,9 +16,12 @@ from app.api.schemas.comparisons import CompareAnswer
 from app.api.schemas.merge import merge_request
 from app.api.schemas.query import refuse_query
 from app.core.checkpoints import Check
+from app.core.paying import hold
 from app.wire.json.heavy import check_weight
 from app.wire.json.reader import object_of
 
+STATE_TIMES = 14
+"""The memory of the sums of states, in times of their text: numbers of many digits, objects and lines. Measured."""
 ADVICE = 'merge some states with `include: ["state"]`, and then their states'
 
 router = APIRouter(tags=["merge"], route_class=BareRoute)
@@ -44,6 +47,7 @@ async def merge(exchange: Exchange) -> Response:
             check()
             text = body.taken() if isinstance(body, Body) else body
             check_weight(text, f"the body, {ADVICE},")
+            hold("held", STATE_TIMES * len(text))
             states, with_state = merge_request(object_of(text))
         content = service.merge(states, with_state=with_state)
         return forms.answer(content, exchange), content["n_scored"]

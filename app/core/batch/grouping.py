@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from app.core import kernels
 from app.core.columns import IntArray
 from app.core.kernels import compiled
+from app.core.paying import hold
+
+ROW_BYTES, NAME_BYTES = 40, 140
+"""The memory that a row takes while it is grouped, and that of its name, if few are alike."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +59,7 @@ def _places(codes: IntArray, n_groups: int) -> list[IntArray]:
 
 def grouping_of(values: NDArray[Any]) -> Grouping:
     """Group the rows of (n,) integers, booleans or strings by value."""
+    hold("objects", ROW_BYTES * len(values))
     found = kernels.distinct(values.astype(np.int64) if values.dtype.kind == "b" else values)
     if found is None:
         return _grouped(values)
@@ -64,6 +69,7 @@ def grouping_of(values: NDArray[Any]) -> Grouping:
 
 
 def _grouped(values: NDArray[Any]) -> Grouping:
+    hold("objects", (ROW_BYTES + NAME_BYTES) * len(values))
     if values.dtype == object:  # not np.unique, which would give every string the room of the longest
         objects = values.tolist()
         # equal strings may be long, so they are compared for each object, not for each row
