@@ -50,6 +50,11 @@ class ComparedPart:
             divided = (self.divided or self.sent) + (other.divided or other.sent)
         return ComparedPart(scores, self.sent + other.sent, divided)
 
+    def by_cluster(self) -> "ComparedPart":
+        """The part once it is whole, as `Part.by_cluster` makes it."""
+        scores = {name: part.by_cluster() for name, part in at_checkpoints(self.scores.items())}
+        return ComparedPart(scores, self.sent.by_cluster(), self.divided and self.divided.by_cluster())
+
 
 def compared_part(request: CompareRequest, first_row: int, n_threads: int = 1) -> ComparedPart:
     """Sum up one part of a body, whose rows are counted from `first_row`.

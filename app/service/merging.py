@@ -65,7 +65,7 @@ def _scored(question: Question, states: Sequence[SentState]) -> dict[str, Any]:
     check_clusters(total.clusters)
     n_slices = sum(map(len, total.summary.slices.values()))
     check_sizes(question.include, question.options, total.summary.state.n_classes, n_slices)
-    return answer_of(question, total)
+    return answer_of(question, total.by_cluster())
 
 
 def _compared(question: CompareQuestion, states: Sequence[SentState]) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _compared(question: CompareQuestion, states: Sequence[SentState]) -> dict[st
     total = _total(states, partial(read_compared_part, question), shifted)
     check_clusters(total.sent.clusters)
     check_slices(question, sum(map(len, total.sent.summary.slices.values())))
-    return comparison_of(question, total)
+    return comparison_of(question, total.by_cluster())
 
 
 Sum = TypeVar("Sum", Part, ComparedPart)

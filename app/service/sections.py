@@ -93,13 +93,12 @@ class Part:
     def __add__(self, other: "Part") -> "Part":
         worst = sorted(self.worst + other.worst, key=lambda row: (-row.loss, row.index))
         n_worst = self.summary.options.n_worst
-        summary, clusters = self.summary, {}
-        if self.clusters:
-            clusters = added_clusters(self.clusters, other.clusters)
-            summary = with_clusters(self.summary.by_row() + other.summary.by_row(), clusters)
-        else:
-            summary = self.summary + other.summary
-        return Part(self.form, summary, worst[:n_worst], self.losses + other.losses, clusters)
+        clusters = added_clusters(self.clusters, other.clusters)
+        return Part(self.form, self.summary + other.summary, worst[:n_worst], self.losses + other.losses, clusters)
+
+    def by_cluster(self) -> "Part":
+        """The part once it is whole: if it has clusters, its states take them for independent, and add no more."""
+        return replace(self, summary=with_clusters(self.summary, self.clusters)) if self.clusters else self
 
 
 def clusters_by_slice(batch: Batch, needs: Needs) -> dict[SlicePlace, Clusters]:

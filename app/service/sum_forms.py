@@ -8,7 +8,7 @@ from app.core.batch.checked import MAX_SLICES
 from app.core.sums.clusters import Clusters, Within, read_within, within_line
 from app.core.sums.state import BadLine, State
 from app.service.nodes import Node
-from app.service.sections import MAX_STATE_CLUSTERS, Part, SlicePlace, with_clusters
+from app.service.sections import MAX_STATE_CLUSTERS, Part, SlicePlace
 
 Form: TypeAlias = dict[str, Any]
 Slices: TypeAlias = dict[str, dict[str, State]]
@@ -76,11 +76,10 @@ class SumsReader:
         return slices
 
     def with_clusters(self, fields: Mapping[str, Node], part: Part) -> Part:
-        """The part with its clusters; as it is where there is no such field."""
+        """The part with its clusters, whose states are still those of rows; as it is where there is no such field."""
         if "clusters" not in fields:
             return part
-        clusters = self._clusters(fields["clusters"], part.summary.slices)
-        return replace(part, summary=with_clusters(part.summary.by_row(), clusters), clusters=clusters)
+        return replace(part, clusters=self._clusters(fields["clusters"], part.summary.slices))
 
     def _clusters(self, node: Node, slices: Mapping[str, Mapping[str, State]]) -> dict[SlicePlace, Clusters]:
         clusters: dict[SlicePlace, Clusters] = {}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from app.core.checkpoints import at_checkpoints
 from app.core.columns import IntArray
 from app.core.rows.blocks import chunks
 from app.core.sums.chunk import Chunk, SummedPair
-from app.core.sums.exact import NOTHING, Exact
+from app.core.sums.exact import Exact
 from app.core.sums.groups import group_sums
 from app.core.sums.layout import Needs, layout_of
 from app.core.sums.moments import Moments
@@ -23,17 +23,9 @@ DIGITS = 53
 """The bits of a double."""
 
 
-class Within(NamedTuple):
-    """The sums of one mean within one cluster: its rows that count, and exact sums of numerators and denominators."""
-
-    n: int = 0
-    z: Exact = NOTHING
-    v: Exact = NOTHING
-
-    def added(self, other: "Within") -> "Within":
-        """The sums of two parts of the cluster."""
-        return Within(self.n + other.n, self.z + other.z, self.v + other.v)
-
+Within: TypeAlias = tuple[int, int, int, int, int]
+"""The sums of one mean within one cluster: its rows that count, then the exact sums of numerators and of denominators,
+each as digits and place. There may be a million of them, so they are of a kind that the collector of garbage skips."""
 
 Clusters: TypeAlias = Mapping[str, tuple[Within, ...]]
 """The sums of the means, in the order of their names, within each cluster by its name."""
@@ -48,7 +40,7 @@ def clusters_of(batch: Batch, needs: Needs, groups: Grouping) -> dict[str, tuple
     for some in at_checkpoints(chunks(rows)):
         pairs = list(Chunk(rows, some, layout).summed_pairs())
         own, codes = np.unique(groups.codes[some], return_inverse=True)
-        columns = [_within(pair, codes, len(own)) for pair in pairs]
+        columns = [_of_groups(pair, codes, len(own)) for pair in pairs]
         names = [groups.names[code] for code in own.tolist()]
         found = added(found, {name: tuple(columns[number][i] for number in numbers) for i, name in enumerate(names)})
     return found
@@ -57,8 +49,7 @@ def clusters_of(batch: Batch, needs: Needs, groups: Grouping) -> dict[str, tuple
 def added(ours: Clusters, theirs: Clusters) -> dict[str, tuple[Within, ...]]:
     """The clusters of two parts, those of one name added up."""
     both = {
-        name: tuple(a.added(b) for a, b in zip(ours[name], theirs[name], strict=True))
-        for name in at_checkpoints(ours.keys() & theirs.keys())
+        name: tuple(map(_sum_within, ours[name], theirs[name])) for name in at_checkpoints(ours.keys() & theirs.keys())
     }
     return {**ours, **theirs, **both}
 
@@ -74,7 +65,7 @@ def clustered(state: State, clusters: Clusters) -> State:
 
 def within_line(sums: tuple[Within, ...]) -> str:
     """The sums within a cluster as text."""
-    return " ".join(f"{own.n} {packed(own.z)} {packed(own.v)}" for own in sums)
+    return " ".join(f"{own[0]} {packed(Exact(*own[1:3]))} {packed(Exact(*own[3:]))}" for own in sums)
 
 
 def read_within(line: str, n_means: int) -> tuple[Within, ...]:
@@ -85,51 +76,57 @@ def read_within(line: str, n_means: int) -> tuple[Within, ...]:
     """
     words = line.split(" ")
     counts, sums = numbers(" ".join([*words[::3], *words[1::3], *words[2::3]]), 0, n_means, 2 * n_means)
-    found = tuple(map(Within, counts, sums[:n_means], sums[n_means:]))
-    if any(own.v.digits < 0 or (own.n and not own.v) for own in found):
+    if any(v.digits < 0 or (n and not v) for n, v in zip(counts, sums[n_means:], strict=True)):
         raise BadLine(0, "must hold sums that rows can have")
-    return found
+    return tuple(map(_within, counts, sums[:n_means], sums[n_means:]))
 
 
-def _within(pair: SummedPair, codes: IntArray, n_groups: int) -> list[Within]:
+def _within(n: int, z: Exact, v: Exact) -> Within:
+    return n, z.digits, z.place, v.digits, v.place
+
+
+def _sum_within(a: Within, b: Within) -> Within:
+    """The sums of two parts of a cluster."""
+    return _within(a[0] + b[0], Exact(*a[1:3]) + Exact(*b[1:3]), Exact(*a[3:]) + Exact(*b[3:]))
+
+
+def _of_groups(pair: SummedPair, codes: IntArray, n_groups: int) -> list[Within]:
     counts = np.bincount(codes[pair.counted], minlength=n_groups).tolist()
     matrix = np.array((np.where(pair.finite, pair.z, 0.0), np.where(pair.finite, pair.v, 0.0)))
     _, (z, v), place = group_sums(codes, n_groups, matrix, (0, 1))
-    sums = [
-        Within(n, Exact(own, place + pair.z_places), Exact(size, place + pair.v_places))
-        for n, own, size in zip(counts, z, v, strict=True)
-    ]
+    z_place, v_place = place + pair.z_places, place + pair.v_places
+    sums = [(n, own, z_place, size, v_place) for n, own, size in zip(counts, z, v, strict=True)]
     if pair.small is None:
         return sums
     _, (z,), place = group_sums(codes[pair.small.rows], n_groups, pair.small.raised[None], (0,))
     place += pair.z_places - RAISED
-    return [own.added(Within(z=Exact(digits, place))) for own, digits in zip(sums, z, strict=True)]
+    return [_sum_within(own, (0, digits, place, 0, 0)) for own, digits in zip(sums, z, strict=True)]
 
 
 def _clustered(of_rows: Moments, clusters: Sequence[Within]) -> Moments:
-    sums = [(rounded(own.z), rounded(own.v)) for own in clusters]
-    place = min([of_rows.place, *(total.place for pair in sums for total in pair)])
-    z, v = ([total.in_units(place) for total in column] for column in (zip(*sums, strict=True) if sums else ((), ())))
+    columns = [[rounded(*own[at : at + 2]) for own in clusters] for at in (1, 3)]
+    place = min([of_rows.place, *(total[1] for column in columns for total in column)])
+    z, v = ([digits << own - place for digits, own in column] for column in columns)
     up = of_rows.place - place
     return of_rows.raised(up, up, place)._replace(
-        n=sum(own.n > 0 for own in clusters),
+        n=sum(own[0] > 0 for own in clusters),
         zz=sum(a * a for a in z),
         zv=sum(a * b for a, b in zip(z, v, strict=True)),
         vv=sum(b * b for b in v),
     )
 
 
-def rounded(total: Exact) -> Exact:
-    """The number of 53 bits that is nearest to a sum, the even one of two; it has no least and no largest size.
+def rounded(digits: int, place: int) -> tuple[int, int]:
+    """The number of 53 bits nearest to digits * 2**place, the even one of two; it has no least and no largest size.
 
-    >>> rounded(Exact(2**60 + 1)) == Exact(2**60), rounded(Exact(-3, -5000)) == Exact(-3, -5000)
-    (True, True)
+    >>> rounded(2**60 + 1, 0) == (2**52, 8), rounded(-3, -5000)
+    (True, (-3, -5000))
     """
-    size = abs(total.digits)
+    size = abs(digits)
     excess = size.bit_length() - DIGITS
     if excess <= 0:
-        return total
-    digits, rest = size >> excess, size & ((1 << excess) - 1)
+        return digits, place
+    kept, rest = size >> excess, size & ((1 << excess) - 1)
     half = 1 << (excess - 1)
-    digits += rest > half or (rest == half and digits & 1)
-    return Exact(-digits if total.digits < 0 else digits, total.place + excess)
+    kept += rest > half or (rest == half and kept & 1)
+    return -kept if digits < 0 else kept, place + excess

@@ -72,14 +72,6 @@ class Summary:
             {name: merged(values, other.slices[name]) for name, values in self.slices.items()},
         )
 
-    def by_row(self) -> "Summary":
-        """The summary with states that add, whose products are of no use until they are made of clusters again."""
-        slices = {
-            name: {value: replace(state, clustered=False) for value, state in values.items()}
-            for name, values in self.slices.items()
-        }
-        return replace(self, state=replace(self.state, clustered=False), slices=slices)
-
     def shifted(self, rows: int) -> "Summary":
         """The summary as that of a part of a longer body, with its row numbers shifted by `rows`."""
         return replace(
