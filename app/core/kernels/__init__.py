@@ -160,3 +160,18 @@ def distinct_texts(text: NDArray[np.uint8], offsets: IntArray) -> tuple[IntArray
     codes, first = np.empty(len(offsets) - 1, np.int64), np.empty(MOST_DISTINCT, np.int64)
     found = compiled.distinct_texts(text, offsets, codes, first)
     return None if found < 0 else (codes, first[:found])
+
+
+def text_order(text: NDArray[np.uint8], offsets: IntArray) -> tuple[IntArray, IntArray]:
+    """The code of each text, numbered by the order of their bytes, and the first place of each code.
+
+    Args:
+        text: The bytes of all texts.
+        offsets: (n + 1,) where each text begins, and the end of the last.
+
+    >>> text_order(np.frombuffer(b"yesnoyes", np.uint8), np.array([0, 3, 5, 8]))
+    (array([1, 0, 1]), array([1, 0]))
+    """
+    codes, first = np.empty(len(offsets) - 1, np.int64), np.empty(len(offsets) - 1, np.int64)
+    found = compiled.text_order(text, offsets, codes, first)
+    return codes, first[:found]

@@ -233,6 +233,20 @@ FUNCTION(py_distinct_texts) {
     return PyLong_FromSsize_t(found);
 }
 
+/* Arguments: bytes of texts, n + 1 offsets in them, room for n codes, room for n rows. */
+FUNCTION(py_text_order) {
+    Arrays a;
+    Py_ssize_t n, found;
+    (void)self;
+    if (!take(&a, arguments, n_arguments, "biII")) return NULL;
+    n = a.n[2];
+    int fit = a.n[1] == n + 1 && a.n[3] == n && are_offsets(WHOLES(&a, 1), n, a.n[0]);
+    if (!fit && !refuse(&a, "offsets must rise within the bytes, and arrays must fit each other")) return NULL;
+    RUN(a.n[0] + n, found = text_order((char *)FLAGS(&a, 0), WHOLES(&a, 1), n, WHOLES(&a, 2), WHOLES(&a, 3)));
+    give_back(&a);
+    return found < 0 ? PyErr_NoMemory() : PyLong_FromSsize_t(found);
+}
+
 #include "row_calls.h"
 #include "sum_calls.h"
 #include "tally_calls.h"
@@ -387,7 +401,7 @@ static PyMethodDef methods[] = {
     METHOD(row_differences), METHOD(row_negentropies), METHOD(row_relative_entropy), METHOD(row_js), METHOD(bins),
     METHOD(sums), METHOD(products), METHOD(json_columns), METHOD(json_signs), METHOD(count_byte), METHOD(buffer), METHOD(class_rows),
     METHOD(element_rows), METHOD(token_rows), METHOD(class_verdict), METHOD(element_verdict), METHOD(distinct),
-    METHOD(distinct_texts), METHOD(class_tally), METHOD(element_tally), METHOD(token_tally),
+    METHOD(distinct_texts), METHOD(text_order), METHOD(class_tally), METHOD(element_tally), METHOD(token_tally),
     METHOD(pair_rows), METHOD(are_equal), METHOD(n_repeats), METHOD(means),
     METHOD(gaps), METHOD(values), METHOD(group_places), METHOD(entries), {"pack", py_pack, METH_O, NULL},
     {"unpack", py_unpack, METH_O, NULL}, {NULL, NULL, 0, NULL},

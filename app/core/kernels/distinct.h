@@ -1,4 +1,5 @@
-/* Different values among numbers of 64 bits, among objects, which are told apart by their addresses, or among texts. */
+/* Different values among numbers of 64 bits, among objects, which are told apart by their addresses, or among texts,
+   and the order of texts. */
 
 #define MOST_DISTINCT 1024
 #define N_SLOTS 4096 /* a power of two, a quarter of them taken at most; who picks numbers for it gains a long row of
@@ -70,5 +71,59 @@ static Py_ssize_t distinct_texts(const char *bytes, const int64_t *offsets, Py_s
         }
         codes[i] = code;
     }
+    return found;
+}
+
+/* A text to be sorted: its first eight bytes as a number that sorts as they do, and its place. */
+typedef struct {
+    uint64_t word;
+    Py_ssize_t place;
+} Text;
+
+INLINE uint64_t first_word(const char *text, size_t length) {
+    uint64_t word = 0;
+    for (size_t i = 0; i < 8; i++) word = word << 8 | (i < length ? (uint8_t)text[i] : 0);
+    return word;
+}
+
+/* Less than 0, 0 or more, as a text comes before, equals or comes after another, byte by byte. */
+INLINE int compared(const char *bytes, const int64_t *offsets, const Text *a, const Text *b) {
+    if (a->word != b->word) return a->word < b->word ? -1 : 1;
+    int64_t ours = offsets[a->place + 1] - offsets[a->place], theirs = offsets[b->place + 1] - offsets[b->place];
+    int found = memcmp(bytes + offsets[a->place], bytes + offsets[b->place], (size_t)(ours < theirs ? ours : theirs));
+    return found || ours == theirs ? found : ours < theirs ? -1 : 1;
+}
+
+/* Sorts texts by merging runs of 1, 2, 4, ... texts, from one room to another and back; returns the room where they end. */
+static Text *merged(const char *bytes, const int64_t *offsets, Py_ssize_t n, Text *from, Text *to) {
+    for (Py_ssize_t run = 1; run < n; run *= 2) {
+        for (Py_ssize_t start = 0; start < n; start += 2 * run) {
+            Py_ssize_t middle = start + run < n ? start + run : n, end = middle + run < n ? middle + run : n;
+            Py_ssize_t i = start, j = middle;
+            for (Py_ssize_t k = start; k < end; k++) {
+                int is_first = i < middle && (j == end || compared(bytes, offsets, from + i, from + j) <= 0);
+                to[k] = from[is_first ? i++ : j++];
+            }
+        }
+        Text *free = from;
+        from = to, to = free;
+    }
+    return from;
+}
+
+/* Writes for each of n texts its code, by the order of bytes, and the position of the first text of each code. Returns
+   the number of different ones, or -1 where memory lacks. */
+static Py_ssize_t text_order(const char *bytes, const int64_t *offsets, Py_ssize_t n, int64_t *codes, int64_t *first) {
+    Text *room = malloc((size_t)(n ? n : 1) * 2 * sizeof *room);
+    Py_ssize_t found = 0;
+    if (!room) return -1;
+    for (Py_ssize_t i = 0; i < n; i++)
+        room[i] = (Text){first_word(bytes + offsets[i], (size_t)(offsets[i + 1] - offsets[i])), i};
+    Text *sorted = merged(bytes, offsets, n, room, room + n);
+    for (Py_ssize_t i = 0; i < n; i++) {
+        if (!i || compared(bytes, offsets, sorted + i - 1, sorted + i)) first[found++] = sorted[i].place;
+        codes[sorted[i].place] = found - 1;
+    }
+    free(room);
     return found;
 }
