@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.checkpoints import at_checkpoints
 from app.core.columns import BoolArray, Column, IntArray, Ragged, marked_rows
 from app.core.synonyms import meant
 from app.core.tasks import COLUMN_NAMES, COLUMNS, TaskName, candidate_fields, candidate_of
@@ -18,6 +19,8 @@ from app.wire.columns import INTEGER, LARGEST_INT, LARGEST_WHOLE, NAMES, ROW_RUL
 from app.wire.limits import Limits
 
 SLICE = "slices."
+SLICE_ROWS = 2**14
+"""The strings that are made in one step: a millisecond, for which the event loop waits."""
 EXTRA = "extra_columns"
 """The query parameter that says what becomes of columns that hold nothing."""
 PART = re.compile(rf"({'|'.join(name for name in WIDE if COLUMNS[name].kinds[0] in ('number', 'score'))})[_.]")
@@ -110,6 +113,8 @@ class Field:
             large = np.flatnonzero(flat > LARGEST_INT).tolist()
             if large:
                 raise self.refusal(large, place, "out_of_range", lambda i: f"{rule} {flat[i]}{hint}")
+        if values.dtype.kind == "U" and kind.dtype == object:
+            return _strings(values)
         return values.astype(kind.dtype, copy=False)
 
     def _whole(self, values: NDArray[Any], place: Place, scored: BoolArray | None) -> NDArray[Any]:
@@ -149,6 +154,14 @@ def _owner(field: Field) -> str:
     """The candidate that a column is of; empty for none."""
     candidate = candidate_of(field.name)
     return candidate[0] if candidate else ""
+
+
+def _strings(values: NDArray[Any]) -> NDArray[Any]:
+    """Strings as objects, made in steps that leave the interpreter to others."""
+    found = np.empty(values.shape, object)
+    for start in at_checkpoints(range(0, len(values), SLICE_ROWS)):
+        found[start : start + SLICE_ROWS] = values[start : start + SLICE_ROWS]
+    return found
 
 
 def fields_of(names: Sequence[str], limits: Limits, task: TaskName, *, has_candidates: bool = False) -> list[Field]:

@@ -1,6 +1,7 @@
 """Lines of NDJSON as rows: an object each, read at once and held to bounds before they are."""
 
 import re
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import orjson
@@ -18,6 +19,8 @@ LINE = re.compile(rb"[^ \t\r\n][^\n]*")
 """A line from its first sign on, so that lines of blanks are none."""
 MAX_HOLDERS = 200_000
 """The most lists and objects in the rows that are read at once, a mebibyte or so; sound ones are longer."""
+SLICE_BYTES = 2**16
+"""The bytes of lines that are read in one step: a millisecond or two, for which the event loop waits."""
 AS_LINES = '; write one object a line, without brackets or commas around them (pandas: orient="records", lines=True)'
 
 Rows: TypeAlias = list[dict[str, Any]]
@@ -31,25 +34,39 @@ def rows_of(text: bytes, first_row: int) -> Rows:
         TooLarge: The lines hold more lists and objects than may be read at once.
     """
     pay_for_objects(text)
-    lines = LINE.findall(text)  # which goes over a gigabyte of empty lines without making any
-    rows: Rows = []
     if json_signs(text)[2] > MAX_HOLDERS:
         raise TooLarge(
             f"rows from {first_row} on must hold at most {MAX_HOLDERS} lists and objects in {len(text)} bytes"
         )
-    if len(max(lines, key=len, default=b"")) > MIN_BYTES:
-        for i, line in enumerate(lines):
-            check_weight(line, f"row {first_row + i}")
+    rows: Rows = []
+    for lines in _slices(text):
+        _read(lines, rows, first_row)
+    return rows
+
+
+def _slices(text: bytes) -> Iterator[list[bytes]]:
+    """Yield the lines of a text, some at a time; a gigabyte of empty ones makes none."""
+    end = 0
+    while end < len(text):
+        start, end = end, text.find(b"\n", end + SLICE_BYTES) + 1 or len(text)
+        yield LINE.findall(text, start, end)
+
+
+def _read(lines: list[bytes], rows: Rows, first_row: int) -> None:
+    n_before = len(rows)
+    for row, line in enumerate(lines, first_row + n_before):
+        if len(line) > MIN_BYTES:
+            check_weight(line, f"row {row}")
     try:
         rows.extend(map(orjson.loads, lines))
     except orjson.JSONDecodeError as error:
         # `extend` keeps the rows before the error, so their number tells the line.
-        raise MalformedBody(f"row {first_row + len(rows)} {_fault(lines[len(rows)], error)}") from None
-    for i, row in enumerate(rows):
-        if type(row) is not dict:
-            hint = AS_LINES if lines[i].startswith(b"[") else ""
-            raise MalformedBody(f"row {first_row + i} must be a JSON object, found {describe(row)}{hint}")
-    return rows
+        fault = _fault(lines[len(rows) - n_before], error)
+        raise MalformedBody(f"row {first_row + len(rows)} {fault}") from None
+    for i, line in enumerate(lines, n_before):
+        if type(rows[i]) is not dict:
+            hint = AS_LINES if line.startswith(b"[") else ""
+            raise MalformedBody(f"row {first_row + i} must be a JSON object, found {describe(rows[i])}{hint}")
 
 
 def with_candidates(rows: Rows, first_row: int) -> Rows:

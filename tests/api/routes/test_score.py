@@ -7,6 +7,7 @@ import orjson
 import pytest
 from structlog.typing import EventDict
 
+from app.api.negotiation import accept
 from app.api.routes.inline import MAX_NUMBERS
 from app.api.schemas.answers import ScoreAnswer
 from app.core.options import Options
@@ -71,6 +72,17 @@ async def test_per_sample_losses_are_null_where_there_is_none(client: httpx.Asyn
     body = {"labels": [0, -1, 1], "probabilities": [[0, 1], [0, 1], [0.5, 0.5]], "ignore_index": -1}
     answer = await scored(client, "multiclass", body | {"include": ["per_sample"]})
     assert answer["per_sample"]["cross_entropy"] == [None, None, pytest.approx(np.log(2))]
+
+
+async def test_long_lists_are_written_as_short_ones(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that is longer than what is written in one step, in a length that is no multiple of it."""
+    asked = [
+        ("multiclass", large(100) | {"include": ["per_sample", "gradient"]}),
+        ("multiclass", {"labels": [3] * 7, "logits": [[0, 1, 2, 3, 4.5]] * 7, "include": ["confusion", "gradient"]}),
+    ]
+    whole = [await scored(client, *one) for one in asked]
+    monkeypatch.setattr(accept, "SLICE_NUMBERS", 9)
+    assert [await scored(client, *one) for one in asked] == whole
 
 
 def large(n_rows: int) -> dict[str, Any]:

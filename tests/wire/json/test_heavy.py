@@ -43,6 +43,7 @@ TOO_LARGE = {
     "names": b'{"slices": {%b}}' % b",".join(b'"%d":[1]' % i for i in range(MAX_NAMES)),
     "unknown names": b"{%b}" % b",".join(b'"%d":1' % i for i in range(MAX_NAMES + 1)),
     "values": b'{"classes": [%b1]}' % (b"1," * MANY),
+    "strings, which count as two": b'{"classes": [%b1]}' % (b'"",' * (MANY // 2 + 1)),
     "lists": b'{"classes": [%b1]}' % LISTS,
 }
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from app.errors import InvalidInput, MalformedBody, SurprisalError, TooLarge
+from app.wire import fields
 from app.wire.limits import Limits
 from app.wire.npz import archive as npz
 from tests.wire.mapped import own
@@ -395,3 +396,9 @@ def test_no_strings_are_a_column_like_no_numbers(name: str) -> None:
     found = npz.columns(archive(**{name: np.array([], "U3")}), LIMITS, own("binary"))
     column = found["slices"]["a"] if name.startswith("slices") else found[name]
     assert (column.dtype, column.shape) == (np.dtype(object), (0,))
+
+
+def test_many_strings_are_those_that_were_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fields, "SLICE_ROWS", 4)
+    names = [f"cluster {i}" for i in range(10)]
+    assert npz.columns(archive(cluster_id=np.array(names)), LIMITS, own("binary"))["cluster_id"].tolist() == names
