@@ -10,6 +10,7 @@ from typing import Self, TypeVar, TypeVarTuple
 
 from app.api.backoff import Backoff
 from app.api.memory import SMALL_BYTES, SMALL_NEED_BYTES, Account, Lease
+from app.api.seats import Seats
 from app.api.turns import CROWDED_SECONDS, Turns
 from app.errors import Unavailable
 from app.machine import memory_bytes, resident_bytes, return_memory
@@ -192,6 +193,7 @@ class Capacity:
         whole: The pool for bodies that have arrived.
         light: The pool for small requests that cost little, which no other can fill.
         arriving: The pool for bodies that are still arriving: a thread each, which mostly waits for the client.
+        seats: The seats for threads of that pool, of which no more work at once.
         json_lock: The lock of the thread that reads JSON, scores plain rows of it, or makes a long list for an answer:
             several would only keep the interpreter from each other and from the event loop.
         memory: The account of memory.
@@ -206,6 +208,7 @@ class Capacity:
         self.whole = Pool("score", settings.max_threads, settings)
         self.light = Pool("light", LIGHT_THREADS, settings)
         self.arriving = Pool("stream", settings.max_streams, settings)
+        self.seats = Seats(settings.max_threads)
         self.json_lock = Lock()
         limit = settings.memory_bytes or memory_bytes()
         self._idle_bytes = resident_bytes()

@@ -161,11 +161,18 @@ async def _start(pieces: AsyncIterator[bytes], memory: Lease) -> tuple[list[byte
 async def _streamed(
     exchange: Exchange, start: list[bytes], pieces: AsyncIterator[bytes], work: Callable[[Check, Source], Result]
 ) -> Result:
-    pipe = Pipe(start)
+    pipe = Pipe(start, exchange.capacity.seats)
     start.clear()
+
+    def in_thread(check: Check, source: Source) -> Result:
+        try:
+            return work(check, source)
+        finally:
+            pipe.leave()
+
     feeding = asyncio.create_task(_feed(exchange, pieces, pipe))
     try:
-        result = await exchange.capacity.arriving.run(0, within_deadline, exchange, pipe.check, work, pipe)
+        result = await exchange.capacity.arriving.run(0, within_deadline, exchange, pipe.checkpoint, in_thread, pipe)
         pipe.check()
         return result
     finally:

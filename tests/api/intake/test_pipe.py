@@ -4,12 +4,13 @@ from threading import Event
 import pytest
 
 from app.api.intake.pipe import MAX_WAITING_BYTES, Pipe
+from app.api.seats import Seats
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_bytes_come_out_in_order_and_in_the_size_asked_for() -> None:
-    pipe = Pipe([b"a", b"bc"])
+    pipe = Pipe([b"a", b"bc"], Seats(1))
     assert [pipe.read(2), pipe.read(1)] == [b"a", b"b"]
     for piece in (b"defgh", b"i"):
         await pipe.write(piece)
@@ -24,7 +25,7 @@ async def test_bytes_come_out_in_order_and_in_the_size_asked_for() -> None:
 
 
 async def test_a_reader_waits_for_bytes() -> None:
-    pipe = Pipe([b"start"])
+    pipe = Pipe([b"start"], Seats(1))
     assert pipe.read(10) == b"start"
     reading = asyncio.create_task(asyncio.to_thread(pipe.read, 10))
     await asyncio.sleep(0)
@@ -34,7 +35,7 @@ async def test_a_reader_waits_for_bytes() -> None:
 
 
 async def test_a_writer_waits_until_enough_is_read() -> None:
-    pipe = Pipe([b"start"])
+    pipe = Pipe([b"start"], Seats(1))
     pipe.read(10)
     piece = b"x" * (MAX_WAITING_BYTES // 2)
     for _ in range(3):
@@ -48,7 +49,7 @@ async def test_a_writer_waits_until_enough_is_read() -> None:
 
 
 async def test_what_waits_for_a_thread_does_not_grow() -> None:
-    pipe = Pipe([b"start"])
+    pipe = Pipe([b"start"], Seats(1))
     second = asyncio.create_task(pipe.write(b"second"))
     done, _ = await asyncio.wait([second], timeout=0.05)
     assert not done
@@ -59,7 +60,7 @@ async def test_what_waits_for_a_thread_does_not_grow() -> None:
 
 @pytest.mark.parametrize("is_whole", [True, False])
 async def test_an_error_takes_the_place_of_what_is_left(is_whole: bool) -> None:
-    pipe = Pipe([b"never seen"])
+    pipe = Pipe([b"never seen"], Seats(1))
     pipe.check()
     if is_whole:
         pipe.end()
@@ -71,7 +72,7 @@ async def test_an_error_takes_the_place_of_what_is_left(is_whole: bool) -> None:
 
 
 async def test_an_error_wakes_a_reader_that_waits() -> None:
-    pipe, begun = Pipe([]), Event()
+    pipe, begun = Pipe([], Seats(1)), Event()
 
     def read() -> bytes:
         begun.set()
