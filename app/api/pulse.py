@@ -1,7 +1,8 @@
 """A beat of the event loop that shows in metrics how late it comes, by whose doing, and what the process holds."""
 
 import asyncio
-from time import perf_counter, thread_time
+import gc
+from time import perf_counter, process_time, thread_time
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -18,6 +19,11 @@ BEATS_A_SHOW = 50
 """The beats after which gauges are set again: one second."""
 BEATS_A_WINDOW = 1500
 """The beats of a window of the greatest stall, half a minute: it is that of this window and of the one before."""
+
+MANY_YOUNG = 10
+"""The looks of the garbage collector at young objects after which it looks at all, Python's own number."""
+LONG_BUSY_SECONDS = 600
+"""The time after which it does so even while large bodies are in work."""
 
 
 class Pulse:
@@ -41,6 +47,12 @@ class Pulse:
             buckets=STALL_SECONDS,
             registry=registry,
         )
+        self._held_up = Histogram(
+            "surprisal_loop_held_seconds",
+            "The part of these delays in which the process, threads included, worked.",
+            buckets=STALL_SECONDS,
+            registry=registry,
+        )
 
         def gauge(name: str, text: str, labels: tuple[str, ...] = (), mode: str = "livesum") -> Gauge:
             return Gauge(f"surprisal_{name}", text, labels, registry=registry, multiprocess_mode=mode)  # type: ignore[arg-type]
@@ -60,6 +72,7 @@ class Pulse:
             "surprisal_log_lines_lost", "Lines of the log that nobody read in time.", registry=registry
         )
         self._n_lost = self._n_beats = 0
+        self._collected = perf_counter()
         self._windows = [0.0, 0.0]
 
     def begin(self) -> None:
@@ -73,7 +86,7 @@ class Pulse:
         self._timer.cancel()
 
     def _wait(self) -> None:
-        self._worked_before = thread_time()
+        self._worked_before, self._ran_before = thread_time(), process_time()
         self._due = perf_counter() + BEAT_SECONDS
         self._timer = self._loop.call_later(BEAT_SECONDS, self._beat)
 
@@ -81,6 +94,7 @@ class Pulse:
         late = max(0.0, perf_counter() - self._due)
         self._stalls.observe(late)
         self._worked.observe(min(late, thread_time() - self._worked_before))
+        self._held_up.observe(min(late, process_time() - self._ran_before))
         self._n_beats += 1
         if late > self._windows[0]:
             self._windows[0] = late
@@ -89,7 +103,16 @@ class Pulse:
             self._windows = [0.0, self._windows[0]]
         if self._n_beats % BEATS_A_SHOW == 0:
             self._show()
+            self._collect()
         self._wait()
+
+    def _collect(self) -> None:
+        """Look for garbage among all objects in a calm moment: it takes the longer the more objects there are."""
+        now = perf_counter()
+        is_calm = not any(pool.n_busy for pool in self._pools.values())
+        if gc.get_count()[2] > MANY_YOUNG and (is_calm or now > self._collected + LONG_BUSY_SECONDS):
+            gc.collect()
+            self._collected = now
 
     def _show(self) -> None:
         self._greatest.set(max(self._windows))

@@ -18,6 +18,9 @@ SWITCH_SECONDS = 0.000_5
 """The interval after which a waiting thread takes the interpreter from another, a tenth of Python's default: now and
 then a small request waits that long for a thread that scores."""
 
+NEVER = 2**30
+"""The number of looks at young objects after which Python looks at all: with large bodies that takes half a second."""
+
 KEEP_ALIVE_SECONDS = 75
 """The time for which an idle connection stays open. It is longer than that of clients and proxies (httpx 5 seconds,
 load balancers 60): a server that closes first may do so on a request that is already under way."""
@@ -29,6 +32,9 @@ def tune() -> None:
     # What is imported by now stays: the collector need not look at it while a body is read.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(
+        *gc.get_threshold()[:2], NEVER
+    )  # the beat of the event loop looks at old objects, in a calm moment
     sys.setswitchinterval(SWITCH_SECONDS)
 
 

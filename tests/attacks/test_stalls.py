@@ -1,5 +1,6 @@
 """The event loop never stands for long, as its own beat tells in `/metrics`."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -56,13 +57,26 @@ def test_a_log_that_nobody_reads_stops_nobody() -> None:
 
 
 N_BYTES = 16 * 2**20 - 1000
-JSON, LINES = "application/json", "application/x-ndjson"
+JSON, LINES, TABLE, NPZ = "application/json", "application/x-ndjson", "text/csv", "application/x-npz"
+ROWS = "/v1/score/binary/rows"
+PATHS = {LINES: "/v1/score/multiclass/rows", TABLE: ROWS, NPZ: ROWS}
 
 
 def filled(before: bytes, unit: bytes, after: bytes, n_bytes: int = N_BYTES) -> bytes:
     return before + unit * (n_bytes // len(unit)) + after
 
 
+def strings(n: int) -> bytes:
+    """Rows of npz, each in a cluster of its own."""
+    file = io.BytesIO()
+    np.savez(file, labels=np.zeros(n, int), probabilities=np.full(n, 0.5), cluster_id=np.arange(n).astype(str))
+    return file.getvalue()
+
+
+N_ROWS = 700_000
+HALVES = b'"probabilities":[%b[0.5,0.5]]' % (b"[0.5,0.5]," * (N_ROWS - 1))
+ZEROS = b'{"labels":[%b0],%b,' % (b"0," * (N_ROWS - 1), HALVES)
+MANY_SLICES = b'{"labels":1,"probabilities":[0.5,0.5],"slices":{%b}}\n' % b",".join(b'"%d":1' % i for i in range(1000))
 LABELS, END = b'{"labels":[', b'0],"probabilities":[[1]]}'
 ATTACKS = {
     "objects": (filled(LABELS, b"{},", END), JSON, 1),
@@ -76,6 +90,11 @@ ATTACKS = {
     "slices": (b'{"slices":{%b}}' % b",".join(b'"%d":[1]' % i for i in range(900_000)), JSON, 1),
     "candidates": (b'{"candidates":{%b}}' % b",".join(b'"%d":{"logits":[1]}' % i for i in range(450_000)), JSON, 1),
     "confusion": (filled(b'{"labels":[0],"include":["confusion"],"probabilities":[[1', b",0", b"]]}", 1998), JSON, 300),
+    "clusters": (ZEROS + b'"cluster_id":[%b]}' % b",".join(b'"%d"' % i for i in range(N_ROWS)), JSON, 1),
+    "losses": (ZEROS + b'"include":["per_sample"]}', JSON, 8),
+    "clusters of npz": (strings(N_ROWS), NPZ, 2),
+    "cells": (b"labels,probabilities,slices.a\n" + b"".join(b"1,0.5,b%d\n" % i for i in range(N_ROWS)), TABLE, 8),
+    "lines of many slices": (filled(b"", MANY_SLICES, b"", N_BYTES // 4), LINES, 8),
     "lines": (filled(b"", b'{"labels":1,"probabilities":[0.25,0.75]}\n', b""), LINES, 8),
     "lines of lists": (filled(b"", b'{"labels":1,"probabilities":[%b0]}\n' % (b"[]," * 50_000), b""), LINES, 8),
 }
@@ -88,12 +107,14 @@ MOST_WORK = 0.05
 @pytest.mark.slow
 @pytest.mark.parametrize(("body", "kind", "n"), ATTACKS.values(), ids=ATTACKS)
 def test_a_body_does_not_stall_the_loop(body: bytes, kind: str, n: int, server: Process) -> None:
-    """The clock counts too, for threads read these; the best of three tries. The objects alone took 0.5 to 10 s."""
-    sent = post("/v1/score/multiclass" + ("/rows" if kind == LINES else ""), body, kind)
+    """The best of three tries, for beside a thread that holds the interpreter others may work. The objects alone took
+    0.5 to 10 s, names of clusters 0.5, cells of CSV 0.3, and garbage among objects of many slices 0.5.
+    """
+    sent = post(PATHS.get(kind, "/v1/score/multiclass"), body, kind)
     found = [stall(server, whole_answer, [sent] * n, min(n, 50)) for _ in range(3)]
     assert {status for one in found for status in one.statuses} <= {200, 400, 413, 422, 503}
     assert max(one.work for one in found) <= MOST_WORK
-    assert min(one.seconds for one in found) <= (0.25 if n > 1 else 0.1)
+    assert min(one.held for one in found) <= MOST_WORK
 
 
 @pytest.mark.slow
