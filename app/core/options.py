@@ -22,6 +22,9 @@ MAX_WEIGHT = 1e100
 MIN_WEIGHT = 1e-100
 """The least weight of a class, 0 aside. Products with losses then stay far above the smallest double."""
 
+MAX_KEPT_ENTRIES, MAX_KEPT_CHARACTERS = 1_000, 2**16
+"""The most class names and weights, and characters of names, of options by which plans are kept; 100,000 hold 10 MB."""
+
 Unit: TypeAlias = Literal["nats", "bits", "hartleys"]
 # the size of each unit in nats
 _NATS_PER_UNIT: dict[Unit, float] = {"nats": 1.0, "bits": math.log(2.0), "hartleys": math.log(10.0)}
@@ -96,12 +99,29 @@ class Options:
         values = zip(option_names(task), _values_for(task)(self), strict=True)
         return {name: value for name, value in values if value is not None}
 
-    @lru_cache(maxsize=32)  # noqa: B019 bounded; services score with few different options
+    @property
+    def is_long(self) -> bool:
+        """Tell if lists are long: what is kept by such options holds megabytes, and there may be hundreds of them."""
+        weights = self.pos_weight if isinstance(self.pos_weight, tuple) else ()
+        if not (self.classes or self.class_weight or weights):
+            return False
+        names = self.classes or ()
+        n_entries = len(names) + len(self.class_weight or ()) + len(weights)
+        return n_entries > MAX_KEPT_ENTRIES or sum(map(len, map(str, names))) > MAX_KEPT_CHARACTERS
+
     def fingerprint(self, task: TaskName, n_classes: int) -> str:
         """A fingerprint of 16 hexadecimal digits, equal only for options under which sums mean the same."""
-        shaping = {f.name: getattr(self, f.name) for f in fields(self) if f.metadata["shapes_sums"]}
-        text = repr((task, n_classes, [(name, _canonical(shaping[name])) for name in sorted(shaping)]))
-        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        return (_fingerprint_of_long if self.is_long else _fingerprint)(self, task, n_classes)
+
+
+@lru_cache(maxsize=32)
+def _fingerprint(options: Options, task: TaskName, n_classes: int) -> str:
+    shaping = {f.name: getattr(options, f.name) for f in fields(options) if f.metadata["shapes_sums"]}
+    text = repr((task, n_classes, [(name, _canonical(shaping[name])) for name in sorted(shaping)]))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+_fingerprint_of_long = lru_cache(maxsize=2)(_fingerprint.__wrapped__)
 
 
 def _canonical(value: object) -> object:

@@ -36,7 +36,8 @@ class Question:
     def plan(self) -> Plan:
         """The metrics that answer the question, and the sums that they need."""
         tables = frozenset(map(TABLES.__getitem__, self.include & TABLES.keys()))
-        return plan_of(self.task, self.options, self.columns, self.metrics, tables)
+        made = plan_of.__wrapped__ if self.options.is_long else plan_of
+        return made(self.task, self.options, self.columns, self.metrics, tables)
 
     def asking_state(self) -> "Question":
         """The same question, whose answer holds the state too."""

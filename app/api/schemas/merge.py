@@ -20,6 +20,8 @@ from app.service.states import opened
 
 MAX_STATES = 10_000
 """The most states of a request."""
+MAX_KEPT_BYTES = 2**16
+"""The longest text of a question that is kept: one of many class names would hold its memory long after its request."""
 
 
 class State(BaseModel):
@@ -83,7 +85,7 @@ def _question(node: Node, asked: Callable[[bytes], Asked]) -> Asked:
     except orjson.JSONEncodeError:  # it writes fewer levels than it reads
         node.refuse("the request of a state, which is not so deep")
     try:
-        return asked(text)
+        return _kept(asked, text) if len(text) <= MAX_KEPT_BYTES else asked(text)
     except InvalidInput as refusal:
         error = refusal.errors[0]
         raise InvalidState.at(f"{node.place}{error.pointer}", error.code, error.detail) from refusal
@@ -98,15 +100,19 @@ def _check_candidates(node: Node) -> None:
 
 
 @lru_cache(maxsize=64)
+def _kept(asked: Callable[[bytes], Asked], text: bytes) -> Asked:
+    """The question of a text, kept for other states: most states of a body have the same."""
+    return asked(text)
+
+
 def _scored(text: bytes) -> Question:
-    """The question of a state's request; most states of a body have the same."""
+    """The question of a state's request."""
     task, body = _fields(text)
     question = score_request(task, body).question
     check_mergeable(question)
     return question
 
 
-@lru_cache(maxsize=64)
 def _compared(text: bytes) -> CompareQuestion:
     """The question of the request of a comparison's state."""
     task, body = _fields(text)

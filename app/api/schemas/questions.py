@@ -9,6 +9,7 @@ from starlette.datastructures import QueryParams
 from app.api.schemas.query import RowsSchema, query_options
 from app.api.schemas.validation import check_width
 from app.core.kernels.json_columns import JsonColumns, count_byte
+from app.core.options import MAX_KEPT_ENTRIES
 from app.core.paying import hold
 from app.core.tasks import TaskName
 from app.errors import InvalidInput, MalformedBody
@@ -89,7 +90,8 @@ def asked_of_rows(
     Raises:
         InvalidInput: The schema refuses a column or a parameter.
     """
-    with_names = _asked_with_names if len(query) <= MAX_KEPT_BYTES else _asked_with_names.__wrapped__
+    is_kept = len(query) <= MAX_KEPT_BYTES and len(classes or ()) <= MAX_KEPT_ENTRIES
+    with_names = _asked_with_names if is_kept else _asked_with_names.__wrapped__
     names = tuple(name for name in columns if name != "candidates")
     candidates = tuple((name, tuple(fields)) for name, fields in columns.get("candidates", {}).items())
     return with_names(schema, task, query, (*names, *candidates), classes).with_columns(columns)

@@ -15,7 +15,7 @@ def check_class_counts(task: TaskName, options: Options, n_classes: int) -> None
     """
     is_unset = options.classes is None and options.class_weight is None and options.pos_weight is None
     if options.top_k or not is_unset:
-        _check_lists(task, options, n_classes)
+        (_check_long_lists if options.is_long else _check_lists)(task, options, n_classes)
 
 
 @lru_cache(maxsize=256)
@@ -40,6 +40,9 @@ def _check_lists(task: TaskName, options: Options, n_classes: int) -> None:
         if k > n_classes:
             rule = f"must be at most the number of classes, {n_classes}, found {k}"
             raise InvalidInput.at(f"/top_k/{position}", "out_of_range", rule)
+
+
+_check_long_lists = lru_cache(maxsize=2)(_check_lists.__wrapped__)
 
 
 def _check_weight_size(name: str, values: tuple[float, ...]) -> None:

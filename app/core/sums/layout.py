@@ -186,7 +186,7 @@ def layout_of(batch: Batch, needs: Needs) -> Layout:
     is_soft, is_weighted = batch.targets is not None, batch.sample_weight is not None
     is_summed = "n_tokens" in batch.sizes
     kind = Kind(batch.task, batch.form, batch.options, is_soft, is_weighted, batch.n_classes, is_summed)
-    return _layout(kind, needs)
+    return (_layout.__wrapped__ if batch.options.is_long else _layout)(kind, needs)
 
 
 @lru_cache(maxsize=256)

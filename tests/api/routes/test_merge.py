@@ -10,6 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
+from app.api.schemas import merge
 from app.service.states import VERSION, sealed
 from app.settings import Settings
 from tests.api.clients import client_of
@@ -186,6 +187,15 @@ async def test_a_changed_state_is_refused(client: httpx.AsyncClient) -> None:
             assert response.status_code == 422, response.text
             assert response.json()["errors"][0]["pointer"].startswith("/states/1")
         back()
+
+
+async def test_a_long_question_is_not_kept(client: httpx.AsyncClient) -> None:
+    (state, *_) = await states(client)
+    kept = merge._kept.cache_info().currsize
+    long = state["request"] | {"classes": [f"{'x' * 60}{i}" for i in range(2_000)]}
+    assert len(json.dumps(long)) > merge.MAX_KEPT_BYTES
+    await client.post(MERGE, json={"states": [sealed("score", long, state["sums"])]})
+    assert merge._kept.cache_info().currsize == kept
 
 
 async def test_a_deep_request_of_a_state_is_refused(client: httpx.AsyncClient) -> None:

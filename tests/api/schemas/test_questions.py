@@ -1,5 +1,7 @@
 """Questions are checked once: bodies that differ in their numbers alone share one, and no others do."""
 
+import gc
+import tracemalloc
 from collections.abc import Iterator
 from random import Random
 from typing import Any
@@ -18,7 +20,7 @@ from app.api.schemas.score import score_request
 from app.core.columns import Ragged
 from app.core.tasks import TASKS, TaskName
 from app.errors import InvalidInput, SurprisalError, TooLarge
-from app.service import CalibrateRequest, ScoreRequest
+from app.service import CalibrateRequest, ScoreRequest, score
 from app.wire.json import reader as json
 from tests.bodies import random_body
 
@@ -154,6 +156,28 @@ def test_what_is_kept_is_bounded() -> None:
     long = {"labels": [1, 0], "logits": [[0, 1], [1, 0]], "classes": ["a" * MAX_KEPT_BYTES, "b"]}
     assert scoring_of(long, "multiclass").question is not scoring_of(long, "multiclass").question
     assert questions._asked_with.cache_info().currsize == 0
+
+
+@pytest.mark.parametrize("names", [[f"{'x' * 60}{i}" for i in range(1_001)], ["x" * 60_060, "y"]], ids=len)
+def test_memory_of_long_names_is_not_kept(names: list[str]) -> None:
+    """Each list of names was held by a plan and more, hundreds of them: 40 requests of 60,000 names held 300 MB."""
+    k = len(names)
+    columns = {"logits": [[0.5] * k]}
+
+    def score_names(first: str) -> None:
+        named = [first + name for name in names]
+        body = orjson.dumps(columns | {"labels": named[:1], "classes": named})
+        score(asked(score_request, "multiclass", body, 2_000))
+
+    score_names("warm ")
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            score_names(f"{'x' * 6_000 * (k == 2)}{number} ")
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < 10 * sum(map(len, names))
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("noun", SCHEMAS)
