@@ -41,6 +41,9 @@ to the system comes again a page at a time, which takes as long as to score what
 LEAST_BYTES = 64 * 2**20
 """The least that requests get, however little memory there is: enough for the largest body of JSON."""
 
+NO_THREAD = "all threads are busy and the queue is full"
+"""The sentence for a client that is refused."""
+
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
 
@@ -50,7 +53,12 @@ class Pool:
 
     Everything but the work itself runs on the event loop, so the counts need no lock. Work waits here and not in the
     executor, whose queue would keep cancelled work and its body until a thread came to it.
+
+    Attributes:
+        refuses: Whether work was refused, and there has been no room since a thread became free.
     """
+
+    refuses = False
 
     def __init__(self, name: str, n_threads: int, settings: Settings) -> None:
         self.threads = ThreadPoolExecutor(n_threads, thread_name_prefix=name)
@@ -83,6 +91,17 @@ class Pool:
         """The number of tasks that wait for a thread."""
         return self._pending - self.n_busy
 
+    def check_room(self) -> None:
+        """Refuse work for which there is no room.
+
+        Raises:
+            Unavailable: All threads are busy, and the queue is full.
+        """
+        if not self.has_room:
+            self._crowded_until = perf_counter() + CROWDED_SECONDS
+            self.refuses = True
+            raise Unavailable(NO_THREAD)
+
     async def run(self, n_bytes: int, work: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
         """Do the work in a thread, which counts as taken until the work is done, even if nobody awaits it any more.
 
@@ -92,9 +111,7 @@ class Pool:
         Raises:
             Unavailable: All threads are busy, and the queue is full or does not move.
         """
-        if not self.has_room:
-            self._crowded_until = perf_counter() + CROWDED_SECONDS
-            raise Unavailable("all threads are busy and the queue is full")
+        self.check_room()
         n_bytes += FIRST_BYTES
         self._pending += 1
         self._waiting_bytes += n_bytes
@@ -140,6 +157,7 @@ class Pool:
     def _leave(self) -> None:
         self._pending -= 1
         self._free.release()
+        self.refuses = self.refuses and not self.has_room
 
 
 class Budget:

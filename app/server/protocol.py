@@ -48,7 +48,7 @@ class BoundedProtocol(SheddingProtocol):
         """Callback of asyncio: bytes of the client, cut anywhere."""
         if self._refused:
             return
-        if self._turns.waiting and self._sheds(data):
+        if (self._turns.waiting or self._threads.refuses) and self._sheds(data):
             return
         self._n_read = n_read = len(data)
         try:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from app.api import problems
+from app.api import capacity, problems
 from app.api.bounds import (
     MAX_CHUNKS_PER_SECOND,
     MAX_HEAD_BYTES,
@@ -50,6 +50,7 @@ TRAILER_BYTES = Breach("trailer_bytes", "head_too_large", f"trailers must fit in
 CONNECTIONS = Breach("connections", "unavailable", "the service has as many connections as it can")
 ADDRESS = Breach("connections_of_address", "unavailable", "this address has as many connections as it may")
 LAG = Breach("lag", "unavailable", WAITS_TOO_LONG)
+NO_THREAD = Breach("threads", "unavailable", capacity.NO_THREAD)
 PIPELINED = Breach("pipelined", "unavailable", f"at most {MAX_PIPELINED} requests may wait behind one")
 
 

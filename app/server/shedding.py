@@ -9,7 +9,7 @@ from typing import Any
 from app.api import problems
 from app.api.capacity import Capacity
 from app.api.exchange import VISIBLE_ASCII
-from app.server.refusals import LAG, refusal
+from app.server.refusals import LAG, NO_THREAD, Breach, refusal
 from app.server.refusing import RefusingProtocol
 
 PLAIN_HEAD = re.compile(
@@ -19,6 +19,8 @@ PLAIN_HEAD = re.compile(
 """A head without anything that leaves a doubt where its request ends. A head of another form is read by the parser."""
 UNUSUAL = re.compile(rb"\r\n(?:transfer-encoding|upgrade|expect|(?:proxy-)?connection: (?!keep-alive\r\n))")
 """Headers that change what a request means, in a head in lower case."""
+FIT = b"/v1/calibrate/"
+"""The path of requests that get a thread, however small they are."""
 HOST = b"\r\nhost: "
 LENGTH = b"\r\ncontent-length: "
 REQUEST_ID = b"\r\nx-request-id: "
@@ -39,7 +41,7 @@ class SheddingProtocol(RefusingProtocol):
 
     def __init__(self, capacity: Capacity, *parts: Any, **connection: Any) -> None:
         super().__init__(capacity, *parts, **connection)
-        self._turns = capacity.turns
+        self._turns, self._threads = capacity.turns, capacity.whole
 
     def _sheds(self, data: bytes) -> bool:
         """Refuse a piece that is one whole small request, if too many wait before it; tell if it was refused."""
@@ -49,23 +51,29 @@ class SheddingProtocol(RefusingProtocol):
         head = plain_head(data)
         if not head or (self._settings.cors_origins and b"\r\norigin: " in head):
             return False  # a page of another site reads no answer without headers that the application adds
-        if not self._turns.is_full(len(data)):
-            return False
-        self._turn_away(data, head)
-        return True
+        breach = self._breach(len(data), head)
+        if breach:
+            self._turn_away(data, head, breach)
+        return breach is not None
 
-    def _turn_away(self, data: bytes, head: bytes) -> None:
+    def _breach(self, n_bytes: int, head: bytes) -> Breach | None:
+        """The lack of room for a request, if there is one: in the threads for a fit, else in the turns of the loop."""
+        if FIT in head[: head.index(b"\r")]:
+            return NO_THREAD if self._threads.refuses and not self._threads.has_room else None
+        return LAG if self._turns.waiting and self._turns.is_full(n_bytes) else None
+
+    def _turn_away(self, data: bytes, head: bytes, breach: Breach) -> None:
         seconds, root_path, at = self._backoff.seconds(), self._settings.root_path, head.find(REQUEST_ID)
         if at < 0:
             request_id = f"{getrandbits(128):032x}"
-            told = request_id.encode().join(_prepared(root_path, seconds))
+            told = request_id.encode().join(_prepared(breach, root_path, seconds))
         else:
             sent = data[at + len(REQUEST_ID) : data.index(b"\r\n", at + len(REQUEST_ID))]
             request_id = sent.decode() if VISIBLE_ASCII.fullmatch(sent) else f"{getrandbits(128):032x}"
-            told = refusal(LAG, request_id, root_path, seconds, keep_alive=True)
+            told = refusal(breach, request_id, root_path, seconds, keep_alive=True)
         self.transport.write(told)
-        why = {"reason": LAG.reason, "peer": self.client[0] if self.client else ""}
-        self._telemetry.refuse(request_id, problems.CATALOGUE[LAG.code].status, LAG.code, why)
+        why = {"reason": breach.reason, "peer": self.client[0] if self.client else ""}
+        self._telemetry.refuse(request_id, problems.CATALOGUE[breach.code].status, breach.code, why)
         self._is_in_head = False
         self._stop_clock()  # that of the first head of the connection
         self.on_response_complete()
@@ -88,7 +96,7 @@ def plain_head(data: bytes) -> bytes:
     return head if b"%b%d\r\n" % (LENGTH, len(data) - len(head)) in head else b""
 
 
-@lru_cache(maxsize=64)
-def _prepared(root_path: str, seconds: int) -> list[bytes]:
+@lru_cache(maxsize=128)
+def _prepared(breach: Breach, root_path: str, seconds: int) -> list[bytes]:
     """The parts of an answer around its request id."""
-    return refusal(LAG, BLANK_ID, root_path, seconds, keep_alive=True).split(BLANK_ID.encode())
+    return refusal(breach, BLANK_ID, root_path, seconds, keep_alive=True).split(BLANK_ID.encode())

@@ -1,6 +1,7 @@
 """Small requests that are refused by a look at their bytes, while too many wait to be scored."""
 
 import asyncio
+from threading import Event
 from typing import Any
 
 import httptools
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.access import origins
+from app.api.capacity import NO_THREAD
 from app.api.turns import Waiting
 from app.server.shedding import plain_head
 from app.settings import Settings
@@ -53,6 +55,31 @@ async def test_a_request_id_is_kept_if_the_application_would_keep_it(sent: str) 
         status, problem = await connection.answer()
         assert status == 503 or not sent.isascii()
         assert (problem.get("request_id") == sent) == (sent in {'a"b\\c', "0" * 32})
+
+
+FIT = request("POST", "/v1/calibrate/binary", BODY)
+HEAD_OF_FIT = b"POST /v1/calibrate/binary HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n"
+
+
+async def test_a_fit_is_refused_before_it_is_read_while_no_thread_is_free() -> None:
+    async with connected(Settings(max_threads=1, max_waiting=1)) as connection:
+        pool, go = connection.protocol.app.capacity.whole, Event()
+        await pool.run(0, int)  # after SciPy, which this thread has imported
+        works = [asyncio.create_task(pool.run(0, go.wait, 60.0)) for _ in range(2)]
+        await asyncio.sleep(0)
+        try:
+            for instance in ("/v1/calibrate/binary", ""):  # of the second one the application does not hear
+                connection.send(FIT)
+                status, problem = await connection.answer()
+                assert (status, problem["detail"], problem["instance"]) == (503, NO_THREAD, instance)
+            connection.send(WHOLE)
+            assert (await connection.answer())[0] == 200
+            connection.send(HEAD_OF_FIT)
+            assert (await connection.answer())[0] == 503
+        finally:
+            go.set()
+        await asyncio.gather(*works)
+        assert not pool.refuses
 
 
 async def test_a_new_connection_is_idle_after_a_refusal() -> None:

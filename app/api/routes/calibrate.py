@@ -46,7 +46,7 @@ for _task in service.CALIBRATED:
         router,
         path,
         # a fit of few rows may be long
-        Work(_task, calibrate_request, service.calibrate, _never, _never, rows_path=f"{path}/rows"),
+        Work(_task, calibrate_request, service.calibrate, _never, _never, needs_thread=True, rows_path=f"{path}/rows"),
         CalibrateAnswer,
         operation_id=f"calibrate_{_task}",
         **_texts(_task, "calibrate"),

@@ -36,6 +36,7 @@ class Work(NamedTuple):
         is_light: A function that tells if a small body takes less than some 100 ms.
         is_listing: A function that tells if an answer is made in turn, for it is long.
         n_scores: The factor on the sizes of `inline` up to which a body is read on the event loop.
+        needs_thread: Whether each request gets a thread, so that no body is read while there is no room for it.
         rows_path: The path for rows in other formats; empty if there is none, and then no body may be compressed.
     """
 
@@ -46,6 +47,7 @@ class Work(NamedTuple):
     is_light: Callable[[Any], bool]
     is_listing: Callable[[Any], bool] = lambda _: False
     n_scores: int = 1
+    needs_thread: bool = False
     rows_path: str = ""
 
 
@@ -55,6 +57,8 @@ def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseMod
 
     async def answer(exchange: Exchange) -> Response:
         encoding, forms = json_terms(exchange.head, work.rows_path)
+        if work.needs_thread:
+            exchange.capacity.whole.check_room()
         if exchange.scope["query_string"]:
             await exchange.read_query(refuse_query, exchange)
         if encoding:
