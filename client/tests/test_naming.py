@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from surprisal_client import Client, InputError
@@ -134,3 +135,51 @@ def test_an_object_of_columns_may_be_named_too(client: Client, expected: Any) ->
     found = client.score(columns, labels="outcome", probabilities="p", classes=list(NAMES))
     assert found.cross_entropy == expected
     assert inputs.source_of((columns,), {"labels": "outcome", "probabilities": "p"}).dimensions["labels"] == 1
+
+
+UNWANTED: dict[str, Any] = {
+    "mixed types": FRAME.assign(junk=[1, "a", None] * 1000),
+    "objects": FRAME.assign(junk=[object()] * 3000),
+    "doubled": pd.concat([FRAME, FRAME[["odd"]]], axis=1),
+    "doubled, as a stream": pa.Table.from_pandas(FRAME).append_column("odd", pa.array(LABELS)).to_reader(),
+    "not yet computed": pl.from_pandas(FRAME).lazy(),
+}
+
+
+@pytest.mark.parametrize("frame", UNWANTED.values(), ids=UNWANTED)
+def test_columns_that_are_not_asked_for_may_hold_anything(client: Client, frame: Any) -> None:
+    expected = client.score(FRAME, **NAMED).answer["metrics"]
+    assert client.score(frame, **NAMED).answer["metrics"] == expected
+    if isinstance(frame, pd.DataFrame):
+        parts = (frame.iloc[at : at + 1000] for at in (0, 1000, 2000))
+        assert client.score(parts, **NAMED).answer["metrics"] == expected
+
+
+def test_columns_of_a_file_that_are_not_asked_for_may_be_doubled(client: Client, tmp_path: Path) -> None:
+    table = pa.Table.from_pandas(FRAME)
+    pa.parquet.write_table(table.append_column("odd", pa.array(LABELS)), tmp_path / "a.parquet")
+    assert client.score(tmp_path / "a.parquet", **NAMED).cross_entropy == client.score(FRAME, **NAMED).cross_entropy
+
+
+def test_columns_may_be_numbers_and_an_index(client: Client) -> None:
+    frame = pd.DataFrame(PROBABILITIES).assign(y=LABELS)
+    expected = client.score(LABELS, PROBABILITIES).cross_entropy
+    assert client.score(frame, labels="y", probabilities=[0, 1, 2]).cross_entropy == expected
+    assert client.score(frame, labels="y", probabilities=frame.columns[:3]).cross_entropy == expected
+    with pytest.raises(InputError, match="labels: must be the name of a column"):
+        client.score(frame, labels=frame["y"], probabilities=[0, 1, 2])
+
+
+def test_months_and_bins_are_slices_by_their_text(client: Client) -> None:
+    frame = FRAME.assign(month=FRAME["day"].dt.to_period("M"), bin=pd.cut(FRAME["feature_0"], [0, 1000, 3000]))
+    slices = client.score(frame, **NAMED, slices=["month", "bin"]).slices
+    assert slices["month"].keys() == {"2026-01"}
+    assert slices["bin"].keys() == {"(0, 1000]", "(1000, 3000]", "null"}
+
+
+@pytest.mark.parametrize("n_rows", [30, 3000])
+def test_slices_beside_arrays_may_have_gaps_and_fractions(client: Client, n_rows: int) -> None:
+    slices = {"site": FRAME["site"][:n_rows], "feature": FRAME["feature_0"][:n_rows] % 2 / 2}
+    found = client.score(LABELS[:n_rows], PROBABILITIES[:n_rows], slices=slices).slices
+    assert found["site"].keys() == {"north", "null"}
+    assert found["feature"].keys() == {"0.0", "0.5"}

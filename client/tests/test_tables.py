@@ -241,19 +241,29 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "no match": (lambda: ["missing-*.csv"], "missing-.*: no such file, and no file matches"),
     "an unknown kind": (lambda: __file__, r"test_tables.py: must be a file of .parquet"),
     "doubled columns": (lambda: pd.concat([FRAME, FRAME], axis=1), 'found "labels" twice'),
-    "doubled columns of Arrow": (lambda: pa.table([[1], [2]], names=["a", "a"]), 'found "a" twice'),
-    "mixed types": (lambda: pd.DataFrame({"labels": [1, "a"]}), "the frame: .*labels"),
+    "doubled columns of Arrow": (lambda: pa.table([[1], [2]], names=["labels"] * 2), 'found "labels" twice'),
+    "mixed types": (
+        lambda: pd.DataFrame({"labels": ["a", "b", 7]}), "labels: must be of one type; row 0 holds the str 'a', row 2",
+    ),
+    "objects of no type": (lambda: pd.DataFrame({"labels": [object()]}), "the frame: .*labels"),
     "a batch that lacks a column": (broken_batches, 'batch 1: must have the columns of the first, found no "labels"'),
     "no rows": (lambda: iter([]), "must yield at least one batch or row"),
     "a number": (lambda: 5, "must be a frame, a path, or an iterator of batches or rows; found int"),
     "a batch of numbers": (lambda: iter([1, 2]), "a batch must be a frame, .*found int"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("source", "told"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_with_a_source_is_told(client: Client, source: Callable[[], Any], told: str) -> None:
     with pytest.raises(InputError, match=told):
         client.score(source())
+
+
+@pytest.mark.parametrize(("content", "told"), [(b"", "an empty one"), (b"labels,p", "begins with b'labels'")])
+def test_a_file_of_another_kind_is_told(client: Client, tmp_path: Path, content: bytes, told: str) -> None:
+    (tmp_path / "a.parquet").write_bytes(content)
+    with pytest.raises(InputError, match=f"a.parquet: must be a file of Parquet or Arrow, found .*{told}"):
+        client.score(tmp_path / "a.parquet")
 
 
 def test_files_of_several_kinds_are_refused(client: Client, tmp_path: Path) -> None:

@@ -28,9 +28,15 @@ def source_of(given: Mapping[str, Any]) -> Source:
     """
     fields = columns_of(given)
     dimensions = {name: dimensions_of(column) for name, column in fields.items() if name.partition(".")[0] != "slices"}
-    if sum(map(n_values, fields.values())) <= SMALL:
+    if sum(map(n_values, fields.values())) <= SMALL and not _has_rare_slices(fields):
         return Source(dimensions, columns=nested(fields))
     return Source(dimensions, body=compact(fields), columns=nested(fields))
+
+
+def _has_rare_slices(fields: Mapping[str, Column]) -> bool:
+    """Tell slices that JSON does not take, which are numbers with fractions and values with gaps."""
+    slices = (column for name, column in fields.items() if name.startswith("slices."))
+    return any(isinstance(column, list) or column.dtype.kind not in "biuU" for column in slices)
 
 
 def columns_of(given: Mapping[str, Any]) -> dict[str, Column]:

@@ -29,10 +29,12 @@ def naming_of(fields: Mapping[str, Any]) -> Naming:
 
 
 def _names(field: str, value: Any) -> tuple[str, ...]:
-    names = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Sequence) else ()
-    if not names or not all(isinstance(name, str) for name in names):
+    is_one = isinstance(value, str | int)
+    several = () if hasattr(value, "iloc") or not hasattr(value, "__iter__") else tuple(value)
+    names = (value,) if is_one else several
+    if not names or not all(isinstance(name, str | int) for name in names):
         raise wrong(field, "wrong_type", "must be the name of a column, or a list of names, where rows come as a table")
-    return names
+    return tuple(map(str, names))  # pandas numbers the columns of an array
 
 
 def items(naming: Naming, columns: Sequence[str]) -> Iterator[tuple[str, str]]:

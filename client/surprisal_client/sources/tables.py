@@ -14,6 +14,7 @@ from surprisal_client.sources.frames import MEDIA_TYPE, PURPOSE, alike, nesting
 from surprisal_client.sources.naming import check_doubles, dimensions, naming_of, needed_columns, query
 
 BATCH_ROWS = 65_536
+START_OF_STREAM = b"\xff\xff\xff\xff"
 END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 
 
@@ -24,8 +25,8 @@ def source_of(paths: list[Path], fields: Mapping[str, Any]) -> Source:
         return Source({}, text.bytes_body("application/vnd.apache.parquet", paths[0]), query(naming))
     files = [_File(path) for path in paths]
     schema = files[0].schema()
-    check_doubles(schema.names, str(paths[0]))
     columns = needed_columns(naming, schema.names)
+    check_doubles(columns, str(paths[0]))
     rows = _Rows(files, columns)
     body = Body(MEDIA_TYPE, rows.chunks, total_rows=sum(file.n_rows() for file in files) or None)
     return Source(dimensions(naming, nesting(rows.schema)), body, query(naming), locate=rows.locate)
@@ -78,6 +79,9 @@ def _reading(path: Path) -> Any:
             return needed("pyarrow.parquet", "arrow", PURPOSE).ParquetFile(path)
         if first == b"ARROW1":
             return pa.ipc.open_file(pa.OSFile(str(path)))
+        if first[:4] != START_OF_STREAM:
+            found = f"one that begins with {first!r}" if first else "an empty one"
+            raise InputError(f"{path}: must be a file of Parquet or Arrow, found {found}")
         _check_end(path)
         return pa.ipc.open_stream(pa.OSFile(str(path)))
     except (pa.ArrowException, OSError) as error:
@@ -126,7 +130,7 @@ class _Rows:
     def _check(self, file: _File) -> None:
         """Refuse a file that lacks a column before its rows are read."""
         names = file.schema().names
-        check_doubles(names, str(file.path))
+        check_doubles([name for name in names if name in self._columns], str(file.path))
         if missing := [name for name in self._columns if name not in names]:
             raise InputError(f'{file.path}: must have the columns of {self._files[0].path}, found no "{missing[0]}"')
 
