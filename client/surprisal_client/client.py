@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from surprisal_client import operations
 from surprisal_client.exchange import Body, Context, Pause, Reply, Request, Sent, Steps, T
+from surprisal_client.fields import wrong
 from surprisal_client.operations import Question
 from surprisal_client.progress import shown_progress
 from surprisal_client.readers import estimators
@@ -44,8 +45,9 @@ class _Connection:
         self.url = (url or os.environ.get("SURPRISAL_URL") or DEFAULT_URL).rstrip("/")
         self._key = key or os.environ.get("SURPRISAL_KEY")
         shown = re.sub(r"(?<=//)[^/@]*@", "", self.url)  # a password for a proxy is nothing for a log
+        if not shown.startswith(("http://", "https://")):
+            raise wrong("url", "malformed", f'must begin with http:// or https://, found "{shown}"')
         self._context = Context(max_wait_seconds, shown, on_chunk=on_progress)
-
         self._shows_progress = progress
 
     def _settings(self) -> dict[str, Any]:
@@ -121,13 +123,18 @@ class Client(_Connection):
         """Fit a temperature or, with `method`, another curve to probabilities; `apply` takes the result."""
         return self._run(operations.calibrate(Question(data, fields_and_options, task), self._context))
 
-    def apply(self, fitted: Calibration | Mapping[str, Any], **fields_and_options: Any) -> NDArray[np.float64]:
+    def apply(
+        self, fitted: Calibration | Mapping[str, Any], *data: Any, **fields_and_options: Any
+    ) -> NDArray[np.float64]:
         """Calibrate other predictions by what `calibrate` fitted, or by its `map`.
+
+        Predictions are probabilities as the second argument, or fields by name; of a frame, the names of columns in
+        the order of the classes.
 
         Returns:
             Probabilities, (n,) or (n, k) as the predictions are; NaN in rows that `mask` leaves out.
         """
-        return self._run(operations.apply(fitted, Question((), fields_and_options), self._context))
+        return self._run(operations.apply(fitted, Question(data, fields_and_options), self._context))
 
     def merge(self, states: Iterable[Any]) -> Score | Comparisons:
         """Add up the states of answers to `include=["state"]`, or these answers: what one request would have told."""
@@ -199,9 +206,11 @@ class AsyncClient(_Connection):
         question = Question(data, fields_and_options, task)
         return await self._run(operations.calibrate(question, self._context))
 
-    async def apply(self, fitted: Calibration | Mapping[str, Any], **fields_and_options: Any) -> NDArray[np.float64]:
+    async def apply(
+        self, fitted: Calibration | Mapping[str, Any], *data: Any, **fields_and_options: Any
+    ) -> NDArray[np.float64]:
         """Calibrate other predictions by what `calibrate` fitted, or by its `map`."""
-        return await self._run(operations.apply(fitted, Question((), fields_and_options), self._context))
+        return await self._run(operations.apply(fitted, Question(data, fields_and_options), self._context))
 
     async def merge(self, states: Iterable[Any]) -> Score | Comparisons:
         """Add up the states of answers to `include=["state"]`, or these answers: what one request would have told."""

@@ -136,7 +136,8 @@ def _reply(request: Request, context: Context) -> Steps[Reply]:
     try:
         reply = yield request
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-        raise ServiceError(f"no service answers at {context.url}: {error}") from error
+        hint = "start one (`make serve`), or name its address (SURPRISAL_URL)"
+        raise ServiceError(f"no service answers at {context.url}: {error}; {hint}") from error
     except httpx.TransportError as error:
         raise ServiceError(_departure(request, context, error)) from error
     return cast("Reply", reply)  # that of a pause is None

@@ -65,10 +65,9 @@ def calibrate(question: Question, context: Context) -> Steps[Calibration]:
 
 def apply(fitted: Calibration | Mapping[str, Any], question: Question, context: Context) -> Steps[NDArray[np.float64]]:
     """Calibrate predictions by a fitted map, some at a time; rows without a probability are NaN."""
-    answer = fitted.answer if isinstance(fitted, Calibration) else fitted
-    fitted_map = answer.get("map", answer)
+    fitted_map = _map_of(fitted)
     fields, options = split(question.given)
-    columns = memory.columns_of(fields)
+    columns = memory.columns_of(_applied(question.data, fields))
     n_rows = len(next(iter(columns.values()), []))
     n_values = max(map(memory.n_values, columns.values()), default=0)
     step = max(1, APPLIED_VALUES * n_rows // max(1, n_values))
@@ -76,10 +75,31 @@ def apply(fitted: Calibration | Mapping[str, Any], question: Question, context: 
     for start in range(0, n_rows, step):
         part = {name: column[start : start + step] for name, column in columns.items()}
         body = memory.json_body({"map": fitted_map, **part, **options})
-        path = f"/v1/calibrate/{fitted_map.get('task', question.task)}/apply"
+        path = f"/v1/calibrate/{fitted_map['task']}/apply"
         told = yield from exchange(Request("POST", path, (), body), replace(context, place=_counted_from(start)))
         parts.append(_with_gaps(told["probabilities"]))
     return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _map_of(fitted: Any) -> Mapping[str, Any]:
+    """The map that was fitted, of a calibration, of its answer, or as it was kept."""
+    answer = fitted.answer if isinstance(fitted, Calibration) else fitted
+    found = answer.get("map", answer) if isinstance(answer, Mapping) else answer
+    if isinstance(found, Mapping) and isinstance(found.get("task"), str):
+        return found
+    raise InputError("apply takes what calibrate returned, or its `map`, and then predictions")
+
+
+def _applied(data: tuple[Any, ...], fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The fields of predictions: probabilities, or the columns that are named of one frame."""
+    form = next((name for name in PREDICTIONS if name in fields), "")
+    if len(data) > 1 or not (data or form):
+        raise InputError("apply takes predictions after the map: probabilities, or logits by name")
+    if not data:
+        return fields
+    if not form:
+        return {"probabilities": data[0]} | dict(fields)
+    return {name: data[0][value] if isinstance(value, str | list) else value for name, value in fields.items()}
 
 
 def _counted_from(start: int) -> Callable[[int | None], str]:
@@ -129,9 +149,19 @@ def _of_first(dimensions: Mapping[str, int]) -> dict[str, int]:
 
 def merge(states: Iterable[Any], context: Context) -> Steps[Score | Comparisons]:
     """Add up the states of several answers."""
-    found = [state.answer["state"] if isinstance(state, Score | Comparisons) else state for state in states]
+    found = [_state_of(number, state) for number, state in enumerate(states)]
     answer = yield from exchange(Request("POST", "/v1/merge", (), memory.json_body({"states": found})), context)
     return Comparisons(answer) if "comparisons" in answer else Score(answer)
+
+
+def _state_of(number: int, given: Any) -> Any:
+    """The state in an answer, decoded or not, or the state itself."""
+    answer = given.answer if isinstance(given, Score | Comparisons) else given
+    if isinstance(answer, Mapping) and "options" in answer and "version" not in answer:
+        if "state" not in answer:
+            raise InputError(f'answer {number} holds no state: score with include=["state"]')
+        return answer["state"]
+    return answer
 
 
 def metrics(context: Context) -> Steps[list[dict[str, Any]]]:

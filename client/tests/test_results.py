@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from PIL import Image
 
@@ -45,6 +46,7 @@ def test_a_metric_is_an_attribute_and_an_item(score: Score) -> None:
     low, high = loss.interval or (0, 0)
     assert low < float(loss) < high
     assert float(loss) == loss.value
+    assert (f"{loss:.3f}", f"{loss}") == (f"{loss.value:.3f}", str(loss))
     assert (score.n_samples, score.unit, score.passed) == (400, "nats", None)
     assert "accuracy" in dir(score)
     assert "accuracy" in dir(score.metrics)
@@ -55,8 +57,10 @@ def test_a_wrong_name_tells_the_right_one(score: Score, comparisons: Comparisons
         _ = score.brier
     with pytest.raises(AttributeError, match=r'no "zzz"; there are cross_entropy'):
         _ = score.metrics.zzz
-    with pytest.raises(KeyError, match="there are cross_entropy"):
-        score["brier"]
+    with pytest.raises(KeyError, match="there is no zzz; there are cross_entropy"):
+        score["zzz"]
+    with pytest.raises(AttributeError, match=r'no "log_loss"; did you mean "cross_entropy"\?'):
+        _ = score.log_loss
     with pytest.raises(KeyError, match="there are bad, same"):
         comparisons["worse"]
 
@@ -83,6 +87,7 @@ def test_a_score_becomes_a_frame_of_any_library(score: Score) -> None:
 
 
 def test_slices_are_metrics_by_name_and_value(score: Score) -> None:
+    assert repr(score.slices["site"]["north"]).startswith("cross_entropy ")
     assert set(score.slices["site"]) == {"north", "south"}
     assert 0 < float(score.slices["site"]["north"].accuracy) < 1
     assert "slice site" in str(score)
@@ -189,6 +194,26 @@ def test_a_fit_to_classes_is_applied_row_by_row(client: Client) -> None:
     assert client.apply(fitted, probabilities=[]).size == 0
 
 
+def test_predictions_to_calibrate_are_arrays_or_columns_of_a_frame(client: Client) -> None:
+    fitted = client.calibrate(LABELS, PROBABILITIES)
+    expected = client.apply(fitted, probabilities=PROBABILITIES)
+    frame = pd.DataFrame(PROBABILITIES, columns=["a", "b", "c"]).assign(city="Bergen")
+    assert np.array_equal(client.apply(fitted, PROBABILITIES), expected)
+    assert np.array_equal(client.apply(fitted.map, frame, probabilities=["a", "b", "c"]), expected)
+    assert np.array_equal(client.apply(fitted.answer, pl.from_pandas(frame)[["a", "b", "c"]]), expected)
+
+
+@pytest.mark.parametrize("arguments", [({"temperature": 2.0}, [0.5]), (2.0, [0.5]), ({"task": "binary"},)])
+def test_what_is_applied_is_a_map_and_predictions(client: Client, arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(InputError, match="apply takes"):
+        client.apply(*arguments)
+
+
+def test_an_answer_without_a_state_is_not_merged(client: Client) -> None:
+    with pytest.raises(InputError, match=r'answer 0 holds no state: score with include=\["state"\]'):
+        client.merge([client.score(LABELS, PROBABILITIES)])
+
+
 def test_states_add_up_to_the_answer_of_all_rows(client: Client) -> None:
     parts = [
         client.score(LABELS[part], PROBABILITIES[part], include=["state"]) for part in (slice(150), slice(150, 400))
@@ -198,6 +223,7 @@ def test_states_add_up_to_the_answer_of_all_rows(client: Client) -> None:
     assert isinstance(merged, Score)
     assert merged.answer["metrics"] == whole.answer["metrics"]
     assert client.merge(part.answer["state"] for part in parts).answer == merged.answer
+    assert client.merge(part.answer for part in parts).answer == merged.answer
     with pytest.raises(InputError, match="unit") as raised:
         client.merge([parts[0], client.score(LABELS, PROBABILITIES, include=["state"], unit="bits")])
     assert raised.value.code == "state_mismatch"

@@ -213,3 +213,8 @@ def test_the_image_is_run_where_there_is_no_checkout(tmp_path: Path, monkeypatch
     monkeypatch.chdir("/")
     with pytest.raises(ServiceError, match=r"run --rm -p 127.0.0.1:\d+:8000 surprisal"), local.started():
         pass
+
+
+def test_an_address_has_a_scheme() -> None:
+    with pytest.raises(InputError, match=r'url: must begin with http:// or https://, found "localhost:8000"'):
+        Client("localhost:8000")

@@ -13,6 +13,23 @@ from surprisal_client.results.table import Table
 FRAMES = ("pandas", "polars", "pyarrow")
 """Libraries whose frame `to_frame` makes, the first that is installed."""
 
+OTHER_NAMES = {
+    "log_loss": "cross_entropy",
+    "logloss": "cross_entropy",
+    "loss": "cross_entropy",
+    "nll": "cross_entropy",
+    "ce": "cross_entropy",
+    "ppl": "perplexity",
+    "brier": "brier_score",
+    "brier_score_loss": "brier_score",
+    "acc": "accuracy",
+    "accuracy_score": "accuracy",
+    "ece": "expected_calibration_error",
+    "mce": "maximum_calibration_error",
+    "bpb": "bits_per_byte",
+}
+"""Names that other libraries and people give to metrics."""
+
 
 class Metrics(Mapping[str, Metric]):
     """Metrics by name, as items and as attributes.
@@ -27,7 +44,7 @@ class Metrics(Mapping[str, Metric]):
     def __getitem__(self, name: str) -> Metric:
         if name in self._metrics:
             return self._metrics[name]
-        raise KeyError(f"{name}; there are {', '.join(self._metrics)}")
+        raise KeyError(f"there is no {name}{_hint(self._metrics, name)}")
 
     def __getattr__(self, name: str) -> Metric:
         if name.startswith("_"):
@@ -44,6 +61,9 @@ class Metrics(Mapping[str, Metric]):
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._metrics]
 
+    def __repr__(self) -> str:
+        return "\n".join(map(str, self._metrics.values()))
+
 
 def attribute(entries: Mapping[str, Any], name: str) -> Any:
     """An entry as an attribute.
@@ -53,9 +73,14 @@ def attribute(entries: Mapping[str, Any], name: str) -> Any:
     """
     if name in entries:
         return entries[name]
-    close = get_close_matches(name, entries, n=1)
-    hint = f'; did you mean "{close[0]}"?' if close else f"; there are {', '.join(entries)}"
-    raise AttributeError(f'the answer has no "{name}"{hint}')
+    raise AttributeError(f'the answer has no "{name}"{_hint(entries, name)}')
+
+
+def _hint(entries: Mapping[str, Any], name: str) -> str:
+    """Tell the name that another one means, or all of them."""
+    meant = OTHER_NAMES.get(name.lower())
+    close = [meant] if meant in entries else get_close_matches(name, entries, n=1)
+    return f'; did you mean "{close[0]}"?' if close else f"; there are {', '.join(entries)}"
 
 
 def _warned(warning: Mapping[str, Any]) -> str:

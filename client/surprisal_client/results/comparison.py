@@ -122,7 +122,9 @@ class Comparisons(Answer):
         for pair in self.comparisons:
             if pair.candidate == candidate:
                 return pair
-        raise KeyError(f"{candidate}; there are {', '.join(pair.candidate for pair in self.comparisons)}")
+        raise KeyError(
+            f"there is no comparison of {candidate}; there are {', '.join(pair.candidate for pair in self.comparisons)}"
+        )
 
     def records(self) -> list[dict[str, Any]]:
         """A line a candidate; those of slices name the slice."""

@@ -43,6 +43,10 @@ class Metric:
     def __float__(self) -> float:
         return math.nan if self.value is None else float(self.value)
 
+    def __format__(self, spec: str) -> str:
+        """The value in a format of numbers, such as `.3f`; without one, what `str` tells."""
+        return format(float(self), spec) if spec else str(self)
+
     def __str__(self) -> str:
         bounds = f" ({shown(self.interval[0])} to {shown(self.interval[1])})" if self.interval else ""
         return f"{self.name} {self.told}{bounds}"
