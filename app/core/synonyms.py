@@ -1,4 +1,4 @@
-"""The names that others give to the fields of a request, to answer a wrong name with the right one."""
+"""The names that others give to the fields of a request and to metrics, to answer a wrong name with the right one."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -24,6 +24,13 @@ SYNONYMS = {
     "label_smoothing": "smoothing",
     "confidence_level": "confidence alpha_level",
     "n_bins": "bins num_bins",
+    "cross_entropy": "log_loss logloss loss nll ce neg_log_loss negative_log_likelihood bce xent",
+    "perplexity": "ppl",
+    "brier_score": "brier brier_score_loss",
+    "accuracy": "acc accuracy_score",
+    "expected_calibration_error": "ece",
+    "maximum_calibration_error": "mce",
+    "bits_per_byte": "bpb",
 }
 FIELDS = {other: name for name, others in reversed(SYNONYMS.items()) for other in others.split()}
 
@@ -33,6 +40,8 @@ def meant(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
 
     >>> meant("y_true", ["labels", "logits"]), meant("Labels", ["labels"]), meant("zzz", ["labels"])
     ('labels', 'labels', None)
+    >>> meant("log_loss", ["d2_log_loss", "cross_entropy"])
+    'cross_entropy'
     """
     lowered, names = name[:40].lower().replace("-", "_").replace(" ", "_"), list(known)
     synonym = FIELDS.get(lowered)

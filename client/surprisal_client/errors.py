@@ -113,12 +113,23 @@ def problem_error(
     if errors or problem.get("code") != "malformed_body":
         return InputError(summary, errors, problem)
     row = ROW.match(summary)
-    return InputError(": ".join(filter(None, [place(int(row[1]) if row else None), summary])), errors, problem)
+    where = place(int(row[1]) if row else None)
+    said = summary[row.end() :].strip() if row and where else summary  # the file has a row of its own number
+    return InputError(": ".join(filter(None, [where, said])), errors, problem)
 
 
 def _summary(problem: Mapping[str, Any], errors: tuple[FieldError, ...]) -> str:
-    """Say what is wrong: each place on a line of its own, or the detail where there is no place."""
+    """Say what is wrong: each place on a line of its own, those of one fault together; the detail without a place."""
     if not errors:
         return str(problem.get("detail") or problem.get("title") or "the service failed")
-    more = max(problem.get("n_errors", 0), len(errors)) - MOST_SHOWN
-    return "\n".join([*map(str, errors[:MOST_SHOWN]), *([f"and {more:,} more"] if more > 0 else [])])
+    faults: dict[tuple[str, str], list[FieldError]] = {}
+    for error in errors:
+        faults.setdefault((error.argument, error.detail), []).append(error)
+    shown = list(faults.values())[:MOST_SHOWN]
+    more = max(problem.get("n_errors", 0), len(errors)) - sum(map(len, shown))
+    return "\n".join([*map(_told, shown), *([f"and {more:,} more"] if more > 0 else [])])
+
+
+def _told(alike: list[FieldError]) -> str:
+    """Say what is wrong at the first of some places, and how many more are like it."""
+    return f"{alike[0]}{f'; {len(alike) - 1:,} more are like it' if len(alike) > 1 else ''}"

@@ -107,7 +107,11 @@ CASES: dict[str, tuple[Callable[[], object], list[str], str]] = {
     ),
     "a label of no class": (
         parquet_of_another_class, [PARQUET, *NAMED],
-        r'labels\[205\], row 5 of part-1.parquet: must be one of `classes`, found .* "cow" \(column "outcome"\)',
+        r'labels\[205\], row 5 of part-1.parquet: must be .* "cow"; they are cat, dog, emu \(column "outcome"\)',
+    ),
+    "labels of which many are wrong alike": (
+        lambda: lines_of(LINES[0], *(line.replace("dog,", "Dog,") for line in LINES[1:])), [CSV, *NAMED],
+        r'labels\[\d+\], .*found .* "Dog"; did you mean "dog"\? \(column "outcome"\); 19 more are like it\nand',
     ),
     "mixed types in a column of CSV": (
         lambda: parts_of_csv(spoilt(PARTS[1].astype({"p_dog": object}), "p_dog", "x")), ["part-*.csv", *NAMED],
@@ -118,10 +122,10 @@ CASES: dict[str, tuple[Callable[[], object], list[str], str]] = {
         r'probabilities\[5, 1\], row 5 of rows.jsonl: must be a number, found the string "x" \(column "p_dog"\)',
     ),
     "a CSV file that ends early": (
-        second_cut, ["part-*.csv", *NAMED], "row 199 of part-1.csv: row 399 must have 4 fields like the header",
+        second_cut, ["part-*.csv", *NAMED], "row 199 of part-1.csv: must have 4 fields like the header",
     ),
     "an NDJSON file that ends early": (
-        lines_cut, [LINES_FILE, *NAMED], "row 599 of rows.jsonl: row 599 must be a JSON object on one line",
+        lines_cut, [LINES_FILE, *NAMED], "row 599 of rows.jsonl: must be a JSON object on one line",
     ),
     "a Parquet file that ends early": (
         parquet_cut, ["rows.parquet", *NAMED], "rows.parquet: cannot be read, or ends early",

@@ -1,6 +1,8 @@
 """The truth of a batch: labels, class names, soft targets, and the rows that are scored."""
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,10 @@ from app.core.options import Options
 from app.core.tasks import TaskName
 from app.errors import MAX_LISTED_ERRORS, FieldError, InvalidInput, clip
 
+MAX_SUGGESTED = 100
+"""The most classes among which an error looks for one that is like a label of none."""
+MAX_SHOWN = 10
+"""The most classes that an error lists."""
 ONE_BASED = "these look 1-based"
 MAX_LOOKED_AT = 1_000
 """The most labels in which an error looks for names."""
@@ -171,6 +177,7 @@ def lacking_classes(names: Sequence[str]) -> InvalidInput:
 
 def _places(values: NDArray[Any], scored: BoolArray | None, classes: tuple[str | int, ...]) -> IntArray:
     """The places in `classes` of labels (n,) that are some of them, 0 for rows that are not scored."""
+    hint = cache(partial(_class_hint, classes))
     index = {value: place for place, value in enumerate(classes)}
     sent = values.tolist()
     labels = np.array([index.get(value, -1) for value in sent], dtype=np.int64)
@@ -178,12 +185,23 @@ def _places(values: NDArray[Any], scored: BoolArray | None, classes: tuple[str |
     if unknown.any():
         raise InvalidInput(
             (
-                FieldError(f"/labels/{row}", "out_of_range", found("must be one of `classes`", sent[row]))
+                FieldError(
+                    f"/labels/{row}", "out_of_range", found("must be one of `classes`", sent[row]) + hint(sent[row])
+                )
                 for row in np.flatnonzero(unknown).tolist()
             ),
             int(unknown.sum()),
         )
     return np.where(labels < 0, 0, labels)
+
+
+def _class_hint(classes: tuple[str | int, ...], label: str | int) -> str:
+    """The class that a label of none probably means, or the first classes, to end an error with."""
+    folded = {str(name).strip().casefold(): name for name in classes[:MAX_SUGGESTED]}
+    close = get_close_matches(str(label)[:40].strip().casefold(), folded, n=1, cutoff=0.75)
+    if close:
+        return f'; did you mean "{clip(str(folded[close[0]]))}"?'
+    return f"; they are {clip(', '.join(map(str, classes[:MAX_SHOWN])))}"
 
 
 def targets_of(

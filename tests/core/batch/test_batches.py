@@ -43,7 +43,13 @@ def refusal(task: TaskName, body: dict[str, Any]) -> InvalidInput:
             "multiclass",
             {"labels": ["a", "x"], "classes": ["a", "b"], "probabilities": TWO},
             "/labels/1",
-            'found the string "x"',
+            'found the string "x"; they are a, b',
+        ),
+        (
+            "multiclass",
+            {"labels": ["dog", "Cat "], "classes": ["dog", "cat"], "probabilities": TWO},
+            "/labels/1",
+            'found the string "Cat "; did you mean "cat"?',
         ),
         ("multiclass", {"labels": [0, 1], "classes": ["a", "b"], "probabilities": TWO}, "/labels/0", "must be names"),
         (
@@ -52,7 +58,12 @@ def refusal(task: TaskName, body: dict[str, Any]) -> InvalidInput:
             "/labels/0",
             "must be integers",
         ),
-        ("multiclass", {"labels": [7, 9], "classes": [7, 8], "probabilities": TWO}, "/labels/1", "`classes`, found 9"),
+        (
+            "multiclass",
+            {"labels": [7, 9], "classes": [7, 8], "probabilities": TWO},
+            "/labels/1",
+            "`classes`, found 9; they are 7, 8",
+        ),
         ("multiclass", {"labels": [7, 7], "classes": [7, 7], "probabilities": TWO}, "/classes/1", "once"),
         ("binary", {"labels": [True], "classes": [0, 1], "probabilities": [0.5]}, "/labels/0", "which are no names"),
         ("multiclass", {"labels": ["a"], "classes": ["a", "a"], "probabilities": TWO[:1]}, "/classes/1", "once"),
