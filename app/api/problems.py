@@ -112,8 +112,8 @@ CATALOGUE = {
         "`application/vnd.apache.arrow.stream`, `application/vnd.apache.parquet`, "
         "`application/x-ndjson` and `text/csv`. All other paths take "
         "`application/json`, also from a body without `Content-Type`.\n\n"
-        "Scoring and calibrating take `Content-Encoding` `gzip`, `zstd` or none; other paths take bodies that are not "
-        "compressed. `Accept-Post` or `Accept-Encoding` of the answer names what is read at its path.",
+        "Scoring, comparing and calibrating take `Content-Encoding` `gzip`, `zstd` or none; other paths take bodies "
+        "that are not compressed. `Accept-Post` or `Accept-Encoding` of the answer names what is read at its path.",
     ),
     "invalid_input": Problem(
         422,

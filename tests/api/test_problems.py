@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 SCORE = "/v1/score/multiclass"
 ROWS = f"{SCORE}/rows"
-COMPARE = "/v1/compare/multiclass"
+MERGE = "/v1/merge"
 FIELDS = {"type", "title", "status", "code", "detail", "instance", "request_id"}
 
 
@@ -176,9 +176,9 @@ async def test_each_format_has_one_path_and_the_other_names_it(task: str, client
         assert (f'found "{media_type}"' if media_type else "found none") in problem["detail"]
 
 
-async def test_rows_are_not_compared(client: httpx.AsyncClient) -> None:
+async def test_rows_are_not_merged(client: httpx.AsyncClient) -> None:
     headers = {"content-type": "text/csv"}
-    checked(await client.post("/v1/compare/binary/rows", content=b"", headers=headers), "not_found")
+    checked(await client.post(f"{MERGE}/rows", content=b"", headers=headers), "not_found")
 
 
 @pytest.mark.parametrize(
@@ -188,10 +188,10 @@ async def test_rows_are_not_compared(client: httpx.AsyncClient) -> None:
         (SCORE, {"content-type": "text/plain"}, {"accept-post": "application/json"}),
         (ROWS, {"content-type": "text/plain"}, {"accept-post": ", ".join(ROWS_TYPES)}),
         (ROWS, {"content-type": "application/json"}, {"accept-post": ", ".join(ROWS_TYPES)}),
-        (COMPARE, {"content-encoding": "br"}, {"accept-encoding": "identity"}),
-        (COMPARE, {"content-encoding": "gzip"}, {"accept-encoding": "identity"}),
-        (COMPARE, {"content-type": "text/plain"}, {"accept-post": "application/json"}),
-        (COMPARE, {"content-type": "text/csv"}, {"accept-post": "application/json"}),
+        (MERGE, {"content-encoding": "br"}, {"accept-encoding": "identity"}),
+        (MERGE, {"content-encoding": "gzip"}, {"accept-encoding": "identity"}),
+        (MERGE, {"content-type": "text/plain"}, {"accept-post": "application/json"}),
+        (MERGE, {"content-type": "text/csv"}, {"accept-post": "application/json"}),
     ],
 )
 async def test_what_would_have_been_read_is_told(
@@ -327,7 +327,7 @@ async def test_exactly_one_truth_and_one_prediction(
         ("ignore_index", "x", ("/ignore_index", "wrong_type", 'must be an integer, found the string "x"')),
         ("class_weight", [1, -2], ("/class_weight/1", "out_of_range", "must be at least 0, found -2")),
         ("class_weight", {"0": 1}, ("/class_weight", "wrong_type", "must be a list, found an object")),
-        ("classes", ["a", 1], ("/classes/1", "wrong_type", "must be a string, found 1")),
+        ("classes", ["a", 1], ("/classes/1", "wrong_type", "must be all strings or all integers, found both")),
         ("top_k", [0], ("/top_k/0", "out_of_range", "must be at least 1, found 0")),
         ("top_k", 1, ("/top_k", "wrong_type", "must be a list, found 1")),
         ("include", ["slice"], ("/include/0", "out_of_range", 'found the string "slice"')),

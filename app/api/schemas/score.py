@@ -120,8 +120,9 @@ def request_of(task: TaskName, checked: BaseModel) -> ScoreRequest:
     columns = {name: sent[name] for name in COLUMN_NAMES if sent.get(name) is not None}
     given = {name: sent[name] for name in option_names(task) if name in sent}
     options = Options(**given) if given else _DEFAULTS
-    if len(set(map(type, options.classes or ()))) > 1:
-        raise InvalidInput.at("/classes", "wrong_type", "must be all strings or all integers, found both")
+    classes = options.classes or ()
+    if other := next((at for at, name in enumerate(classes) if type(name) is not type(classes[0])), 0):
+        raise InvalidInput.at(f"/classes/{other}", "wrong_type", "must be all strings or all integers, found both")
     question = Question(
         task,
         tuple(columns),

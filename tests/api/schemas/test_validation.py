@@ -49,7 +49,7 @@ def test_a_list_that_must_be_short_is_refused_by_its_length(name: str) -> None:
 def test_classes_are_of_one_type() -> None:
     for classes in (["a", 1], [1, "a"]):
         (error,) = refusal("multiclass", classes=classes).errors
-        assert (error.pointer, error.code) == ("/classes", "wrong_type")
+        assert (error.pointer, error.code) == ("/classes/1", "wrong_type")
         assert error.detail == "must be all strings or all integers, found both"
     refused = refusal("multiclass", classes=[1.5, "a", True])
     found = [(error.pointer, error.detail) for error in refused.errors]
