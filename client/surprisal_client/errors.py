@@ -107,7 +107,7 @@ def problem_error(
     status = problem.get("status", 500)
     if status >= 500 or status in ACCESS:
         return ServiceError(_summary(problem, ()), problem)
-    told = [FieldError(error["pointer"], error["code"], error["detail"]) for error in problem.get("errors", [])]
+    told = [FieldError(error["pointer"], error["code"], _unqueried(error)) for error in problem.get("errors", [])]
     errors = tuple(replace(error, where="" if error.argument in options else place(error.row)) for error in told)
     summary = _summary(problem, errors)
     if errors or problem.get("code") != "malformed_body":
@@ -116,6 +116,11 @@ def problem_error(
     where = place(int(row[1]) if row else None)
     said = summary[row.end() :].strip() if row and where else summary  # the file has a row of its own number
     return InputError(": ".join(filter(None, [where, said])), errors, problem)
+
+
+def _unqueried(error: Mapping[str, Any]) -> str:
+    """Leave out the query of HTTP, which a caller from Python or a shell does not write."""
+    return str(error["detail"]).replace(" in the query", "")
 
 
 def _summary(problem: Mapping[str, Any], errors: tuple[FieldError, ...]) -> str:

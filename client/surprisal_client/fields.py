@@ -88,4 +88,5 @@ def inferred_task(dimensions: Mapping[str, int]) -> tuple[str, str]:
         return task, f"{task}, as {told}"
     if shape == ("targets", 2, 2):
         raise InputError(f"{told}: name the task, which may be multiclass, multilabel or distributions")
-    raise InputError(f"{told}: no task has such fields")
+    hint = "; labels come before probabilities" if shape == ("labels", 2, 1) else ""
+    raise InputError(f"{told}: no task has such fields{hint}")

@@ -40,6 +40,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     CLASSES.to_parquet(place / "preds.parquet")
     for number in range(3):
         CLASSES.iloc[number * 300 : number * 300 + 300].to_parquet(place / f"part-{number}.parquet")
+    (place / "empty").mkdir()
+    chat = '{"id": "x", "choices": [{"logprobs": {"content": []}}]}\n'
+    texts = {
+        "chat.jsonl": chat,
+        "cut.jsonl": chat + chat[:20],
+        "error.jsonl": '{"error": {}}',
+        "list.json": '[{"y": 1}]',
+    }
+    for name, text in texts.items():
+        (place / name).write_text(text)
     return place
 
 
@@ -162,7 +172,15 @@ def test_a_verdict_decides_the_status(arguments: list[str], status: int, capsys:
 
 
 MISTAKES: dict[str, tuple[list[str], str]] = {
-    "no arguments": ([], "required: COMMAND"),
+    "no arguments": ([], "required: COMMAND; see surprisal --help"),
+    "no task": (["score", "preds.csv"], "invalid choice: 'preds.csv' (choose from"),
+    "no columns": (["score", "binary", "preds.csv"], "name the columns, such as `labels` and `probabilities`; there"),
+    "an empty folder": (["score", "binary", "empty"], "empty: must hold files of .parquet"),
+    "completions without their reader": (["score", "tokens", "chat.jsonl"], "read them with --from openai"),
+    "completions that end early": (["score", "tokens", "--from", "openai", "cut.jsonl"], "line 2 must be JSON"),
+    "an error in place of a completion": (["score", "tokens", "--from", "openai", "error.jsonl"], "0 has no choices"),
+    "a JSON list": (["score", "binary", "list.json", "--labels", "y", "--probabilities", "p"], "one object a line"),
+    "an object that is no state": (["merge", "error.jsonl"], "error.jsonl: must be a state"),
     "a missing file": (["score", "binary", "none.csv"], "none.csv: no such file"),
     "a missing column": ([*BINARY, "--labels", "Y"], 'did you mean "y"'),
     "a missing column of Parquet": (["score", "multiclass", "preds.parquet", "--labels", "outcom"], 'mean "outcome"'),
@@ -187,6 +205,40 @@ def test_a_mistake_is_status_3_and_a_sentence(
     assert written.out == ""
     assert told in written.err
     assert "Traceback" not in written.err
+
+
+def test_states_that_differ_are_named_by_their_files(capsys: pytest.CaptureFixture[str]) -> None:
+    for unit in ("nats", "bits"):
+        assert main([*BINARY, "--unit", unit, "--state", f"{unit}.state"]) == 0
+    capsys.readouterr()
+    assert main(["merge", "nats.state", "bits.state"]) == 3
+    assert "found nats in nats.state and bits in bits.state" in capsys.readouterr().err
+
+
+def test_the_answer_with_its_state_is_merged_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*BINARY, "--include", "state", "--state", "one.state"]) == 0
+    Path("one.json").write_text(capsys.readouterr().out)
+    assert main(["merge", "one.json"]) == 0
+    merged = answer(capsys)
+    assert main(["merge", "one.state"]) == 0
+    assert answer(capsys) == merged
+
+
+def test_lines_of_json_may_be_called_so(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    """DuckDB calls them `.json`; other JSON in a folder is no rows."""
+    Path("rows").mkdir()
+    EVENTS.to_json("rows.json", orient="records", lines=True, double_precision=15)
+    EVENTS.to_csv("rows/rows.csv", index=False)
+    Path("rows/about.json").write_text("{}")
+    for source in ("rows.json", "rows"):
+        assert main(["score", "binary", source, *BINARY[3:]]) == 0
+        found = answer(capsys)["metrics"]["cross_entropy"]["value"]
+        assert found == pytest.approx(client.score(Y, NEW).cross_entropy.value, abs=1e-12)
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"surprisal \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
 
 def test_a_service_that_is_not_there_is_status_4(capsys: pytest.CaptureFixture[str]) -> None:

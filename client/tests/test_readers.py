@@ -195,7 +195,11 @@ def test_runs_are_compared(tmp_path: Path, url: str, capsys: pytest.CaptureFixtu
         write(tmp_path / name / "samples_x.jsonl", lines)
     a, b, c = (str(tmp_path / name) for name in ("run_a", "run_b", "run_c"))
     compare = ["compare", "tokens", "--from", "lm-eval", "--url", url]
-    assert main([*compare, a, b]) == 2, "a difference that is the same on every row has no known spread"
-    assert json.loads(capsys.readouterr().out)["comparisons"][0]["candidate"] == b
+    assert main([*compare, a, b, "--per", "document"]) == 2, "the same difference on every row has no known spread"
+    assert json.loads(capsys.readouterr().out)["unit"] == "nats"
+    assert main([*compare, a, b]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["comparisons"][0]["candidate"] == b
+    assert (answer["options"]["per"], answer["unit"]) == ("byte", "bits"), "its samples do not tell tokens"
     assert main([*compare, a, c]) == 3, "one document less"
     assert "must hold the documents of" in capsys.readouterr().err

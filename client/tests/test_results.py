@@ -158,6 +158,12 @@ def test_a_calibration_says_what_it_gains(client: Client) -> None:
     assert 1.5 < found.temperature < 2.5
 
 
+def test_a_temperature_at_its_bound_is_told(client: Client) -> None:
+    found = client.calibrate([1, 0] * 20, [0.1, 0.9] * 20)
+    assert found.at_bound
+    assert "the loss still falls at this temperature" in str(found)
+
+
 def test_frames_and_files_are_calibrated_like_arrays(client: Client, tmp_path: Path) -> None:
     labels, probabilities = classes(5000)
     expected = client.calibrate(labels, probabilities, n_folds=3)

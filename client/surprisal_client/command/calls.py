@@ -1,6 +1,7 @@
 """The calls of the client that the arguments of the command ask for."""
 
 import json
+import re
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ COLUMNS = (
     "labels", "targets", "sample_weight", "cluster_id", "slices", "mask", "n_bytes", "n_words", "n_tokens",
     "probabilities", "log_probabilities", "logits",
 )  # fmt: skip
+STATE = re.compile(r"\bstate (\d+)")
+"""A state as an error of the service names it."""
 PASSING = ("better", "equivalent")
 
 
@@ -44,7 +47,9 @@ def _calibrate(client: Client, options: Namespace) -> Answer:
 
 def _compare(client: Client, options: Namespace) -> Answer:
     further = {name: value for name in ("margin", "per") if (value := getattr(options, name)) is not None}
-    further |= {"unit": "bits"} if options.per == "byte" and not options.unit else {}
+    if options.reader == "lm-eval" and options.task == "tokens":
+        further.setdefault("per", "byte")  # its samples do not tell tokens
+    further |= {"unit": "bits"} if further.get("per") == "byte" and not options.unit else {}
     if options.reader:
         runs = runs_of(options.reader, _read_paths(options), options.task)
         return client.compare(task=options.task, **runs, **_options(options), **further)
@@ -85,14 +90,23 @@ def _options(options: Namespace) -> dict[str, Any]:
 
 
 def _merge(client: Client, options: Namespace) -> Answer:
-    return client.merge(map(_read_state, paths_of(options.files)))
+    paths = paths_of(options.files)
+    try:
+        return client.merge(map(_read_state, paths))
+    except InputError as error:  # which counts states from 0, as they were sent
+        raise InputError(STATE.sub(lambda match: str(paths[int(match[1])]), str(error))) from error
 
 
 def _read_state(path: Path) -> Any:
+    """The state in a file, or in an answer that was asked for it."""
     try:
-        return json.loads(path.read_text())
+        found = json.loads(path.read_text())
     except ValueError as error:
         raise InputError(f"{path}: must be a state, as `surprisal score --state` writes it: {error}") from error
+    state = found.get("state", found) if isinstance(found, dict) else found
+    if isinstance(state, dict) and "version" in state:
+        return state
+    raise InputError(f"{path}: must be a state, as `surprisal score --state` writes it")
 
 
 CALLS: dict[str, Callable[[Client, Namespace], Any]] = {

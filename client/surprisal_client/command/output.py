@@ -17,6 +17,8 @@ COLOURS = {
     "infinite": "red",
     "inf": "red",
 }
+NUMBERS = ("inf", "nan")
+"""Cells of letters that are numbers, and stand at the right as they do."""
 LONGEST_WHOLE = 20
 """Characters of a cell up to which it stands on one line, such as an interval; longer ones are broken between words."""
 
@@ -82,7 +84,8 @@ def _drawn(table: Table) -> Any:
     for at, name in enumerate(table.head):
         cells = [name, *(row[at] for row in table.rows)]
         whole = [cell if len(cell) <= LONGEST_WHOLE else max(cell.split(), key=len) for cell in cells]
-        drawn.add_column(name, justify="left" if at == 0 else "right", min_width=max(map(len, whole)))
+        is_text = at == 0 or any(cell[:1].isalpha() and cell not in NUMBERS for cell in cells[1:])
+        drawn.add_column(name, justify="left" if is_text else "right", min_width=max(map(len, whole)))
     for row in table.rows:
         drawn.add_row(*(text.Text(cell, style=COLOURS.get(cell, "")) for cell in row))
     return drawn

@@ -2,8 +2,9 @@
 
 import argparse
 import json
-from typing import Any
+from typing import Any, NoReturn
 
+from surprisal_client import __version__
 from surprisal_client.command.requirements import rule
 
 TASKS = ("binary", "multiclass", "multilabel", "distributions", "tokens")
@@ -27,14 +28,23 @@ exit status: 0 passed, 1 failed, 2 inconclusive, 3 wrong input, 4 no answer of t
 Parsers = Any
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are a sentence, without the forty options that its usage lists."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and where help is."""
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="surprisal",
         description="Score predicted probabilities with a Surprisal service.",
         epilog=f"{SCORE_EXAMPLES}{COMPARE_EXAMPLES.removeprefix('examples:' + chr(10))}\n{STATUS}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     _add_score(verbs)
     _add_compare(verbs)
@@ -168,7 +178,7 @@ def _add_compare(verbs: Parsers) -> None:
     compare.add_argument(
         "--per",
         choices=("token", "byte", "word", "document"),
-        help="what a difference is of (tokens); by the byte in bits, if --unit says nothing else",
+        help="what a difference is of (tokens; for lm-eval it is byte); by the byte in bits, unless --unit says else",
     )
     _add_options(compare)
     _add_gate(compare)

@@ -59,8 +59,15 @@ def _objects(text: str) -> list[Any]:
     try:
         found = json.loads(text)
     except ValueError:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+        return [_object(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     return found if isinstance(found, list) else [found]
+
+
+def _object(number: int, line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"line {number} must be JSON: {error}") from error
 
 
 READERS: dict[str, Callable[[str | Path, str], list[dict[str, Any]]]] = {

@@ -21,16 +21,20 @@ def rows(completions: Iterable[Any]) -> Iterator[dict[str, Any]]:
         ValueError: A completion has no log-probabilities.
     """
     for number, completion in enumerate(completions):
-        for choice in _plain(completion)["choices"]:
+        for choice in _choices(number, completion):
             if not (found := choice.get("logprobs")):
                 raise ValueError(f"completion {number} has no logprobs: ask for them with logprobs=True")
             tokens = [pair for pair in _tokens(found) if pair[0] is not None and pair[0] > SENTINEL]
             yield {"log_probabilities": [pair[0] for pair in tokens], "n_bytes": sum(pair[1] for pair in tokens)}
 
 
-def _plain(completion: Any) -> Mapping[str, Any]:
-    """Decoded JSON of an object of the package openai."""
-    return completion.model_dump() if hasattr(completion, "model_dump") else completion  # type: ignore[no-any-return]
+def _choices(number: int, completion: Any) -> Iterable[Mapping[str, Any]]:
+    """The choices of a completion, as decoded JSON."""
+    plain = completion.model_dump() if hasattr(completion, "model_dump") else completion
+    try:
+        return plain["choices"]  # type: ignore[no-any-return]
+    except (KeyError, TypeError):
+        raise ValueError(f"completion {number} has no choices: rows takes a list of answers of the API") from None
 
 
 def _tokens(found: Mapping[str, Any]) -> Iterator[tuple[float | None, int]]:

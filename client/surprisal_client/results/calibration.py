@@ -39,5 +39,11 @@ class Calibration(Answer):
         return [Table(f"calibration of {self.answer['task']}", ("number", "value", "interval"), rows)]
 
     def notes(self) -> list[str]:
-        """Warnings, and how the task was told."""
-        return [*([f"calibrated as {self.told}"] if self.told else []), *super().notes()]
+        """Warnings, how the task was told, and whether the fit went as far as it may."""
+        told = [f"calibrated as {self.told}"] if self.told else []
+        is_at_bound = self.answer.get("at_bound") and "temperature" in self.answer
+        return [
+            *told,
+            *super().notes(),
+            *(["warning: the loss still falls at this temperature"] if is_at_bound else []),
+        ]

@@ -22,6 +22,8 @@ def paths_of(given: Iterable[str | Path], *, opens_folders: bool = True) -> list
     found: dict[Path, None] = {}
     for item in given:
         paths = _expanded(Path(item), opens_folders)
+        if not paths and Path(item).is_dir():
+            raise InputError(f"{item}: must hold files of {', '.join(READERS)}, found none")
         if not paths:
             raise InputError(f"{item}: no such file{', and no file matches' * glob.has_magic(str(item))}")
         found |= dict.fromkeys(paths)
@@ -30,7 +32,7 @@ def paths_of(given: Iterable[str | Path], *, opens_folders: bool = True) -> list
 
 def _expanded(path: Path, opens_folders: bool) -> list[Path]:
     if path.is_dir() and opens_folders:
-        return sorted(child for child in path.rglob("*") if child.is_file() and kind_of(child) in READERS)
+        return sorted(child for child in path.rglob("*") if child.is_file() and kind_of(child) in IN_FOLDERS)
     return [path] if path.exists() else [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
 
 
@@ -79,5 +81,8 @@ READERS: dict[str, Callable[[list[Path], Mapping[str, Any]], Source]] = {
     ".csv": text.source_of,
     ".ndjson": text.source_of,
     ".jsonl": text.source_of,
+    ".json": text.source_of,
     ".npz": _archive,
 }
+IN_FOLDERS = READERS.keys() - {".json"}
+"""Kinds of files that are taken from a folder, where JSON is mostly something about the rows."""

@@ -12,6 +12,9 @@ STAR = "*"
 OWN = re.compile(rf"((?:candidates\..+\.)?(?:{'|'.join(FIELDS)}))(_\d+)?|slices\..+")
 """Names under which a field is found without being named: its own, also of a candidate, numbered or not."""
 
+READERS = {"choices": "openai", "filtered_resps": "lm-eval", "prompt_logprobs": "vllm"}
+"""The reader of rows by a name that they have."""
+
 Naming = Mapping[str, tuple[str, ...]]
 """The names and patterns of each query parameter."""
 
@@ -53,9 +56,10 @@ def needed_columns(naming: Naming, columns: Sequence[str]) -> list[str]:
     ['labels', 'p_0', 'p_1']
 
     Raises:
-        InputError: A name or a pattern is that of no column.
+        InputError: A name or a pattern is that of no column, or none is named and none is called like a field.
     """
     if not naming:
+        check_fields(columns)
         return list(columns)
     chosen = {name for parameter, item in items(naming, columns) for name in matching(parameter, item, columns)}
     return [name for name in columns if name in chosen or OWN.fullmatch(name)]
@@ -87,11 +91,24 @@ def matching(parameter: str, item: str, columns: Sequence[str]) -> list[str]:
 
 def _hint(item: str, columns: Sequence[str]) -> str:
     close = get_close_matches(item.replace(STAR, ""), columns, n=1, cutoff=0.6)
-    return (
-        f'; did you mean "{close[0]}"?'
-        if close
-        else f"; there are {', '.join(columns[:8])}{', ...' * (len(columns) > 8)}"
-    )
+    return f'; did you mean "{close[0]}"?' if close else f"; there are {_some(columns)}"
+
+
+def _some(columns: Sequence[str]) -> str:
+    return f"{', '.join(columns[:8])}{', ...' * (len(columns) > 8)}" if columns else "none"
+
+
+def check_fields(columns: Sequence[str]) -> None:
+    """Refuse a table of which no column is named, and none is called like a field.
+
+    Raises:
+        InputError: It is one; the message tells its columns, or which program wrote it.
+    """
+    if any(OWN.fullmatch(name) for name in columns):
+        return
+    if reader := next((READERS[name] for name in columns if name in READERS), ""):
+        raise InputError(f"{reader} wrote these rows: read them with --from {reader}, or its reader in Python")
+    raise InputError(f"name the columns, such as `labels` and `probabilities`; there are {_some(columns)}")
 
 
 def check_doubles(columns: Sequence[str], where: str) -> None:

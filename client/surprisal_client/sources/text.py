@@ -14,7 +14,7 @@ from surprisal_client.errors import InputError
 from surprisal_client.exchange import Body, Chunk
 from surprisal_client.optional import needed
 from surprisal_client.sources import Source
-from surprisal_client.sources.naming import dimensions_of_first, naming_of, query
+from surprisal_client.sources.naming import check_fields, dimensions_of_first, naming_of, query
 
 CHUNK_BYTES = 1 << 20
 QUOTE, LINE_END = b'"', b"\n"
@@ -26,7 +26,10 @@ def source_of(paths: list[Path], fields: Mapping[str, Any]) -> Source:
     total_bytes = sum(path.stat().st_size for path in paths) if not any(map(_is_compressed, paths)) else None
     body = Body("text/csv" if rows.has_header else "application/x-ndjson", rows.chunks, total_bytes=total_bytes)
     naming = naming_of(fields)
-    told, untold = dimensions_of_first(naming, rows.first_columns())
+    columns = rows.first_columns()
+    if columns and not naming:
+        check_fields(list(columns))
+    told, untold = dimensions_of_first(naming, columns)
     return Source(told, body, query(naming), locate=rows.locate, untold=untold)
 
 

@@ -14,7 +14,7 @@ _shtab_surprisal_merge_option_strings=(-h --help --json --markdown --table --url
 _shtab_surprisal_metrics_option_strings=(-h --help --json --markdown --table --url --start --max-wait)
 _shtab_surprisal_limits_option_strings=(-h --help --json --markdown --table --url --start --max-wait)
 _shtab_surprisal_completion_option_strings=(-h --help)
-_shtab_surprisal_option_strings=(-h --help)
+_shtab_surprisal_option_strings=(-h --help --version)
 
 _shtab_surprisal_score_pos_1_COMPGEN=_shtab_compgen_files
 _shtab_surprisal_compare_pos_1_COMPGEN=_shtab_compgen_files
@@ -81,6 +81,7 @@ _shtab_surprisal_completion___help_nargs=0
 _shtab_surprisal_pos_0_nargs=A...
 _shtab_surprisal__h_nargs=0
 _shtab_surprisal___help_nargs=0
+_shtab_surprisal___version_nargs=0
 
 
 # $1=COMP_WORDS[1]

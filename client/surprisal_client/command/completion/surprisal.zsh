@@ -23,6 +23,7 @@ _shtab_surprisal_commands() {
 
 _shtab_surprisal_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "(- : *)--version[show program\'s version number and exit]"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -77,7 +78,7 @@ _shtab_surprisal_compare_options=(
   "*--candidate[those of another model]:[NAME=]COLUMNS:"
   "--form[what the predictions are]:form:(probabilities log_probabilities logits)"
   "--margin[the difference that does not matter]:margin:"
-  "--per[what a difference is of (tokens)\; by the byte in bits, if --unit says nothing else]:per:(token byte word document)"
+  "--per[what a difference is of (tokens\; for lm-eval it is byte)\; by the byte in bits, unless --unit says else]:per:(token byte word document)"
   "--unit[unit]:unit:(nats bits hartleys)"
   "--classes[class names in column order, \'a,b,c\', or auto]:NAMES:"
   "--include[further sections, as calibration,worst]:SECTIONS:"
