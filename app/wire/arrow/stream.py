@@ -8,22 +8,29 @@ from typing import Any
 import pyarrow as pa
 
 from app.core.checkpoints import at_checkpoints
-from app.errors import MalformedBody
+from app.errors import MalformedBody, SurprisalError
 from app.wire.arrow.arrays import parts_of, translated
 from app.wire.arrow.dictionaries import Dictionaries
-from app.wire.arrow.ipc import RECORD_BATCH, messages
+from app.wire.arrow.ipc import RECORD_BATCH, Message, messages
 from app.wire.arrow.schema import chosen_of_schema
 from app.wire.arrow.wide import refuse_wide
 from app.wire.limits import Limits
 from app.wire.mapping.column_map import ColumnMap
 from app.wire.sources import Readable, Source, Text
 
+SMALL_ROWS, SMALL_BYTES = 2**8, 2**16
+"""The size up to which a record batch is small: to read its columns takes longer than to score them."""
+MOST_JOINED, JOINED_BYTES = 2**10, 2**20
+"""The number of small batches, and their size, at which they are joined; one takes some kilobytes while it is kept."""
+END = pa.record_batch({})
+"""The batch that stands for the end of a stream."""
+
 
 def parts(source: Source, limits: Limits, columns: ColumnMap) -> Iterator[dict[str, Any]]:
     """Yield the columns of an Arrow IPC stream, some rows at a time; none of a stream without rows.
 
     The messages are read and looked at here and only then given to pyarrow, which so never waits for bytes. No more
-    than one record batch is in memory: nothing here holds one while the next arrives.
+    than one record batch is in memory, but for small ones: nothing here holds another while the next arrives.
 
     Raises:
         MalformedBody: No Arrow IPC stream, or not a whole one.
@@ -42,16 +49,69 @@ def parts(source: Source, limits: Limits, columns: ColumnMap) -> Iterator[dict[s
             queue.extendleft(reversed(pieces))
             reader = _opened(queue, chosen.places)
     dictionaries, first_row = Dictionaries(), 0
+    for batch in _joined(_batches(arriving, queue, reader)):
+        n_rows = len(batch)
+        yield from parts_of(batch, chosen, first_row, dictionaries)
+        del batch
+        first_row += n_rows
+
+
+def _batches(
+    arriving: Iterator[Message], queue: deque[Text], reader: pa.RecordBatchReader
+) -> Iterator[pa.RecordBatch | None]:
+    """Yield the record batches that have rows, and None where a dictionary comes between them."""
     for message in at_checkpoints(arriving):
         queue.extend(message.pieces)
         is_batch = message.kind == RECORD_BATCH
         del message
-        if is_batch:
-            batch = _next_batch(reader)
-            n_rows = len(batch)
-            yield from parts_of(batch, chosen, first_row, dictionaries)
-            del batch
-            first_row += n_rows
+        batch = _next_batch(reader) if is_batch else None
+        if batch is None or len(batch):
+            yield batch
+        del batch
+
+
+def _joined(batches: Iterator[pa.RecordBatch | None]) -> Iterator[pa.RecordBatch]:
+    """Yield the record batches, small ones joined: some writers make one of each row.
+
+    What precedes an error is given first, as it would be if it were not kept here.
+    """
+    kept: list[pa.RecordBatch] = []
+    n_bytes = 0
+    fault: SurprisalError | None = None
+    batch: pa.RecordBatch | None = None
+    while batch is not END:
+        try:
+            batch = next(batches, END)
+        except SurprisalError as error:
+            fault, batch = error, END
+        if batch is not None and _is_small(batch):
+            n_bytes += batch.get_total_buffer_size()
+            kept.append(batch)
+            if n_bytes < JOINED_BYTES and len(kept) < MOST_JOINED:
+                continue
+            batch = None
+        if kept:
+            yield from _one(kept)
+            kept, n_bytes = [], 0
+        if batch is not None and batch is not END:
+            yield batch
+            batch = None  # while the next one arrives
+    if fault is not None:
+        raise fault
+
+
+def _is_small(batch: pa.RecordBatch) -> bool:
+    return len(batch) <= SMALL_ROWS and batch.get_total_buffer_size() <= SMALL_BYTES
+
+
+def _one(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """One batch of several, or these if their types cannot be joined."""
+    if len(batches) == 1:
+        return batches
+    try:
+        return [pa.concat_batches(batches, memory_pool=pa.system_memory_pool())]
+    except pa.ArrowNotImplementedError:
+        return batches
 
 
 def _opened(queue: deque[Text], places: list[int] | None = None) -> pa.RecordBatchReader:

@@ -35,7 +35,8 @@ def read(*batches: pa.RecordBatch) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("type_", [pa.string(), pa.large_string()])
-def test_batches_share_the_strings_of_their_dictionary(type_: pa.DataType) -> None:
+def test_batches_share_the_strings_of_their_dictionary(type_: pa.DataType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "SMALL_ROWS", 0)
     strings = pa.array(["long" * 9, "b", "c"], type_)
     first, second = (part["cluster_id"].tolist() for part in read(batch(strings, [1, 0]), batch(strings, [0, 2, 0])))
     assert (first, second) == (["b", "long" * 9], ["long" * 9, "c", "long" * 9])

@@ -330,7 +330,7 @@ def example(codec: str | None = None) -> bytes:
 @pytest.mark.parametrize("codec", [None, "lz4", "zstd"])
 def test_every_prefix_and_every_tail_is_refused(codec: str | None) -> None:
     body = example(codec)
-    assert [len(part["labels"]) for part in read(body)] == [3, 2]
+    assert [len(part["labels"]) for part in read(body)] == [5]
     for n in range(len(body)):
         with pytest.raises(MalformedBody):
             read(body[:n])
@@ -367,3 +367,36 @@ def test_a_source_may_give_a_few_bytes_at_a_time_and_is_read_no_further_than_the
         assert part["labels"].tolist() == [i] * 1000
         assert source.tell() == places(body)[i + 2]
     assert source.tell() == len(body)
+
+
+def one_row(value: float) -> pa.RecordBatch:
+    return batch(labels=[1], logits=[[value, 0.5]])
+
+
+def test_small_batches_are_joined_and_large_ones_left() -> None:
+    n, large = arrow.MOST_JOINED, batch(labels=[1] * 300, logits=[[0.5, 1]] * 300)
+    nothing = large.slice(0, 0)
+    parts = read(
+        stream(*[one_row(i) for i in range(n + 1)], nothing, one_row(n + 1), nothing, large, one_row(7), large)
+    )
+    assert [len(part["labels"]) for part in parts] == [n, 2, 300, 1, 300]
+    assert np.concatenate([part["logits"] for part in parts[:2]])[:, 0].tolist() == list(range(n + 2))
+
+
+def test_small_batches_whose_types_cannot_be_joined_are_read_one_by_one() -> None:
+    row = pa.record_batch({"labels": pa.array(["a"], pa.string_view()), "logits": pa.array([[0.5, 1]])})
+    assert sum(len(part["labels"]) for part in read(stream(row, row))) == 2
+
+
+def test_rows_before_a_fault_come_first() -> None:
+    wrong = pa.record_batch({"labels": pa.array([None], pa.int64()), "logits": pa.array([[0.5, 1]])})
+    whole = stream(one_row(1), one_row(1), wrong, one_row(1))
+    assert told(whole) == told(whole[: -len(END) - 8])
+    assert told(whole)[0][0] == "/labels/2"
+
+
+def test_rows_are_given_before_a_fault_behind_them() -> None:
+    arriving = arrow.parts(io.BytesIO(stream(one_row(1), one_row(2))[:-9]), LIMITS, own("multiclass"))
+    assert len(next(arriving)["labels"]) == 1
+    with pytest.raises(MalformedBody):
+        next(arriving)
