@@ -1,5 +1,6 @@
 """The errors of pydantic in this service's words: a place, a stable code, what must hold and what was found."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
@@ -9,6 +10,8 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from app.core.metrics.registry import METRICS
+from app.core.synonyms import meant
 from app.errors import FieldError, InvalidInput, TooLarge, describe, pointer
 
 Location: TypeAlias = tuple[int | str, ...]
@@ -23,6 +26,10 @@ TYPE_WORDS = {
     "string_type": "a string",
     "tuple_type": "a list",
 }
+QUOTED = re.compile(r"'([^']+)'")
+"""A value of those that pydantic lists."""
+ALWAYS = [metric.name for metric in METRICS if not metric.on_request]
+"""Metrics that an answer holds without being asked for."""
 BOUND_WORDS = {
     "greater_than_equal": "at least {ge:g}",
     "greater_than": "greater than {gt:g}",
@@ -116,7 +123,14 @@ def _error(detail: ErrorDetails) -> FieldError:
     if words := TYPE_WORDS.get(detail["type"]):
         return _wrong_type(detail["loc"], words, detail["input"])
     words = BOUND_WORDS[detail["type"]].format(**detail["ctx"])
-    return FieldError(_place(detail["loc"]), "out_of_range", f"must be {words}, found {describe(detail['input'])}")
+    found = f"must be {words}, found {describe(detail['input'])}"
+    hint = ""
+    if detail["loc"][0] == "metrics" and detail["input"] in ALWAYS:
+        hint = "; this one stands in the answer without being asked for"
+    elif detail["type"] == "literal_error" and isinstance(detail["input"], str):
+        close = meant(detail["input"], QUOTED.findall(words))
+        hint = f'; did you mean "{close}"?' if close else ""
+    return FieldError(_place(detail["loc"]), "out_of_range", found + hint)
 
 
 def _wrong_type(location: Location, words: str, value: Any) -> FieldError:
