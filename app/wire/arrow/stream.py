@@ -101,7 +101,7 @@ def _joined(batches: Iterator[pa.RecordBatch | None]) -> Iterator[pa.RecordBatch
 
 
 def _is_small(batch: pa.RecordBatch) -> bool:
-    return len(batch) <= SMALL_ROWS and batch.get_total_buffer_size() <= SMALL_BYTES
+    return 0 < len(batch) <= SMALL_ROWS and batch.get_total_buffer_size() <= SMALL_BYTES
 
 
 def _one(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
