@@ -34,7 +34,7 @@ def share_heaps() -> None:
 def return_memory() -> None:
     """Give the memory that is free within this process back to the system, which takes some milliseconds.
 
-    Each thread has a heap of its own, and glibc keeps what was freed in it for that thread.
+    glibc keeps in each heap what was freed there.
     """
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         trim(0)

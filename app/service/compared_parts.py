@@ -77,8 +77,8 @@ def compared_part(request: CompareRequest, first_row: int, n_threads: int = 1) -
         alone = alone.shifted(first_row) if first_row else alone
         scores[name] = _summed(question, alone, question.scores[name].plan.needs, kept, n_threads)
         losses.append(kept[question.metric])
-        if batch.not_normalized.count and batch.options.normalization == "warn":
-            divided[number] = normalized_values(batch, losses[number], question.metric)
+        if (values := normalized_values(batch, losses[number], question.metric)) is not None:
+            divided[number] = values
     sent = _summed(question, paired(baseline, losses), question.needs, {}, n_threads)
     if not divided:
         return ComparedPart(scores, sent)

@@ -7,9 +7,9 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self
 
 import httpx
 import numpy as np
@@ -28,6 +28,13 @@ from surprisal_client.results.score import Score
 DEFAULT_URL = "http://127.0.0.1:8000"
 CONNECT_SECONDS = 10.0
 MAX_WAIT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class _Done(Generic[T]):
+    """The result of a call that asks nothing of the service."""
+
+    value: T
 
 
 class _Connection:
@@ -62,7 +69,7 @@ class _Connection:
             yield None
             return
         with shown_progress() if self._shows_progress else nullcontext() as advance:
-            content = (replace(body, on_chunk=advance) if advance else body).content()
+            content = (replace(body, on_chunk=_both(advance, body.on_chunk)) if advance else body).content()
             try:
                 yield content
             finally:
@@ -239,7 +246,10 @@ class AsyncClient(_Connection):
     async def _run(self, steps: Steps[T]) -> T:
         reply: Reply | None = None
         try:
-            step = await asyncio.to_thread(_first, steps)
+            first = await asyncio.to_thread(_first, steps)
+            if isinstance(first, _Done):
+                return first.value
+            step = first
             while True:
                 try:
                     reply = await self._walk(step)
@@ -259,9 +269,24 @@ class AsyncClient(_Connection):
             return self._reply(await self._http.request(step.method, step.path, **arguments))
 
 
-def _first(steps: Steps[T]) -> Request | Pause:
-    """The first step, in which rows are read and checked: in a thread, so that others go on."""
-    return next(steps)
+def _first(steps: Steps[T]) -> Request | Pause | _Done[T]:
+    """The first step, in which rows are read and checked: in a thread, so that others go on.
+
+    No thread can hand over the `StopIteration` of a call that asks nothing of the service, so its result comes here.
+    """
+    try:
+        return next(steps)
+    except StopIteration as done:
+        return _Done(done.value)
+
+
+def _both(advance: Callable[[Sent], None], on_chunk: Callable[[Sent], None] | None) -> Callable[[Sent], None]:
+    def told(sent: Sent) -> None:
+        advance(sent)
+        if on_chunk:
+            on_chunk(sent)
+
+    return told
 
 
 async def _in_thread(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:

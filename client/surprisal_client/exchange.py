@@ -33,6 +33,7 @@ class Sent:
 
     n_bytes: int = 0
     n_rows: int = 0
+    has_begun: bool = False
     total_bytes: int | None = None
     total_rows: int | None = None
 
@@ -55,6 +56,7 @@ class Body:
     def content(self) -> Generator[bytes]:
         """Yield the bytes to send, and count them."""
         self.sent.n_bytes = self.sent.n_rows = 0
+        self.sent.has_begun = True  # an iterator gives up its first rows before any byte is sent
         self.sent.total_bytes, self.sent.total_rows = self.total_bytes, self.total_rows
         for chunk in self.chunks():
             yield chunk.data
@@ -152,7 +154,7 @@ def _departure(request: Request, context: Context, error: httpx.TransportError) 
 
 
 def _can_repeat(request: Request) -> bool:
-    return request.body is None or request.body.can_repeat or request.body.sent.n_bytes == 0
+    return request.body is None or request.body.can_repeat or not request.body.sent.has_begun
 
 
 def _pause(reply: Reply) -> float | None:

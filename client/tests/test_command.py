@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -276,11 +277,11 @@ def test_bash_completes(capsys: pytest.CaptureFixture[str]) -> None:
     assert done.stdout.split() == ["multiclass", "multilabel"]
 
 
-def on_a_terminal(arguments: list[str], out: bool = True) -> tuple[int, str, str]:
+def on_a_terminal(arguments: list[str], out: bool = True, command: list[str] = COMMAND) -> tuple[int, str, str]:
     """Run the command with standard error, and perhaps standard output, on a terminal: status, terminal, pipe."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [*COMMAND, *arguments], stdout=theirs if out else subprocess.PIPE, stderr=theirs, env=os.environ | ENVIRONMENT
+        [*command, *arguments], stdout=theirs if out else subprocess.PIPE, stderr=theirs, env=os.environ | ENVIRONMENT
     )
     os.close(theirs)
     shown = b""
@@ -304,6 +305,33 @@ def test_a_terminal_gets_a_table_and_progress(url: str) -> None:
     assert "binary, 600 of 600 rows, in nats" in shown
     assert "north" in shown
     assert "600 rows" in shown.partition("cross_entropy")[0], "the progress"
+
+
+def test_a_program_may_show_progress_and_be_told_of_it(url: str) -> None:
+    script = """
+    import sys
+    from surprisal_client import Client
+    seen = []
+    Client(sys.argv[1], progress=True, on_progress=lambda sent: seen.append(sent.n_bytes)).score([1, 0], [0.5, 0.5])
+    print(seen[-1] > 0)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    status, shown, piped = on_a_terminal([url], out=False, command=command)
+    assert (status, piped) == (0, "True\n")
+    assert "sending" in shown or "scoring" in shown
+
+
+def test_a_fault_of_the_program_is_no_verdict(url: str) -> None:
+    script = """
+    import sys
+    from surprisal_client.command import calls, main
+    calls.CALLS["limits"] = None
+    sys.exit(main.main(["limits", "--url", sys.argv[1]]))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), url]
+    done = subprocess.run(command, env=os.environ | ENVIRONMENT, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (70, b"")
+    assert b"TypeError" in done.stderr
 
 
 def test_progress_never_writes_into_a_pipe(url: str) -> None:

@@ -27,7 +27,7 @@ CHAT = {
     ]
 }
 ECHO = {"choices": [{"logprobs": {"tokens": ["The", " cat"], "token_logprobs": [None, -2.5]}}]}
-PROMPT = {
+PROMPT: dict[str, Any] = {
     "prompt_token_ids": [791, 8415, 7731],
     "prompt_logprobs": [
         None,
@@ -62,6 +62,18 @@ def test_prompts_of_vllm_are_rows_of_tokens(client: Client) -> None:
     assert client.score(vllm.rows([PROMPT])).bits_per_byte.value
     with pytest.raises(ValueError, match="output 0 has no prompt_logprobs"):
         list(vllm.rows([{"prompt_token_ids": [1]}]))
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+def test_runs_of_vllm_with_a_broken_character_have_no_bytes(broken: int, tmp_path: Path) -> None:
+    entry = PROMPT["prompt_logprobs"][1]
+    spoilt = {token: value | {"decoded_token": "\ufffd"} for token, value in entry.items()}
+    outputs = [PROMPT, PROMPT]
+    outputs[broken] = PROMPT | {"prompt_logprobs": [None, spoilt, *PROMPT["prompt_logprobs"][2:]]}
+    paths = [write(tmp_path / name, outputs) for name in ("a.jsonl", "b.jsonl")]
+    runs = by_name.runs_of("vllm", paths)
+    assert "n_bytes" not in runs
+    assert len(runs["candidates"][str(paths[0])]["log_probabilities"]) == 2
 
 
 def write(path: Path, objects: list[Any]) -> Path:

@@ -36,16 +36,18 @@ def test_awaited_calls_have_the_same_answers(client: Client, url: str) -> None:
                 await awaited.compare(labels=y, candidates={"a": good, "b": bad}, baseline="a"),
                 await awaited.calibrate(y, good),
                 await awaited.apply(await awaited.calibrate(y, good), probabilities=bad),
+                await awaited.apply(await awaited.calibrate(y, good), probabilities=[]),
                 await awaited.merge([(await awaited.score(y, good, include=["state"])).state]),
                 await awaited.metrics(),
                 await awaited.limits(),
             ]
 
-    score, compared, calibrated, applied, merged, metrics, limits = asyncio.run(all_of_them())
+    score, compared, calibrated, applied, empty, merged, metrics, limits = asyncio.run(all_of_them())
     assert score.answer == client.score(LABELS, PROBABILITIES).answer
     assert compared["b"].verdict == "worse"
     assert calibrated.answer == client.calibrate(y, good).answer
     assert applied.tolist() == client.apply(calibrated, probabilities=bad).tolist()
+    assert empty.size == 0
     assert merged.answer["metrics"] == client.score(y, good).answer["metrics"]
     assert (metrics, limits) == (client.metrics(), client.limits())
 

@@ -27,15 +27,8 @@ from app.api.access.scopes import needs
 from app.api.contract import access, samples, texts
 from app.api.contract.asking import Asked, answers
 from app.api.contract.components import class_name, reference, schemas_of
-from app.api.contract.examples import (
-    APPLY_EXAMPLES,
-    CALIBRATE_EXAMPLES,
-    COMPARE_EXAMPLES,
-    EXAMPLES,
-    PARTS,
-    REFUSED,
-    Example,
-)
+from app.api.contract.examples import EXAMPLES, PARTS, REFUSED, Example
+from app.api.contract.model_examples import APPLY_EXAMPLES, CALIBRATE_EXAMPLES, COMPARE_EXAMPLES
 from app.api.contract.parameters import parameters_of
 from app.api.negotiation.formats import FORMATS
 from app.api.negotiation.media import JSON

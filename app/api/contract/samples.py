@@ -3,7 +3,8 @@
 from functools import cache
 from typing import Any
 
-from app.api.contract.examples import CALIBRATE_EXAMPLES, COMPARE_EXAMPLES, EXAMPLES
+from app.api.contract.examples import EXAMPLES
+from app.api.contract.model_examples import CALIBRATE_EXAMPLES, COMPARE_EXAMPLES
 from app.core.tasks import COLUMN_NAMES, TaskName, candidate_column
 from app.wire.fields import SLICE
 from app.wire.writers import WRITERS

@@ -4,7 +4,7 @@ from app.core.kernels.json_columns import JsonColumns
 from app.core.options import Options
 from app.service import ScoreRequest
 
-MAX_BYTES, MAX_NUMBERS = 2**18, 2**14
+MAX_BYTES, MAX_NUMBERS = 2**18, 2**15
 """The sizes up to which plain rows are scored on the event loop. They take 1 to 2 ms there, and more than twice that in
 a thread, since the interpreter and its data would go back and forth between two processors."""
 

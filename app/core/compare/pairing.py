@@ -8,12 +8,15 @@ import numpy as np
 
 from app.core.batch.batches import Batch
 from app.core.batch.checks import off_rows
+from app.core.batch.predictions import NORMALIZED
 from app.core.columns import FloatArray
 from app.core.kernels import compiled
 from app.core.rows.blocks import blocks
 from app.core.sums.layout import Family, Mean, Needs
 from app.core.sums.outcomes import difference_name
 
+ROUNDING = 1e-12
+"""The largest distance from 1 of the sum of a row that rounding in double precision explains."""
 FINITE = "finite loss"
 """The column of the baseline's losses with 0 in place of infinite ones."""
 
@@ -64,12 +67,23 @@ def paired(batch: Batch, losses: Sequence[FloatArray]) -> Batch:
     return replace(batch, given={loss_name(number): values for number, values in enumerate(losses)})
 
 
-def normalized_values(batch: Batch, values: FloatArray, metric: str) -> FloatArray:
-    """The metric (n,) of rows divided by their sums; a row that sums to 1, or to 0, keeps the value it has."""
+def normalized_values(batch: Batch, values: FloatArray, metric: str) -> FloatArray | None:
+    """The metric (n,) of rows divided by their sums; a row that sums to 1, or to 0, keeps the value it has.
+
+    What `tolerance` allows is divided too: if every row of one candidate sums to a little too much, it seems better
+    by as much, however small that is.
+
+    Returns:
+        None where all rows sum to 1, or are divided already.
+    """
+    if batch.task not in NORMALIZED or batch.form == "logits" or batch.options.normalization == "renormalize":
+        return None
     divided = replace(batch, options=replace(batch.options, normalization="renormalize"))
-    is_logarithmic = batch.form == "log_probabilities"
-    off = off_rows(batch.prediction, batch.scored, batch.options.tolerance, logarithmic=is_logarithmic)  # type: ignore[arg-type]
+    tolerance, is_logarithmic = min(batch.options.tolerance, ROUNDING), batch.form == "log_probabilities"
+    off = off_rows(batch.prediction, batch.scored, tolerance, logarithmic=is_logarithmic)  # type: ignore[arg-type]
     rows = np.array([row for some, _ in off for row in some], np.int64)
+    if not len(rows):
+        return None
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
         parts = [np.float64(1.0) * getattr(block, metric) for block in blocks(divided, rows)]
     found = values.copy()

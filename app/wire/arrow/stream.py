@@ -22,8 +22,6 @@ SMALL_ROWS, SMALL_BYTES = 2**8, 2**16
 """The size up to which a record batch is small: to read its columns takes longer than to score them."""
 MOST_JOINED, JOINED_BYTES = 2**10, 2**20
 """The number of small batches, and their size, at which they are joined; one takes some kilobytes while it is kept."""
-END = pa.record_batch({})
-"""The batch that stands for the end of a stream."""
 
 
 def parts(source: Source, limits: Limits, columns: ColumnMap) -> Iterator[dict[str, Any]]:
@@ -77,36 +75,32 @@ def _joined(batches: Iterator[pa.RecordBatch | None]) -> Iterator[pa.RecordBatch
     """
     kept: list[pa.RecordBatch] = []
     n_bytes = 0
-    fault: SurprisalError | None = None
-    batch: pa.RecordBatch | None = None
-    while batch is not END:
-        try:
-            batch = next(batches, END)
-        except SurprisalError as error:
-            fault, batch = error, END
-        if batch is not None and _is_small(batch):
-            n_bytes += batch.get_total_buffer_size()
-            kept.append(batch)
-            if n_bytes < JOINED_BYTES and len(kept) < MOST_JOINED:
-                continue
-            batch = None
-        if kept:
+    try:
+        for batch in batches:
+            if batch is not None and _is_small(batch):
+                n_bytes += batch.get_total_buffer_size()
+                kept.append(batch)
+                if n_bytes < JOINED_BYTES and len(kept) < MOST_JOINED:
+                    continue
+                batch = None  # noqa: PLW2901 it is among those that are kept
             yield from _one(kept)
             kept, n_bytes = [], 0
-        if batch is not None and batch is not END:
-            yield batch
-            batch = None  # while the next one arrives
-    if fault is not None:
-        raise fault
+            if batch is not None:
+                yield batch
+            del batch  # while the next one arrives
+    except SurprisalError:
+        yield from _one(kept)
+        raise
+    yield from _one(kept)
 
 
 def _is_small(batch: pa.RecordBatch) -> bool:
-    return 0 < len(batch) <= SMALL_ROWS and batch.get_total_buffer_size() <= SMALL_BYTES
+    return len(batch) <= SMALL_ROWS and batch.get_total_buffer_size() <= SMALL_BYTES
 
 
 def _one(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
     """One batch of several, or these if their types cannot be joined."""
-    if len(batches) == 1:
+    if len(batches) <= 1:
         return batches
     try:
         return [pa.concat_batches(batches, memory_pool=pa.system_memory_pool())]

@@ -10,6 +10,7 @@ import numpy as np
 
 from app.core.batch.texts import texts_of
 from app.core.batch.truth import rowwise
+from app.core.checkpoints import ended_by, never
 from app.core.columns import BoolArray, Column
 from app.errors import FieldError, InvalidInput
 from app.wire.fields import SLICE, Field, Masks, gathered, holds_scored
@@ -52,7 +53,7 @@ def parts(source: Source, limits: Limits, columns: ColumnMap) -> Iterator[dict[s
 
     for block in blocks(source, limits, _row_end, place):
         text = block if n_rows else block.removeprefix(BOM_UTF8)
-        with _TURN:
+        with _TURN, ended_by(never):  # a checkpoint may wait for others, who may wait for this turn
             n_read, header, part = _part(text, n_rows, header, limits, columns)
         if part is not None:
             yield part

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import traceback
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -19,6 +20,8 @@ from surprisal_client.results.answer import Answer
 
 PASSED, FAILED, INCONCLUSIVE, WRONG_INPUT, NO_SERVICE = range(5)
 INTERRUPTED = 128 + signal.SIGINT
+BROKEN = os.EX_SOFTWARE if hasattr(os, "EX_SOFTWARE") else 70
+"""The status of a fault of this program."""
 
 
 def run() -> None:
@@ -41,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _told(error, WRONG_INPUT)
     except KeyboardInterrupt:
         return _told("interrupted; nothing was scored", INTERRUPTED)
+    except Exception:  # noqa: BLE001 Python would end with 1, which says that a rule failed
+        traceback.print_exc()
+        return BROKEN
 
 
 def _told(error: object, status: int) -> int:

@@ -42,7 +42,9 @@ def runs_of(reader: str, paths: Sequence[str | Path], task: str = "tokens") -> d
 
 
 def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    return {name: [row[name] for row in rows] for name in rows[0]}
+    """The fields that all rows have: a text whose bytes cannot be told leaves out `n_bytes`."""
+    names = [name for name in rows[0] if all(name in row for row in rows)]
+    return {name: [row[name] for row in rows] for name in names}
 
 
 def _lines(rows: Callable[[Iterable[Any]], Iterator[dict[str, Any]]], path: str | Path) -> list[dict[str, Any]]:

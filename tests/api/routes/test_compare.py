@@ -296,6 +296,20 @@ async def test_sums_above_1_win_nothing(form: str, client: httpx.AsyncClient) ->
     assert entry["verdict"] == "equivalent"
 
 
+async def test_sums_within_the_tolerance_win_nothing_either(client: httpx.AsyncClient) -> None:
+    random = np.random.default_rng(4)
+    first = random.uniform(0.2, 0.8, 400)
+    rows = np.stack([first, 1.0 - first], axis=1)
+    labels = (random.random(400) < rows[:, 1]).astype(int).tolist()
+    for tolerance, excess, normalization in ((1e-6, 9e-7, "warn"), (1e-6, 9e-7, "error"), (0.2, 0.1, "warn")):
+        larger = rows * (1.0 + random.uniform(0.0, excess, (400, 1)))
+        candidates = {"old": {"probabilities": rows.tolist()}, "new": {"probabilities": larger.tolist()}}
+        body: Body = {"labels": labels, "candidates": candidates, "baseline": "old", "tolerance": tolerance}
+        (entry,) = (await compared(client, "multiclass", body | {"normalization": normalization}))["comparisons"]
+        assert entry["verdict"] == "inconclusive"
+        assert entry["reason"].startswith("rows do not sum to 1: better as sent, ")
+
+
 async def test_options_of_the_gate_are_echoed_and_null_is_not_set(client: httpx.AsyncClient) -> None:
     plain = await compared(client, "binary", gated())
     assert plain["options"].items() >= {"margin": 0.0, "min_samples": 20, "family": "pairs"}.items()

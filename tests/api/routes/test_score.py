@@ -95,7 +95,7 @@ def large(n_rows: int) -> dict[str, Any]:
 
 
 async def test_a_large_body_is_scored_as_its_rows_are(client: httpx.AsyncClient) -> None:
-    body = large(6000)
+    body = large(8000)
     assert orjson.dumps(body).count(b",") > MAX_NUMBERS
     whole = await scored(client, "multiclass", body)
     small = body | {name: body[name][:80] for name in ("labels", "probabilities")}

@@ -3,6 +3,7 @@
 import io
 import struct
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -381,6 +382,19 @@ def test_small_batches_are_joined_and_large_ones_left() -> None:
     )
     assert [len(part["labels"]) for part in parts] == [n, 2, 300, 1, 300]
     assert np.concatenate([part["logits"] for part in parts[:2]])[:, 0].tolist() == list(range(n + 2))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_row_is_lost_or_moved_however_a_stream_is_cut(seed: int) -> None:
+    random = Random(seed)
+    sizes = [
+        random.choice([0, 1, 1, 2, arrow.SMALL_ROWS, arrow.SMALL_ROWS + 1]) for _ in range(random.randrange(1, 40))
+    ]
+    n_rows = sum(sizes)
+    whole = batch(labels=[1] * n_rows, logits=[[float(i), 0.5] for i in range(n_rows)])
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    parts = read(stream(*[whole.slice(start, size) for start, size in zip(starts, sizes, strict=True)]))
+    assert [row[0] for part in parts for row in part["logits"]] == list(range(n_rows))
 
 
 def test_small_batches_whose_types_cannot_be_joined_are_read_one_by_one() -> None:
