@@ -205,8 +205,10 @@ async def test_light_requests_pass_by_heavy_ones() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell what a process holds")
-def test_free_memory_is_kept_for_the_next_request_up_to_a_bound() -> None:
-    modest, ample = Capacity(Settings(memory_bytes=2**29)), Capacity(Settings(memory_bytes=2**34))
+def test_free_memory_is_kept_for_the_next_request_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    ample = Capacity(Settings(memory_bytes=2**40))
+    monkeypatch.setattr(module, "KEPT_BYTES", 2**25)
+    modest = Capacity(Settings(memory_bytes=2**40))
     others = modest.lease(0, "")
     others.hold("body", 2**26)
     pieces = [bytes(2**16) for _ in range(2**10)]
