@@ -109,4 +109,4 @@ def test_each_request_beyond_the_bound_is_told_so(work: overload.Work) -> None:
 def test_each_request_of_a_long_flood_is_answered(work: overload.Work) -> None:
     with logging() as server:
         for rate in (work.guess / 10, work.guess, 2 * work.guess):
-            flood(server, work, rate, 5.0)
+            flood(server, work, rate, 3.0)
