@@ -201,7 +201,7 @@ def _assert_answered(operation: Locator, name: str) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/score/multiclass", "/v1/compare/binary"])
 def test_every_example_is_answered_as_it_stands(path: str, visit: Visit) -> None:
-    """Those of other operations are sent when the document is made."""
+    """Examples of other operations are sent when the document is made."""
     operation = _try_out(visit.page, path)
     for name in openapi.document()["paths"][path]["post"]["requestBody"]["content"]["application/json"]["examples"]:
         operation.locator(".examples-select-element").first.select_option(name)

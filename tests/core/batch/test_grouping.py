@@ -29,8 +29,9 @@ def test_groups_are_the_values_in_order(n_values: int, kind: str) -> None:
     grouping = grouping_of(values)
     assert grouping.names == [str(name) for name in names.tolist()]
     assert grouping.codes.tolist() == codes.tolist()
-    for name, rows in grouping.rows():
-        assert rows.tolist() == np.flatnonzero(values.astype(np.str_) == name).tolist()
+    of_each = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+    found = [(name, rows.tolist()) for name, rows in grouping.rows()]
+    assert found == [(str(name), rows.tolist()) for name, rows in zip(names, of_each, strict=True)]
 
 
 def test_booleans_are_named_as_in_json() -> None:

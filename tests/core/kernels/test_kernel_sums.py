@@ -119,7 +119,7 @@ def test_sums_of_many_adversarial_doubles_are_exact() -> None:
 
 @pytest.mark.parametrize("spread", [1, 12, 13, 14, 34, 35, 36, 56, 57, 58, 80])
 @pytest.mark.parametrize("top", [1023, 0, -800, -912, -960])
-@pytest.mark.parametrize("n", [1, 7, 1023, 1024, 1025, 3000])
+@pytest.mark.parametrize("n", [1, 7, 1023, 1024, 2049])
 def test_sums_of_numbers_that_lie_near_each_other_are_exact(n: int, top: int, spread: int) -> None:
     """Exponents from `top` down by `spread`; many of the numbers are the largest, whose sums need the most bits."""
     rng = np.random.default_rng([n, top + 1074, spread])

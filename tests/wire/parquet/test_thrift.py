@@ -3,7 +3,8 @@
 import pytest
 
 from app.errors import TooLarge
-from app.wire.parquet.thrift import BINARY, I32, I64, LIST, MAX_ELEMENTS, STRUCT, Reader
+from app.wire.parquet import thrift
+from app.wire.parquet.thrift import BINARY, I32, I64, LIST, STRUCT, Reader
 
 INTEGERS = b"\x15\x02\x15\x05"
 """The fields 1 and 2: the numbers 1 and -3."""
@@ -82,13 +83,13 @@ def test_lists_hold_what_they_must() -> None:
         Reader(texts[1:]).structs(Reader.integer)
 
 
-def test_elements_are_counted_over_all_lists() -> None:
-    few = b"\x19\xfc\x80\x80\x40" + bytes(1 << 20)  # 2 ** 20 structs without fields
+def test_elements_are_counted_over_all_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thrift, "MAX_ELEMENTS", 3 << 12)
+    few = b"\x19\xfc\x80\x40" + bytes(1 << 13)  # 2 ** 13 structs without fields
     assert Reader(few + b"\x00").struct({}) == {}
     with pytest.raises(TooLarge, match="write larger row groups"):
         Reader(few * 2 + b"\x00").struct({})
     with pytest.raises(TooLarge, match="fewer columns"):
-        Reader(b"\xfc\x80\x80\x40").structs(Reader.integer, weight=2)
-    integers = b"\x19\xf5\x80\x80\x40" + bytes(1 << 20)
+        Reader(b"\xfc\x80\x40").structs(Reader.integer, weight=2)
+    integers = b"\x19\xf5\x80\x40" + bytes(1 << 13)
     assert Reader(integers * 2 + b"\x00").struct({}) == {}
-    assert MAX_ELEMENTS < 2 << 20
