@@ -2,15 +2,23 @@
 
 The server has the first processor, clients and health checks the second. The capacity is the most that was answered
 with 200 in a second. What else runs on the machine disturbs every number, so nothing is written to the pages.
+
+Clients written in Python send less than ten thousand requests of 9 kB a second. Beyond the capacity those of `h2load`
+may take their place where it is installed (Debian: nghttp2-client): each of 1,000 sends at its rate, but only once it
+has its answer, and its times count from then.
 """
 
 import argparse
 import multiprocessing
 import os
+import shutil
 import socket
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +29,10 @@ from benchmarks.open_loop import Plan, Seen, offered
 from benchmarks.servers import Server
 
 TIMES = (0.8, 2, 5, 10)
-N_CLIENTS = 100
+N_CLIENTS, N_FLOODING = 100, 1000
+"""The clients that wait for each answer, and those that send more than can be answered, as many as one address may."""
+FLOOD_RATE = 5_000
+"""The requests a second beyond which clients written in Python are the ones that are overloaded."""
 PAUSE_SECONDS = 0.02
 NORMAL_SECONDS = 0.05
 """The time of a health check that is normal again."""
@@ -113,6 +124,24 @@ def _clients(plan: Plan) -> Seen:
     return offered(plan)
 
 
+def _flood(plan: Plan, work: Work) -> Seen:
+    """Offer a load by clients in C."""
+    _move()
+    seen = Seen()
+    with tempfile.TemporaryDirectory() as folder:
+        body, log = Path(folder) / "body", Path(folder) / "log"
+        body.write_bytes(work.body)
+        command = ["h2load", "--h1", f"-c{plan.n_connections}", f"-D{round(plan.seconds)}", f"--log-file={log}"]
+        command += [f"--rps={plan.rate / plan.n_connections}", "-d", str(body), "-H", f"content-type: {formats.JSON}"]
+        subprocess.run([*command, f"http://127.0.0.1:{plan.port}{work.path}"], check=True, capture_output=True)
+        answers = np.loadtxt(log, np.int64, ndmin=2)
+    statuses, taken = answers[:, 1], answers[:, 2] / 1e6
+    seen.served, seen.refused = taken[statuses == 200].tolist(), taken[statuses == 503].tolist()
+    seen.others.update(statuses[(statuses != 200) & (statuses != 503)].tolist())
+    seen.n_due, seen.seconds = len(answers), plan.seconds
+    return seen
+
+
 def _large(port: int, seconds: float) -> Seen:
     _move()
     began = time.perf_counter()
@@ -132,6 +161,12 @@ class Course:
         """Offer so many requests a second; by 0 as many as the clients send. Return those answered in a second."""
         plan = Plan(self._server.port, work.sent, rate, self._seconds, n_connections)
         seen = self._show(name, lambda: self._pool.submit(_clients, plan))
+        return len(seen.served) / seen.seconds
+
+    def flood(self, name: str, work: Work, rate: float) -> float:
+        """Offer more requests than can be answered."""
+        plan = Plan(self._server.port, work.sent, rate, self._seconds, N_FLOODING)
+        seen = self._show(name, lambda: self._pool.submit(_flood, plan, work))
         return len(seen.served) / seen.seconds
 
     def uploads(self) -> None:
@@ -181,9 +216,11 @@ def measure(seconds: float, words: list[str], **environ: Any) -> None:
             if not words or any(word in name for word in words):
                 course.clients("warm up", work, work.guess / 20)
                 most = max(course.clients(f"{name}, to find the capacity", work, work.guess / n) for n in (1, 2))
-                course.clients(f"{name}, {N_CLIENTS} clients", work, 0.0, N_CLIENTS)
+                most = max(most, course.clients(f"{name}, {N_CLIENTS} clients", work, 0.0, N_CLIENTS))
                 for times in TIMES:
-                    course.clients(f"{name}, {times} times the capacity", work, times * most)
+                    is_flood = times * most > FLOOD_RATE and times > 1 and shutil.which("h2load")
+                    load_of = course.flood if is_flood else course.clients
+                    load_of(f"{name}, {times} times the capacity", work, times * most)
         if not words or "uploads" in words:
             course.uploads()
 

@@ -24,6 +24,9 @@ FIT = b"/v1/calibrate/"
 HOST = b"\r\nhost: "
 LENGTH = b"\r\ncontent-length: "
 REQUEST_ID = b"\r\nx-request-id: "
+PAUSE_SECONDS = 0.2
+"""The time for which a client is not heard after one of many refusals. `Retry-After` asks it to wait for longer; who
+comes again at once would have the service do nothing but refuse."""
 BLANK_ID = "0" * 32
 """The request id in a prepared answer, before its own one is put there."""
 
@@ -77,6 +80,14 @@ class SheddingProtocol(RefusingProtocol):
         self._is_in_head = False
         self._stop_clock()  # that of the first head of the connection
         self.on_response_complete()
+        if self._backoff.are_many:
+            self.flow.pause_reading()
+            self.loop.call_later(PAUSE_SECONDS, self._read_on)
+
+    def _read_on(self) -> None:
+        """Callback of a timer: read what the client has sent since it was refused."""
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
 
 def plain_head(data: bytes) -> bytes:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.api import backoff
 from app.api.access import origins
 from app.api.capacity import NO_THREAD
 from app.api.turns import Waiting
@@ -55,6 +56,19 @@ async def test_a_request_id_is_kept_if_the_application_would_keep_it(sent: str) 
         status, problem = await connection.answer()
         assert status == 503 or not sent.isascii()
         assert (problem.get("request_id") == sent) == (sent in {'a"b\\c', "0" * 32})
+
+
+@pytest.mark.parametrize("n", [0, 100])
+async def test_a_client_is_not_heard_for_a_while_after_many_refusals(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backoff, "MANY", n)
+    async with connected(FULL) as connection:
+        fill(connection)
+        connection.send(WHOLE)
+        assert (await connection.answer())[0] == 503
+        assert connection.protocol.flow.read_paused is (n == 0)
+        async with asyncio.timeout(20):
+            while connection.protocol.flow.read_paused:  # noqa: ASYNC110 the server sets no event
+                await asyncio.sleep(0)
 
 
 FIT = request("POST", "/v1/calibrate/binary", BODY)
