@@ -31,7 +31,7 @@ def examples() -> list[tuple[str, Any]]:
     holders = [operation["requestBody"] for operation in operations if "requestBody" in operation]
     holders += [answer for operation in operations for answer in operation["responses"].values()]
     return [
-        (name_of(body["schema"]), resolved(example, document)["value"])
+        (name_of(body["schema"], value := resolved(example, document)["value"], document), value)
         for holder in holders
         for media_type, body in resolved(holder, document)["content"].items()
         if media_type == "application/json"
@@ -39,8 +39,12 @@ def examples() -> list[tuple[str, Any]]:
     ]
 
 
-def name_of(reference: dict[str, str]) -> str:
-    return reference["$ref"].rpartition("/")[2]
+def name_of(schema: dict[str, Any], example: dict[str, Any], document: dict[str, Any]) -> str:
+    """The name of a schema, or of the first of several that has no more required fields than the example."""
+    for choice in schema.get("anyOf", [schema]):
+        if example.keys() >= set(resolved(choice, document).get("required", [])):
+            return str(choice["$ref"]).rpartition("/")[2]
+    raise AssertionError(f"no schema fits {example}")
 
 
 def resolved(item: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
