@@ -98,7 +98,16 @@ async def _fail(exchange: Exchange, error: Exception | asyncio.CancelledError) -
         exchange.error = error
     if exchange.status != NOT_BEGUN:
         raise error  # the server cuts the connection
+    if exchange.error is None:
+        _forget_frames(error)
     await exchange.respond(answer)
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let go of the frames of an error, which may hold a whole body, and often the error: a circle."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 class BareRoute(APIRoute):

@@ -96,7 +96,7 @@ class Lease:
     def __init__(self, account: Account, small: Account | None = None, caller: str = "") -> None:
         self._account = account
         self._small = small
-        self._caller = caller or self
+        self._caller = caller or object()
         self._taken: Counter[tuple[Account, Kind]] = Counter()
 
     @property

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 from time import perf_counter, process_time, thread_time
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -22,8 +23,10 @@ BEATS_A_WINDOW = 1500
 
 MANY_YOUNG = 10
 """The looks of the garbage collector at young objects after which it looks at all, Python's own number."""
-LONG_BUSY_SECONDS = 600
-"""The time after which it does so even while large bodies are in work."""
+FEW_BLOCKS = 300_000
+"""The blocks of memory beyond those of a server that has just begun, among which garbage is found in some 10 ms."""
+LONG_BUSY_SECONDS = 60
+"""The time after which it is looked for among more, and while large bodies are in work."""
 
 
 class Pulse:
@@ -78,6 +81,7 @@ class Pulse:
     def begin(self) -> None:
         """Beat from now on, on the event loop that runs."""
         self._loop = asyncio.get_running_loop()
+        self._few_blocks = sys.getallocatedblocks() + FEW_BLOCKS
         self._show()
         self._wait()
 
@@ -109,7 +113,7 @@ class Pulse:
     def _collect(self) -> None:
         """Look for garbage among all objects in a calm moment: it takes the longer the more objects there are."""
         now = perf_counter()
-        is_calm = not any(pool.n_busy for pool in self._pools.values())
+        is_calm = sys.getallocatedblocks() < self._few_blocks or not any(pool.n_busy for pool in self._pools.values())
         if gc.get_count()[2] > MANY_YOUNG and (is_calm or now > self._collected + LONG_BUSY_SECONDS):
             gc.collect()
             self._collected = now

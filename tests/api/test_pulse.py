@@ -24,12 +24,13 @@ class Cycle:
         self.itself = self
 
 
-@pytest.fixture
-async def capacity(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Capacity]:
+@pytest.fixture(params=[-(2**40)])
+async def capacity(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Capacity]:
     """A capacity whose beat goes with each turn of the event loop, and alone looks for garbage."""
     monkeypatch.setattr(pulse, "BEAT_SECONDS", 0.0)
     monkeypatch.setattr(pulse, "BEATS_A_SHOW", 1)
     monkeypatch.setattr(pulse, "MANY_YOUNG", -1)
+    monkeypatch.setattr(pulse, "FEW_BLOCKS", request.param)
     gc.disable()
     with Capacity(Settings()) as capacity:
         beat = Pulse(Telemetry("error"), capacity)
@@ -58,6 +59,16 @@ async def test_garbage_waits_while_a_large_body_is_in_work(capacity: Capacity, m
     await asyncio.sleep(0)
     assert not await is_found(20)
     monkeypatch.setattr(pulse, "LONG_BUSY_SECONDS", 0)
+    assert await is_found(20)
+    go.set()
+    assert await work
+
+
+@pytest.mark.parametrize("capacity", [2**40], indirect=True)
+async def test_garbage_among_few_objects_is_found_at_once(capacity: Capacity) -> None:
+    go = Event()
+    work = asyncio.create_task(capacity.arriving.run(0, go.wait, 60.0))
+    await asyncio.sleep(0)
     assert await is_found(20)
     go.set()
     assert await work

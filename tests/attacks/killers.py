@@ -41,7 +41,7 @@ class Killer(NamedTuple):
         return post(self.path, gzip.compress(body, 1) if self.encoding == "gzip" else body, kind, *headers)
 
 
-def _npz(**arrays: np.ndarray) -> bytes:
+def npz_of(**arrays: np.ndarray) -> bytes:
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     return file.getvalue()
@@ -49,18 +49,18 @@ def _npz(**arrays: np.ndarray) -> bytes:
 
 def losses(scale: float) -> bytes:
     n = int(8_300_000 * scale)
-    return _npz(labels=np.zeros(n, np.int8), probabilities=np.full(n, 0.3, np.float16))
+    return npz_of(labels=np.zeros(n, np.int8), probabilities=np.full(n, 0.3, np.float16))
 
 
 def zeros(scale: float) -> bytes:
     n = int(33_500_000 * scale)
-    return _npz(labels=np.zeros(n, np.int8), probabilities=np.zeros(n, np.int8))
+    return npz_of(labels=np.zeros(n, np.int8), probabilities=np.zeros(n, np.int8))
 
 
 def many_models(scale: float) -> bytes:
     n = int(600_000 * scale)
     models = {f"candidates.c{i}.logits": np.full(n, i, np.int8) for i in range(50)}
-    return _npz(labels=np.zeros(n, np.int8), **models)
+    return npz_of(labels=np.zeros(n, np.int8), **models)
 
 
 def padded(scale: float) -> bytes:

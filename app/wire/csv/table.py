@@ -193,7 +193,7 @@ def _columns(
         try:
             column = _column(group.field, field, cells)
         except InvalidInput as refusal:
-            refusals.append(refusal)
+            refusals.append(refusal.with_traceback(None))  # which would hold this frame, and so itself
             continue
         if column is not None:
             columns.append(column)

@@ -95,7 +95,7 @@ def _filled(fields: dict[str, Any], read: Columns, task: TaskName) -> dict[str, 
         try:
             holder[name] = known[name] if name in known else column_of(place, rule, holder[name], scored)
         except InvalidInput as refusal:
-            refusals.append(refusal)
+            refusals.append(refusal.with_traceback(None))  # which would hold this frame, and so itself
         if name == "mask" and rule is not SLICE_RULE and isinstance(mask := holder[name], np.ndarray | Ragged):
             shared, own = (mask, None) if holder is fields else (shared, mask)
     if refusals:

@@ -125,7 +125,7 @@ def _columns(rows: Rows, header: Header, first_row: int, nulls: Mapping[str, Boo
             if holds_scored(scored):
                 _check_nested(group.field, column, header.nested.get(group.field.name), first_row)
         except InvalidInput as refusal:
-            refusals.append(refusal)
+            refusals.append(refusal.with_traceback(None))  # which would hold this frame, and so itself
             continue
         columns.append(column)
         masks.add(group.field, column)
