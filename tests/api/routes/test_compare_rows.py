@@ -345,11 +345,11 @@ async def test_rows_of_another_width_are_refused_where_they_begin(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(row_parts, "MIN_PART_BYTES", 1)
-    rows = [[0.5, 1.0]] * 100 + [[0.5, 1.0, 2.0]] * 100
-    columns = {"labels": [0] * 200} | {f"candidates.{name}.logits": rows for name in "ab"}
-    response = await compared(client, "multiclass", "arrow", columns, {"baseline": "b"}, rows_at_once=100)
+    rows = [[0.5, 1.0]] * 300 + [[0.5, 1.0, 2.0]] * 300
+    columns = {"labels": [0] * 600} | {f"candidates.{name}.logits": rows for name in "ab"}
+    response = await compared(client, "multiclass", "arrow", columns, {"baseline": "b"}, rows_at_once=300)
     (error,) = response.json()["errors"]
-    assert (error["pointer"], error["code"]) == ("/candidates/b/logits/100", "wrong_shape")
+    assert (error["pointer"], error["code"]) == ("/candidates/b/logits/300", "wrong_shape")
     assert error["detail"] == "must have 2 values like the rows before, found 3"
 
 
