@@ -93,7 +93,7 @@ def test_a_worker_that_is_killed_under_load_is_replaced_and_no_count_falls() -> 
         assert f"process {killed}, was killed by SIGKILL; another takes its place in" in told["event"]
         eventually(lambda: len(server.workers()) == 2)
         assert other in server.workers()
-        eventually(lambda: total(server) >= load.n_answered - 4)  # a turn is counted once its answers are sent
+        eventually(lambda: total(server) >= load.n_answered - 4)  # one a client: answers are counted once they are sent
         server.terminate()
         assert server.ended() == 0
 
