@@ -1,0 +1,1 @@
+"""The only SQL: jobs with the states of their shards, in SQLite or PostgreSQL."""
