@@ -37,6 +37,13 @@ OWN_SEGMENTS = ["v1"], ["docs"], ["problems"]
 HOST = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
 ORIGIN = re.compile(r"\*|https?://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:\d{1,5})?")
 
+ROOT = re.compile(r"/[^,]*|(?!file:)[a-z][a-z0-9+.-]*://[^/,?#]+(/[^,?#]*)?")
+CREDENTIALS = re.compile(r"[^/]*://[^/@]*:[^/@]*@")
+USER = re.compile(r"(?<=://).*@")
+"""The user of an address, perhaps with a password, which no message may repeat."""
+DATABASE = re.compile(r"sqlite:///[^?#]+|postgresql(\+psycopg)?://[^/]*/[^/?]+(\?.*)?")
+SCHEDULER = re.compile(r"(tcp|tls|ws|wss|ucx|ucxx)://[^/@]+:\d{1,5}")
+
 ARGUMENTS = {"host": "the address is an argument: --host", "port": "the port is an argument: --port"}
 
 
@@ -217,6 +224,49 @@ class Settings(BaseSettings):
         le=LONGEST_SECONDS,
         description="The time that requests in flight have after that, or after Ctrl-C.",
     )
+    dataset_roots: str = Field(
+        "",
+        description="The folders and prefixes of buckets, such as `/srv/predictions` or `s3://bucket/predictions`, "
+        "below which jobs may read data sets, with commas between. Without it jobs are off.",
+    )
+    database_url: str = Field(
+        "sqlite:///data/surprisal.db",
+        description="The database that keeps jobs: a file of SQLite, made when the first job needs it, or "
+        "`postgresql://...`, which several machines can share.",
+    )
+    dask_scheduler: str = Field(
+        "",
+        description="The scheduler of a Dask cluster that runs jobs, such as `tcp://scheduler:8786`. Without it they "
+        "run in processes of this machine.",
+    )
+    job_retention_days: float = Field(
+        30.0, gt=0, le=36_500, description="The time after its end at which a job is deleted with its answer."
+    )
+    max_queued_jobs: int = Field(100, ge=1, description="The most jobs that wait for their turn; beyond it 503.")
+    max_running_jobs: int = Field(
+        1, ge=1, description="The most jobs that run at once, of all services that share the database."
+    )
+    max_job_files: int = Field(100_000, ge=1, description="The most files of a job; beyond it the job fails.")
+    max_job_shards: int = Field(
+        1_000_000,
+        ge=1,
+        description="The most pieces, scored one by one, into which a job is cut; beyond it the job fails.",
+    )
+    max_job_rows: int = Field(10**12, ge=1, description="The most rows of a job; beyond it the job fails.")
+    job_timeout_seconds: float = Field(
+        86_400.0,
+        gt=0,
+        le=30 * LONGEST_SECONDS,
+        description="The time that a job may run, its waiting not counted; beyond it the job fails.",
+    )
+    job_workers: int = Field(
+        0, ge=0, description="The processes of this machine that score the shards of a job; 0 for one a CPU."
+    )
+    job_worker_memory_bytes: int = Field(
+        512 * 2**20,
+        ge=128 * 2**20,
+        description="The memory that each of these processes may use; a shard that takes more fails its job.",
+    )
 
     @field_validator("root_path")
     @classmethod
@@ -247,6 +297,27 @@ class Settings(BaseSettings):
             return ",".join(str(ip_network(entry)) for entry in listed(value))
         except ValueError as error:
             raise ValueError("must be addresses or networks, such as 10.0.0.0/8, with commas between") from error
+
+    @field_validator("dataset_roots")
+    @classmethod
+    def _are_roots(cls, value: str) -> str:
+        roots = listed(value)
+        if any(CREDENTIALS.match(root) for root in roots):
+            raise ValueError("must hold no credentials: workers take them from their environment")
+        if not all(map(ROOT.fullmatch, roots)):
+            raise ValueError("must be absolute folders or prefixes such as s3://bucket/folder, with commas between")
+        return ",".join(root.rstrip("/") or root for root in roots)
+
+    @field_validator("database_url", "dask_scheduler")
+    @classmethod
+    def _is_an_address(cls, value: str, field: ValidationInfo) -> str:
+        rule, shape = {
+            "database_url": ("sqlite:///, a slash and a path, or postgresql://user@host/name", DATABASE),
+            "dask_scheduler": ("an address such as tcp://scheduler:8786", SCHEDULER),
+        }[str(field.field_name)]
+        if value and not shape.fullmatch(value):
+            raise ValueError(f"must be {rule}")
+        return value
 
     @model_validator(mode="after")
     def _one_body_fits(self) -> Self:
@@ -332,7 +403,8 @@ def _wrong(error: ErrorDetails) -> str:
     rule = re.sub("^Value error, |, unable to parse .*", "", error["msg"]).replace("Input should", "must", 1)
     if not error["loc"]:
         return rule
-    return f'{_variable(str(error["loc"][0]))} {rule}, found "{str(error["input"])[:80]}"'
+    found = USER.sub("...@", str(error["input"]))
+    return f'{_variable(str(error["loc"][0]))} {rule}, found "{found[:80]}"'
 
 
 def _variable(name: str) -> str:

@@ -99,6 +99,54 @@ def test_a_path_prefix_is_nothing_else(value: str) -> None:
         Settings(root_path=value)
 
 
+@pytest.mark.parametrize(
+    ("value", "roots"),
+    [
+        ("", ""),
+        ("/", "/"),
+        ("/srv/predictions/, s3://bucket/a/", "/srv/predictions,s3://bucket/a"),
+        ("gs://bucket,abfss://container@account.dfs.core.windows.net/a", None),
+    ],
+)
+def test_roots_are_folders_and_prefixes_of_buckets(value: str, roots: str | None) -> None:
+    assert Settings(dataset_roots=value).dataset_roots == (value if roots is None else roots)
+
+
+@pytest.mark.parametrize(
+    "value", ["predictions", "../a", "s3:/bucket", "s3://", "file:///srv", "C:\\a", "s3://b?key=1"]
+)
+def test_roots_are_nothing_else(value: str) -> None:
+    with pytest.raises(ValidationError, match="must be absolute folders or prefixes"):
+        Settings(dataset_roots=value)
+
+
+def test_roots_hold_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SURPRISAL_DATASET_ROOTS", "s3://key:secret@bucket")
+    with pytest.raises(WrongSettings, match="must hold no credentials") as error:
+        read()
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "value", ["sqlite:////data/a.db", "postgresql://user:word@host:5432/name?sslmode=require", "postgresql:///name"]
+)
+def test_a_database_is_a_file_of_sqlite_or_postgresql(value: str) -> None:
+    assert Settings(database_url=value).database_url == value
+
+
+def test_no_message_repeats_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SURPRISAL_DATABASE_URL", "mysql://user:secret@host/name")
+    with pytest.raises(WrongSettings) as error:
+        read()
+    assert str(error.value).endswith('found "mysql://...@host/name"')
+
+
+@pytest.mark.parametrize("value", ["scheduler:8786", "tcp://scheduler", "http://scheduler:8786", "tcp://a:b@c:1"])
+def test_a_scheduler_has_an_address_of_dask(value: str) -> None:
+    with pytest.raises(ValidationError, match="must be an address such as tcp://scheduler:8786"):
+        Settings(dask_scheduler=value)
+
+
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().max_threads = 8  # type: ignore[misc]
