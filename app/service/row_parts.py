@@ -15,9 +15,9 @@ from app.errors import InvalidInput, TooLarge, pointer
 from app.service.left_out import Rows, completed
 from app.service.sizes import n_bytes_of
 
-MIN_PART_BYTES = 1 << 18
-"""The bytes of columns below which parts are joined before they are scored: each part costs what some thousand rows
-do."""
+MIN_PART_BYTES = 1 << 21
+"""The bytes of columns below which parts are joined before they are scored: each part costs what some ten thousand rows
+do. A wrong row is told once so many bytes are there."""
 MIN_SLICED_BYTES = 1 << 22
 """The same for rows with slices, each of which has sums of its own in every part."""
 
@@ -111,6 +111,8 @@ def _gathered(parts: Iterator[Rows]) -> Iterator[Rows]:
     for part in at_checkpoints(parts):
         kept.append(part)
         n_bytes += n_bytes_of_rows(part) + PART_BYTES
+        if len(kept) > 1:
+            hold("held", 2 * n_bytes)
         if n_bytes >= (MIN_SLICED_BYTES if part.slices else MIN_PART_BYTES):
             yield _joined(kept)
             kept, n_bytes = [], 0
