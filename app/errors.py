@@ -7,7 +7,12 @@
     ├── UnsupportedMediaType    a body in a format nobody reads here
     ├── TooLarge                more bytes, rows, columns or work than a limit allows
     ├── Unavailable             no room for the work at this moment
-    └── StateMismatch           sums shaped by different options do not add
+    ├── StateMismatch           sums shaped by different options do not add
+    ├── FaultyFile              a fault in a file of a data set, with the file and the row
+    ├── OutsideRoots            a source that nobody may read through the service
+    ├── SourceChanged           a file of a data set that is not the one that was planned
+    ├── SourceUnavailable       a disk or a bucket that does not answer
+    └── StoreCorrupt            stored sums that are not those that were written
 
 HTTP statuses belong to `app.api.problems`, not here. The words of errors are here: `pointer` says where,
 `describe` what was found, `clip` cuts a client's text.
@@ -153,3 +158,43 @@ class StateMismatch(SurprisalError):
     """Sums shaped by different options do not add."""
 
     code = "state_mismatch"
+
+
+class FaultyFile(SurprisalError):
+    """A fault in a file of a data set: it has the code of its cause."""
+
+    code = InvalidInput.code
+
+    def __init__(self, cause: SurprisalError, file: str, row: int | None = None) -> None:
+        """Tell of a cause in a file; `row` is the first row at fault, counted from 0 in the file, if one is known."""
+        place = file if row is None else f"{file}, row {row}"
+        super().__init__(f"{place}: {cause.detail}")
+        self.code, self.cause, self.file, self.row = cause.code, cause, file, row
+
+    def __reduce__(self) -> tuple[type["FaultyFile"], tuple[SurprisalError, str, int | None]]:
+        """Rebuild the error from its own arguments, for copying and pickling."""
+        return type(self), (self.cause, self.file, self.row)
+
+
+class OutsideRoots(SurprisalError):
+    """A source that lies outside the folders and buckets that jobs may read."""
+
+    code = "outside_roots"
+
+
+class SourceChanged(SurprisalError):
+    """A file of a data set that has changed since the job was planned."""
+
+    code = "source_changed"
+
+
+class SourceUnavailable(SurprisalError):
+    """A disk or a bucket that fails at this moment; trying again later may succeed."""
+
+    code = "source_unavailable"
+
+
+class StoreCorrupt(SurprisalError):
+    """Stored sums that are not those that were written."""
+
+    code = "store_corrupt"

@@ -68,6 +68,12 @@ CATALOGUE = {
         "The key is known, but has none of the scopes that the path needs. `detail` names them. Use another key, or "
         "ask the operator for the scope. Nothing of the body was read.",
     ),
+    "outside_roots": Problem(
+        403,
+        "The source may not be read",
+        "A source of a job lies outside the folders and buckets that the operator has named in "
+        "`SURPRISAL_DATASET_ROOTS`, wherever its links and `..` lead. Move the files, or ask the operator.",
+    ),
     "not_found": Problem(
         404,
         "Nothing is served at this path",
@@ -96,6 +102,12 @@ CATALOGUE = {
         "The states do not add up",
         "States add up to one answer only if they come from requests of the same task with the "
         "same options. `detail` says what differs. Score the rows anew with one set of options.",
+    ),
+    "source_changed": Problem(
+        409,
+        "A file has changed since the job began",
+        "A job reads the files that it found when it began. `detail` names the one that is another now. Submit the "
+        "job anew once nothing writes to the files.",
     ),
     "too_large": Problem(
         413,
@@ -146,11 +158,23 @@ CATALOGUE = {
         "This is a fault of the service, not of the request. The log has the cause under the `request_id` of "
         "the answer.",
     ),
+    "store_corrupt": Problem(
+        500,
+        "The stored sums of a job cannot be trusted",
+        "The store holds other bytes of the job than were written there, so no number is made of them. Submit the job "
+        "anew; the operator should look at the disk.",
+    ),
     "unavailable": Problem(
         503,
         "The service is full",
         "There is no room for the request at this moment, and nothing of it was done. Try again "
         "after the number of seconds in the header `Retry-After`.",
+    ),
+    "source_unavailable": Problem(
+        503,
+        "A disk or a bucket does not answer",
+        "A file of a job could not be read, although it was tried several times: a disk fails, a connection breaks, "
+        "or a bucket refuses the credentials of the workers. Submit the job again later, or ask the operator.",
     ),
 }
 CODES = {problem.status: code for code, problem in reversed(CATALOGUE.items())}

@@ -61,7 +61,15 @@ def _scored(question: Question, states: Sequence[SentState]) -> dict[str, Any]:
         _check_rows(before.summary, part.summary, number)
         return part.shifted(before.summary.state.n_samples)
 
-    total = _total(states, partial(read_part, question), shifted)
+    return answer_of_total(question, _total(states, partial(read_part, question), shifted))
+
+
+def answer_of_total(question: Question, total: Part) -> dict[str, Any]:
+    """The answer of scoring that the sums of all rows make.
+
+    Raises:
+        InvalidInput: There are more clusters or slices than an answer of added sums may have.
+    """
     check_clusters(total.clusters)
     n_slices = sum(map(len, total.summary.slices.values()))
     check_sizes(question.include, question.options, total.summary.state.n_classes, n_slices)

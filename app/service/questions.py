@@ -1,6 +1,6 @@
 """Questions about rows: what many requests ask alike."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -66,14 +66,32 @@ def check_mergeable(question: Question) -> None:
         InvalidInput: The pointer names the field that asks for it.
     """
     words = "the state of a request has no rows"
-    for section in ("per_sample", "gradient"):
-        if section in question.include:
-            raise InvalidInput.at("/include", "exclusive", f"must not hold both state and {section}: {words}")
-    for metric in question.plan.metrics:
-        if not metric.mergeable:
-            rule = f"must not hold {metric.name} where `include` asks for the state: {words}"
-            raise InvalidInput.at("/metrics", "exclusive", rule)
+    rules = {
+        "/include": f"must not hold both state and {{}}: {words}",
+        "/metrics": f"must not hold {{}} where `include` asks for the state: {words}",
+        "/bootstrap": f"must be left out where `include` asks for the state: {words}",
+    }
+    for place, name in _needing_all_rows(question):
+        raise InvalidInput.at(place, "exclusive", rules[place].format(name))
+
+
+def check_addable(question: Question) -> None:
+    """Refuse a question that a job cannot answer, for its rows are never all in one place.
+
+    Raises:
+        InvalidInput: The pointer names the field that asks for it.
+    """
+    words = "in a job, whose rows are never all in one place"
+    if "state" in question.include:
+        raise InvalidInput.at("/include", "exclusive", f"must not hold state {words}")
+    for place, name in _needing_all_rows(question):
+        rule = f"must not hold {name} {words}" if name else f"must be left out {words}"
+        raise InvalidInput.at(place, "exclusive", rule)
+
+
+def _needing_all_rows(question: Question) -> Iterator[tuple[str, str]]:
+    """Yield the fields that ask for what needs all rows at once, each with the name of what they ask for."""
+    yield from (("/include", section) for section in ("per_sample", "gradient") if section in question.include)
+    yield from (("/metrics", metric.name) for metric in question.plan.metrics if not metric.mergeable)
     if question.bootstrap:
-        raise InvalidInput.at(
-            "/bootstrap", "exclusive", f"must be left out where `include` asks for the state: {words}"
-        )
+        yield "/bootstrap", ""

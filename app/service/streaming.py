@@ -1,10 +1,12 @@
 """The scoring of rows that come in parts: the sums of parts add up, so no more than one part is kept."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from app.core.batch.checked import MAX_SLICES, batch_of
 from app.errors import InvalidInput, TooLarge
+from app.service.questions import Question
 from app.service.row_parts import TIMES_HELD, AllAtOnce, gathered, n_bytes_of_rows, together
 from app.service.scoring import ScoreRequest, answer_of, part_at_once, part_of, score
 from app.service.sections import Part
@@ -38,6 +40,26 @@ def score_parts(parts: Iterable[ScoreRequest], max_held_bytes: int, n_threads: i
     return _added_up(rows, max_held_bytes, n_threads)
 
 
+def part_of_rows(parts: Iterable[ScoreRequest], n_threads: int = 1) -> tuple[Question, Part] | None:
+    """Sum up rows whose sums are to be added to those of others, with the sums within their clusters.
+
+    Returns:
+        The question, and the sums of all rows; None of no part.
+
+    Raises:
+        InvalidInput: As for `score`; pointers count rows from the first part.
+    """
+    parts = iter(parts)
+    first = next(parts, None)
+    if first is None:
+        return None
+    question = first.question
+    asked = question.asking_state() if "cluster_id" in first.columns else question
+    rows = chain(iter([first]), parts)
+    del first
+    return question, _total(gathered(request._replace(question=asked) for request in rows)[1], n_threads)
+
+
 def _needs_all_rows(request: ScoreRequest) -> bool:
     by_rows = request.question.plan.needs_rows or request.bootstrap or "gradient" in request.include
     return bool(by_rows) or "cluster_id" in request.columns
@@ -45,14 +67,20 @@ def _needs_all_rows(request: ScoreRequest) -> bool:
 
 def _added_up(parts: Iterator[ScoreRequest], max_held_bytes: int, n_threads: int) -> dict[str, Any]:
     first = next(parts)
-    question, total = first.question, _scored(first, 0, n_threads)
+    question, rows = first.question, chain(iter([first]), parts)
     del first
+    return answer_of(question, _total(rows, n_threads, max_held_bytes))
+
+
+def _total(parts: Iterator[ScoreRequest], n_threads: int, max_held_bytes: int = 0) -> Part:
+    """The sum of at least one part."""
+    total = _scored(next(parts), 0, n_threads)
     for request in parts:
         part = _scored(request, total.summary.state.n_samples, n_threads)
         _check_width(total, part)
         total += part
         _check_held(total, max_held_bytes)
-    return answer_of(question, total)
+    return total
 
 
 def _scored(request: ScoreRequest, first_row: int, n_threads: int) -> Part:

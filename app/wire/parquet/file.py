@@ -28,10 +28,13 @@ PLAIN_BYTES = 16 << 20
 """The most bytes of strings that are read at once without a dictionary; pyarrow holds some copies of them."""
 
 
-def parts(file: BinaryIO, limits: Limits, columns: ColumnMap) -> Iterator[dict[str, Any]]:
+def parts(file: BinaryIO, limits: Limits, columns: ColumnMap, wanted: slice = slice(None)) -> Iterator[dict[str, Any]]:
     """Yield the columns of a Parquet file that can seek, some rows at a time.
 
     The sizes that the footer and the headers of pages claim are held to the limits before any page is decoded.
+
+    Args:
+        wanted: The row groups to read; errors count rows from the first of them.
 
     Raises:
         MalformedBody: No Parquet file, or one that is encrypted.
@@ -45,8 +48,9 @@ def parts(file: BinaryIO, limits: Limits, columns: ColumnMap) -> Iterator[dict[s
             _check_groups(groups, len(opened.schema), limits)
             chosen = chosen_of_schema(opened.schema_arrow, limits, columns)
             leaves = _leaves(opened, chosen)
-            sizes = _sizes(file, groups, leaves, limits)
-            plain = {place for chunks in sizes for place, chunk in chunks.items() if chunk.is_delta}
+            places = range(len(groups))[wanted]
+            sizes = dict(zip(places, _sizes(file, groups[wanted], leaves, limits), strict=True))
+            plain = {place for chunks in sizes.values() for place, chunk in chunks.items() if chunk.is_delta}
             table = _with_dictionaries(file, opened, leaves, plain)
     except MalformedBody:
         _refuse_wide(file)
@@ -54,10 +58,10 @@ def parts(file: BinaryIO, limits: Limits, columns: ColumnMap) -> Iterator[dict[s
     schema = opened.schema_arrow
     names = [schema.field(place).name for place in chosen.places] if chosen.is_partial else None
     dictionaries, first_row = Dictionaries(), 0
-    for i, group in enumerate(at_checkpoints(groups)):
-        if not group.n_rows:
+    for i in at_checkpoints(places):
+        if not groups[i].n_rows:
             continue
-        for batch in _batches(table, i, names, _step(group, sizes[i], plain)):
+        for batch in _batches(table, i, names, _step(groups[i], sizes[i], plain)):
             yield from parts_of(batch, chosen, first_row, dictionaries)
             first_row += len(batch)
 

@@ -1,0 +1,89 @@
+"""The reading of pieces of files: columns of some rows at a time, whatever the format."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any, BinaryIO, TypeAlias
+
+from app.errors import FaultyFile, InvalidInput, SourceChanged, SourceUnavailable, SurprisalError, clip
+from app.wire.files.folders import folders_of
+from app.wire.files.pieces import File, FormatName, Piece
+from app.wire.files.systems import opened, place_of, system_of
+from app.wire.limits import Limits
+from app.wire.mapping.class_names import with_classes
+from app.wire.mapping.column_map import ColumnMap
+from app.wire.mapping.naming import Naming
+from app.wire.parquet import file as parquet
+
+Parts: TypeAlias = Iterator[dict[str, Any]]
+Classes: TypeAlias = tuple[str, ...] | None
+
+
+class PieceRows:
+    """The rows of a piece of a file, under the names of fields.
+
+    Attributes:
+        piece: The piece.
+    """
+
+    def __init__(self, piece: Piece, naming: Naming, limits: Limits, classes: Classes = None) -> None:
+        """Prepare to read; nothing is opened yet.
+
+        Args:
+            classes: The categories of the labels, as the first file of the data set had them, if they were asked for.
+        """
+        self.piece = piece
+        self._limits = limits
+        self._folders = folders_of(naming, piece.file.folders)
+        self._columns = ColumnMap(self._folders.naming)
+        self._columns.categories = classes
+
+    @property
+    def categories(self) -> Classes:
+        """The categories of the labels, once they have been read."""
+        return self._columns.categories
+
+    def parts(self) -> Iterator[tuple[dict[str, Any], Classes]]:
+        """Yield the columns of some rows, and the class names that they brought.
+
+        Raises:
+            SurprisalError: What is wrong with the bytes; rows are counted from the first of the piece.
+        """
+        file = self.piece.file
+        check_unchanged(file)
+        with closing(opened(place_of(file.path))) as source:
+            for part in _READERS[file.format](source, self.piece, self._limits, self._columns):
+                yield with_classes(self._folders.joined(part), self._columns)
+
+    def told(self, error: SurprisalError) -> FaultyFile:
+        """The error of some of these rows, as one of the file: its rows are counted from the first of the file."""
+        cause = self._columns.told(error) if isinstance(error, InvalidInput) else error
+        return in_file(self.piece, cause)
+
+
+def in_file(piece: Piece, error: SurprisalError) -> FaultyFile:
+    """The error of a piece as one of its file."""
+    return FaultyFile(error, piece.file.path)
+
+
+def check_unchanged(file: File) -> None:
+    """Refuse a file that is not the one that was listed.
+
+    Raises:
+        SourceChanged: It is another one, or gone.
+        SourceUnavailable: The file system does not tell.
+    """
+    place = place_of(file.path)
+    try:
+        about = system_of(place.scheme).get_file_info(place.path)
+    except OSError as error:
+        raise SourceUnavailable(f"{file.path} cannot be read: {clip(str(error))}") from error
+    if (about.size, str(about.mtime_ns or 0)) != (file.n_bytes, file.fingerprint):
+        raise SourceChanged(f"{file.path} must stay as it was when the job began, found another")
+
+
+def _of_parquet(source: BinaryIO, piece: Piece, limits: Limits, columns: ColumnMap) -> Parts:
+    return parquet.parts(source, limits, columns, slice(piece.start, piece.stop))
+
+
+_READERS: dict[FormatName, Callable[[BinaryIO, Piece, Limits, ColumnMap], Parts]] = {"parquet": _of_parquet}
+"""The readers of pieces by format."""
