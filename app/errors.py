@@ -12,7 +12,9 @@
     ├── OutsideRoots            a source that nobody may read through the service
     ├── SourceChanged           a file of a data set that is not the one that was planned
     ├── SourceUnavailable       a disk or a bucket that does not answer
-    └── StoreCorrupt            stored sums that are not those that were written
+    ├── StoreCorrupt            stored sums that are not those that were written
+    ├── StoreFull               no room on the disk of the store
+    └── IdempotencyConflict     one key for two different requests
 
 HTTP statuses belong to `app.api.problems`, not here. The words of errors are here: `pointer` says where,
 `describe` what was found, `clip` cuts a client's text.
@@ -198,3 +200,15 @@ class StoreCorrupt(SurprisalError):
     """Stored sums that are not those that were written."""
 
     code = "store_corrupt"
+
+
+class StoreFull(SurprisalError):
+    """No room on the disk of the store."""
+
+    code = "store_full"
+
+
+class IdempotencyConflict(SurprisalError):
+    """One key for two different requests."""
+
+    code = "idempotency_conflict"

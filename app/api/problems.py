@@ -109,6 +109,12 @@ CATALOGUE = {
         "A job reads the files that it found when it began. `detail` names the one that is another now. Submit the "
         "job anew once nothing writes to the files.",
     ),
+    "idempotency_conflict": Problem(
+        409,
+        "The key belongs to another request",
+        "The header `Idempotency-Key` names one request, so that sending it twice makes one job. The job that has the "
+        "key was made from another body. Send a new key with each new request.",
+    ),
     "too_large": Problem(
         413,
         "The body is too large",
@@ -175,6 +181,12 @@ CATALOGUE = {
         "A disk or a bucket does not answer",
         "A file of a job could not be read, although it was tried several times: a disk fails, a connection breaks, "
         "or a bucket refuses the credentials of the workers. Submit the job again later, or ask the operator.",
+    ),
+    "store_full": Problem(
+        507,
+        "The disk of the store is full",
+        "The disk on which the service keeps its jobs has no room, so no new one is taken. Jobs that are there can be "
+        "read. Try again once the operator has made room; the service needs no restart.",
     ),
 }
 CODES = {problem.status: code for code, problem in reversed(CATALOGUE.items())}

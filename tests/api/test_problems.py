@@ -503,4 +503,4 @@ async def test_every_error_has_an_answer_and_a_page(client: httpx.AsyncClient) -
 def test_the_statuses_are_those_of_the_contract() -> None:
     assert CATALOGUE[StateMismatch.code].status == 409
     failures = {code for code, problem in CATALOGUE.items() if problem.status >= 500}
-    assert failures == {"internal", "unavailable", "source_unavailable", "store_corrupt"}
+    assert failures == {"internal", "unavailable", "source_unavailable", "store_corrupt", "store_full"}

@@ -22,8 +22,10 @@ NO_SUBJECT = re.compile(
 FOLDERS = [
     "app/api",
     "app/core",
+    "app/jobs",
     "app/server",
     "app/service",
+    "app/store",
     "app/web",
     "app/wire",
     "app/workers",
