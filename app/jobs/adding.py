@@ -120,25 +120,29 @@ def answer(request: JobRequest, sums: Iterable[bytes]) -> dict[str, Any]:
     return found
 
 
+def check_alike(ours: Mapping[str, str], theirs: Mapping[str, str], before: str, file: str) -> None:
+    """Refuse a file with other columns, or with columns of other kinds, than one before.
+
+    Raises:
+        FaultyFile: It has others.
+    """
+    for name in sorted(ours.keys() | theirs.keys()):
+        if name not in ours or name not in theirs:
+            rule = f"must be in all files or in none, found a change after {before}"
+            raise FaultyFile(InvalidInput.at(pointer(name), "missing", rule), file)
+        if ours[name] != theirs[name]:
+            rule = f"must hold values of one type, found others than in {before}"
+            raise FaultyFile(InvalidInput.at(pointer(name), "wrong_type", rule), file)
+
+
 def _check_alike(ours: Sums, theirs: Sums) -> None:
     """Refuse rows with other columns, columns of other kinds, or other classes than those before."""
-    for name in sorted(ours.kinds.keys() | theirs.kinds.keys()):
-        if name not in ours.kinds or name not in theirs.kinds:
-            raise _differing(
-                theirs, name, "missing", f"must be in all files or in none, found a change after {ours.file}"
-            )
-        if ours.kinds[name] != theirs.kinds[name]:
-            raise _differing(
-                theirs, name, "wrong_type", f"must hold values of one type, found another than {ours.file}"
-            )
+    check_alike(ours.kinds, theirs.kinds, ours.file, theirs.file)
     if ours.classes != theirs.classes:
-        raise _differing(theirs, "classes", "wrong_shape", f"must be those of {ours.file}, found others")
+        rule = f"must be those of {ours.file}, found others"
+        raise FaultyFile(InvalidInput.at("/classes", "wrong_shape", rule), theirs.file)
     if ours.part is not None and theirs.part is not None:
         before, width = ours.part.summary.state.n_classes, theirs.part.summary.state.n_classes
         if before != width:
             rule = f"must have {before} values like the rows before, found {width}"
-            raise _differing(theirs, theirs.part.form, "wrong_shape", rule)
-
-
-def _differing(sums: Sums, name: str, code: str, rule: str) -> FaultyFile:
-    return FaultyFile(InvalidInput.at(pointer(name), code, rule), sums.file)
+            raise FaultyFile(InvalidInput.at(pointer(theirs.part.form), "wrong_shape", rule), theirs.file)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.columns import kind_of
+from app.core.tasks import COLUMNS
 from app.errors import FaultyFile, SurprisalError
 from app.jobs.adding import Sums, total_of
 from app.jobs.requests import JobRequest
@@ -64,7 +65,8 @@ def scored(group: Group, scoring: Scoring) -> GroupSums:
 
 
 def _piece_sums(piece: Piece, scoring: Scoring) -> Sums:
-    rows = PieceRows(piece, scoring.request.question.naming, scoring.limits, scoring.classes)
+    naming, kinds = scoring.request.question.naming, dict(scoring.kinds) or None
+    rows = PieceRows(piece, naming, scoring.limits, scoring.classes, kinds)
     try:
         return sums_of(rows, scoring.request.question.asked)
     except FaultyFile:
@@ -84,6 +86,11 @@ def sums_of(rows: PieceRows, asked: Callable[[Any, Classes], ScoreRequest]) -> S
     return Sums(question, part, noted.classes, noted.kinds, rows.piece.file.path, n_rows)
 
 
+def kinds_of(request: ScoreRequest) -> dict[str, str]:
+    """The kind of values of each column of a request; names of rows may be of any, for their texts are what counts."""
+    return {name: "" if COLUMNS[name].role == "group" else kind_of(column) for name, column in request.columns.items()}
+
+
 class _Noted:
     """What the first rows of a piece tell of all: their class names, and the kinds of their columns."""
 
@@ -97,5 +104,5 @@ class _Noted:
             request = asked(columns, classes)
             if not self.kinds:
                 self.classes = classes
-                self.kinds = {name: kind_of(column) for name, column in request.columns.items()}
+                self.kinds = kinds_of(request)
             yield request

@@ -96,6 +96,15 @@ class Part:
         clusters = added_clusters(self.clusters, other.clusters)
         return Part(self.form, self.summary + other.summary, worst[:n_worst], self.losses + other.losses, clusters)
 
+    def by_row(self) -> "Part":
+        """The part with states that add: the sums of products within clusters come once it is whole."""
+        slices = {
+            name: {value: replace(state, clustered=False) for value, state in values.items()}
+            for name, values in self.summary.slices.items()
+        }
+        state = replace(self.summary.state, clustered=False)
+        return replace(self, summary=replace(self.summary, state=state, slices=slices))
+
     def by_cluster(self) -> "Part":
         """The part once it is whole: if it has clusters, its states take them for independent, and add no more."""
         return replace(self, summary=with_clusters(self.summary, self.clusters)) if self.clusters else self

@@ -89,7 +89,7 @@ def _scored(request: ScoreRequest, first_row: int, n_threads: int) -> Part:
         batch = batch_of(request.task, request.columns, request.options, request.slices, first_row)
         part = part_of(batch, request.question.plan, request.include, n_threads)
     part.summary.inspected.sample()  # else the rows of the first part would be held until the second is scored
-    return part
+    return part.by_row() if part.clusters else part
 
 
 def _check_width(total: Part, part: Part) -> None:

@@ -4,32 +4,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from app.api.schemas.dataset_questions import dataset_question
-from app.core.tasks import TaskName
 from app.errors import OutsideRoots, StoreCorrupt
 from app.jobs.adding import answer, read_sums
 from app.jobs.local import LocalEngine
 from app.jobs.planning import plan
-from app.jobs.requests import Bounds, JobRequest
+from app.jobs.requests import Bounds
 from app.jobs.scoring import scored, scoring_of
 from app.jobs.shards import read_plan
 from app.service import score
+from tests.jobs.data_sets import job, text
 
 QUERY = b"labels=outcome&probabilities=p_*&slices=site&include=worst,calibration"
-
-
-def job(task: TaskName, query: bytes, *sources: object) -> JobRequest:
-    return JobRequest(task, tuple(map(str, sources)), {}, dataset_question(task, query))
-
-
-def text(found: dict[str, Any]) -> bytes:
-    """The JSON of an answer, which writes each double so that it can be read back."""
-    return orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_SORT_KEYS)
 
 
 @pytest.fixture

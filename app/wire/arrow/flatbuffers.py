@@ -48,6 +48,17 @@ class Table:
         for i in range(_integer("<I", self.buffer, start - 4)):
             yield _integer("<q", self.buffer, start + 16 * i), _integer("<q", self.buffer, start + 16 * i + 8)
 
+    def blocks(self, field: int) -> Iterator[tuple[int, int]]:
+        """The places in a file that the structs `Block` of a vector describe: the start, and the length in bytes."""
+        position = self._position(field)
+        if position is None:
+            return
+        start = _target(self.buffer, position) + 4
+        for i in range(_integer("<I", self.buffer, start - 4)):
+            place = start + 24 * i
+            lengths = _integer("<i", self.buffer, place + 8), _integer("<q", self.buffer, place + 16)
+            yield _integer("<q", self.buffer, place), sum(lengths)
+
     def _position(self, field: int) -> int | None:
         entries = self.position - _integer("<i", self.buffer, self.position)
         entry = 4 + 2 * field

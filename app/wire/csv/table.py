@@ -2,7 +2,7 @@
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -41,6 +41,9 @@ LABELS = {
 }
 """The kinds that labels may have, by that of the class names."""
 
+KINDS = {"whole": WHOLE, "integer": INTEGER, "boolean": BOOLEAN, "number": NUMBER, "string": STRING}
+"""The kinds that settled columns have, by names that are kept."""
+
 Refuse: TypeAlias = Callable[[arrow_csv.InvalidRow], str]
 """A callback of pyarrow for a row of another length; the answer "error" ends the reading."""
 
@@ -70,7 +73,7 @@ def parts(source: Source, limits: Limits, columns: ColumnMap) -> Iterator[dict[s
     [{'labels': array([1, 0]), 'probabilities': array([[0.25, 0.75], [1.  , 0.  ]])}]
     """
     groups: list[Group] = []
-    is_settled, n_rows, n_columns = False, 0, 0
+    n_rows, n_columns = 0, 0
 
     def place() -> str:
         return f"row {n_rows}" if groups else "the header"
@@ -94,17 +97,39 @@ def parts(source: Source, limits: Limits, columns: ColumnMap) -> Iterator[dict[s
         if not text.strip(b"\r\n"):
             continue
         table = _table(text, groups, n_columns, n_rows)
-        settled, found = _columns(groups, table, n_rows, is_settled=is_settled)
+        settled, found = _columns(groups, table, n_rows, is_settled=columns.kinds is not None)
         part = gathered([group.field for group in settled if group.field.kinds], found)
         yield part
         n_rows += len(table)
-        is_settled = is_settled or holds_scored(part.get("mask"))
-        groups = settled if is_settled else groups
+        groups = _settled_by(part, settled, columns) or groups
+
+
+def _settled_by(part: dict[str, Any], settled: list[Group], columns: ColumnMap) -> list[Group] | None:
+    """The groups as the first part with scored rows settles them for all that follow; None before."""
+    if columns.kinds is None and not holds_scored(part.get("mask")):
+        return None
+    columns.kinds = dict(filter(None, map(_kind_of, settled)))
+    return settled
 
 
 def _groups(names: list[str], limits: Limits, columns: ColumnMap) -> list[Group]:
     groups = columns.groups(dict(enumerate(names)), limits)
-    return [replace(group, field=_in_csv(group.field, columns.classes)) for group in groups]
+    found = [replace(group, field=_in_csv(group.field, columns.classes)) for group in groups]
+    return [replace(group, field=_of_kind(group.field, columns.kinds or {})) for group in found]
+
+
+def _kind_of(group: Group) -> tuple[str, str] | None:
+    """The name of a field and that of its kind, once that is settled; the latter is empty for a column not set."""
+    if len(group.field.kinds) > 1:
+        return None
+    return group.field.name, next((name for name, kind in KINDS.items() if group.field.kinds == (kind,)), "")
+
+
+def _of_kind(field: Field, kinds: Mapping[str, str]) -> Field:
+    """The field with the kind that is settled for it, if one is."""
+    if field.name not in kinds:
+        return field
+    return field.of_kinds(*(kind for name, kind in KINDS.items() if name == kinds[field.name]))
 
 
 def _in_csv(field: Field, classes: Classes) -> Field:
@@ -157,7 +182,7 @@ def _texts(text: bytes, places: list[int], n_columns: int, first_row: int) -> pa
     try:
         text.decode()
     except UnicodeDecodeError as error:
-        row = first_row + _n_rows(text[: error.start])
+        row = first_row + n_rows_of(text[: error.start])
         found = f"found the byte {text[error.start]:#x}"
         raise MalformedBody(f"row {row} must be UTF-8, {found}; {NOT_UTF_8}") from error
     uneven: list[tuple[int, int]] = []
@@ -173,7 +198,7 @@ def _texts(text: bytes, places: list[int], n_columns: int, first_row: int) -> pa
         raise MalformedBody(f"row {row} must have {n_columns} fields like the header, found {n_found}") from error
 
 
-def _n_rows(text: bytes) -> int:
+def n_rows_of(text: bytes) -> int:
     """The number of whole rows at the beginning of a text."""
     without_quotes = re.sub(rb'"[^"]*("|\Z)', b"x", text)
     return len(re.split(rb"[\r\n]+", without_quotes.lstrip(b"\r\n"))) - 1

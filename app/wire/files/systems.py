@@ -2,11 +2,12 @@
 
 import os
 from functools import cache
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from pyarrow import fs
 
-from app.errors import InvalidInput, clip
+from app.errors import InvalidInput, SourceUnavailable, clip
+from app.wire.files.ranges import Fetched
 
 MARK = "://"
 BUCKETS = ("s3", "gs", "abfss")
@@ -70,6 +71,13 @@ def system_of(scheme: str) -> fs.FileSystem:
 
 
 def opened(place: Place) -> BinaryIO:
-    """A file opened for reading anywhere in it."""
-    file: BinaryIO = system_of(place.scheme).open_input_file(place.path)
-    return file
+    """A file opened for reading anywhere in it.
+
+    Raises:
+        SourceUnavailable: It cannot be opened.
+    """
+    try:
+        file: BinaryIO = system_of(place.scheme).open_input_file(place.path)
+        return cast(BinaryIO, Fetched(file, str(place))) if place.scheme else file
+    except OSError as error:
+        raise SourceUnavailable(f"{place} cannot be read: {clip(str(error))}") from error

@@ -31,6 +31,8 @@ class ColumnMap:
         categories: The categories of the labels in their own order, if the query asks for them and there are any; None
             before they are known.
         has_categories: Whether the labels are categories.
+        kinds: The kinds of values of columns in CSV by the name of the field, empty for a column that is not set; None
+            before the first rows settle them.
     """
 
     def __init__(self, naming: Naming) -> None:
@@ -38,6 +40,7 @@ class ColumnMap:
         self.classes: Classes = naming.classes
         self.categories: tuple[str, ...] | None = None
         self.has_categories = False
+        self.kinds: Mapping[str, str] | None = None
         self._sources: dict[str, tuple[str, ...]] = {}
         self._has_numbers = self._has_names = False
         self._n_listed = 0

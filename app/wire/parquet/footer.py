@@ -78,8 +78,26 @@ class Decoded:
     is_delta: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """The footer of a file: its row groups, and the bytes that describe its columns, equal where these are."""
+
+    groups: list[RowGroup]
+    schema: bytes
+
+
 def row_groups(file: BinaryIO) -> list[RowGroup]:
     """Read the row groups that the footer of a file describes.
+
+    Raises:
+        MalformedBody: No whole Parquet file, or an encrypted one.
+        TooLarge: A footer of more than `MAX_FOOTER_BYTES`, or of too many columns and row groups.
+    """
+    return footer_of(file).groups
+
+
+def footer_of(file: BinaryIO) -> Footer:
+    """Read the footer of a file.
 
     Raises:
         MalformedBody: No whole Parquet file, or an encrypted one.
@@ -104,9 +122,10 @@ def row_groups(file: BinaryIO) -> list[RowGroup]:
     with _refusing_broken():
         footer = Reader(file.read(n_footer)).struct(FOOTER, IN_FOOTER)
         groups: list[RowGroup] = footer[4, LIST]
+        schema: bytes = footer[2, LIST]
     if any(chunk.end > size for group in groups for chunk in group.chunks):
         raise MalformedBody("must have Parquet columns inside the file, found one outside")
-    return groups
+    return Footer(groups, schema)
 
 
 def decoded(file: BinaryIO, chunk: Chunk, limits: Limits) -> Decoded:
@@ -129,6 +148,10 @@ def decoded(file: BinaryIO, chunk: Chunk, limits: Limits) -> Decoded:
         raise MalformedBody(f"must have {chunk.n_values} values in a Parquet column, found {n_values}")
     is_delta = bool(encodings & {DELTA_LENGTH_BYTE_ARRAY, DELTA_BYTE_ARRAY})
     return Decoded(max(n_bytes, 8 * n_values), longest, is_delta)
+
+
+def _column(reader: Reader) -> dict[Path, Any]:
+    return reader.struct(COLUMN)
 
 
 def _row_group(reader: Reader) -> RowGroup:
@@ -196,7 +219,7 @@ CHUNK: Wanted = {(3, STRUCT): lambda reader: reader.struct(ABOUT_CHUNK, IN_CHUNK
 ROW_GROUP: Wanted = {(1, LIST): lambda reader: reader.structs(_chunk, CHUNK_WEIGHT), (3, I64): Reader.integer}
 IN_ROW_GROUP = {(4, LIST): STRUCT}
 FOOTER: Wanted = {
-    (2, LIST): lambda reader: reader.structs(lambda column: column.struct(COLUMN), COLUMN_WEIGHT),
+    (2, LIST): lambda reader: reader.passed(lambda columns: columns.structs(_column, COLUMN_WEIGHT)),
     (4, LIST): lambda reader: reader.structs(_row_group),
     (8, STRUCT): _refuse_encrypted,
 }

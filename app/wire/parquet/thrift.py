@@ -78,6 +78,12 @@ class Reader:
         """
         return [read(self) for _ in at_checkpoints(range(self._list(STRUCT, weight)[1]))]
 
+    def passed(self, read: Callable[["Reader"], object]) -> bytes:
+        """Read what begins here, and keep its bytes."""
+        start = self.position
+        read(self)
+        return self._buffer[start : self.position]
+
     def integer(self) -> int:
         """Read the integer that begins here."""
         value = self._buffer[self.position]
