@@ -15,14 +15,14 @@ from app.api import problems
 from app.api.access import scopes
 from app.api.access.gate import Gate
 from app.api.capacity import Capacity
-from app.api.exchange import NOT_BEGUN, Exchange
+from app.api.exchange import FREE_ANSWER_BYTES, NOT_BEGUN, Answered, Exchange
 from app.api.response import Response
 from app.api.schemas.query import refuse_unknown
 from app.api.telemetry import Telemetry
 from app.errors import Unavailable
 from app.settings import Settings
 
-Answer = Callable[[Exchange], Coroutine[Any, Any, Response]]
+Answer = Callable[[Exchange], Answered]
 
 
 class Application(FastAPI):
@@ -42,30 +42,68 @@ class Application(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Callback of ASGI: answer a request, whose path may begin with the path prefix or not."""
-        scope["app"] = self
         if scope["type"] != "http":
+            scope["app"] = self
             await self.router(scope, receive, send)
             return
+        exchange = self._exchange(scope, receive, send)
+        await self._finish(exchange, self._begin(exchange))
+
+    def serve(
+        self, scope: Scope, receive: Receive, send: Send, sends: Callable[[int, bytes, bytes], bool]
+    ) -> Coroutine[Any, Any, None] | None:
+        """Answer a request of our own server, at once where that takes little time; else return what is left to do.
+
+        Args:
+            sends: A function that sends a whole answer, unless the client must first read what it was sent before;
+                then it returns False.
+        """
+        exchange = self._exchange(scope, receive, send)
+        answered = self._begin(exchange)
+        if (
+            isinstance(answered, Response)
+            and len(answered.body) <= FREE_ANSWER_BYTES
+            and sends(*exchange.whole(answered))
+        ):
+            self._end(exchange)
+            return None
+        return self._finish(exchange, answered)
+
+    def _exchange(self, scope: Scope, receive: Receive, send: Send) -> Exchange:
+        scope["app"] = self
         if prefix := self.settings.root_path:
             _name_prefix(scope, prefix)
-        exchange = Exchange(scope, receive, send, self.settings, self.capacity)
+        return Exchange(scope, receive, send, self.settings, self.capacity)
+
+    def _begin(self, exchange: Exchange) -> Answered | Coroutine[Any, Any, None]:
+        """The answer, or what makes it."""
         self.telemetry.begin()
         try:
             if self.gate is not None and (answer := self.gate.receive(exchange)):
-                await exchange.respond(answer)
-            elif route := self._fixed_routes.get((exchange.scope["method"], scope["path"])):
-                exchange.scope["route"] = route
+                return answer
+            scope = exchange.scope
+            if route := self._fixed_routes.get((scope["method"], scope["path"])):
+                scope["route"] = route
                 if self.gate is not None:
                     self.gate.admit(exchange, route.needs)
-                await exchange.respond(await route.answer(exchange))
-            else:
-                await self.router(exchange.scope, receive, send)
+                return route.answer(exchange)
+        except Exception as error:  # noqa: BLE001 as every failure becomes an answer
+            return _problem(exchange, error)
+        return exchange.passed_to(self.router)
+
+    async def _finish(self, exchange: Exchange, answered: Answered | Coroutine[Any, Any, None]) -> None:
+        try:
+            response = answered if isinstance(answered, Response) else await answered
+            if response is not None:  # else the router has sent it
+                await exchange.respond(response)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 as every failure becomes an answer
             await _fail(exchange, error)
         finally:
-            exchange.release()
-            self.telemetry.end(exchange)
-            scope["exchange"] = exchange.scope["exchange"] = None  # a circle, which only the collector would find
+            self._end(exchange)
+
+    def _end(self, exchange: Exchange) -> None:
+        exchange.release()
+        self.telemetry.end(exchange)
 
     @cached_property
     def _fixed_routes(self) -> dict[tuple[str, str], "BareRoute"]:
@@ -93,14 +131,20 @@ async def _fail(exchange: Exchange, error: Exception | asyncio.CancelledError) -
         if exchange.status == NOT_BEGUN:
             await exchange.respond(problems.answer(exchange, Unavailable("the service is ending")))
         raise error
+    answer = _problem(exchange, error)
+    if exchange.status != NOT_BEGUN:
+        raise error  # the server cuts the connection
+    await exchange.respond(answer)
+
+
+def _problem(exchange: Exchange, error: Exception) -> Response:
+    """The problem that an error becomes; one that nobody meant is kept for the log."""
     answer = problems.answer(exchange, error)
     if exchange.code == "internal":
         exchange.error = error
-    if exchange.status != NOT_BEGUN:
-        raise error  # the server cuts the connection
-    if exchange.error is None:
+    else:
         _forget_frames(error)
-    await exchange.respond(answer)
+    return answer
 
 
 def _forget_frames(error: BaseException | None) -> None:
@@ -130,7 +174,8 @@ class BareRoute(APIRoute):
         app = scope["app"]  # the document of OpenAPI asks the routes without an application of ours
         if isinstance(app, Application) and app.gate is not None:
             app.gate.admit(exchange, self.needs)
-        await exchange.respond(await self.answer(exchange))
+        answered = self.answer(exchange)
+        await exchange.respond(answered if isinstance(answered, Response) else await answered)
 
 
 def _answering_get(endpoint: Callable[[Exchange], Coroutine[Any, Any, Response | BaseModel]]) -> Answer:

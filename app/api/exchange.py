@@ -2,21 +2,21 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from random import getrandbits
 from time import perf_counter
-from typing import TypeAlias, TypeVar, TypeVarTuple
+from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api import callers
 from app.api.capacity import Capacity
 from app.api.memory import Lease
-from app.api.response import Header, Response
+from app.api.response import Fixed, Header, Response
 from app.settings import Settings
 
 Head: TypeAlias = Mapping[bytes, bytes]
@@ -28,8 +28,9 @@ NOT_BEGUN = 499
 WHOLE_ANSWER = "surprisal.whole_answer"
 """The type of a message of ASGI that our own server takes: a whole answer, with `status`, `head` (lines) and `body`. It
 is announced as an extension."""
-HAS_ARRIVED = "surprisal.has_arrived"
-"""The extension of ASGI by which our own server tells that it has the whole body."""
+
+ARRIVED = "surprisal.arrived"
+"""The extension of ASGI by which our own server hands over a `body` that is whole when its request begins."""
 
 JOINED = (b"accept", b"x-forwarded-for")
 """Headers of which several are one list; a caller that sends one of its own does not hide that of a proxy."""
@@ -40,8 +41,14 @@ FREE_ANSWER_BYTES = 2**16
 LONG_QUERY = 2**12
 """The bytes of a query beyond which a thread reads it: 64 KiB of wrong escapes or of weights take some 50 ms."""
 
+Whole: TypeAlias = tuple[int, bytes, bytes]
+"""A whole answer: its status, the lines of its headers, and its body."""
+
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
+
+Answered: TypeAlias = Response | Coroutine[Any, Any, Response]
+"""The answer of a route, or what makes it where that has to wait for anything."""
 
 VISIBLE_ASCII = re.compile(rb"[!-~]{1,128}")
 
@@ -55,7 +62,7 @@ class Exchange(Request):
         method: The method that was sent. HEAD is routed as GET, and the server leaves the body out.
         head: The headers of the request.
         request_id: The id that was sent, or a new one.
-        has_arrived: Whether the server has the whole body, which then is the next piece; other servers do not tell.
+        arrived: The whole body, if our own server had it when the request began, until it is read; else None.
         began: The time at which the head had come, by `perf_counter`.
         ended: The time at which all was done, by the same clock.
         status: The status of the answer; `NOT_BEGUN` before there is one.
@@ -78,6 +85,7 @@ class Exchange(Request):
     bytes_in = bytes_out = n_scored = 0
     error: Exception | None = None
     key = ""
+    arrived: bytes | None = None
     further_headers: tuple[Header, ...] = ()
     refusal: Mapping[str, str] | None = None
     _memory: Lease | None = None
@@ -86,6 +94,7 @@ class Exchange(Request):
         self.began = perf_counter()
         self.method = scope["method"]
         scope["exchange"] = self
+        self._given = scope
         self.scope = {**scope, "method": "GET"} if self.method == "HEAD" else scope
         self._receive = receive
         self._send = send
@@ -97,7 +106,8 @@ class Exchange(Request):
         self._is_unread = b"transfer-encoding" in head or head.get(b"content-length", b"0") != b"0"
         extensions = scope.get("extensions", ())
         self._takes_whole = WHOLE_ANSWER in extensions
-        self.has_arrived = HAS_ARRIVED in extensions
+        if ARRIVED in extensions:
+            self.arrived = extensions[ARRIVED]["body"]
 
     def header(self, name: str) -> str:
         """A header by its name in lower case; empty if it was not sent."""
@@ -139,9 +149,16 @@ class Exchange(Request):
         return await self.capacity.light.run(0, work, *arguments)
 
     def release(self) -> None:
-        """Give back all memory that the request holds."""
+        """Give back all memory that the request holds, and end the circle that it makes with its scope."""
+        self._given["exchange"] = self.scope["exchange"] = None
         if self._memory is not None:
             self._memory.free()
+
+    def taken(self, arrived: bytes) -> bytes:
+        """Take the body that has arrived, as one who reads it."""
+        self.arrived, self._is_unread = None, False
+        self.bytes_in += len(arrived)
+        return arrived
 
     async def next_piece(self) -> tuple[bytes, bool]:
         """The next piece of the body, and whether there are more.
@@ -149,6 +166,8 @@ class Exchange(Request):
         Raises:
             ClientDisconnect: The client has left.
         """
+        if self.arrived is not None:
+            return self.taken(self.arrived), False
         message = await self._receive()
         if message["type"] == "http.disconnect":
             self._is_unread = False
@@ -158,6 +177,10 @@ class Exchange(Request):
         self._is_unread = message.get("more_body", False)
         return piece, self._is_unread
 
+    async def passed_to(self, router: ASGIApp) -> None:
+        """Leave the request to a router, whose routes send the answer."""
+        await router(self.scope, self._receive, self._send)
+
     async def respond(self, response: Response) -> None:
         """Send the answer, then read and drop what is left of the body.
 
@@ -165,16 +188,11 @@ class Exchange(Request):
         broken pipe in place of the answer they were given.
         """
         body = response.body
-        if len(body) > FREE_ANSWER_BYTES:
-            self.memory.hold("answer", len(body))
-        self.status, self.bytes_out = response.status_code, len(body)
-        fixed = response.fixed.and_further(self.further_headers) if self.further_headers else response.fixed
         if self._takes_whole:  # our own server drops what is left itself
-            length = b"" if self.status == 204 else b"content-length: %d\r\n" % len(body)
-            head = b"%b%bx-request-id: %b\r\n" % (fixed.lines, length, self.request_id.encode())
-            await self._send({"type": WHOLE_ANSWER, "status": self.status, "head": head, "body": body})
+            status, head, _ = self.whole(response)
+            await self._send({"type": WHOLE_ANSWER, "status": status, "head": head, "body": body})
             return
-        headers = [*fixed.headers, (b"x-request-id", self.request_id.encode())]
+        headers = [*self._began_with(response).headers, (b"x-request-id", self.request_id.encode())]
         if self.status != 204:
             headers.append((b"content-length", b"%d" % len(body)))
         if self._is_unread:
@@ -185,6 +203,25 @@ class Exchange(Request):
             await self._drain()
             body = b""
         await self._send({"type": "http.response.body", "body": body})
+
+    def whole(self, response: Response) -> Whole:
+        """The answer as our own server takes it.
+
+        Raises:
+            TooLarge: It is too long to be held.
+            Unavailable: Others hold the memory at present.
+        """
+        fixed, body = self._began_with(response), response.body
+        length = b"" if self.status == 204 else b"content-length: %d\r\n" % len(body)
+        return self.status, b"%b%bx-request-id: %b\r\n" % (fixed.lines, length, self.request_id.encode()), body
+
+    def _began_with(self, response: Response) -> Fixed:
+        """Note the answer that begins, pay for its body if it is long, and return its fixed headers."""
+        n_bytes = len(response.body)
+        if n_bytes > FREE_ANSWER_BYTES:
+            self.memory.hold("answer", n_bytes)
+        self.status, self.bytes_out = response.status_code, n_bytes
+        return response.fixed.and_further(self.further_headers) if self.further_headers else response.fixed
 
     async def _drain(self) -> None:
         with suppress(TimeoutError):

@@ -27,6 +27,8 @@ class Response(responses.Response):
         ValueError: A header is not one line.
     """
 
+    body: bytes
+
     def __init__(
         self,
         content: bytes | str = b"",

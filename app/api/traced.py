@@ -1,5 +1,6 @@
 """An application whose requests FastAPI reports to OpenTelemetry."""
 
+from collections.abc import Coroutine
 from typing import Any
 
 from fastapi import FastAPI
@@ -29,6 +30,10 @@ class TracedApplication(Application):
 
     def __init__(self, *parts: Any, **arguments: Any) -> None:
         super().__init__(*parts, reports=CONFIG, **arguments)
+
+    def serve(self, scope: Scope, receive: Receive, send: Send, _: object) -> Coroutine[Any, Any, None]:
+        """Leave all of a request of our own server to `__call__`."""
+        return self(scope, receive, send)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Callback of ASGI: answer a request as every application does, and report it."""

@@ -1,21 +1,20 @@
 """One request of a connection and its answer, between the protocol and the application."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from app.api.exchange import HAS_ARRIVED, WHOLE_ANSWER
+from app.api.exchange import ARRIVED, WHOLE_ANSWER
 from app.server.refusing import RefusingProtocol
 
 TAKEN: dict[str, dict[object, object]] = {WHOLE_ANSWER: {}}
 """The extension of ASGI by which an application learns that this server takes whole answers."""
-TAKEN_AND_HERE = TAKEN | {HAS_ARRIVED: {}}
-"""The extensions of a request whose whole body is here."""
 
 OWN = ("http_version", "method", "path", "raw_path", "query_string", "headers", "state")
 """The parts of a scope that each request has of its own."""
@@ -26,6 +25,10 @@ MAX_KEPT_BYTES = 256
 """Bytes of a path with its query up to which its parts are kept: longer ones hold options, and seldom come twice."""
 MAX_PATH = 2**10
 """Bytes of a path that are read: nothing is served at a longer one, and each wrong escape in it takes a microsecond."""
+
+
+Serve: TypeAlias = Callable[[Any, Any, Any, Callable[[int, bytes, bytes], bool]], Coroutine[Any, Any, None] | None]
+"""The way of `Application.serve` to begin a request."""
 
 
 class Target(NamedTuple):
@@ -134,45 +137,92 @@ class Cycle(RequestResponseCycle):
             self.flow.pause_reading()
         self.tell()
 
-    async def run_asgi(self, app: Any) -> None:
-        """Run the application as uvicorn does, then take the task from those under way."""
+    def begin(self, serve: Serve) -> None:
+        """Let the application begin; what it does not end at once, a task does."""
+        if not self.more_body and not self.disconnected:
+            self.scope["extensions"] = {WHOLE_ANSWER: {}, ARRIVED: {"body": bytes(self.body)}}
+            self.body, self._has_news, self.waiting_for_100_continue = b"", False, False
         try:
-            await RequestResponseCycle.run_asgi(self, app)
-        finally:
-            self._connection.tasks.discard(asyncio.current_task())
+            rest = serve(self.scope, self.receive, self.send, self.sends)
+        except Exception as error:  # noqa: BLE001 as it would be in a task
+            rest = _failure(error)
+        if rest is not None:
+            tasks = self._connection.tasks
+            task = self._connection.loop.create_task(self.run_asgi(lambda *_: rest))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
 
     async def send(self, message: Any) -> None:
         """Callback of ASGI: send a message, which may be a whole answer of the type `WHOLE_ANSWER`."""
-        self.keep_alive = self.keep_alive and (self.response_started or not self._connection.is_leaving)
         if message["type"] != WHOLE_ANSWER:
+            self.keep_alive = self.keep_alive and (self.response_started or not self._connection.is_leaving)
             await super().send(message)
             return
+        status, head, body = message["status"], message["head"], message["body"]
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
-        if self.disconnected:
+        if len(body) <= HIGH_WATER_LIMIT or self.disconnected:
+            self.sends(status, head, body)
             return
+        # Written without a copy, and waited for until the client has read nearly all: so long the body is paid for.
+        self.transport.write(self._head(status, head))
+        if self.scope["method"] != "HEAD":
+            self.transport.write(body)
+        if self.flow.write_paused:
+            await self.flow.drain()
+        self._complete(status)
+
+    def sends(self, status: int, head: bytes, body: bytes) -> bool:
+        """Send a whole answer that is not long, unless the client must first read earlier ones: then return False."""
+        if self.disconnected:
+            return True
+        if self.flow.write_paused:
+            return False
+        head = self._head(status, head)
+        self.transport.write(head if self.scope["method"] == "HEAD" else head + body)
+        self._complete(status)
+        return True
+
+    def _head(self, status: int, lines: bytes) -> bytes:
+        """The head of an answer, which begins with it."""
         self.response_started = True
-        self.keep_alive = self.keep_alive and not self.more_body
-        head = STATUS_LINE[message["status"]]
-        for header in self.default_headers:
-            head += b"%b: %b\r\n" % header
-        close = b"" if self.keep_alive else b"connection: close\r\n"
-        body = b"" if self.scope["method"] == "HEAD" else message["body"]
-        if len(body) <= HIGH_WATER_LIMIT:
-            self.transport.write(b"".join((head, message["head"], close, b"\r\n", body)))
-        else:
-            await self._send_long(b"".join((head, message["head"], close, b"\r\n")), body)
+        self.keep_alive = self.keep_alive and not (self.more_body or self._connection.is_leaving)
+        own = b"".join([b"%b: %b\r\n" % header for header in self.default_headers])
+        return b"%b%b%b%b\r\n" % (STATUS_LINE[status], own, lines, b"" if self.keep_alive else b"connection: close\r\n")
+
+    def _complete(self, status: int) -> None:
+        """Go on with the connection once an answer is out."""
         self.response_complete = True
         self.tell()
-        if self.more_body and message["status"] != SLOW:
+        if self.more_body and status != SLOW:
             self._connection.drop_rest()
         elif not self.keep_alive:
             self._connection.leave()
         self.on_response()
 
-    async def _send_long(self, head: bytes, body: bytes) -> None:
-        """Write without a copy, and wait until the client has read nearly all: so long the body is paid for."""
-        self.transport.write(head)
-        self.transport.write(body)
-        if self.flow.write_paused:
-            await self.flow.drain()
+
+async def _failure(error: Exception) -> None:
+    raise error
+
+
+class Beginnings:
+    """The requests that come in one turn of the event loop; they begin in the next one.
+
+    One callback begins all: a task for each would cost more, and only what must wait for anything gets one.
+    """
+
+    def __init__(self, serve: Serve) -> None:
+        self.serve = serve
+        self._waiting: list[tuple[Cycle, Serve]] = []
+
+    def add(self, loop: asyncio.AbstractEventLoop, cycle: Cycle, serve: Serve) -> None:
+        """Let a request begin in the next turn."""
+        self._waiting.append((cycle, serve))
+        if len(self._waiting) == 1:
+            loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        """Callback of the event loop in the next turn."""
+        waiting, self._waiting = self._waiting, []
+        for cycle, serve in waiting:
+            cycle.begin(serve)

@@ -15,7 +15,7 @@ from app.api.bounds import (
 )
 from app.api.telemetry import PROBES
 from app.server import refusals
-from app.server.cycle import TAKEN_AND_HERE, Cycle, shared_scope, target
+from app.server.cycle import Cycle, shared_scope, target
 from app.server.head import LINE_BYTES, UNCOUNTED_BYTES, breach_of_size, without_offer
 from app.server.room import SPARE_SECONDS
 from app.server.shedding import SheddingProtocol
@@ -148,14 +148,10 @@ class BoundedProtocol(SheddingProtocol):
             self._end(refusals.CONNECTIONS)
         self.cycle = Cycle(self, version != "1.0" and self.parser.should_keep_alive() and not self._is_spare)
         if last is None or last.response_complete:  # type: ignore[redundant-expr]
-            self._start_asgi_task(self.cycle, self.app)
+            self._beginnings.add(self.loop, self.cycle, self._beginnings.serve)
         else:
             self.flow.pause_reading()
-            self.pipeline.appendleft((self.cycle, self.app))
-
-    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        """Start the task of a request as uvicorn does, but without a callback at its end: see `Cycle.run_asgi`."""
-        self.tasks.add(self.loop.create_task(cycle.run_asgi(app)))
+            self.pipeline.appendleft((self.cycle, self._beginnings.serve))
 
     def on_chunk_header(self) -> None:
         """Callback of the parser: a chunk follows, or after the last one trailers; this piece is not counted."""
@@ -185,7 +181,6 @@ class BoundedProtocol(SheddingProtocol):
         self._is_in_body = False
         if self._deadline is not None:  # that of trailers
             self._stop_clock()
-        self.scope["extensions"] = TAKEN_AND_HERE
         cycle: Any = self.cycle
         if not cycle.response_complete:
             cycle.more_body = False
@@ -198,7 +193,7 @@ class BoundedProtocol(SheddingProtocol):
             return
         self.flow.resume_reading()
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            self._beginnings.add(self.loop, *self.pipeline.pop())
         elif not self._is_in_head:  # else the next head has begun, and has a deadline of its own
             self._idle_since = self.loop.time()
             if self.timeout_keep_alive_task is None:

@@ -1,9 +1,10 @@
 """The way in which a connection ends early: the answer, the record of it, and bytes that still come."""
 
 import asyncio
+from collections import deque
 from functools import partial
 from secrets import token_hex
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -15,6 +16,9 @@ from app.server.refusals import Breach, Ended, refusal
 from app.server.room import Room
 from app.server.unread import UnreadWatch
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.server.cycle import Beginnings  # which knows this module
 
 LINGER_SECONDS = 2.0
 """The time for which a server that ends reads a connection that it has closed for writing."""
@@ -34,11 +38,19 @@ class RefusingProtocol(HttpToolsProtocol):
     """HTTP/1.1 of one connection, which can be refused; what comes after that is dropped without being parsed."""
 
     server_state: State
+    pipeline: deque[tuple[Any, Any]]  # cycles that wait for their turn, and what begins them
 
     def __init__(
-        self, capacity: Capacity, settings: Settings, telemetry: Telemetry, room: Room, **connection: Any
+        self,
+        capacity: Capacity,
+        settings: Settings,
+        telemetry: Telemetry,
+        room: Room,
+        beginnings: "Beginnings",
+        **connection: Any,
     ) -> None:
         super().__init__(**connection)
+        self._beginnings = beginnings
         self._backoff = capacity.backoff
         self._room = room
         self._settings = settings
@@ -147,7 +159,7 @@ class RefusingProtocol(HttpToolsProtocol):
         self.transport.write(told)
         self._linger(self._settings.head_timeout_seconds)
 
-    async def _answer_later(self, told: bytes, *_: object) -> None:
+    def _answer_later(self, told: bytes, *_: object) -> None:
         self._answer(told)
 
     def _record_refusal(self, breach: Breach) -> str:

@@ -10,6 +10,7 @@ import uvicorn
 
 from app.api.application import Application
 from app.machine import share_heaps
+from app.server.cycle import Beginnings
 from app.server.protocol import BoundedProtocol
 from app.server.room import Room
 from app.settings import Settings
@@ -41,7 +42,9 @@ def tune() -> None:
 def configuration(app: Application, settings: Settings, host: str, port: int) -> uvicorn.Config:
     """The configuration of uvicorn."""
     room = Room(settings)
-    protocol: Callable[..., asyncio.Protocol] = partial(BoundedProtocol, app.capacity, settings, app.telemetry, room)
+    protocol: Callable[..., asyncio.Protocol] = partial(
+        BoundedProtocol, app.capacity, settings, app.telemetry, room, Beginnings(app.serve)
+    )
     return uvicorn.Config(
         app,
         host,

@@ -45,14 +45,9 @@ async def whole_body(exchange: Exchange, advice: str) -> bytes | Body:
         Unavailable: There is no memory for it.
         HTTPException: 408, it came too slowly.
     """
+    if (arrived := arrived_body(exchange, advice)) is not None:
+        return arrived
     settings = exchange.settings
-    if exchange.has_arrived:  # a deadline would cost more than the rest of this function
-        piece, _ = await exchange.next_piece()
-        if len(piece) > settings.max_body_bytes:
-            raise _too_large(settings.max_body_bytes, advice)
-        if len(piece) > SMALL_BYTES:  # a smaller one is there already, and mostly answered before anything else
-            exchange.memory.take("body", len(piece))
-        return piece
     _check_size(exchange.declared_bytes, settings.max_body_bytes, advice)
     body, more, memory = Body(length=exchange.declared_bytes), True, exchange.memory
     try:
@@ -65,6 +60,17 @@ async def whole_body(exchange: Exchange, advice: str) -> bytes | Body:
     except TimeoutError as error:
         raise _too_slow(settings.body_timeout_seconds) from error
     memory.arrived()
+    return body
+
+
+def arrived_body(exchange: Exchange, advice: str) -> bytes | None:
+    """The body, if it was whole when the request began; else None. It raises as `whole_body` does."""
+    body = exchange.arrived
+    if body is not None:
+        exchange.taken(body)
+        _check_size(len(body), exchange.settings.max_body_bytes, advice)
+        if len(body) > SMALL_BYTES:  # a smaller one is there already, and mostly answered before anything else
+            exchange.memory.take("body", len(body))
     return body
 
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from app.api.exchange import Exchange
-from app.api.intake.bodies import spooled, whole_body
+from app.api.exchange import Answered, Exchange
+from app.api.intake.bodies import arrived_body, spooled, whole_body
 from app.api.intake.body import Body
 from app.api.intake.while_connected import while_connected
 from app.api.memory import SMALL_BYTES
@@ -55,27 +55,22 @@ def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseMod
     """Add the route `POST path` to a router."""
     advice = ADVICE["held"] if work.rows_path else "send fewer rows at once"
 
-    async def answer(exchange: Exchange) -> Response:
+    def answer(exchange: Exchange) -> Answered:
         encoding, forms = json_terms(exchange.head, work.rows_path)
         if work.needs_thread:
             exchange.capacity.whole.check_room()
+        if exchange.scope["query_string"] or encoding:
+            return later(exchange, encoding, forms)
+        body = arrived_body(exchange, advice)
+        return later(exchange, encoding, forms) if body is None else _of_body(exchange, work, forms, body)
+
+    async def later(exchange: Exchange, encoding: str, forms: Accepted) -> Response:
         if exchange.scope["query_string"]:
             await exchange.read_query(refuse_query, exchange)
         if encoding:
             return await _compressed(exchange, work, encoding, forms)
-        body = await whole_body(exchange, advice)
-        if len(body) > work.n_scores * inline.MAX_BYTES:
-            return await _in_thread(exchange, work, forms, body, None)
-        whole = body.taken() if isinstance(body, Body) else body
-        turns = exchange.capacity.turns
-        if turns.has_time():
-            answered = _at_once(exchange, work, forms, whole)
-        else:
-            answered = await turns.later(partial(_at_once, exchange, work, forms, whole), len(whole))
-        if isinstance(answered, Response):
-            return answered
-        exchange.memory.hold("body", len(whole))
-        return await _in_thread(exchange, work, forms, whole, answered)
+        answered = _of_body(exchange, work, forms, await whole_body(exchange, advice))
+        return answered if isinstance(answered, Response) else await answered
 
     router.add_api_route(
         path,
@@ -84,6 +79,25 @@ def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseMod
         response_model=model,
         **texts,  # type: ignore[arg-type]
     )
+
+
+def _of_body(exchange: Exchange, work: Work, forms: Accepted, body: bytes | Body) -> Answered:
+    """The response to a body, at once if it takes little time."""
+    if len(body) > work.n_scores * inline.MAX_BYTES:
+        return _in_thread(exchange, work, forms, body, None)
+    whole = body.taken() if isinstance(body, Body) else body
+    if not exchange.capacity.turns.has_time():
+        return _in_turn(exchange, work, forms, whole)
+    answered = _at_once(exchange, work, forms, whole)
+    return answered if isinstance(answered, Response) else _not_at_once(exchange, work, forms, whole, answered)
+
+
+async def _in_turn(exchange: Exchange, work: Work, forms: Accepted, body: bytes | bytearray) -> Response:
+    """Answer in one of the next turns of the event loop, for this one has no time left."""
+    answered = await exchange.capacity.turns.later(partial(_at_once, exchange, work, forms, body), len(body))
+    if isinstance(answered, Response):
+        return answered
+    return await _not_at_once(exchange, work, forms, body, answered)
 
 
 def _at_once(exchange: Exchange, work: Work, forms: Accepted, body: bytes | bytearray) -> Any:
@@ -97,6 +111,14 @@ def _at_once(exchange: Exchange, work: Work, forms: Accepted, body: bytes | byte
     content = work.answer(request)
     exchange.n_scored = content["n_scored"]
     return forms.answer(content, exchange)
+
+
+async def _not_at_once(
+    exchange: Exchange, work: Work, forms: Accepted, body: bytes | bytearray, request: Any
+) -> Response:
+    """Answer a small body that calls for a thread, and pay for it now."""
+    exchange.memory.hold("body", len(body))
+    return await _in_thread(exchange, work, forms, body, request)
 
 
 async def _in_thread(
