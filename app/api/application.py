@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import cached_property
+from inspect import iscoroutinefunction
 from typing import Any
 
 from fastapi import FastAPI
@@ -178,13 +179,23 @@ class BareRoute(APIRoute):
         await exchange.respond(answered if isinstance(answered, Response) else await answered)
 
 
-def _answering_get(endpoint: Callable[[Exchange], Coroutine[Any, Any, Response | BaseModel]]) -> Answer:
-    async def answer(exchange: Exchange) -> Response:
+def _answering_get(endpoint: Callable[[Exchange], Any]) -> Answer:
+    is_waiting = iscoroutinefunction(endpoint)
+
+    def answer(exchange: Exchange) -> Answered:
+        if is_waiting or exchange.scope["query_string"]:
+            return later(exchange)
+        return _response(endpoint(exchange))
+
+    async def later(exchange: Exchange) -> Response:
         if exchange.scope["query_string"]:
             await exchange.read_query(refuse_unknown, exchange)
-        content = await endpoint(exchange)
-        if isinstance(content, Response):
-            return content
-        return Response(content.model_dump_json(exclude_none=False), media_type="application/json")
+        return _response(await endpoint(exchange) if is_waiting else endpoint(exchange))
 
     return answer
+
+
+def _response(content: Response | BaseModel) -> Response:
+    if isinstance(content, Response):
+        return content
+    return Response(content.model_dump_json(exclude_none=False), media_type="application/json")

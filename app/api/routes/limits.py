@@ -63,6 +63,6 @@ def limits_under(settings: Settings) -> LimitsAnswer:
     response_description="The limits of this service; the example shows the defaults.",
     responses=example(limits_under(DEFAULTS)),
 )
-async def limits(exchange: Exchange) -> LimitsAnswer:
+def limits(exchange: Exchange) -> LimitsAnswer:
     """Bytes, rows and columns beyond which a request is answered 413, formats and encodings, and bounds of HTTP."""
     return limits_under(exchange.settings)

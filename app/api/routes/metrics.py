@@ -32,6 +32,6 @@ def catalogue_of(metrics: Sequence[Metric]) -> MetricCatalogue:
     response_description="The catalogue; the example shows its first entry.",
     responses=example(catalogue_of(METRICS[:1])),
 )
-async def catalogue(_: Exchange) -> MetricCatalogue:
+def catalogue(_: Exchange) -> MetricCatalogue:
     """Name, tasks, unit, formula, direction, whether parts of a batch add up to it, and a reference."""
     return catalogue_of(METRICS)

@@ -22,7 +22,7 @@ router = APIRouter(tags=["operations"], route_class=BareRoute)
     response_description="It is alive.",
     responses=example(Health(status="alive")),
 )
-async def health(_: Exchange) -> Health:
+def health(_: Exchange) -> Health:
     """Does no work: 200 as long as the process answers at all."""
     return Health(status="alive")
 
@@ -34,7 +34,7 @@ async def health(_: Exchange) -> Health:
     response_description="It has room.",
     responses=example(Health(status="ready")),
 )
-async def readiness(exchange: Exchange) -> Health:
+def readiness(exchange: Exchange) -> Health:
     """200 if one more request of any kind would find a thread or a place in the queue, and room for its body.
 
     503 from the moment at which the service is told to end.
@@ -60,6 +60,6 @@ METRICS_TEXT: dict[int | str, dict[str, Any]] = {
     response_class=Response,
     responses=METRICS_TEXT,
 )
-async def prometheus(exchange: Exchange) -> Response:
+def prometheus(exchange: Exchange) -> Response:
     """Requests, durations, rows scored, memory and processor time of this process."""
     return Response(exchange.app.telemetry.shown(), media_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -24,21 +24,21 @@ router = APIRouter(include_in_schema=False, route_class=BareRoute)
 
 
 @router.get("/")
-async def front(exchange: Exchange) -> Response:
+def front(exchange: Exchange) -> Response:
     """Redirect the front page to the documentation."""
     prefix = exchange.scope["root_path"]
     return Response(status_code=307, headers={"location": quote(f"{prefix}/docs" if prefix else "docs")})
 
 
 @router.get("/docs")
-async def docs(_: Exchange) -> Response:
+def docs(_: Exchange) -> Response:
     """The page of Swagger UI."""
     page = web.docs_page("Surprisal", "openapi.json", "docs/assets")
     return Response(page, headers={"content-security-policy": web.DOCS_POLICY}, media_type=HTML)
 
 
 @router.get("/docs/assets/{name}")
-async def asset(exchange: Exchange) -> Response:
+def asset(exchange: Exchange) -> Response:
     """A file of Swagger UI, if the listing of the folder names it."""
     name = exchange.path_params["name"]
     if name not in _assets():
@@ -47,7 +47,7 @@ async def asset(exchange: Exchange) -> Response:
 
 
 @router.get("/docs/samples/{name}")
-async def sample(exchange: Exchange) -> Response:
+def sample(exchange: Exchange) -> Response:
     """The rows of an example, as a file to try."""
     name = exchange.path_params["name"]
     if name not in samples.files():
@@ -67,7 +67,7 @@ async def openapi(exchange: Exchange) -> Response:
 
 
 @router.get("/problems/{code}")
-async def problem(exchange: Exchange) -> Response:
+def problem(exchange: Exchange) -> Response:
     """The page that explains an error code."""
     code = exchange.path_params["code"]
     if code not in CATALOGUE:
@@ -78,7 +78,7 @@ async def problem(exchange: Exchange) -> Response:
 
 
 @router.get("/favicon.ico")
-async def favicon(_: Exchange) -> Response:
+def favicon(_: Exchange) -> Response:
     """The icon."""
     return Response(web.favicon(), media_type="image/svg+xml", headers=CACHED)
 
