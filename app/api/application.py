@@ -47,7 +47,7 @@ class Application(FastAPI):
             scope["app"] = self
             await self.router(scope, receive, send)
             return
-        exchange = self._exchange(scope, receive, send)
+        exchange = Exchange(scope, receive, send, self.settings, self.capacity)
         await self._finish(exchange, self._begin(exchange))
 
     def serve(
@@ -59,7 +59,7 @@ class Application(FastAPI):
             sends: A function that sends a whole answer, unless the client must first read what it was sent before;
                 then it returns False.
         """
-        exchange = self._exchange(scope, receive, send)
+        exchange = Exchange(scope, receive, send, self.settings, self.capacity)
         answered = self._begin(exchange)
         if (
             isinstance(answered, Response)
@@ -70,19 +70,16 @@ class Application(FastAPI):
             return None
         return self._finish(exchange, answered)
 
-    def _exchange(self, scope: Scope, receive: Receive, send: Send) -> Exchange:
-        scope["app"] = self
-        if prefix := self.settings.root_path:
-            _name_prefix(scope, prefix)
-        return Exchange(scope, receive, send, self.settings, self.capacity)
-
     def _begin(self, exchange: Exchange) -> Answered | Coroutine[Any, Any, None]:
         """The answer, or what makes it."""
         self.telemetry.begin()
+        scope = exchange.scope
+        scope["app"] = self
+        if prefix := self.settings.root_path:
+            _name_prefix(scope, prefix)
         try:
             if self.gate is not None and (answer := self.gate.receive(exchange)):
                 return answer
-            scope = exchange.scope
             if route := self._fixed_routes.get((scope["method"], scope["path"])):
                 scope["route"] = route
                 if self.gate is not None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import platform
-from collections import defaultdict
-from collections.abc import Collection, Mapping
+from bisect import bisect_left
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import perf_counter
@@ -30,6 +30,20 @@ MAX_KEPT_SERIES = 512
 """Labelled series of one metric that are cached; for any other, `labels` takes some microseconds."""
 
 LOGGER, EVENT = "surprisal.access", "request"
+
+
+class Times(Histogram):
+    """A histogram that takes several times at once: to observe each alone costs as much as all else that is counted."""
+
+    def observe_all(self, seconds: Sequence[float]) -> None:
+        """Observe times of requests."""
+        self._sum.inc(sum(seconds))
+        n_of: dict[int, int] = {}
+        for time in seconds:
+            bucket = bisect_left(self._upper_bounds, time)
+            n_of[bucket] = n_of.get(bucket, 0) + 1
+        for bucket, n in n_of.items():
+            self._buckets[bucket].inc(n)
 
 
 class Telemetry:
@@ -62,9 +76,7 @@ class Telemetry:
         self.connections: Collection[Any] = ()
         by_route = ("route",)
         requests = Counter("surprisal_requests", "Requests answered.", ("route", "status", "code"), registry=registry)
-        seconds = Histogram(
-            "surprisal_request_seconds", "Time to answer.", by_route, buckets=SECONDS, registry=registry
-        )
+        seconds = Times("surprisal_request_seconds", "Time to answer.", by_route, buckets=SECONDS, registry=registry)
         refusals = Counter("surprisal_refusals", "Refusals of the protocol.", ("reason",), registry=registry)
         samples = Counter("surprisal_samples", "Rows scored.", by_route, registry=registry)
         self._refusals = refusals.labels
@@ -94,27 +106,33 @@ class Telemetry:
 
     def record(self) -> None:
         """Count and log the requests that have ended since the last time."""
-        ended, self._ended, now = self._ended, [], datetime.now(UTC)
-        lines = [facts if isinstance(facts, dict) else _facts(facts) for facts in ended]
-        n_requests: defaultdict[tuple[str, int, str], int] = defaultdict(int)
-        n_samples: defaultdict[str, int] = defaultdict(int)
-        n_refusals: defaultdict[str, int] = defaultdict(int)
-        for facts in lines:
-            route, facts["timestamp"] = facts["route"], now
-            n_requests[route, facts["status"], facts.get("code", "")] += 1
-            if "ms" in facts:
-                self._seconds(route).observe(facts["ms"] / 1000)
-            if "reason" in facts:
-                n_refusals[facts["reason"]] += 1
-            if facts.get("n_scored"):
-                n_samples[route] += facts["n_scored"]
-        for labels, n in n_requests.items():
-            self._requests(*labels).inc(n)
-        for route, n in n_samples.items():
-            self._samples(route).inc(n)
-        for reason, n in n_refusals.items():
-            self._refusals(reason).inc(n)
+        ended, self._ended = self._ended, []
+        timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        lines: list[dict[str, Any]] = []
+        alike: dict[tuple[str, int, str], list[dict[str, Any]]] = {}
+        for one in ended:
+            facts = one if isinstance(one, dict) else _facts(one)
+            facts["timestamp"] = timestamp
+            lines.append(facts)
+            labels = facts["route"], facts["status"], facts.get("code", "")
+            if labels in alike:
+                alike[labels].append(facts)
+            else:
+                alike[labels] = [facts]
+        for labels, several in alike.items():
+            self._requests(*labels).inc(len(several))
+            self._count(labels[0], several)
         self._log.write(lines)
+
+    def _count(self, route: str, several: Sequence[Mapping[str, Any]]) -> None:
+        """Count what requests of one route took and scored, or why they were refused."""
+        if times := [facts["ms"] / 1000 for facts in several if "ms" in facts]:
+            self._seconds(route).observe_all(times)
+        if n_scored := sum([facts.get("n_scored", 0) for facts in several]):
+            self._samples(route).inc(n_scored)
+        reasons = [facts["reason"] for facts in several if "reason" in facts]
+        for reason in dict.fromkeys(reasons):
+            self._refusals(reason).inc(reasons.count(reason))
 
     def shown(self) -> bytes:
         """The numbers as Prometheus reads them."""

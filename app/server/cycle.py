@@ -11,12 +11,13 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.api.exchange import ARRIVED, WHOLE_ANSWER
+from app.server.head import expects_continue
 from app.server.refusing import RefusingProtocol
 
 TAKEN: dict[str, dict[object, object]] = {WHOLE_ANSWER: {}}
 """The extension of ASGI by which an application learns that this server takes whole answers."""
 
-OWN = ("http_version", "method", "path", "raw_path", "query_string", "headers", "state")
+OWN = ("http_version", "method", "path", "raw_path", "query_string", "headers")
 """The parts of a scope that each request has of its own."""
 
 SLOW = 408
@@ -86,17 +87,30 @@ class Cycle(RequestResponseCycle):
     _event: asyncio.Event | None = None
     _has_news = False
 
-    def __init__(self, connection: RefusingProtocol, keep_alive: bool) -> None:
+    body: Any = b""  # a piece as it came, or an array of bytes that several have been added to
+    waiting_for_100_continue = False
+
+    def __init__(self, connection: RefusingProtocol, scope: Any, keep_alive: bool) -> None:
         self._connection = connection
-        self.scope = connection.scope
+        self.scope = scope
         self.transport = connection.transport
         self.flow = connection.flow
-        self.logger = connection.logger
-        self.default_headers = connection.server_state.default_headers
-        self.on_response = connection.on_response_complete
-        self.waiting_for_100_continue = connection.expect_100_continue
         self.keep_alive = keep_alive
-        self.body: Any = b""  # a piece as it came, or an array of bytes that several have been added to
+
+    @property
+    def logger(self) -> Any:  # type: ignore[override]
+        """The log for uvicorn's messages."""
+        return self._connection.logger
+
+    @property
+    def default_headers(self) -> Any:  # type: ignore[override]
+        """The headers that the server adds to each answer: the date."""
+        return self._connection.server_state.default_headers
+
+    @property
+    def on_response(self) -> Any:  # type: ignore[override]
+        """The callback at the end of the answer."""
+        return self._connection.on_response_complete
 
     @property
     def message_event(self) -> asyncio.Event:  # type: ignore[override]
@@ -135,13 +149,17 @@ class Cycle(RequestResponseCycle):
             self.body += piece
         if len(self.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
-        self.tell()
+        if self._event is not None:  # somebody waits for it
+            self._event.set()
+        self._has_news = True
 
     def begin(self, serve: Serve) -> None:
         """Let the application begin; what it does not end at once, a task does."""
-        if not self.more_body and not self.disconnected:
+        if self.more_body:
+            self.waiting_for_100_continue = not self.body and expects_continue(self.scope)
+        elif not self.disconnected:
             self.scope["extensions"] = {WHOLE_ANSWER: {}, ARRIVED: {"body": bytes(self.body)}}
-            self.body, self._has_news, self.waiting_for_100_continue = b"", False, False
+            self.body, self._has_news = b"", False
         try:
             rest = serve(self.scope, self.receive, self.send, self.sends)
         except Exception as error:  # noqa: BLE001 as it would be in a task

@@ -16,7 +16,7 @@ from app.api.bounds import (
 from app.api.telemetry import PROBES
 from app.server import refusals
 from app.server.cycle import Cycle, shared_scope, target
-from app.server.head import LINE_BYTES, UNCOUNTED_BYTES, breach_of_size, without_offer
+from app.server.head import LINE_BYTES, UNCOUNTED_BYTES, breach_of_framing, breach_of_size, without_offer
 from app.server.room import SPARE_SECONDS
 from app.server.shedding import SheddingProtocol
 
@@ -90,11 +90,10 @@ class BoundedProtocol(SheddingProtocol):
         """Callback of the parser: the first byte of a request."""
         if len(self.pipeline) >= MAX_PIPELINED:
             self._end(refusals.PIPELINED)
-        self.url, self.headers, self.expect_100_continue = b"", [], False
+        self.url, self.headers = b"", []
         self._idle_since = inf
         self._first_bytes = self._n_read
         self._is_in_head = True
-        self._n_hosts = 0
         if self._deadline is not None and self._head_bytes <= 0:  # else empty lines have begun the time of this head
             self._stop_clock()
 
@@ -103,14 +102,7 @@ class BoundedProtocol(SheddingProtocol):
         if not self._is_in_head:
             self._count_trailer(len(name) + len(value))
             return
-        name = name.lower()
-        if name == b"host":
-            self._n_hosts += 1
-        elif name == b"expect":
-            self.expect_100_continue = value.lower() == b"100-continue"
-        elif name == b"transfer-encoding" and value.lower() != b"chunked":
-            self._end(refusals.ENCODING)
-        self.headers.append((name, value))
+        self.headers.append((name.lower(), value))
         if len(self.headers) > MAX_HEADER_LINES:
             self._end(refusals.HEADER_LINES)
 
@@ -129,8 +121,8 @@ class BoundedProtocol(SheddingProtocol):
                 self._end(refusals.CONNECT)
             return
         version = self.parser.get_http_version()
-        if self._n_hosts != 1 and (self._n_hosts or version != "1.0"):
-            self._end(refusals.HOST)
+        if breach := breach_of_framing(self.headers, version):
+            self._end(breach)
         self._begin_request(version)
 
     def _begin_request(self, version: str) -> None:
@@ -141,17 +133,16 @@ class BoundedProtocol(SheddingProtocol):
         scope["method"] = self.parser.get_method().decode("ascii")
         scope["http_version"] = version
         scope["path"], scope["raw_path"], scope["query_string"] = target(self.url)
-        scope["headers"], scope["state"] = self.headers, self.app_state.copy()
-        if version == "1.0":
-            self.expect_100_continue = False  # RFC 9110, 10.1.1
+        scope["headers"] = self.headers
         if self._is_spare and scope["path"].removeprefix(self._settings.root_path) not in PROBES:
             self._end(refusals.CONNECTIONS)
-        self.cycle = Cycle(self, version != "1.0" and self.parser.should_keep_alive() and not self._is_spare)
+        is_kept = version != "1.0" and self.parser.should_keep_alive() and not self._is_spare
+        self.cycle = cycle = Cycle(self, scope, is_kept)
         if last is None or last.response_complete:  # type: ignore[redundant-expr]
-            self._beginnings.add(self.loop, self.cycle, self._beginnings.serve)
+            self._beginnings.add(self.loop, cycle, self._beginnings.serve)
         else:
             self.flow.pause_reading()
-            self.pipeline.appendleft((self.cycle, self._beginnings.serve))
+            self.pipeline.appendleft((cycle, self._beginnings.serve))
 
     def on_chunk_header(self) -> None:
         """Callback of the parser: a chunk follows, or after the last one trailers; this piece is not counted."""

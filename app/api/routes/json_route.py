@@ -50,27 +50,32 @@ class Work(NamedTuple):
     needs_thread: bool = False
     rows_path: str = ""
 
+    @property
+    def advice(self) -> str:
+        """The way out for the sender of a body that is too large."""
+        return ADVICE["held"] if self.rows_path else "send fewer rows at once"
+
+    @property
+    def max_inline_bytes(self) -> int:
+        """The longest body that is read on the event loop."""
+        return self.n_scores * inline.MAX_BYTES
+
 
 def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseModel], **texts: str) -> None:
     """Add the route `POST path` to a router."""
-    advice = ADVICE["held"] if work.rows_path else "send fewer rows at once"
 
     def answer(exchange: Exchange) -> Answered:
         encoding, forms = json_terms(exchange.head, work.rows_path)
         if work.needs_thread:
             exchange.capacity.whole.check_room()
         if exchange.scope["query_string"] or encoding:
-            return later(exchange, encoding, forms)
-        body = arrived_body(exchange, advice)
-        return later(exchange, encoding, forms) if body is None else _of_body(exchange, work, forms, body)
-
-    async def later(exchange: Exchange, encoding: str, forms: Accepted) -> Response:
-        if exchange.scope["query_string"]:
-            await exchange.read_query(refuse_query, exchange)
-        if encoding:
-            return await _compressed(exchange, work, encoding, forms)
-        answered = _of_body(exchange, work, forms, await whole_body(exchange, advice))
-        return answered if isinstance(answered, Response) else await answered
+            return _later(exchange, work, encoding, forms)
+        body = arrived_body(exchange, work.advice)
+        if body is None:
+            return _later(exchange, work, encoding, forms)
+        if len(body) > work.max_inline_bytes:
+            return _in_thread(exchange, work, forms, body, None)
+        return _of_body(exchange, work, forms, body)
 
     router.add_api_route(
         path,
@@ -81,15 +86,25 @@ def add_json_route(router: APIRouter, path: str, work: Work, model: type[BaseMod
     )
 
 
-def _of_body(exchange: Exchange, work: Work, forms: Accepted, body: bytes | Body) -> Answered:
-    """The response to a body, at once if it takes little time."""
-    if len(body) > work.n_scores * inline.MAX_BYTES:
-        return _in_thread(exchange, work, forms, body, None)
-    whole = body.taken() if isinstance(body, Body) else body
+async def _later(exchange: Exchange, work: Work, encoding: str, forms: Accepted) -> Response:
+    """Answer a body that is not yet there, or is compressed, or stands beside a query."""
+    if exchange.scope["query_string"]:
+        await exchange.read_query(refuse_query, exchange)
+    if encoding:
+        return await _compressed(exchange, work, encoding, forms)
+    body = await whole_body(exchange, work.advice)
+    if len(body) > work.max_inline_bytes:
+        return await _in_thread(exchange, work, forms, body, None)
+    answered = _of_body(exchange, work, forms, body.taken() if isinstance(body, Body) else body)
+    return answered if isinstance(answered, Response) else await answered
+
+
+def _of_body(exchange: Exchange, work: Work, forms: Accepted, body: bytes | bytearray) -> Answered:
+    """The response to a body that is not long, at once if it takes little time."""
     if not exchange.capacity.turns.has_time():
-        return _in_turn(exchange, work, forms, whole)
-    answered = _at_once(exchange, work, forms, whole)
-    return answered if isinstance(answered, Response) else _not_at_once(exchange, work, forms, whole, answered)
+        return _in_turn(exchange, work, forms, body)
+    answered = _at_once(exchange, work, forms, body)
+    return answered if isinstance(answered, Response) else _not_at_once(exchange, work, forms, body, answered)
 
 
 async def _in_turn(exchange: Exchange, work: Work, forms: Accepted, body: bytes | bytearray) -> Response:
