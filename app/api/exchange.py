@@ -64,7 +64,6 @@ class Exchange(Request):
         request_id: The id that was sent, or a new one.
         arrived: The whole body, if our own server had it when the request began, until it is read; else None.
         began: The time at which the head had come, by `perf_counter`.
-        ended: The time at which all was done, by the same clock.
         status: The status of the answer; `NOT_BEGUN` before there is one.
         code: The code of the problem; empty if the answer is none.
         n_scored: The number of rows that were scored.
@@ -75,7 +74,6 @@ class Exchange(Request):
     """
 
     method = ""
-    ended: float
 
     # The class holds what Starlette's requests and ours are in the beginning: that of `Request` is not run.
     _stream_consumed = _is_disconnected = False

@@ -86,6 +86,7 @@ class Cycle(RequestResponseCycle):
     expected_content_length = 0
     _event: asyncio.Event | None = None
     _has_news = False
+    _answer: tuple[int, bytes] | None = None
 
     body: Any = b""  # a piece as it came, or an array of bytes that several have been added to
     waiting_for_100_continue = False
@@ -181,6 +182,7 @@ class Cycle(RequestResponseCycle):
             await self.flow.drain()
         if len(body) <= HIGH_WATER_LIMIT or self.disconnected:
             self.sends(status, head, body)
+            self.end()
             return
         # Written without a copy, and waited for until the client has read nearly all: so long the body is paid for.
         self.transport.write(self._head(status, head))
@@ -191,15 +193,22 @@ class Cycle(RequestResponseCycle):
         self._complete(status)
 
     def sends(self, status: int, head: bytes, body: bytes) -> bool:
-        """Send a whole answer that is not long, unless the client must first read earlier ones: then return False."""
+        """Take a whole answer, which `end` writes; return False if the client must first read earlier ones."""
         if self.disconnected:
             return True
         if self.flow.write_paused:
             return False
         head = self._head(status, head)
-        self.transport.write(head if self.scope["method"] == "HEAD" else head + body)
-        self._complete(status)
+        self._answer = status, head if self.scope["method"] == "HEAD" else head + body
         return True
+
+    def end(self) -> None:
+        """Write the answer that was taken, if there is one, and go on with the connection."""
+        if self._answer is not None:
+            status, whole = self._answer
+            self._answer = None
+            self.transport.write(whole)
+            self._complete(status)
 
     def _head(self, status: int, lines: bytes) -> bytes:
         """The head of an answer, which begins with it."""
@@ -226,7 +235,10 @@ async def _failure(error: Exception) -> None:
 class Beginnings:
     """The requests that come in one turn of the event loop; they begin in the next one.
 
-    One callback begins all: a task for each would cost more, and only what must wait for anything gets one.
+    One callback begins all: a task for each would cost more, and only what must wait for anything gets one. Their
+    answers leave together when all have begun. One that left earlier would wake its client, and the way through the
+    system would put what scores the next one out of the caches of the processor: that costs a sixth of a request.
+    `app.api.turns` bounds the time that it takes.
     """
 
     def __init__(self, serve: Serve) -> None:
@@ -244,3 +256,5 @@ class Beginnings:
         waiting, self._waiting = self._waiting, []
         for cycle, serve in waiting:
             cycle.begin(serve)
+        for cycle, _ in waiting:
+            cycle.end()

@@ -6,9 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from prometheus_client import Histogram
 
 from app.api import telemetry
-from app.api.telemetry import Telemetry
+from app.api.telemetry import SECONDS, Telemetry, Times
 from tests.api.clients import exchange_with
 
 STAMP = re.compile(rb'"timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z"')
@@ -68,6 +69,24 @@ async def test_series_at_hand_are_bounded_and_none_is_lost(monkeypatch: pytest.M
     counts = [line.split()[-1] for line in shown.splitlines() if b'status="4' in line]
     assert counts == [b"3.0"] * 20 + counts[20:]
     assert len(counts) == 40  # each has the time of its making beside it
+
+
+def test_times_that_are_observed_at_once_are_those_observed_alone() -> None:
+    seconds = [0.0, 0.001, 0.001_000_1, 0.25, 0.3, 30.0, 30.1, 1e6, *(2.0**-n for n in range(20))]
+    at_once, alone = (
+        Times("a", "b", buckets=SECONDS, registry=None),
+        Histogram("a", "b", buckets=SECONDS, registry=None),
+    )
+    for n in (0, 1, 8, len(seconds)):
+        at_once.observe_all(seconds[:n])
+        for time in seconds[:n]:
+            alone.observe(time)
+    (found,), (expected,) = at_once.collect(), alone.collect()
+    assert len(expected.samples) == len(SECONDS) + 4
+    pairs = zip(found.samples, expected.samples, strict=True)
+    assert [
+        (a.name, a.labels, a.value == pytest.approx(b.value, rel=1e-12)) for a, b in pairs if "created" not in a.name
+    ] == [(b.name, b.labels, True) for b in expected.samples if "created" not in b.name]
 
 
 @pytest.mark.anyio
