@@ -130,10 +130,8 @@ MUTANTS = (
     Mutant(
         "answer given back before it is sent",
         "app/api/application.py",
-        "await exchange.respond(await route.answer(exchange))\n            else:",
-        "answer = await route.answer(exchange)\n"
-        "                exchange.release()\n"
-        "                await exchange.respond(answer)\n            else:",
+        "await exchange.respond(response)\n        except",
+        "exchange.release()\n                await exchange.respond(response)\n        except",
         ("tests/attacks/test_paying.py",),
     ),
     Mutant(
