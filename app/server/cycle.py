@@ -108,10 +108,9 @@ class Cycle(RequestResponseCycle):
         """The headers that the server adds to each answer: the date."""
         return self._connection.server_state.default_headers
 
-    @property
-    def on_response(self) -> Any:  # type: ignore[override]
-        """The callback at the end of the answer."""
-        return self._connection.on_response_complete
+    def on_response(self) -> None:
+        """Callback at the end of the answer; uvicorn puts another in its place when the task ends."""
+        self._connection.on_response_complete()
 
     @property
     def message_event(self) -> asyncio.Event:  # type: ignore[override]

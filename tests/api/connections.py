@@ -5,13 +5,18 @@ import http.client
 import io
 import socket
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import orjson
+import uvicorn
 
 from app.main import create_app
+from app.server.cycle import Beginnings, Serve
+from app.server.protocol import BoundedProtocol
 from app.server.refusing import State
+from app.server.room import Room
 from app.server.start import configuration
 from app.settings import Settings
 
@@ -47,20 +52,35 @@ class Connection:
 
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[Connection]:
-    app = create_app(settings)
+    async with several(settings, 1) as (connection,):
+        yield connection
+
+
+@asynccontextmanager
+async def several(settings: Settings, n: int, serve: Serve | None = None) -> AsyncIterator[list[Connection]]:
+    """Connections to one application, or to what begins requests in its place."""
+    app, state = create_app(settings), State()
     config = configuration(app, settings, "127.0.0.1", 0)
+    if serve is not None:
+        own: Any = partial(BoundedProtocol, app.capacity, settings, app.telemetry, Room(settings), Beginnings(serve))
+        config.http = own
     config.load()
-    protocol = config.http_protocol_class(config=config, server_state=State(), app_state={})  # type: ignore[call-arg]
+    async with app.router.lifespan_context(app), AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(_connection(config, state)) for _ in range(n)]
+
+
+@asynccontextmanager
+async def _connection(config: uvicorn.Config, state: State) -> AsyncIterator[Connection]:
+    protocol = config.http_protocol_class(config=config, server_state=state, app_state={})  # type: ignore[call-arg]
     mine, its = socket.socketpair()
-    async with app.router.lifespan_context(app):
-        transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, its)
-        reader, writer = await asyncio.open_connection(sock=mine)
-        try:
-            yield Connection(protocol, reader)
-        finally:
-            writer.close()
-            transport.close()
-            await writer.wait_closed()
+    transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, its)
+    reader, writer = await asyncio.open_connection(sock=mine)
+    try:
+        yield Connection(protocol, reader)
+    finally:
+        writer.close()
+        transport.close()
+        await writer.wait_closed()
 
 
 def request(method: str, path: str, body: bytes, headers: Iterable[str] = (), version: str = "1.1") -> bytes:
