@@ -156,7 +156,8 @@ class Cycle(RequestResponseCycle):
     def begin(self, serve: Serve) -> None:
         """Let the application begin; what it does not end at once, a task does."""
         if self.more_body:
-            self.waiting_for_100_continue = not self.body and expects_continue(self.scope)
+            is_silent = not (self.body or self.disconnected)
+            self.waiting_for_100_continue = is_silent and expects_continue(self.scope)
         elif not self.disconnected:
             self.scope["extensions"] = {WHOLE_ANSWER: {}, ARRIVED: {"body": bytes(self.body)}}
             self.body, self._has_news = b"", False
