@@ -27,14 +27,15 @@ class Lease:
 
     Attributes:
         job: The job, as it was when it was taken.
+        seconds: The time for which it is kept after each renewal.
         n_fruitless: The times that a runner has taken the job since any has made progress, this one counted.
     """
 
     def __init__(self, database: Database, job: Job, token: str, seconds: float, n_fruitless: int = 1) -> None:
         self._database = database
         self._token = token
-        self._seconds = seconds
-        self._told = time.monotonic()
+        self.seconds = seconds
+        self._began = self._told = time.monotonic()
         self._lock = Lock()
         self.job = job
         self.n_fruitless = n_fruitless
@@ -46,7 +47,7 @@ class Lease:
 
     def seconds_run(self) -> float:
         """The time for which the job has run, by this runner and those before it."""
-        return (self._read(jobs.c.seconds) or 0.0) + time.monotonic() - self._told
+        return self.job.progress.seconds + time.monotonic() - self._began
 
     def plan(self) -> bytes | None:
         """The plan; None if none is made yet."""
@@ -130,7 +131,7 @@ class Lease:
         with self._lock:
             told = time.monotonic()
             kept: dict[str, Any] = {
-                "lease_ends_at": self._database.now() + self._seconds,
+                "lease_ends_at": self._database.now() + self.seconds,
                 "seconds": jobs.c.seconds + (told - self._told),
             }
             own = jobs.c.number == self.job.number, jobs.c.lease == self._token, jobs.c.status == Status.RUNNING

@@ -49,8 +49,13 @@ class SQLite:
             raise Unavailable(f"the store cannot be opened: {error.strerror}") from error
         self._writer = _engine(partial(_writing_connection, path), "BEGIN IMMEDIATE", 1)
         self._readers = _engine(partial(_reading_connection, path), "BEGIN", N_READERS)
-        with self.writing():  # makes the file, and mends it after a crash, before anyone reads
-            pass
+        self._is_open = True
+        try:
+            with self.writing():  # makes the file, and mends it after a crash, before anyone reads
+                pass
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -79,10 +84,12 @@ class SQLite:
 
     def close(self) -> None:
         """Close all connections, the writing one last and in its turn, for it then checkpoints."""
-        self._readers.dispose()
-        with self._turns.turn():
-            self._writer.dispose()
-        self._turns.close()
+        if self._is_open:
+            self._is_open = False
+            self._readers.dispose()
+            with self._turns.turn():
+                self._writer.dispose()
+            self._turns.close()
 
 
 def _engine(connect: partial[sqlite3.Connection], begin: str, n_connections: int) -> Engine:

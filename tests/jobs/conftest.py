@@ -1,0 +1,5 @@
+"""Jobs are tested over both databases."""
+
+from tests.store.stores import address, server, store
+
+__all__ = ["address", "server", "store"]
