@@ -158,7 +158,7 @@ store.close()
 
 
 def test_several_processes_write_to_one_file(path: Path) -> None:
-    """They also make it, bring it up to date, and checkpoint, all at once."""
+    """Processes make the file, bring it up to date and checkpoint it, all at once."""
     command = [sys.executable, "-c", WRITES, f"sqlite:///{path}"]
     processes = [subprocess.Popen(command) for _ in range(3)]
     assert [process.wait(240) for process in processes] == [0, 0, 0]
