@@ -10,13 +10,13 @@ COPY requirements requirements
 # `--build-arg LOCK=opentelemetry` adds the exporter for traces.
 ARG LOCK=run
 # A lock is complete: pip resolves nothing, then checks that nothing is missing. It stays outside the environment; the
-# test suites that libraries bring along stay out of the image, and so do the parts of pyarrow that speak to other
-# machines, and its headers.
+# test suites that libraries bring along stay out of the image, and so do the headers of pyarrow and its Flight, which
+# nobody speaks here; what reads buckets stays.
 RUN python -m venv --without-pip /venv \
     && pip --python /venv/bin/python install -q --no-deps --require-hashes --only-binary :all: -r "requirements/$LOCK.txt" \
     && pip --python /venv/bin/python check \
     && find /venv \( -name tests -o -path '*/pyarrow/include' \) -type d -prune -exec rm -rf {} + \
-    && find /venv/lib/*/site-packages/pyarrow -regex '.*/\(lib\)?\(arrow\)?_\(flight\|s3\|s3fs\)\..*' -delete
+    && find /venv/lib/*/site-packages/pyarrow -regex '.*/\(lib\)?\(arrow\)?\(_python\)?_flight\..*' -delete
 RUN python -m venv --without-pip /venv-build \
     && pip --python /venv-build/bin/python install -q --no-deps --require-hashes --only-binary :all: -r requirements/build.txt \
     && pip --python /venv-build/bin/python check
@@ -29,7 +29,9 @@ RUN /venv-build/bin/python setup.py -q build_ext --inplace \
 
 FROM python:3.13-slim
 # The base has no bytecode of the standard library, and nothing may be written later: this takes a second off the start.
-RUN python -m compileall -q -j 0 -x site-packages /usr/local/lib/python3.13
+# Nothing but jobs, where a volume is mounted for their database: it takes the owner of this folder.
+RUN python -m compileall -q -j 0 -x site-packages /usr/local/lib/python3.13 \
+    && install -d -o 65532 -g 65532 /srv/data
 # One BLAS thread: the service runs requests side by side itself, and more threads would only fight over the cores. One
 # worker for each CPU that the container may use. Whoever publishes the port decides who reaches it, so the service asks
 # for no key by itself; it says so when it starts.

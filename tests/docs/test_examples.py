@@ -202,7 +202,7 @@ def check_environment(words: list[str]) -> list[str]:
     variables = dict(word.split("=", 1) for word in takewhile(lambda word: re.match(r"[A-Z_]+=", word), words))
     settings = {name: value for name, value in variables.items() if name.startswith("SURPRISAL_")}
     Settings.model_validate({name.removeprefix("SURPRISAL_").lower(): value for name, value in settings.items()})
-    assert variables.keys() - settings.keys() <= {"PORT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
+    assert variables.keys() - settings.keys() <= {"DATASETS", "PORT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
     return words[len(variables) :]
 
 
