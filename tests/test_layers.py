@@ -13,7 +13,16 @@ FORBIDDEN = {
     "core/tasks.py": ["app.service", "app.core.sums.exact", "os"],
     "service/sections.py": ["pyarrow", "orjson"],
     "api/logs.py": ["app.api.problems"],
-    "wire/csv/cells.py": ["app.wire.ndjson", "fastapi", "uvicorn", "structlog", "limits", "scipy", "sqlite3"],
+    "wire/csv/cells.py": [
+        "app.wire.ndjson",
+        "fastapi",
+        "uvicorn",
+        "structlog",
+        "limits",
+        "scipy",
+        "distributed",
+        "sqlite3",
+    ],
 }
 
 

@@ -1,13 +1,13 @@
 """The one function that engines run: a group of shards becomes its sums."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.core.columns import kind_of
 from app.core.tasks import COLUMNS
 from app.errors import FaultyFile, SurprisalError
-from app.jobs.adding import Sums, total_of
+from app.jobs.adding import Sums, read_sums, total_of
 from app.jobs.requests import JobRequest
 from app.jobs.shards import Classes, Group, Plan
 from app.service import ScoreRequest
@@ -62,6 +62,13 @@ def scored(group: Group, scoring: Scoring) -> GroupSums:
     pieces = (piece for shard in group.shards for piece in shard.pieces)
     total = total_of(_piece_sums(piece, scoring) for piece in pieces)
     return GroupSums(total.to_bytes(), total.n_rows, group.n_bytes, total.skipped.count)
+
+
+def added(parts: Sequence[GroupSums], scoring: Scoring) -> GroupSums:
+    """The sums of several parts of a group, added up in their order."""
+    total = total_of(read_sums(part.sums, scoring.request) for part in parts)
+    n_bytes, n_skipped = sum(part.n_bytes for part in parts), sum(part.n_skipped for part in parts)
+    return GroupSums(total.to_bytes(), total.n_rows, n_bytes, n_skipped)
 
 
 def _piece_sums(piece: Piece, scoring: Scoring) -> Sums:
