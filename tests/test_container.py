@@ -315,7 +315,7 @@ def test_the_environment_is_small_and_has_no_installer(image: Image) -> None:
 def test_the_image_reads_buckets_and_has_the_commands_of_a_cluster(image: Image) -> None:
     programs = ("from pyarrow import fs; fs.S3FileSystem(region='x')", "import distributed.cli.dask_worker")
     for program in programs:
-        command = [image.venv / "bin/python", "-c", program]
+        command = [str(image.venv / "bin/python"), "-c", program]
         done = subprocess.run(command, env=image.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 

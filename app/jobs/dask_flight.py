@@ -105,13 +105,17 @@ class Flight:
 
     def _found(self, future: Future[Outcome]) -> tuple[int, GroupSums] | None:
         """The number and the sums of a group; None if they are still to come."""
+        outcome: GroupSums | Exception | None
         match future.status:
             case "finished":
                 outcome = self._outcome(future)
             case "error":
                 outcome = self._failure(future)
-            case _:
+            case "cancelled":
                 raise SchedulerLostError
+            case _:  # its worker was lost meanwhile, and others compute it again
+                self._hear_again(future)
+                return None
         if outcome is None:
             return None
         if isinstance(outcome, Exception):
@@ -122,16 +126,20 @@ class Flight:
     def _outcome(self, future: Future[Outcome]) -> Outcome | None:
         """What a group's tasks found; None if it must be asked for again."""
         try:
-            return future.result(RESULT_SECONDS)
+            outcome: Outcome = future.result(RESULT_SECONDS)
         except (OSError, FutureCancelledError) as error:  # a timeout is an OSError too
             if self._client.status != "running":
                 raise SchedulerLostError from error
+            self._hear_again(future)
+            return None
+        return outcome
+
+    def _hear_again(self, future: Future[Outcome]) -> None:
         future.add_done_callback(self._done.put)
-        return None
 
     def _failure(self, future: Future[Outcome]) -> Exception | None:
         """The error that ends the job; None if the group was sent again."""
-        error = future.exception()
+        error: Exception = future.exception()
         if not isinstance(error, KilledWorker):
             return error
         group, n_tries = self._taken(future)

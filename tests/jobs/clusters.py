@@ -44,8 +44,11 @@ class Cluster:
             time.sleep(0.05)
 
     def n_known_workers(self) -> int:
-        """The workers that the scheduler knows, as its metrics tell."""
-        metrics = urlopen(f"http://127.0.0.1:{self._health}/metrics", timeout=START_SECONDS).read().decode()
+        """The workers that the scheduler knows, as its metrics tell; 0 while it does not answer."""
+        try:
+            metrics = urlopen(f"http://127.0.0.1:{self._health}/metrics", timeout=START_SECONDS).read().decode()
+        except OSError:
+            return 0
         counts = [line.split()[-1] for line in metrics.splitlines() if line.startswith("dask_scheduler_workers{")]
         return int(sum(map(float, counts)))
 
