@@ -7,7 +7,7 @@ import numpy as np
 from app.core.batch.batches import Batch
 from app.core.batch.checked import batch_of, counted_from, with_prediction
 from app.core.columns import BoolArray, Column, IntArray, Ragged, kind_of, marked_rows
-from app.core.tasks import TASKS, candidate_column
+from app.core.tasks import TASKS
 from app.errors import FieldError, InvalidInput, pointer
 from app.service.candidates import CompareRequest
 
@@ -20,20 +20,20 @@ def batch_of_candidate(request: CompareRequest, name: str, first_row: int, basel
     Args:
         first_row: The number in the body of the first row, from which errors count.
     """
-    question, own = request.question, request.question.candidates[name]
-    columns = request.columns_of(name)
+    shared, columns = request.question.shared, request.columns_of(name)
     try:
-        with counted_from(first_row):
-            _check_rows(request, name, first_row)
-            if baseline is None:
-                return batch_of(question.task, columns, question.options, request.slices)
+        _check_rows(request, name, first_row)
+        if baseline is None:
+            batch = batch_of(shared.task, columns, shared.options, request.slices)
+        else:
             batch = with_prediction(baseline, columns)
             if _is_cut(request, name):
                 _check_tokens(request, name, (batch, baseline), first_row)
-            return batch
     except InvalidInput as refusal:
-        errors = (_placed(error, name, own) for error in refusal.errors)
+        own = request.question.candidates[name]
+        errors = (_placed(error, name, own) for error in counted_from(first_row, refusal).errors)
         raise InvalidInput(errors, refusal.n_errors) from None
+    return batch
 
 
 def _placed(error: FieldError, name: str, own: tuple[str, ...]) -> FieldError:
@@ -44,8 +44,8 @@ def _placed(error: FieldError, name: str, own: tuple[str, ...]) -> FieldError:
 
 def _is_cut(request: CompareRequest, name: str) -> bool:
     """Tell if a candidate or the baseline has a mask or sums of its own, which say what its tokens are."""
-    question = request.question
-    return any(len(question.candidates[one]) > 1 for one in (name, question.baseline))
+    candidates, baseline = request.question.candidates, request.question.baseline
+    return len(candidates[name]) > 1 or len(candidates[baseline]) > 1
 
 
 def _check_rows(request: CompareRequest, name: str, first_row: int) -> None:
@@ -59,8 +59,10 @@ def _check_rows(request: CompareRequest, name: str, first_row: int) -> None:
     if len(column) != len(rows):
         rule = f"must hold as many samples as {truth}, {len(rows)}, found {len(column)}"
         raise InvalidInput.at(f"/{form}", "wrong_length", rule)
+    if not is_other or _is_cut(request, name):
+        return
     ours, theirs = _row_lengths(column), _row_lengths(other)
-    if is_other and ours is not None and theirs is not None and not _is_cut(request, name):
+    if ours is not None and theirs is not None:
         _check_lengths(request, form, (ours, theirs), _unmasked(request, len(ours)), first_row)
 
 
@@ -107,7 +109,7 @@ def _unmasked(request: CompareRequest, n_rows: int) -> BoolArray:
 
 def _reference(request: CompareRequest) -> tuple[str, Column]:
     """The column whose rows every candidate must have, with its name: the truth, or else the baseline."""
-    for name in TASKS[request.task].truths:
+    for name in TASKS[request.question.shared.task].truths:
         if name in request.columns:
             return name, request.columns[name]
     return request.question.baseline, _prediction(request, request.question.baseline)
@@ -115,7 +117,7 @@ def _reference(request: CompareRequest) -> tuple[str, Column]:
 
 def _prediction(request: CompareRequest, name: str) -> Column:
     """The prediction of a candidate."""
-    return request.columns[candidate_column(name, request.question.candidates[name][0])]
+    return request.columns[request.question.places[name][0][1]]
 
 
 def _row_lengths(column: Column) -> IntArray | None:

@@ -83,6 +83,15 @@ class CompareQuestion:
         return (self.baseline, *(name for name in self.candidates if name != self.baseline))
 
     @cached_property
+    def places(self) -> Mapping[str, tuple[tuple[str, str], ...]]:
+        """The fields of each candidate, each with the name of its column; after its own those that all share."""
+        shared = tuple((field, field) for field in self.shared.columns)
+        return {
+            name: (*((field, candidate_column(name, field)) for field in fields), *shared)
+            for name, fields in self.candidates.items()
+        }
+
+    @cached_property
     def needs(self) -> Needs:
         """The sums that comparisons are made of."""
         family = FAMILIES.get(self.per, "loss" if self.metric == "cross_entropy" else "score")
@@ -145,10 +154,12 @@ class CompareRequest(NamedTuple):
 
     def with_columns(self, columns: Mapping[str, Any]) -> "CompareRequest":
         """The same question of other columns, those of slices and of candidates among them as one entry each."""
-        found = {name: columns[name] for name in self.question.shared.columns}
-        for name, fields in self.question.candidates.items():
-            found |= {candidate_column(name, field): columns["candidates"][name][field] for field in fields}
-        return CompareRequest(self.question, found, columns.get("slices", {}))
+        question, candidates = self.question, columns["candidates"]
+        found = {name: columns[name] for name in question.shared.columns}
+        for name, fields in question.candidates.items():
+            for (_, column), field in zip(question.places[name], fields, strict=False):
+                found[column] = candidates[name][field]
+        return CompareRequest(question, found, columns.get("slices", {}))
 
     def owned(self) -> "CompareRequest":
         """The same request with columns of its own, which keep no larger object alive, such as a record batch."""
@@ -156,6 +167,5 @@ class CompareRequest(NamedTuple):
 
     def columns_of(self, name: str) -> dict[str, Column]:
         """The columns of one candidate by field, and those that all share."""
-        shared = {name: self.columns[name] for name in self.question.shared.columns}
-        own = {field: self.columns[candidate_column(name, field)] for field in self.question.candidates[name]}
-        return shared | own
+        columns = self.columns
+        return {field: columns[column] for field, column in self.question.places[name]}

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from app.core.batch.batches import Batch
 from app.core.checkpoints import at_checkpoints
 from app.core.columns import FloatArray
@@ -11,7 +13,7 @@ from app.core.paying import hold
 from app.core.records import record
 from app.core.rows.blocks import chunk_rows
 from app.core.sums.layout import Needs
-from app.core.sums.summary import places, summarize
+from app.core.sums.summary import NOTHING_KEPT, summarize
 from app.errors import InvalidInput
 from app.service.candidate_rows import batch_of_candidate
 from app.service.candidates import CompareQuestion, CompareRequest
@@ -67,23 +69,25 @@ def compared_part(request: CompareRequest, first_row: int, n_threads: int = 1) -
     baseline = batch_of_candidate(request, question.baseline, first_row)
     check_slices(question, sum(len(grouping.names) for grouping in baseline.slices.values()))
     _hold_losses(question, baseline)
+    losses = np.full((len(question.names), len(baseline)), np.nan)
     scores: dict[str, Part] = {}
-    losses: list[FloatArray] = []
     divided: dict[int, FloatArray] = {}
     for number, name in enumerate(at_checkpoints(question.names)):
         batch = baseline if not number else batch_of_candidate(request, name, first_row, baseline)
-        kept = places(batch, question.metric)
         alone = replace(batch, slices={}) if batch.slices else batch  # of slices only pairs are summed up
         alone = alone.shifted(first_row) if first_row else alone
+        kept: dict[str, FloatArray] = {question.metric: losses[number]}
         scores[name] = _summed(question, alone, question.scores[name].plan.needs, kept, n_threads)
-        losses.append(kept[question.metric])
         if (values := normalized_values(batch, losses[number], question.metric)) is not None:
             divided[number] = values
-    sent = _summed(question, paired(baseline, losses), question.needs, {}, n_threads)
+    sent = _summed(question, paired(baseline, losses), question.needs, NOTHING_KEPT, n_threads)
     if not divided:
         return ComparedPart(scores, sent)
-    others = [divided.get(number, own) for number, own in enumerate(losses)]
-    return ComparedPart(scores, sent, _summed(question, paired(baseline, others), question.needs, {}, n_threads))
+    for number, values in divided.items():
+        losses[number] = values
+    return ComparedPart(
+        scores, sent, _summed(question, paired(baseline, losses), question.needs, NOTHING_KEPT, n_threads)
+    )
 
 
 def _hold_losses(question: CompareQuestion, batch: Batch) -> None:
@@ -99,7 +103,9 @@ def _summed(
 ) -> Part:
     """The sums of a batch, within clusters too where the state is asked for."""
     summary = summarize(batch, needs, kept=kept, n_threads=n_threads, inspected=not needs.n_pairs)
-    return Part(batch.form, summary, clusters=clusters_by_slice(batch, needs) if "state" in question.include else {})
+    return Part(
+        batch.form, summary, clusters=clusters_by_slice(batch, needs) if "state" in question.shared.include else {}
+    )
 
 
 def check_slices(question: CompareQuestion, n_slices: int) -> None:

@@ -33,7 +33,7 @@ def paired_batch(losses: Mapping[str, Any], weight: Any = None, size: Any = None
         sizes={"n_tokens": np.ones(n, np.int64) if size is None else np.asarray(size, np.int64)},
         clusters=groups,
     )
-    return paired(batch, columns)
+    return paired(batch, np.array(columns))
 
 
 def paired_state(losses: Mapping[str, Any], weight: Any = None, size: Any = None, clusters: Any = None) -> State:

@@ -41,7 +41,7 @@ class Batch:
         rounded: The rows, by field, in which a number outside [0, 1] by rounding was taken as the bound.
         sentinels: Numbers of the prediction that may stand for none.
         looks_like_probabilities: Whether all scored logits could be rows of probabilities.
-        given: Quantities (n,) of rows that were made elsewhere, by name.
+        losses: Losses (c, n) of candidates that are compared, the baseline first; None where rows have one prediction.
         judge: The judge of rows that are unchecked until they are scored; None where the batch is checked.
     """
 
@@ -62,7 +62,7 @@ class Batch:
     rounded: Mapping[str, Finding] = field(default_factory=dict)
     sentinels: Sentinels = NO_SENTINELS
     looks_like_probabilities: bool = False
-    given: Mapping[str, FloatArray] = field(default_factory=dict)
+    losses: FloatArray | None = None
     judge: "Judge | None" = None
     kept: Ragged | None = None
 
@@ -106,7 +106,7 @@ class Batch:
             {name: values[rows] for name, values in self.sizes.items()},
             None if self.clusters is None else self.clusters.take(rows),
             first_row=self.first_row,
-            given={name: values[rows] for name, values in self.given.items()},
+            losses=None if self.losses is None else self.losses[:, rows],
         )
 
 

@@ -1,8 +1,7 @@
 """Batches from the columns of a request, which are checked here."""
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -42,8 +41,10 @@ def batch_of(
         InvalidInput: A shape or a value breaks a rule; the pointer names field and index.
     """
     if first_row:
-        with counted_from(first_row):
+        try:
             return batch_of(task, columns, options, slices).shifted(first_row)
+        except InvalidInput as refusal:
+            raise counted_from(first_row, refusal) from None
     batch = None
     if "labels" in columns and len(columns) == 2 and options.ignore_index is None and options.classes is None:
         first, second = columns
@@ -57,15 +58,9 @@ def batch_of(
     return replace(batch, slices=groupings_of(slices, len(batch))) if slices else batch
 
 
-@contextmanager
-def counted_from(first_row: int) -> Iterator[None]:
-    """Tell errors about rows of a part with the numbers that these have in the body."""
-    try:
-        yield
-    except InvalidInput as refusal:
-        if not first_row:
-            raise
-        raise InvalidInput((_shifted(error, first_row) for error in refusal.errors), refusal.n_errors) from None
+def counted_from(first_row: int, refusal: InvalidInput) -> InvalidInput:
+    """The errors about rows of a part, with the numbers that these have in the body."""
+    return InvalidInput((_shifted(error, first_row) for error in refusal.errors), refusal.n_errors)
 
 
 def with_prediction(batch: Batch, columns: Mapping[str, Column]) -> Batch:

@@ -16,7 +16,7 @@ from app.core.batch.checks import (
 )
 from app.core.batch.findings import NO_FINDING, Finding
 from app.core.columns import BoolArray
-from app.core.kernels.verdicts import is_bounded, is_normalized
+from app.core.kernels.verdicts import are_sound
 from app.core.options import Options
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
@@ -48,7 +48,7 @@ def is_plainly_sound(
     """Tell whether one pass of a kernel finds a prediction (n, k) and its row sums sound; False also where none can."""
     if scored is not None or task not in NORMALIZED or form == "log_probabilities":
         return False
-    return is_bounded(prediction) if form == "logits" else is_normalized(prediction, options.tolerance)
+    return are_sound(prediction, form, options.tolerance)
 
 
 def checked_prediction(

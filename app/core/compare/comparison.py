@@ -9,9 +9,10 @@ from app.core.compare.pair_sums import PairSums, sums_of_pair
 from app.core.compare.significance import Interval, holm, simultaneous_interval, t_test
 from app.core.compare.verdicts import Family, Ruling, Verdict, equal_ruling, infinite_ruling, not_confirmed, verdict
 from app.core.kernels.entries import entry as shown
-from app.core.sums.outcomes import OUTCOMES
+from app.core.sums.moments import PackedMoments
+from app.core.sums.paired import OUTCOMES, difference_name
 from app.core.sums.state import State
-from app.core.sums.uncertainty import mean as mean_of
+from app.core.sums.uncertainty import means
 from app.core.values import Value, undefined
 
 MIN_SAMPLES = 20
@@ -106,7 +107,8 @@ def comparisons(state: State, terms: Terms) -> list[Comparison]:
 
 def pairs(state: State, terms: Terms) -> list[Pair]:
     """The evidence on every other candidate against the baseline, in order; `state` is of paired rows."""
-    return [_pair(state, pair, name, terms) for pair, name in enumerate(terms.others)]
+    moments, lacking = PackedMoments.of(state.moments), shortage(state, terms.min_samples)
+    return [_pair(state, moments, pair, terms, lacking) for pair in range(len(terms.others))]
 
 
 def judged(groups: Iterable[list[Pair]], terms: Terms) -> list[list[Comparison]]:
@@ -163,18 +165,22 @@ def _ruling(pair: Pair, interval: Interval | None, margin: float) -> Ruling:
     return (found, None) if pair.varies else equal_ruling(found, pair.comparison.difference.value)
 
 
-def _pair(state: State, pair: int, candidate: str, terms: Terms) -> Pair:
+def _pair(state: State, moments: PackedMoments, pair: int, terms: Terms, lacking: str | None) -> Pair:
     wins, losses, ties = (state.groups["outcomes"].columns[name][pair] for name in OUTCOMES)
     if terms.higher_is_better:
         wins, losses = losses, wins
-    sums = sums_of_pair(state, pair)
-    n_infinite = sums.ours.n_infinite, sums.theirs.n_infinite
-    mean = _mean_difference(sums, (candidate, terms.baseline), terms.confidence_level, clustered=state.clustered)
-    varies = mean.standard_error is None or sums.varies()
-    difference = mean.scaled(terms.nats_per_unit)
+    sums, name = sums_of_pair(moments, pair), difference_name(pair)
+    difference = means(moments, terms.confidence_level, (name,))[name]
+    if sums.n_ours or sums.n_theirs:
+        difference = _without_number(terms.others[pair], terms.baseline, sums)
+    elif sums.n == 1:
+        unit = "cluster" if state.clustered else "row"
+        difference = difference._replace(reason=f"no standard error: only one {unit} of positive weight")
+    varies = difference.standard_error is None or sums.varies
+    difference = difference.scaled(terms.nats_per_unit)
     t_statistic, p_value = t_test(difference, sums.n) if varies or not difference.value else (None, None)
     entry = Comparison(
-        candidate=candidate,
+        candidate=terms.others[pair],
         baseline=terms.baseline,
         verdict="inconclusive",
         reason=None,
@@ -183,44 +189,30 @@ def _pair(state: State, pair: int, candidate: str, terms: Terms) -> Pair:
         t_statistic=t_statistic,
         p_value=p_value,
         p_value_adjusted=None,
-        correlation=None if p_value is None else sums.correlation(),
+        correlation=None if p_value is None else sums.correlation,
         wins=wins,
         losses=losses,
         ties=ties,
     )
-    return Pair(entry, sums.n, shortage(state, terms.min_samples), n_infinite, varies)
+    return Pair(entry, sums.n, lacking, (sums.n_ours, sums.n_theirs), varies)
 
 
 def shortage(state: State, min_samples: int) -> str | None:
     """The reason why independent observations are too few for a verdict; None where they are enough."""
-    counted = sums_of_pair(state, 0).counted
-    n, unit = counted.n, "clusters" if state.clustered else "rows"
-    if n < min_samples:
-        return f"fewer {unit} of positive weight than min_samples, {min_samples}: {n}"
-    n_effective = counted.v * counted.v / counted.vv
-    if n_effective < min_samples / 2:
+    sums, unit = sums_of_pair(PackedMoments.of(state.moments), 0), "clusters" if state.clustered else "rows"
+    if sums.n < min_samples:
+        return f"fewer {unit} of positive weight than min_samples, {min_samples}: {sums.n}"
+    if sums.n_effective < min_samples / 2:
         return (
-            f"{n} {unit} of so unequal weight or size say as much as {n_effective:.3g} equal ones, "
+            f"{sums.n} {unit} of so unequal weight or size say as much as {sums.n_effective:.3g} equal ones, "
             f"fewer than half of min_samples, {min_samples}"
         )
     return None
 
 
-def _mean_difference(sums: PairSums, names: tuple[str, str], confidence_level: float, *, clustered: bool) -> Value:
-    """The mean difference in nats."""
-    n_infinite = sums.ours.n_infinite, sums.theirs.n_infinite
-    if any(n_infinite):
-        return _without_number(*names, n_infinite)
-    found = mean_of(sums.difference, confidence_level)
-    if sums.n == 1:
-        unit = "cluster" if clustered else "row"
-        return found._replace(reason=f"no standard error: only one {unit} of positive weight")
-    return found
-
-
-def _without_number(candidate: str, baseline: str, n_infinite: tuple[int, int]) -> Value:
+def _without_number(candidate: str, baseline: str, sums: PairSums) -> Value:
     """The difference without a number, with the reason."""
-    ours, theirs = n_infinite
+    ours, theirs = sums.n_ours, sums.n_theirs
     if ours and theirs:
         return undefined(f"rows of infinite loss: {ours} of {candidate}, {theirs} of {baseline}")
     name, sign = (candidate, "plus") if ours else (baseline, "minus")

@@ -1,6 +1,5 @@
 """The losses of several candidates on the same rows, side by side: a batch whose sums tell how they differ."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -10,61 +9,47 @@ from app.core.batch.batches import Batch
 from app.core.batch.checks import off_rows
 from app.core.batch.predictions import NORMALIZED
 from app.core.columns import FloatArray
-from app.core.kernels import compiled
+from app.core.kernels.verdicts import are_sound
 from app.core.rows.blocks import blocks
 from app.core.sums.layout import Family, Mean, Needs
-from app.core.sums.outcomes import difference_name
+from app.core.sums.paired import FINITE, difference_name, loss_name, product_name, rounding_name
 
 ROUNDING = 1e-12
 """The largest distance from 1 of the sum of a row that rounding in double precision explains."""
-FINITE = "finite loss"
-"""The column of the baseline's losses with 0 in place of infinite ones."""
-
-
-def loss_name(candidate: int) -> str:
-    """The name of the mean loss of a candidate by its number; that of the baseline is 0."""
-    return f"loss {candidate}"
-
-
-def rounding_name(pair: int) -> str:
-    """The name of the mean of what rounding can make of the differences of a pair."""
-    return f"rounding {pair}"
-
-
-def product_name(pair: int) -> str:
-    """The name of the sums of products of both losses of a pair."""
-    return f"product {pair}"
 
 
 @lru_cache(maxsize=256)
 def paired_needs(n_pairs: int, family: Family) -> Needs:
     """The sums that comparisons are made of; `family` says what a row counts for."""
-
-    def mean(name: str, column: str, over: str = "") -> Mean:
-        return Mean(name, column, family, is_given=True, over=over)
-
-    means = [mean(loss_name(0), loss_name(0))]
-    made: list[tuple[Callable[..., None], tuple[str, ...]]] = [(_write_finite, (loss_name(0), FINITE))]
+    means = [Mean(loss_name(0), loss_name(0), family)]
     for pair in range(n_pairs):
-        ours, columns = loss_name(pair + 1), (difference_name(pair), rounding_name(pair))
-        means += [*(mean(name, name) for name in (ours, *columns)), mean(product_name(pair), ours, FINITE)]
-        made.append((compiled.pair_rows, (ours, loss_name(0), *columns)))
-    return Needs(tuple(means), ("outcomes",), n_pairs, tuple(made))
+        ours = loss_name(pair + 1)
+        means += [Mean(name, name, family) for name in (ours, difference_name(pair), rounding_name(pair))]
+        means.append(Mean(product_name(pair), ours, family, over=FINITE))
+    return Needs(tuple(means), ("outcomes",), n_pairs)
 
 
-def _write_finite(losses: FloatArray, out: FloatArray) -> None:
-    """Write losses (n,), and 0 in place of infinite ones."""
-    np.copyto(out, losses)
-    out[np.isinf(out)] = 0.0
-
-
-def paired(batch: Batch, losses: Sequence[FloatArray]) -> Batch:
-    """The rows of a batch with the losses (n,) of all candidates, those of the baseline first.
+def paired(batch: Batch, losses: FloatArray) -> Batch:
+    """The rows of a batch with the losses (c, n) of all candidates, those of the baseline first.
 
     Losses are in nats, summed over the tokens of a document, and infinite where the candidate gave probability 0 to
     what was observed. Or they are values of another metric, so summed.
     """
-    return replace(batch, given={loss_name(number): values for number, values in enumerate(losses)})
+    return Batch(
+        batch.task,
+        batch.options,
+        batch.form,
+        batch.prediction,
+        batch.n_classes,
+        batch.scored,
+        batch.labels,
+        batch.targets,
+        batch.sample_weight,
+        batch.sizes,
+        batch.clusters,
+        batch.slices,
+        losses=losses,
+    )
 
 
 def normalized_values(batch: Batch, values: FloatArray, metric: str) -> FloatArray | None:
@@ -78,9 +63,11 @@ def normalized_values(batch: Batch, values: FloatArray, metric: str) -> FloatArr
     """
     if batch.task not in NORMALIZED or batch.form == "logits" or batch.options.normalization == "renormalize":
         return None
+    tolerance = min(batch.options.tolerance, ROUNDING)
+    if batch.scored is None and are_sound(batch.prediction, batch.form, tolerance):  # type: ignore[arg-type]
+        return None
     divided = replace(batch, options=replace(batch.options, normalization="renormalize"))
-    tolerance, is_logarithmic = min(batch.options.tolerance, ROUNDING), batch.form == "log_probabilities"
-    off = off_rows(batch.prediction, batch.scored, tolerance, logarithmic=is_logarithmic)  # type: ignore[arg-type]
+    off = off_rows(batch.prediction, batch.scored, tolerance, logarithmic=batch.form == "log_probabilities")  # type: ignore[arg-type]
     rows = np.array([row for some, _ in off for row in some], np.int64)
     if not len(rows):
         return None

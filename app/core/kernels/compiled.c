@@ -252,6 +252,7 @@ FUNCTION(py_text_order) {
 #include "tally_calls.h"
 #include "pair_calls.h"
 #include "values.h"
+#include "pair_sums.h"
 #include "metric_values.h"
 
 #define HUGE_BYTES (1 << 22) /* bytes from which memory is taken in pages of megabytes: a small page costs as long as to fill it */
@@ -402,7 +403,7 @@ static PyMethodDef methods[] = {
     METHOD(sums), METHOD(products), METHOD(json_columns), METHOD(json_signs), METHOD(count_byte), METHOD(buffer), METHOD(class_rows),
     METHOD(element_rows), METHOD(token_rows), METHOD(class_verdict), METHOD(element_verdict), METHOD(distinct),
     METHOD(distinct_texts), METHOD(text_order), METHOD(class_tally), METHOD(element_tally), METHOD(token_tally),
-    METHOD(pair_rows), METHOD(are_equal), METHOD(n_repeats), METHOD(means),
+    METHOD(paired_rows), METHOD(pair_tally), METHOD(pair_sums), METHOD(are_equal), METHOD(n_repeats), METHOD(means),
     METHOD(gaps), METHOD(values), METHOD(group_places), METHOD(entries), {"pack", py_pack, METH_O, NULL},
     {"unpack", py_unpack, METH_O, NULL}, {NULL, NULL, 0, NULL},
 };

@@ -13,6 +13,7 @@ Sums: TypeAlias = tuple[int, int, int, int, int, int, int, int, int]
 Grouping: TypeAlias = tuple[Wholes, int, tuple[int, ...]] | tuple[int, Doubles, bool, tuple[int, ...]]
 Grouped: TypeAlias = tuple[list[int], list[list[int]], int]
 Tally: TypeAlias = tuple[bytes, list[Grouped]]
+Kept: TypeAlias = tuple[tuple[int, Doubles], ...]
 
 def log_of(x: float, /) -> float: ...
 def log(x: Doubles, out: Doubles, /) -> None: ...
@@ -57,12 +58,25 @@ def element_rows(
 ) -> None: ...
 def token_rows(values: Doubles, offsets: Wholes, out: Doubles, start: int, places: tuple[int, ...], /) -> None: ...
 def class_tally(
-    scores: Doubles, labels: Wholes, form: int, start: int, end: int, asked: tuple[Any, ...], /
+    scores: Doubles, labels: Wholes, form: int, start: int, end: int, asked: tuple[Any, ...], kept: Kept, /
 ) -> Tally | None: ...
 def element_tally(
-    scores: Doubles, labels: Wholes, form: int, threshold: float, start: int, end: int, asked: tuple[Any, ...], /
+    scores: Doubles,
+    labels: Wholes,
+    form: int,
+    threshold: float,
+    start: int,
+    end: int,
+    asked: tuple[Any, ...],
+    kept: Kept,
+    /,
 ) -> Tally | None: ...
-def token_tally(values: Doubles, offsets: Wholes, start: int, end: int, asked: tuple[Any, ...], /) -> Tally | None: ...
+def token_tally(
+    values: Doubles, offsets: Wholes, start: int, end: int, asked: tuple[Any, ...], kept: Kept, /
+) -> Tally | None: ...
+def pair_tally(
+    losses: Doubles, start: int, end: int, asked: tuple[Any, ...], /
+) -> tuple[bytes, list[list[int]]] | None: ...
 def class_verdict(
     scores: Doubles, labels: Wholes | None, form: int, tolerance: float, /
 ) -> tuple[int, float, float, bool, bool]: ...
@@ -80,7 +94,10 @@ def group_places(groups: Wholes, n_groups: int, out: Wholes, /) -> list[int]: ..
 def sums(
     matrix: Doubles, weight_row: int, pairs: tuple[tuple[int, int], ...], groupings: tuple[Grouping, ...], /
 ) -> tuple[list[Sums], list[Grouped]] | None: ...
-def pair_rows(ours: Doubles, theirs: Doubles, differences: Doubles, rounding: Doubles, /) -> None: ...
+def paired_rows(losses: Doubles, out: Doubles, /) -> None: ...
+def pair_sums(
+    packed: bytes, numbers: tuple[int, int, int, int, int], /
+) -> tuple[int, float, int, int, bool, float | None]: ...
 def means(
     packed: bytes,
     numbers: dict[str, int],

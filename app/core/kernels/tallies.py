@@ -6,11 +6,17 @@ batches, of which it takes some rows.
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from app.core.columns import FloatArray
+
 if TYPE_CHECKING:
     from app.core.kernels.compiled import Grouped, Grouping
 
 Tally: TypeAlias = "tuple[bytes, list[Grouped]] | None"
 """The packed moments of pairs, and the sums by group as `compiled.sums` gives them. None where one is not finite."""
+
+
+Kept: TypeAlias = tuple[tuple[int, FloatArray], ...]
+"""Rows of the matrix that are copied, -1 for ones, each with an array that has a place for each row of the batch."""
 
 
 class Asked(NamedTuple):

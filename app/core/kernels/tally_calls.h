@@ -47,11 +47,33 @@ static int begin_tally(Tally *tally, PyObject *const *arguments, Py_ssize_t n_ro
     return fill_zeros(tally, part[2]);
 }
 
+/* Copies rows of the matrix into arrays with a number for each row of the batch, given pairs (row, array); the row -1
+   stands for ones. */
+static int keep_rows(const Tally *tally, PyObject *kept) {
+    const Py_ssize_t n = tally->sums.n;
+    if (!PyTuple_Check(kept)) return refuse_tally("takes a tuple of rows that are kept");
+    for (Py_ssize_t i = 0; i < PyTuple_Size(kept); i++) {
+        Arrays out;
+        PyObject *pair = PyTuple_GetItem(kept, i), *array = NULL;
+        if (PyTuple_Check(pair) && PyTuple_Size(pair) == 2) array = PyTuple_GetItem(pair, 1);
+        Py_ssize_t row = array ? PyLong_AsSsize_t(PyTuple_GetItem(pair, 0)) : -1;
+        if (!array || row < -1 || row >= tally->sums.n_rows) return refuse_tally("takes rows of the matrix, each with an array");
+        if (!take(&out, &array, 1, "D")) return 0;
+        const double *x = row < 0 ? NULL : tally->numbers + row * n;
+        int fits = out.n[0] - tally->start >= n;
+        for (Py_ssize_t j = 0; fits && j < n; j++) DOUBLES(&out, 0)[tally->start + j] = x ? x[j] : 1.0;
+        give_back(&out);
+        if (!fits) return refuse_tally("rows are kept in arrays as long as the batch");
+    }
+    return 1;
+}
+
 /* Makes (packed moments of the pairs, sums of each grouping), those by label last; None where a row is left out of a sum,
    or a number that is summed by group is not finite. Labels may be NULL where nothing is summed by label. */
-static PyObject *sums_of(const Tally *tally, const int64_t *labels, Py_ssize_t n_groups) {
+static PyObject *sums_of(const Tally *tally, PyObject *kept, const int64_t *labels, Py_ssize_t n_groups) {
     Py_ssize_t n_left_out = 0;
-    PyObject *moments = moments_of(tally->pairs, &tally->sums, &n_left_out), *groups = NULL, *by_label = NULL;
+    PyObject *moments = keep_rows(tally, kept) ? moments_of(tally->pairs, &tally->sums, &n_left_out) : NULL;
+    PyObject *groups = NULL, *by_label = NULL;
     PyObject *both = NULL;
     if (moments && n_left_out) Py_DECREF(moments), moments = Py_NewRef(Py_None);
     if (moments && moments != Py_None) groups = list_of_groupings(tally->bins, &tally->sums);
@@ -69,13 +91,14 @@ static PyObject *sums_of(const Tally *tally, const int64_t *labels, Py_ssize_t n
     return both;
 }
 
-/* Arguments: scores (n, k), labels (n,), form, first row, end, what is asked. */
+/* Arguments: scores (n, k), labels (n,), form, first row, end, what is asked, rows that are kept. */
 FUNCTION(py_class_tally) {
     Arrays a;
     Tally tally = {.numbers = NULL};
     PyObject *sums = NULL;
     (void)self;
-    if (n_arguments != 6) return PyErr_SetString(PyExc_TypeError, "takes scores, labels, form, rows, and what is asked"), NULL;
+    if (n_arguments != 7)
+        return PyErr_SetString(PyExc_TypeError, "takes scores, labels, form, rows, what is asked and what is kept"), NULL;
     if (!take(&a, arguments, 2, "di")) return NULL;
     int form = read_form(arguments[2], N_FORMS), good = 0;
     if (form < 0 || a.view[0].ndim != 2 || a.view[0].shape[0] != a.n[1] || a.view[0].shape[1] < 1) {
@@ -85,7 +108,7 @@ FUNCTION(py_class_tally) {
         const int64_t *labels = WHOLES(&a, 1) + tally.start;
         ClassRows rows = {form, k, DOUBLES(&a, 0) + tally.start * k, labels, tally.rows};
         RUN(n * k, good = class_rows(&rows, n, NULL, NULL));
-        if (good > 0) sums = sums_of(&tally, labels, k);
+        if (good > 0) sums = sums_of(&tally, arguments[6], labels, k);
         else if (good < 0) PyErr_NoMemory();
         else refuse_tally("labels must be numbers of classes");
     }
@@ -94,14 +117,15 @@ FUNCTION(py_class_tally) {
     return sums;
 }
 
-/* Arguments: scores (n,) or (n, l), labels of that shape, form, threshold, first row, end, what is asked. */
+/* Arguments: scores (n,) or (n, l), labels of that shape, form, threshold, first row, end, what is asked, rows
+   that are kept. */
 FUNCTION(py_element_tally) {
     Arrays a;
     Tally tally = {.numbers = NULL};
     PyObject *sums = NULL;
     (void)self;
-    if (n_arguments != 7)
-        return PyErr_SetString(PyExc_TypeError, "takes scores, labels, form, threshold, rows, and what is asked"), NULL;
+    if (n_arguments != 8)
+        return PyErr_SetString(PyExc_TypeError, "takes scores, labels, form, threshold, rows, what is asked and kept"), NULL;
     if (!take(&a, arguments, 2, "di")) return NULL;
     const Py_buffer *view = &a.view[0];
     int form = read_form(arguments[2], LOG_PROBABILITIES), good = 0;
@@ -114,7 +138,7 @@ FUNCTION(py_element_tally) {
         const int64_t *labels = WHOLES(&a, 1) + first;
         ElementRows rows = {form, threshold, width, DOUBLES(&a, 0) + first, labels, NULL, tally.rows};
         RUN(n * width, good = element_rows(&rows, n));
-        if (good > 0) sums = sums_of(&tally, view->ndim == 1 ? labels : NULL, 2);
+        if (good > 0) sums = sums_of(&tally, arguments[7], view->ndim == 1 ? labels : NULL, 2);
         else if (good < 0) PyErr_NoMemory();
         else refuse_tally("labels must be 0 or 1");
     }
@@ -123,20 +147,21 @@ FUNCTION(py_element_tally) {
     return sums;
 }
 
-/* Arguments: log-probabilities, offsets, first document, end, what is asked. */
+/* Arguments: log-probabilities, offsets, first document, end, what is asked, rows that are kept. */
 FUNCTION(py_token_tally) {
     Arrays a;
     Tally tally = {.numbers = NULL};
     PyObject *sums = NULL;
     int good;
     (void)self;
-    if (n_arguments != 5) return PyErr_SetString(PyExc_TypeError, "takes numbers, offsets, rows, and what is asked"), NULL;
+    if (n_arguments != 6)
+        return PyErr_SetString(PyExc_TypeError, "takes numbers, offsets, rows, what is asked and what is kept"), NULL;
     if (!take(&a, arguments, 2, "di")) return NULL;
     if (!a.n[1]) refuse_tally("there must be an offset behind the last document");
     else if (begin_tally(&tally, arguments + 2, a.n[1] - 1, TOKEN_QUANTITIES)) {
         const int64_t *offsets = WHOLES(&a, 1) + tally.start;
         RUN(a.n[0], good = token_rows(DOUBLES(&a, 0), a.n[0], offsets, tally.sums.n, &tally.rows));
-        if (good) sums = sums_of(&tally, NULL, 0);
+        if (good) sums = sums_of(&tally, arguments[5], NULL, 0);
         else refuse_tally("documents must hold a token or more each, among the log-probabilities");
     }
     free(tally.numbers);

@@ -61,18 +61,10 @@ def element_verdict(scores: FloatArray, labels: IntArray | None, form: str, tole
     return Verdict(*compiled.element_verdict(scores, labels, NUMBER_OF[form], tolerance))
 
 
-def is_normalized(x: NDArray[Any], tolerance: float) -> bool:
-    """Tell whether all rows (n, k) hold numbers in [0, 1] whose sum is 1 within the tolerance.
+def are_sound(x: NDArray[Any], form: str, tolerance: float) -> bool:
+    """Tell whether all rows (n, k) keep the rules of `class_verdict`.
 
     False also where x is not an array of doubles in the order of C, so a sound x may get False.
     """
-    return _are_doubles(x) and class_verdict(x, None, "probabilities", tolerance).row == len(x)
-
-
-def is_bounded(x: NDArray[Any]) -> bool:
-    """Tell whether all rows (n, k) are below infinity and somewhere above minus infinity; False as `is_normalized`."""
-    return _are_doubles(x) and class_verdict(x, None, "logits", 0.0).row == len(x)
-
-
-def _are_doubles(x: NDArray[Any]) -> bool:
-    return x.dtype == np.float64 and x.flags.c_contiguous and x.flags.aligned and x.size > 0
+    are_doubles = x.dtype == np.float64 and x.flags.c_contiguous and x.flags.aligned and x.size > 0
+    return are_doubles and class_verdict(x, None, form, tolerance).row == len(x)

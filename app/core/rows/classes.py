@@ -8,7 +8,7 @@ from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.formulas import divergences, losses
 from app.core.kernels import compiled
 from app.core.kernels.quantities import CLASS_QUANTITIES, NUMBER_OF, Into, class_rows
-from app.core.kernels.tallies import Asked, Tally
+from app.core.kernels.tallies import Asked, Kept, Tally
 from app.core.kernels.verdicts import judged_class_rows
 from app.core.lazy import lazy
 from app.core.rows.kind import Kind, Score
@@ -71,10 +71,10 @@ class ClassRows:
             self._judge.hear(verdict, len(self))
 
     @staticmethod
-    def tally(batch: Batch, rows: slice, asked: Asked) -> Tally:
-        """The sums of rows of which the kernel writes all quantities."""
+    def tally(batch: Batch, rows: slice, asked: Asked, kept: Kept) -> Tally:
+        """The sums of rows of which the kernel writes all quantities; copy those that are kept."""
         form = NUMBER_OF[batch.form]
-        return compiled.class_tally(batch.prediction, batch.labels, form, rows.start, rows.stop, asked)  # type: ignore[arg-type]
+        return compiled.class_tally(batch.prediction, batch.labels, form, rows.start, rows.stop, asked, kept)  # type: ignore[arg-type]
 
     @property
     def has_labels(self) -> bool:

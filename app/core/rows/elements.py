@@ -11,7 +11,7 @@ from app.core.columns import BoolArray, FloatArray, IntArray
 from app.core.formulas import divergences, losses
 from app.core.kernels import compiled
 from app.core.kernels.quantities import ELEMENT_QUANTITIES, NUMBER_OF, Into, element_rows
-from app.core.kernels.tallies import Asked, Tally
+from app.core.kernels.tallies import Asked, Kept, Tally
 from app.core.lazy import lazy
 from app.core.rows.kind import Kind, Score
 
@@ -59,11 +59,12 @@ class ElementRows:
         element_rows(scores, np.ascontiguousarray(self._truth), mask, form, self.options.threshold, into)
 
     @staticmethod
-    def tally(batch: Batch, rows: slice, asked: Asked) -> Tally:
-        """The sums of rows of which the kernel writes all quantities."""
-        threshold = batch.options.threshold
-        form = NUMBER_OF[batch.form]
-        return compiled.element_tally(batch.prediction, batch.labels, form, threshold, rows.start, rows.stop, asked)  # type: ignore[arg-type]
+    def tally(batch: Batch, rows: slice, asked: Asked, kept: Kept) -> Tally:
+        """The sums of rows of which the kernel writes all quantities; copy those that are kept."""
+        form, threshold = NUMBER_OF[batch.form], batch.options.threshold
+        scores: Any = batch.prediction
+        labels: Any = batch.labels
+        return compiled.element_tally(scores, labels, form, threshold, rows.start, rows.stop, asked, kept)
 
     def _elements(self, values: NDArray[Any], masked: float) -> FloatArray:
         rows = losses.class_major(values if values.ndim == 2 else values[:, None])

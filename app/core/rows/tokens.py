@@ -11,7 +11,7 @@ from app.core.columns import FloatArray, IntArray, Ragged
 from app.core.formulas.losses import log_bounds
 from app.core.kernels import compiled
 from app.core.kernels.quantities import TOKEN_QUANTITIES, Into, token_rows
-from app.core.kernels.tallies import Asked, Tally
+from app.core.kernels.tallies import Asked, Kept, Tally
 from app.core.lazy import lazy
 from app.core.rows.kind import Kind
 
@@ -53,10 +53,10 @@ class TokenRows:
         token_rows(np.ascontiguousarray(self._tokens, np.float64), offsets, into)
 
     @staticmethod
-    def tally(batch: Batch, rows: slice, asked: Asked) -> Tally:
-        """The sums of documents of which the kernel writes all quantities."""
+    def tally(batch: Batch, rows: slice, asked: Asked, kept: Kept) -> Tally:
+        """The sums of documents of which the kernel writes all quantities; copy those that are kept."""
         documents = batch.prediction
-        return compiled.token_tally(documents.values, documents.offsets, rows.start, rows.stop, asked)  # type: ignore[union-attr]
+        return compiled.token_tally(documents.values, documents.offsets, rows.start, rows.stop, asked, kept)  # type: ignore[union-attr]
 
     def __len__(self) -> int:
         return len(self._offsets) - 1

@@ -88,11 +88,12 @@ class Chunk:
                 self._make(batch)
 
     def _make(self, batch: Batch) -> None:
-        if self._layout.given:
-            self._take(batch)
-        if self._layout.quantities or not self._layout.given:
+        is_paired = batch.losses is not None
+        if is_paired:
+            compiled.paired_rows(np.ascontiguousarray(batch.losses[:, self.rows]), self.matrix)  # type: ignore[index]
+        if self._layout.quantities or not is_paired:
             self._fill(batch)
-        if not self._layout.given and (batch.options.class_weight is not None or batch.options.pos_weight is not None):
+        if not is_paired and (batch.options.class_weight is not None or batch.options.pos_weight is not None):
             self._check_class_products(batch)
         if not batch.slices:  # else the sums of all rows may be made of those of slices
             self._add_up(batch)
@@ -134,13 +135,6 @@ class Chunk:
     def has_weight(self) -> BoolArray | np.bool_:
         """The rows of positive sample weight, (n,); True for all."""
         return np.True_ if self.weight is None else self.weight > 0.0
-
-    def _take(self, batch: Batch) -> None:
-        """Copy the columns that the batch brings along, and make others of them."""
-        for name, values in batch.given.items():
-            self.matrix[self._layout.given[name]] = values[self.rows]
-        for write, rows in self._layout.made:
-            write(*(self.matrix[row] for row in rows))
 
     def _fill(self, batch: Batch) -> None:
         """Write the quantities block by block: first those that a kernel computes, then those that NumPy does."""

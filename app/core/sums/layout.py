@@ -16,6 +16,7 @@ from app.core.kernels.tallies import Asked
 from app.core.options import Options
 from app.core.rows.blocks import ROWS, Rows
 from app.core.rows.kind import Kind
+from app.core.sums.paired import paired_columns
 
 if TYPE_CHECKING:
     from app.core.kernels.compiled import Grouping
@@ -67,14 +68,12 @@ class Mean:
         family: The kind of what a row counts for before sample weights. `share` is its elements times its class
             weight. `loss` is the same, but its elements alone under the denominator `count`. `score` is its elements,
             `row` is 1, and `n_bytes` and `n_words` are its size in bytes and words.
-        is_given: Whether the numerator names a column that the batch brings along, or one made of such.
-        over: The column of the batch that stands in place of what a row counts for; empty where none does.
+        over: The column that stands in place of what a row counts for; empty where none does.
     """
 
     name: str
     numerator: str | Quantity | Mapping[type[Rows], Quantity]
     family: Family
-    is_given: bool = False
     over: str = ""
 
     @property
@@ -94,14 +93,12 @@ class Needs:
     """The sums that metrics and sections are made of: means, and tables of sums by group, by their names.
 
     Attributes:
-        n_pairs: The number of candidates that are compared with a baseline; their losses are columns of the batch.
-        made: Functions that write columns, with the names of the columns that they take, those to be written last.
+        n_pairs: The number of candidates that are compared with a baseline; the batch brings their losses along.
     """
 
     means: tuple[Mean, ...]
     tables: tuple[str, ...] = ()
     n_pairs: int = 0
-    made: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -112,8 +109,7 @@ class Layout:
         fingerprint: The fingerprint of the states that are made.
         rows: The row of each quantity before sample weights, by name.
         quantities: The function of a block of rows that fills a row, by row, where no kernel writes it.
-        given: The row of each column that a batch brings along, or that is made of such columns, by name.
-        made: Functions that write rows, with the rows that they take.
+        n_pairs: The number of pairs of candidates whose losses the first rows are made of.
         zeros: The rows that are 0 throughout.
         kernel: The rows that a kernel writes, in its order, -1 for none; empty where none does.
         weight: The row of the sample weights, or `ONES`.
@@ -136,8 +132,7 @@ class Layout:
     fingerprint: str
     rows: dict[str, int] = field(default_factory=dict)
     quantities: dict[int, Quantity] = field(default_factory=dict)
-    given: dict[str, int] = field(default_factory=dict)
-    made: tuple[tuple[Callable[..., None], tuple[int, ...]], ...] = ()
+    n_pairs: int = 0
     zeros: list[int] = field(default_factory=list)
     kernel: tuple[int, ...] = ()
     weight: int = ONES
@@ -192,7 +187,8 @@ def layout_of(batch: Batch, needs: Needs) -> Layout:
 @lru_cache(maxsize=256)
 def _layout(kind: Kind, needs: Needs) -> Layout:
     layout = _laid_out(kind, needs)
-    if layout.is_compiled and layout.kernel and not layout.listed and layout.weight == ONES:
+    is_written = layout.n_pairs or (layout.kernel and not layout.listed)
+    if layout.is_compiled and is_written and layout.weight == ONES:
         parts = layout.kernel, tuple(layout.zeros), layout.distinct, layout.bins, layout.frequencies
         layout.asked = Asked(layout.n_rows, *parts)
     return layout
@@ -221,9 +217,11 @@ def _laid_out(kind: Kind, needs: Needs) -> Layout:
 
 def _lay_means(layout: Layout, kind: Kind, needs: Needs, tables: tuple[str, ...]) -> None:
     """Give each quantity a row, those of tables too, and each mean a pair of rows."""
+    if needs.n_pairs:
+        layout.n_pairs = needs.n_pairs
+        layout.rows |= {name: layout.added_row() for name in paired_columns(needs.n_pairs)}
     row_of = _Rows(kind, layout)
     numerators, sizes = list(map(row_of.numerator, needs.means)), list(map(row_of.sizes, needs.means))
-    layout.made = tuple((write, tuple(map(row_of.given, names))) for write, names in needs.made)
     for name in chain.from_iterable(_OF_TABLES[table] for table in tables):
         row_of(name)
     if not needs.n_pairs:
@@ -260,22 +258,13 @@ class _Rows:
 
     def numerator(self, mean: Mean) -> int:
         """The row of the numerators of a mean."""
-        if mean.is_given:
-            return self.given(mean.key)
         return self(mean.key, mean.quantity(ROWS[self._kind.task]))
 
     def sizes(self, mean: Mean) -> tuple[int, ...]:
         """The rows whose product is what rows count for in a mean, before sample weights."""
         if mean.over:
-            return (self.given(mean.over),)
+            return (self(mean.over),)
         return tuple(map(self, _sizes(mean.family, self._kind.options)))
-
-    def given(self, name: str) -> int:
-        """The row of a column that the batch brings along, or that is made of such."""
-        layout = self._layout
-        if name not in layout.given:
-            layout.rows[name] = layout.given[name] = layout.added_row()
-        return layout.given[name]
 
     def give_to_kernel(self) -> None:
         """Leave the quantities to the kernel that it writes."""

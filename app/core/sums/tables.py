@@ -18,7 +18,7 @@ from app.core.rows.tokens import TokenRows
 from app.core.sums.decisions import DECISIONS, decisions, label_decisions
 from app.core.sums.exact import Exact
 from app.core.sums.groups import GroupSums, group_sums
-from app.core.sums.outcomes import OUTCOMES, outcomes
+from app.core.sums.paired import OUTCOMES, outcomes
 from app.core.sums.small import RAISED, Small, multiplied
 from app.core.tasks import TaskName
 

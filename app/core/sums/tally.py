@@ -1,7 +1,7 @@
 """The sums of the rows of a chunk, and of the slices in it, with what was noticed in them.
 
-They are made in one of two ways. Rows of weight 1 that are checked, and of which nothing but the sums of all is wanted,
-take one call of a kernel, `tally`. All others fill the matrix of a `Chunk`, among them those of large batches that are
+They are made in one of two ways. Rows of weight 1 that are checked, and of which no sums by slice are wanted, take one
+call of a kernel, `tally`. All others fill the matrix of a `Chunk`, among them those of large batches that are
 checked as they fill it (`app.core.sums.at_once`).
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from functools import reduce
 from operator import add
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -18,13 +18,15 @@ from app.core.batch.findings import NO_FINDING, Finding
 from app.core.checkpoints import at_checkpoints
 from app.core.columns import FloatArray, IntArray
 from app.core.formulas.weights import are_usual
+from app.core.kernels import compiled
 from app.core.records import record
 from app.core.rows.blocks import ROWS, chunks
 from app.core.sums.chunk import Chunk
 from app.core.sums.exact import Exact
 from app.core.sums.groups import GroupSums
-from app.core.sums.layout import Layout
+from app.core.sums.layout import ONES, Layout
 from app.core.sums.moments import Moments, PackedMoments
+from app.core.sums.paired import outcomes_of
 from app.core.sums.state import State
 from app.core.sums.tables import calibration
 
@@ -33,6 +35,8 @@ MAX_ADDED = 8
 
 Key = TypeVar("Key")
 Sum = TypeVar("Sum", State, "Sums")
+Tallied: TypeAlias = tuple[bytes, dict[str, GroupSums]]
+"""Packed moments, and tables by name."""
 
 
 @record
@@ -72,8 +76,8 @@ def merged(ours: Mapping[Key, Sum], theirs: Mapping[Key, Sum]) -> dict[Key, Sum]
 def sums_of(batch: Batch, rows: slice | IntArray, layout: Layout, kept: Mapping[str, FloatArray]) -> Sums:
     """The sums and findings of a chunk; copy the quantities of its rows that are to be kept."""
     is_checked = batch.judge is None
-    if layout.asked and is_checked and isinstance(rows, slice) and not (kept or batch.slices):
-        sums = tally(batch, rows, layout)
+    if layout.asked and is_checked and isinstance(rows, slice) and not batch.slices:
+        sums = tally(batch, rows, layout, kept)
         if sums is not None:
             return sums
     chunk = Chunk(batch, rows, layout)
@@ -81,7 +85,7 @@ def sums_of(batch: Batch, rows: slice | IntArray, layout: Layout, kept: Mapping[
         sums = _with_slices(chunk, batch, layout)
     else:
         sums = Sums(chunk.n_rows, chunk.weight_sum, chunk.moments, chunk.tables)
-    if not layout.given and sums.moments["cross_entropy"].n_infinite:
+    if batch.losses is None and sums.moments["cross_entropy"].n_infinite:
         infinite = chunk.numbers[np.isinf(chunk.column("cross_entropy")) & chunk.has_weight] + batch.first_row
         sums = replace(sums, zero_probability=NO_FINDING.with_rows(infinite))
     if "clipped" in chunk.marks:
@@ -93,15 +97,26 @@ def sums_of(batch: Batch, rows: slice | IntArray, layout: Layout, kept: Mapping[
     return sums
 
 
-def tally(batch: Batch, rows: slice, layout: Layout) -> Sums | None:
+def tally(batch: Batch, rows: slice, layout: Layout, kept: Mapping[str, FloatArray]) -> Sums | None:
     """The sums of rows whose layout says what a kernel is asked for; None where a `Chunk` must make them.
 
     So if a number of a row is infinite, for then the row is looked for, and if an array is none that kernels take.
     """
     try:
-        found = ROWS[batch.task].tally(batch, rows, layout.asked)  # type: ignore[arg-type]  # not None here
+        found = (
+            _tallied(batch, rows, layout, kept) if batch.losses is None else _tallied_pairs(batch.losses, rows, layout)
+        )
     except (TypeError, ValueError):  # kernels take doubles and integers of 64 bits in the order of C
         return None
+    if found is None:
+        return None
+    n_rows, (packed, tables) = rows.stop - rows.start, found
+    return Sums(n_rows, Exact(n_rows), PackedMoments(packed, layout.means), tables)
+
+
+def _tallied(batch: Batch, rows: slice, layout: Layout, kept: Mapping[str, FloatArray]) -> Tallied | None:
+    copied = tuple((layout.rows.get(name, ONES), values) for name, values in kept.items())
+    found = ROWS[batch.task].tally(batch, rows, layout.asked, copied)  # type: ignore[arg-type]  # not None here
     if found is None:
         return None
     packed, groups = found
@@ -109,8 +124,12 @@ def tally(batch: Batch, rows: slice, layout: Layout) -> Sums | None:
     if layout.frequencies:
         _, (weights,), place = groups[-1]
         tables["class_frequencies"] = GroupSums({"weight": weights}, place)
-    n_rows = rows.stop - rows.start
-    return Sums(n_rows, Exact(n_rows), PackedMoments(packed, layout.means), tables)
+    return packed, tables
+
+
+def _tallied_pairs(losses: FloatArray, rows: slice, layout: Layout) -> Tallied | None:
+    found = compiled.pair_tally(losses, rows.start, rows.stop, layout.asked)  # type: ignore[arg-type]
+    return found and (found[0], {"outcomes": outcomes_of(found[1])})
 
 
 def _with_slices(chunk: Chunk, batch: Batch, layout: Layout) -> Sums:

@@ -13,7 +13,7 @@ from app.core.batch.sentinels import Sentinels, sentinels_among
 from app.core.columns import FloatArray, IntArray
 from app.core.kernels import compiled
 from app.core.kernels.quantities import FORMS
-from app.core.kernels.verdicts import Verdict, class_verdict, element_verdict, is_bounded, is_normalized
+from app.core.kernels.verdicts import Verdict, are_sound, class_verdict, element_verdict
 from app.core.options import Options
 from app.core.tasks import TaskName
 from app.errors import InvalidInput
@@ -45,8 +45,8 @@ def test_a_tolerance_is_kept_to_the_last_bit() -> None:
     x = np.array([[0.5, 0.5 + 2**-40], [0.5, 0.5 - 2**-40]])
     for tolerance, row in ((2**-40, 2), (float(np.nextafter(2**-40, 0.0)), 0), (math.nan, 0)):
         assert class_verdict(x, None, "probabilities", tolerance).row == row
-    assert is_normalized(x, 2**-40)
-    assert not is_normalized(x[:, ::-1], 2**-40)  # not in the order of C: no answer is no
+    assert are_sound(x, "probabilities", 2**-40)
+    assert not are_sound(x[:, ::-1], "probabilities", 2**-40)  # not in the order of C: no answer is no
 
 
 @pytest.mark.parametrize("k", [*range(1, 10), 100])
@@ -56,7 +56,7 @@ def test_a_row_of_logits_has_something_above_minus_infinity(k: int) -> None:
     assert class_verdict(x, None, "logits", 0.0).row == 5
     x[1:, k - 1] = -math.inf
     assert class_verdict(x, None, "logits", 0.0).row == 1
-    assert not is_bounded(x)
+    assert not are_sound(x, "logits", 0.0)
     assert element_verdict(x, None, "logits", 0.0).row == 5
 
 
