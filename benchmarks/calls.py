@@ -53,7 +53,8 @@ class Request(NamedTuple):
 
 def requests() -> dict[str, Request]:
     """The requests whose ways are counted."""
-    columns, other = predictions.columns(10, 3), predictions.columns(10, 3, seed=1)
+    columns = predictions.columns(10, 3)
+    other = predictions.less_sure(columns)
     return {
         SMALL: Request(SURPRISAL.path_of("multiclass"), formats.JSON, formats.columns_json(columns)),
         "(10, 3) Arrow": Request(SURPRISAL.rows_path, formats.ARROW, formats.arrow(columns)),

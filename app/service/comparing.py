@@ -39,7 +39,8 @@ def comparison_of(question: CompareQuestion, part: ComparedPart) -> dict[str, An
     """The answer that parts added up give."""
     terms, sent = question.terms, part.sent.summary
     divided = None if part.divided is None else part.divided.summary
-    entries = comparisons(sent.state, terms)
+    evidence = pairs(sent.state, terms)
+    entries = judged([evidence], terms)[0]
     if divided is not None:
         entries = confirmed(entries, comparisons(divided.state, terms))
     values, warnings = _scores(question, part)
@@ -49,7 +50,7 @@ def comparison_of(question: CompareQuestion, part: ComparedPart) -> dict[str, An
         "unit": question.options.unit,
         "n_scored": sent.state.n_scored,
         "candidates": {name: {"metrics": values[name]} for name in question.candidates},
-        "warnings": [*_few_samples(question, part), *_warnings(question, warnings)],
+        "warnings": [*_few_samples(question, part, evidence[0].shortage), *_warnings(question, warnings)],
         "options": question.echo,
     }
     if sent.slices:
@@ -86,14 +87,17 @@ def _is_of_the_truth(entry: Mapping[str, Any]) -> bool:
     return entry["code"] in _OF_THE_TRUTH or entry.get("field") == "targets"
 
 
-def _few_samples(question: CompareQuestion, part: ComparedPart) -> Iterator[dict[str, Any]]:
-    """The warning of few samples, in place of that of scoring, which demands two rows only."""
-    least, sent = question.min_samples, part.sent.summary
-    if found := shortage(sent.state, least):
-        yield warning("few_samples", f"every verdict is inconclusive: {found}")
+def _few_samples(question: CompareQuestion, part: ComparedPart, lacking: str | None) -> Iterator[dict[str, Any]]:
+    """The warning of few samples, in place of that of scoring, which demands two rows only.
+
+    Args:
+        lacking: The reason why all rows are too few.
+    """
+    if lacking:
+        yield warning("few_samples", f"every verdict is inconclusive: {lacking}")
         return
-    states = [state for values in sent.slices.values() for state in values.values()]
-    short = [shortage(state, least) is not None for state in at_checkpoints(states)]
+    states = [state for values in part.sent.summary.slices.values() for state in values.values()]
+    short = [shortage(state, question.min_samples) is not None for state in at_checkpoints(states)]
     if any(short):
         rule = f"the verdicts on {sum(short)} of {len(short)} slices are inconclusive"
         yield warning("few_samples", f"{rule}: too few rows or clusters, as the reason in each says")

@@ -107,8 +107,13 @@ def comparisons(state: State, terms: Terms) -> list[Comparison]:
 
 def pairs(state: State, terms: Terms) -> list[Pair]:
     """The evidence on every other candidate against the baseline, in order; `state` is of paired rows."""
-    moments, lacking = PackedMoments.of(state.moments), shortage(state, terms.min_samples)
-    return [_pair(state, moments, pair, terms, lacking) for pair in range(len(terms.others))]
+    moments = PackedMoments.of(state.moments)
+    sums = [sums_of_pair(moments, pair) for pair in range(len(terms.others))]
+    lacking = _shortage(sums[0], terms.min_samples, clustered=state.clustered)
+    return [
+        Pair(_entry(state, moments, pair, own, terms), own.n, lacking, (own.n_ours, own.n_theirs), own.varies)
+        for pair, own in enumerate(sums)
+    ]
 
 
 def judged(groups: Iterable[list[Pair]], terms: Terms) -> list[list[Comparison]]:
@@ -165,21 +170,15 @@ def _ruling(pair: Pair, interval: Interval | None, margin: float) -> Ruling:
     return (found, None) if pair.varies else equal_ruling(found, pair.comparison.difference.value)
 
 
-def _pair(state: State, moments: PackedMoments, pair: int, terms: Terms, lacking: str | None) -> Pair:
+def _entry(state: State, moments: PackedMoments, pair: int, sums: PairSums, terms: Terms) -> Comparison:
+    """The entry of a pair by its number, whose verdict is open."""
     wins, losses, ties = (state.groups["outcomes"].columns[name][pair] for name in OUTCOMES)
     if terms.higher_is_better:
         wins, losses = losses, wins
-    sums, name = sums_of_pair(moments, pair), difference_name(pair)
-    difference = means(moments, terms.confidence_level, (name,))[name]
-    if sums.n_ours or sums.n_theirs:
-        difference = _without_number(terms.others[pair], terms.baseline, sums)
-    elif sums.n == 1:
-        unit = "cluster" if state.clustered else "row"
-        difference = difference._replace(reason=f"no standard error: only one {unit} of positive weight")
-    varies = difference.standard_error is None or sums.varies
-    difference = difference.scaled(terms.nats_per_unit)
-    t_statistic, p_value = t_test(difference, sums.n) if varies or not difference.value else (None, None)
-    entry = Comparison(
+    difference = _difference(moments, pair, sums, terms, clustered=state.clustered)
+    is_tested = sums.varies or difference.standard_error is None or not difference.value
+    t_statistic, p_value = t_test(difference, sums.n) if is_tested else (None, None)
+    return Comparison(
         candidate=terms.others[pair],
         baseline=terms.baseline,
         verdict="inconclusive",
@@ -194,12 +193,15 @@ def _pair(state: State, moments: PackedMoments, pair: int, terms: Terms, lacking
         losses=losses,
         ties=ties,
     )
-    return Pair(entry, sums.n, lacking, (sums.n_ours, sums.n_theirs), varies)
 
 
 def shortage(state: State, min_samples: int) -> str | None:
     """The reason why independent observations are too few for a verdict; None where they are enough."""
-    sums, unit = sums_of_pair(PackedMoments.of(state.moments), 0), "clusters" if state.clustered else "rows"
+    return _shortage(sums_of_pair(PackedMoments.of(state.moments), 0), min_samples, clustered=state.clustered)
+
+
+def _shortage(sums: PairSums, min_samples: int, *, clustered: bool) -> str | None:
+    unit = "clusters" if clustered else "rows"
     if sums.n < min_samples:
         return f"fewer {unit} of positive weight than min_samples, {min_samples}: {sums.n}"
     if sums.n_effective < min_samples / 2:
@@ -208,6 +210,18 @@ def shortage(state: State, min_samples: int) -> str | None:
             f"fewer than half of min_samples, {min_samples}"
         )
     return None
+
+
+def _difference(moments: PackedMoments, pair: int, sums: PairSums, terms: Terms, *, clustered: bool) -> Value:
+    """The mean difference of a pair by its number, in the unit of the answer."""
+    name = difference_name(pair)
+    if sums.n_ours or sums.n_theirs:
+        return _without_number(terms.others[pair], terms.baseline, sums)
+    found = means(moments, terms.confidence_level, (name,))[name]
+    if sums.n == 1:
+        unit = "cluster" if clustered else "row"
+        found = found._replace(reason=f"no standard error: only one {unit} of positive weight")
+    return found.scaled(terms.nats_per_unit)
 
 
 def _without_number(candidate: str, baseline: str, sums: PairSums) -> Value:
