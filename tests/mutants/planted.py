@@ -73,8 +73,8 @@ MUTANTS = (
     Mutant(
         "verdict from too few rows",
         "app/core/compare/comparison.py",
-        "if n < min_samples:",
-        "if n < 2:",
+        "if sums.n < min_samples:",
+        "if sums.n < 2:",
         ("tests/core/compare/test_verdicts.py",),
     ),
     Mutant(
