@@ -8,7 +8,7 @@ from app.core.sums.paired import difference_name, loss_name, product_name, round
 
 
 class PairSums(NamedTuple):
-    """What the sums of a candidate and a baseline tell; `kernels/pair_sums.h` has the formulas.
+    """The facts that the sums of a candidate and a baseline tell; `kernels/pair_sums.h` has the formulas.
 
     Attributes:
         n: The number of independent observations: rows that count, or clusters that hold such a row.
@@ -29,7 +29,7 @@ class PairSums(NamedTuple):
 
 
 def sums_of_pair(moments: PackedMoments, pair: int) -> PairSums:
-    """What the sums of one of several pairs tell, given the moments of a state of paired rows."""
+    """The facts that the sums of one of several pairs tell, given the moments of a state of paired rows."""
     names = difference_name(pair), loss_name(pair + 1), loss_name(0), rounding_name(pair), product_name(pair)
     difference, ours, theirs, rounding, product = map(moments.numbers.__getitem__, names)
     return PairSums(*compiled.pair_sums(moments.packed, (difference, ours, theirs, rounding, product)))
