@@ -134,7 +134,7 @@ class PackedMoments(Mapping[str, Moments]):
 
     @classmethod
     def of(cls, moments: Mapping[str, Moments]) -> "PackedMoments":
-        """Pack moments, those of each name by themselves, unless they are packed."""
+        """Pack moments, those of each name by themselves, unless they are packed already."""
         if isinstance(moments, PackedMoments):
             return moments
         return cls(compiled.pack(list(moments.values())), {name: number for number, name in enumerate(moments)})

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from functools import reduce
 from operator import add
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -35,8 +35,6 @@ MAX_ADDED = 8
 
 Key = TypeVar("Key")
 Sum = TypeVar("Sum", State, "Sums")
-Tallied: TypeAlias = tuple[bytes, dict[str, GroupSums]]
-"""Packed moments, and tables by name."""
 
 
 @record
@@ -103,20 +101,12 @@ def tally(batch: Batch, rows: slice, layout: Layout, kept: Mapping[str, FloatArr
     So if a number of a row is infinite, for then the row is looked for, and if an array is none that kernels take.
     """
     try:
-        found = (
-            _tallied(batch, rows, layout, kept) if batch.losses is None else _tallied_pairs(batch.losses, rows, layout)
-        )
+        if batch.losses is not None:
+            return _pair_tally(batch.losses, rows, layout)
+        copied = tuple((layout.rows.get(name, ONES), values) for name, values in kept.items())
+        found = ROWS[batch.task].tally(batch, rows, layout.asked, copied)  # type: ignore[arg-type]  # not None here
     except (TypeError, ValueError):  # kernels take doubles and integers of 64 bits in the order of C
         return None
-    if found is None:
-        return None
-    n_rows, (packed, tables) = rows.stop - rows.start, found
-    return Sums(n_rows, Exact(n_rows), PackedMoments(packed, layout.means), tables)
-
-
-def _tallied(batch: Batch, rows: slice, layout: Layout, kept: Mapping[str, FloatArray]) -> Tallied | None:
-    copied = tuple((layout.rows.get(name, ONES), values) for name, values in kept.items())
-    found = ROWS[batch.task].tally(batch, rows, layout.asked, copied)  # type: ignore[arg-type]  # not None here
     if found is None:
         return None
     packed, groups = found
@@ -124,12 +114,16 @@ def _tallied(batch: Batch, rows: slice, layout: Layout, kept: Mapping[str, Float
     if layout.frequencies:
         _, (weights,), place = groups[-1]
         tables["class_frequencies"] = GroupSums({"weight": weights}, place)
-    return packed, tables
+    n_rows = rows.stop - rows.start
+    return Sums(n_rows, Exact(n_rows), PackedMoments(packed, layout.means), tables)
 
 
-def _tallied_pairs(losses: FloatArray, rows: slice, layout: Layout) -> Tallied | None:
-    found = compiled.pair_tally(losses, rows.start, rows.stop, layout.asked)  # type: ignore[arg-type]
-    return found and (found[0], {"outcomes": outcomes_of(found[1])})
+def _pair_tally(losses: FloatArray, rows: slice, layout: Layout) -> Sums | None:
+    found = compiled.pair_tally(losses, rows.start, rows.stop, layout.asked)  # type: ignore[arg-type]  # as above
+    if found is None:
+        return None
+    n_rows, (packed, counts) = rows.stop - rows.start, found
+    return Sums(n_rows, Exact(n_rows), PackedMoments(packed, layout.means), {"outcomes": outcomes_of(counts)})
 
 
 def _with_slices(chunk: Chunk, batch: Batch, layout: Layout) -> Sums:

@@ -27,7 +27,7 @@ def means(
     Args:
         names: The columns; None for all.
     """
-    of = PackedMoments.of(moments)
+    of = moments if isinstance(moments, PackedMoments) else PackedMoments.of(moments)
     numbers = of.numbers if names is None else {name: of.numbers[name] for name in names}
     return compiled.means(of.packed, numbers, confidence_level, Value, t_quantile, _no_mean)
 

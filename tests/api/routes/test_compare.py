@@ -371,7 +371,7 @@ async def test_documents_without_tokens_do_not_count(client: httpx.AsyncClient) 
 
 def test_a_loss_is_worked_out_once_for_scores_and_differences() -> None:
     body = orjson.dumps(gated(24, candidates={f"{i}": {"logits": [0.5] * 24} for i in range(5)}, baseline="3"))
-    for step, times in (("_tallied", 5), ("_tallied_pairs", 1), ("element_rows", 0)):
+    for step, times in (("tally", 11), ("_pair_tally", 1), ("element_rows", 0)):
         assert n_calls(step, lambda: answered("compare", "binary", body)) == times, step
 
 
