@@ -68,7 +68,7 @@ def departures(first: Moments, second: Moments, products: int) -> int:
 
 
 def told(d: Moments, ours: Moments, theirs: Moments, rounding: Moments, product: Moments) -> tuple[Any, ...]:
-    """What sums of a pair tell, in whole numbers of one unit."""
+    """The facts that sums of a pair tell, in whole numbers of one unit."""
     least = min(sums.place for sums in (d, ours, theirs, rounding, product))
     up = [sums.raised(sums.place - least, sums.place - least, least) for sums in (d, ours, theirs, rounding, product)]
     d, ours, theirs, rounding, product = up
