@@ -15,6 +15,8 @@ from typing import TypeAlias
 
 MEBIBYTE = 1 << 20
 HOUR = 3600.0
+BYTES_A_SECOND = 100e6
+"""The bytes that one worker gets from another."""
 FAN_IN = 8
 """The sums that one task adds, as in `app.jobs.dask_flight`."""
 Task: TypeAlias = tuple[int, int, int]
@@ -36,11 +38,11 @@ class Parts:
     """
 
     bytes_per_second: float = 64 * MEBIBYTE
-    bytes_per_row: float = 21.0
-    state_bytes: float = 6e3
-    add_seconds: float = 0.002
-    scheduler_seconds: float = 0.001
-    send_seconds: float = 0.0004
+    bytes_per_row: float = 23.2
+    state_bytes: float = 16e3
+    add_seconds: float = 0.0042
+    scheduler_seconds: float = 0.002
+    send_seconds: float = 0.0003
     store_seconds: float = 0.010
 
 
@@ -177,7 +179,7 @@ class _Course:
             now = self._scheduled(now)
         self.outcome.tasks += n_add_tasks
         self.outcome.work_seconds += n_adds * self.parts.add_seconds
-        added = now + n_adds * self.parts.add_seconds
+        added = now + n_adds * (self.parts.add_seconds + self.parts.state_bytes / BYTES_A_SECOND)
         self.service_free = max(added, self.service_free) + self.parts.store_seconds
         self.outcome.service_seconds += self.parts.store_seconds
         self.outcome.seconds = max(self.outcome.seconds, self.service_free)
@@ -189,7 +191,7 @@ def table(parts: Parts, workers: tuple[int, ...]) -> Iterator[str]:
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
     for power in (10, 12):
         for n_workers in workers:
-            for mebibytes in (4, 16, 64, 256, 1024):
+            for mebibytes in (16, 64, 256, 1024):
                 job = Job(10.0**power, mebibytes * MEBIBYTE)
                 found = simulated(job, parts, Cluster(n_workers))
                 ideal = job.rows * parts.bytes_per_row / parts.bytes_per_second / n_workers

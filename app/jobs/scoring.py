@@ -6,7 +6,7 @@ from typing import Any
 
 from app.core.columns import kind_of
 from app.core.tasks import COLUMNS
-from app.errors import FaultyFile, SurprisalError
+from app.errors import FaultyFile, SourceChanged, SourceUnavailable, SurprisalError
 from app.jobs.adding import Sums, read_sums, total_of
 from app.jobs.requests import JobRequest
 from app.jobs.shards import Classes, Group, Plan
@@ -76,7 +76,7 @@ def _piece_sums(piece: Piece, scoring: Scoring) -> Sums:
     rows = PieceRows(piece, naming, scoring.limits, scoring.classes, kinds)
     try:
         return sums_of(rows, scoring.request.question.asked)
-    except FaultyFile:
+    except (FaultyFile, SourceChanged, SourceUnavailable):  # these name the file themselves
         raise
     except SurprisalError as error:
         raise rows.told(error) from error
