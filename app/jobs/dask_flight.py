@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from uuid import uuid4
 
 from distributed import Client, Future
-from distributed.client import FutureCancelledError
+from distributed.client import ClosedClientError, FutureCancelledError
 from distributed.scheduler import KilledWorker
 
 from app import __version__
@@ -49,6 +49,7 @@ class Flight:
         self._name = uuid4().hex
         self._done: SimpleQueue[Future[Outcome]] = SimpleQueue()
         self._groups: dict[Future[Outcome], tuple[Group, int]] = {}
+        self._sending: Group | None = None
         self._n_tasks = 0
         self._n_submitted = 0
 
@@ -61,39 +62,47 @@ class Flight:
             SurprisalError: The first that a task has met.
             SchedulerLostError: The scheduler is gone; `groups` are those whose sums have not come.
         """
-        group = next(todo, None)
-        while (group is not None or self._groups) and not cancelled():
-            if is_sent := group is not None and (not self._groups or self._n_tasks < MAX_TASKS_SENT):
-                self._send(group)
+        has_more = True
+        while (has_more or self._groups) and not cancelled():
+            is_sent = False
+            if has_more and (not self._groups or self._n_tasks < MAX_TASKS_SENT):
                 group = next(todo, None)
+                has_more = is_sent = group is not None
+                if group is not None:
+                    self._send(group)
             future = self._next_done(0.0 if is_sent else poll_seconds)
             if future is not None and (found := self._found(future)) is not None:
                 yield found
 
     def groups(self) -> list[Group]:
         """The groups whose sums have not come."""
-        return [group for group, _ in self._groups.values()]
+        sending = [] if self._sending is None else [self._sending]
+        return [*(group for group, _ in self._groups.values()), *sending]
 
     def give_up(self) -> None:
         """Let the scheduler forget all tasks: those that wait are not begun, and nobody hears of those that run."""
-        with suppress(OSError):
+        with suppress(OSError, ClosedClientError):
             self._client.cancel(list(self._groups), force=True)
         self._groups.clear()
 
     def _send(self, group: Group, n_tries: int = 1) -> None:
+        self._sending = group  # it is among `groups` although the scheduler may be lost before it has all tasks
         pieces = pieces_of(group)
         sums = [self._submit(scored_piece, piece, retries=READ_TRIES) for piece in pieces]
         while len(sums) > 1:
             tiers = [sums[start : start + FAN_IN] for start in range(0, len(sums), FAN_IN)]
             sums = [self._submit(added_pieces, *tier, priority=1) for tier in tiers]  # what is added is forgotten
         self._n_tasks += len(pieces)
-        self._groups[sums[0]] = (group, n_tries)
+        self._groups[sums[0]], self._sending = (group, n_tries), None
         sums[0].add_done_callback(self._done.put)
 
     def _submit(self, task: Callable[..., Outcome], *arguments: Any, **options: Any) -> Future[Outcome]:
         self._n_submitted += 1
         key = f"{task.__name__}-{self._name}-{self._n_submitted}"  # Dask learns times by what stands before the hash
-        return self._client.submit(task, __version__, self._score, *arguments, key=key, **options)
+        try:
+            return self._client.submit(task, __version__, self._score, *arguments, key=key, **options)
+        except (OSError, ClosedClientError) as error:
+            raise SchedulerLostError from error
 
     def _next_done(self, seconds: float) -> Future[Outcome] | None:
         try:
@@ -127,7 +136,7 @@ class Flight:
         """What a group's tasks found; None if it must be asked for again."""
         try:
             outcome: Outcome = future.result(RESULT_SECONDS)
-        except (OSError, FutureCancelledError) as error:  # a timeout is an OSError too
+        except (OSError, ClosedClientError, FutureCancelledError) as error:  # a timeout is an OSError too
             if self._client.status != "running":
                 raise SchedulerLostError from error
             self._hear_again(future)
