@@ -49,7 +49,7 @@ def killing(
         thread.join()
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 68, on a busy core
 @pytest.mark.timeout(900)
 def test_killed_workers_lose_no_rows(tmp_path: Path) -> None:
     outcomes = written(tmp_path / "rows", n_files=40, rows_a_file=2000, rows_a_group=200)
@@ -62,7 +62,7 @@ def test_killed_workers_lose_no_rows(tmp_path: Path) -> None:
             n_left -= len(times)
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 76, on a busy core
 @pytest.mark.timeout(900)
 def test_killed_schedulers_lose_no_rows(tmp_path: Path) -> None:
     outcomes = written(tmp_path / "rows", n_files=40, rows_a_file=2000, rows_a_group=200)
