@@ -8,12 +8,12 @@ import argparse
 import logging
 import sys
 
+from app import cpus
 from app.api import logs
 from app.api.access import command
 from app.api.access.exposure import check_exposure
 from app.api.access.keys import Keys
 from app.settings import Settings, WrongSettings, read
-from app.workers import cpus
 from app.workers.supervisor import supervise
 from app.workers.worker import serve
 

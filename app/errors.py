@@ -14,7 +14,8 @@
     ├── SourceUnavailable       a disk or a bucket that does not answer
     ├── StoreCorrupt            stored sums that are not those that were written
     ├── StoreFull               no room on the disk of the store
-    └── IdempotencyConflict     one key for two different requests
+    ├── IdempotencyConflict     one key for two different requests
+    └── JobsOff                 a job where no data set may be read
 
 HTTP statuses belong to `app.api.problems`, not here. The words of errors are here: `pointer` says where,
 `describe` what was found, `clip` cuts a client's text.
@@ -212,3 +213,9 @@ class IdempotencyConflict(SurprisalError):
     """One key for two different requests."""
 
     code = "idempotency_conflict"
+
+
+class JobsOff(SurprisalError):
+    """A job, where no folder and no bucket may be read."""
+
+    code = "jobs_off"

@@ -1,10 +1,10 @@
 """An application of FastAPI with a short way of our own from the server to a route: layers cost small requests time."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import cached_property
-from inspect import iscoroutinefunction
-from typing import Any
+from inspect import iscoroutinefunction, signature
+from typing import Any, get_type_hints
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -17,10 +17,12 @@ from app.api.access import scopes
 from app.api.access.gate import Gate
 from app.api.capacity import Capacity
 from app.api.exchange import FREE_ANSWER_BYTES, NOT_BEGUN, Answered, Exchange
+from app.api.job_events import Followers
 from app.api.response import Response
-from app.api.schemas.query import refuse_unknown
+from app.api.schemas.query import query_model, refuse_unknown
 from app.api.telemetry import Telemetry
 from app.errors import Unavailable
+from app.jobs.desk import JobDesk
 from app.settings import Settings
 
 Answer = Callable[[Exchange], Answered]
@@ -33,12 +35,16 @@ class Application(FastAPI):
     here needs them, so a request goes around them.
     """
 
-    def __init__(self, settings: Settings, capacity: Capacity, telemetry: Telemetry, **arguments: Any) -> None:
+    def __init__(
+        self, settings: Settings, capacity: Capacity, telemetry: Telemetry, jobs: JobDesk, **arguments: Any
+    ) -> None:
         """Take the parts of the application; `reports` is what FastAPI calls its `telemetry`."""
         self.settings = settings
         self.capacity = capacity
         self.telemetry = telemetry
         self.gate = Gate.of(settings)
+        self.jobs = jobs
+        self.followers = Followers(lambda id_: capacity.jobs.run(0, jobs.get, id_))
         super().__init__(telemetry=arguments.pop("reports", None), **arguments)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -153,9 +159,11 @@ def _forget_frames(error: BaseException | None) -> None:
 
 
 class BareRoute(APIRoute):
-    """A route that calls `endpoint(exchange)` directly; FastAPI matches its path and documents it, and no more.
+    """A route that calls `endpoint(exchange, ...)` directly; FastAPI matches its path and documents it, and no more.
 
-    The endpoint returns the response, or, of a GET, a model that becomes its JSON. A GET has no query parameters.
+    The endpoint returns the response, or, of a GET, a model that becomes its JSON. Beside the exchange it is given the
+    parameters of the path that it names, and a model of the query if it has one, which FastAPI documents; the query of
+    any other GET or DELETE must be empty. A POST reads its query itself.
 
     Attributes:
         needs: The scopes of which a key must have one, if keys are asked for.
@@ -163,20 +171,37 @@ class BareRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **settings: Any) -> None:
         super().__init__(path, endpoint, **settings)
-        self.answer: Answer = _answering_get(endpoint) if "GET" in (self.methods or ()) else endpoint
+        self.answer: Answer = endpoint if "POST" in (self.methods or ()) else _answering(endpoint)
         self.needs = scopes.needs(path)
         self.app = self._respond
 
     async def _respond(self, scope: Scope, *_: object) -> None:
+        exchange = self._admitted(scope)
+        answered = self.answer(exchange)
+        await exchange.respond(answered if isinstance(answered, Response) else await answered)
+
+    def _admitted(self, scope: Scope) -> Exchange:
         exchange: Exchange = scope["exchange"]
         app = scope["app"]  # the document of OpenAPI asks the routes without an application of ours
         if isinstance(app, Application) and app.gate is not None:
             app.gate.admit(exchange, self.needs)
-        answered = self.answer(exchange)
-        await exchange.respond(answered if isinstance(answered, Response) else await answered)
+        return exchange
 
 
-def _answering_get(endpoint: Callable[[Exchange], Any]) -> Answer:
+class StreamRoute(BareRoute):
+    """A route whose endpoint sends its answer itself, while it is made; it has parameters in its path."""
+
+    async def _respond(self, scope: Scope, *_: object) -> None:
+        exchange = self._admitted(scope)
+        await exchange.read_query(refuse_unknown, exchange)
+        await self.endpoint(exchange, **exchange.path_params)
+
+
+def _answering(endpoint: Callable[..., Any]) -> Answer:
+    """The answer of an endpoint that has no body to read."""
+    _, *further = signature(endpoint).parameters
+    if further:
+        return _answering_with(endpoint, further)
     is_waiting = iscoroutinefunction(endpoint)
 
     def answer(exchange: Exchange) -> Answered:
@@ -192,7 +217,28 @@ def _answering_get(endpoint: Callable[[Exchange], Any]) -> Answer:
     return answer
 
 
+def _answering_with(
+    endpoint: Callable[..., Coroutine[Any, Any, Response | BaseModel]], further: Sequence[str]
+) -> Answer:
+    """The answer of an endpoint that has parameters in its path, or a model of its query."""
+    models = {name: hint for name, hint in get_type_hints(endpoint).items() if name in further and _is_model(hint)}
+
+    async def answer(exchange: Exchange) -> Response:
+        arguments = {name: exchange.path_params[name] for name in further if name not in models}
+        for name, model in models.items():
+            arguments[name] = await exchange.read_query(query_model, model, exchange)
+        if not models and exchange.scope["query_string"]:
+            await exchange.read_query(refuse_unknown, exchange)
+        return _response(await endpoint(exchange, **arguments))
+
+    return answer
+
+
 def _response(content: Response | BaseModel) -> Response:
     if isinstance(content, Response):
         return content
     return Response(content.model_dump_json(exclude_none=False), media_type="application/json")
+
+
+def _is_model(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, BaseModel)

@@ -18,6 +18,8 @@ from app.settings import Settings
 
 LIGHT_THREADS = 2
 """The threads for small requests that cost little."""
+JOB_THREADS = 2
+"""The threads for questions about jobs, each of which may wait for a disk or a database."""
 ROUNDS = 4
 """The requests for each thread that may wait, however long their work is."""
 LONG_WAIT_SECONDS = 0.5
@@ -211,6 +213,7 @@ class Capacity:
         whole: The pool for bodies that have arrived.
         light: The pool for small requests that cost little, which no other can fill.
         arriving: The pool for bodies that are still arriving: a thread each, which mostly waits for the client.
+        jobs: The pool for questions about jobs, so that a slow database keeps nobody from scoring.
         seats: The seats for threads of that pool, of which no more work at once.
         json_lock: The lock of the thread that reads JSON, scores plain rows of it, or makes a long list for an answer:
             several would only keep the interpreter from each other and from the event loop.
@@ -226,6 +229,7 @@ class Capacity:
         self.whole = Pool("score", settings.max_threads, settings)
         self.light = Pool("light", LIGHT_THREADS, settings)
         self.arriving = Pool("stream", settings.max_streams, settings)
+        self.jobs = Pool("jobs", JOB_THREADS, settings)
         self.seats = Seats(settings.max_threads)
         self.json_lock = Lock()
         limit = settings.memory_bytes or memory_bytes()
@@ -251,7 +255,7 @@ class Capacity:
         return Lease(self.memory, self.small if 0 < n_bytes <= SMALL_BYTES else None, caller)
 
     def __exit__(self, *_: object) -> None:
-        for pool in (self.whole, self.light, self.arriving):
+        for pool in (self.whole, self.light, self.arriving, self.jobs):
             pool.threads.shutdown()
 
     def settle(self, n_held: int) -> None:

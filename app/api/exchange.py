@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from random import getrandbits
@@ -69,6 +69,7 @@ class Exchange(Request):
         n_scored: The number of rows that were scored.
         error: The unexpected exception behind a 500, for the log.
         key: The name of the key that was sent; empty if none was asked for.
+        is_admin: Whether the caller may see what others have: its key says so, or none is asked for.
         further_headers: Headers of the answer that the request asks for, whatever the answer is.
         refusal: The reason and the peer, for the log, of a request that the server refused in the middle of its body.
     """
@@ -84,6 +85,7 @@ class Exchange(Request):
     error: Exception | None = None
     key = ""
     arrived: bytes | None = None
+    is_admin = True
     further_headers: tuple[Header, ...] = ()
     refusal: Mapping[str, str] | None = None
     _memory: Lease | None = None
@@ -220,6 +222,18 @@ class Exchange(Request):
             self.memory.hold("answer", n_bytes)
         self.status, self.bytes_out = response.status_code, n_bytes
         return response.fixed.and_further(self.further_headers) if self.further_headers else response.fixed
+
+    async def send_pieces(self, response: Response, pieces: AsyncIterator[bytes]) -> None:
+        """Send the head of an answer, and its body piece by piece while it is made; to HEAD the head alone."""
+        self.status = response.status_code
+        fixed = response.fixed.and_further(self.further_headers) if self.further_headers else response.fixed
+        headers = [*fixed.headers, (b"x-request-id", self.request_id.encode())]
+        await self._send({"type": "http.response.start", "status": self.status, "headers": headers})
+        if self.method != "HEAD":
+            async for piece in pieces:
+                self.bytes_out += len(piece)
+                await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
 
     async def _drain(self) -> None:
         with suppress(TimeoutError):

@@ -12,7 +12,7 @@ from app.api.exchange import Exchange
 from app.api.negotiation.media import Unsupported
 from app.api.response import Response
 from app.core.tasks import TASKS
-from app.errors import InvalidInput, SurprisalError, Unavailable, clip
+from app.errors import FaultyFile, InvalidInput, SurprisalError, Unavailable, clip
 from app.service import CALIBRATED, COMPARED
 
 MEDIA_TYPE = "application/problem+json"
@@ -22,6 +22,7 @@ MAX_DETAIL = 500
 """The most characters of `detail`."""
 MAX_INSTANCE = 200
 """The most characters of the path in `instance`."""
+INTERNAL = "the service failed; its log tells why under the request id"
 TASKS_OF = {"score": tuple(TASKS), "compare": COMPARED, "calibrate": tuple(CALIBRATED)}
 
 
@@ -74,10 +75,18 @@ CATALOGUE = {
         "A source of a job lies outside the folders and buckets that the operator has named in "
         "`SURPRISAL_DATASET_ROOTS`, wherever its links and `..` lead. Move the files, or ask the operator.",
     ),
+    "jobs_off": Problem(
+        403,
+        "Jobs are off",
+        "The service reads no data sets by itself. The operator turns jobs on by naming the folders and buckets that "
+        "may be read in `SURPRISAL_DATASET_ROOTS`. Or send the rows to `POST /v1/score/{task}/rows`, which takes files "
+        "of any size.",
+    ),
     "not_found": Problem(
         404,
         "Nothing is served at this path",
-        "The path is not one of this service, or has a slash too many. The documentation lists every path.",
+        "The path is not one of this service, or has a slash too many; the documentation lists every path. Or it is "
+        "that of a job that is not yours, was deleted, or ended longer ago than the operator keeps jobs.",
     ),
     "method_not_allowed": Problem(
         405,
@@ -201,12 +210,28 @@ def answer(exchange: Exchange, error: Exception) -> Response:
     """The problem response for an error; an error that nobody meant becomes a 500 without details."""
     path, prefix = _instance(exchange), exchange.scope.get("root_path", "")
     code, detail, headers = _facts(exchange, path, error)
-    further: dict[str, Any] = {"type": address(code, prefix)}
-    if isinstance(error, InvalidInput):
-        further |= {"errors": [asdict(entry) for entry in error.errors], "n_errors": error.n_errors}
+    further = {"type": address(code, prefix), **_places(error)}
     exchange.code = code
     body = content(code, detail, path, exchange.request_id, further)
     return Response(body, CATALOGUE[code].status, headers, MEDIA_TYPE)
+
+
+def of_job(error: Exception, job_id: str, root_path: str = "") -> bytes:
+    """The body of the problem that a job has failed with; the id of the job stands for that of a request."""
+    code, detail = (error.code, error.detail) if isinstance(error, SurprisalError) else ("internal", INTERNAL)
+    further = {"type": address(code, root_path), **_places(error)}
+    return content(code, detail, f"{root_path}/v1/jobs/{job_id}", job_id, further)
+
+
+def _places(error: Exception) -> dict[str, Any]:
+    """The members of a problem that say where the fault is: the file and the row of a data set, and the fields."""
+    places: dict[str, Any] = {}
+    if isinstance(error, FaultyFile):
+        places = {"file": error.file} | ({} if error.row is None else {"row": error.row})
+        error = error.cause
+    if isinstance(error, InvalidInput):
+        places |= {"errors": [asdict(entry) for entry in error.errors], "n_errors": error.n_errors}
+    return places
 
 
 def content(code: str, detail: str, instance: str, request_id: str, further: dict[str, Any] | None = None) -> bytes:
@@ -238,7 +263,7 @@ def _facts(exchange: Exchange, path: str, error: Exception) -> tuple[str, str, d
             return error.code, error.detail, {"retry-after": str(exchange.capacity.backoff.seconds())}
         case SurprisalError() if error.code != "internal":
             return error.code, error.detail, error.headers if isinstance(error, Unsupported | Refusal) else {}
-        case HTTPException(status_code=404):
+        case HTTPException(status_code=404, detail="Not Found"):
             return (
                 "not_found",
                 f"nothing is served at {clip(path)}{_nearby(path.removeprefix(exchange.scope.get('root_path', '')))}",
@@ -250,7 +275,7 @@ def _facts(exchange: Exchange, path: str, error: Exception) -> tuple[str, str, d
         case HTTPException() if error.status_code in CODES:
             return CODES[error.status_code], error.detail, dict(error.headers or {})
         case _:
-            return "internal", "the service failed; its log tells why under the request id", {}
+            return "internal", INTERNAL, {}
 
 
 def _nearby(path: str) -> str:

@@ -11,6 +11,7 @@ from app.api import logs
 from app.api.capacity import Capacity
 from app.api.telemetry import Telemetry
 from app.core.paying import KINDS
+from app.jobs.work import Work
 
 BEAT_SECONDS = 0.02
 """The time between two beats. A beat takes some microseconds; a stall that falls between two of them is not seen."""
@@ -29,10 +30,18 @@ LONG_BUSY_SECONDS = 60
 """The time after which it is looked for among more, and while large bodies are in work."""
 
 
+OF_JOBS = {
+    "n_rows": "Rows read by jobs.",
+    "n_bytes": "Bytes of files read by jobs.",
+    "n_retried": "Groups of shards that jobs tried again.",
+}
+"""The counters of the work of jobs, and their texts."""
+
+
 class Pulse:
     """The beat. As it stands still with the event loop, its delay is what a request would have waited."""
 
-    def __init__(self, telemetry: Telemetry, capacity: Capacity) -> None:
+    def __init__(self, telemetry: Telemetry, capacity: Capacity, work: Work) -> None:
         self._telemetry = telemetry
         self._pools = {"whole": capacity.whole, "light": capacity.light, "arriving": capacity.arriving}
         self._accounts = {"all": capacity.memory, "small": capacity.small}
@@ -74,6 +83,11 @@ class Pulse:
         self._lost = Counter(
             "surprisal_log_lines_lost", "Lines of the log that nobody read in time.", registry=registry
         )
+        self._work, self._shown_work = work, Work()
+        self._of_jobs = {
+            name: Counter(f"surprisal_job_{name.removeprefix('n_')}", text, registry=registry)
+            for name, text in OF_JOBS.items()
+        }
         self._n_lost = self._n_beats = 0
         self._collected = perf_counter()
         self._windows = [0.0, 0.0]
@@ -130,6 +144,10 @@ class Pulse:
         connections = self._telemetry.connections
         self._connections.set(len(connections))
         self._held.set(sum(connection.flow.write_paused for connection in connections))
+        for name, counter in self._of_jobs.items():
+            n = getattr(self._work, name)
+            counter.inc(n - getattr(self._shown_work, name))
+            setattr(self._shown_work, name, n)
         n_lost = logs.n_lost()
         self._lost.inc(n_lost - self._n_lost)
         self._n_lost = n_lost

@@ -79,6 +79,9 @@ class Telemetry:
         seconds = Times("surprisal_request_seconds", "Time to answer.", by_route, buckets=SECONDS, registry=registry)
         refusals = Counter("surprisal_refusals", "Refusals of the protocol.", ("reason",), registry=registry)
         samples = Counter("surprisal_samples", "Rows scored.", by_route, registry=registry)
+        self._jobs = Gauge(
+            "surprisal_jobs", "Jobs that are kept.", ("status",), registry=registry, multiprocess_mode="mostrecent"
+        )
         self._refusals = refusals.labels
         self._requests = lru_cache(MAX_KEPT_SERIES)(requests.labels)
         self._seconds = lru_cache(MAX_KEPT_SERIES)(seconds.labels)
@@ -133,6 +136,11 @@ class Telemetry:
         reasons = [facts["reason"] for facts in several if "reason" in facts]
         for reason in dict.fromkeys(reasons):
             self._refusals(reason).inc(reasons.count(reason))
+
+    def show_jobs(self, n_jobs: Mapping[str, int]) -> None:
+        """Set the numbers of jobs by status, as a store tells them."""
+        for status, n in n_jobs.items():
+            self._jobs.labels(status).set(n)
 
     def shown(self) -> bytes:
         """The numbers as Prometheus reads them."""

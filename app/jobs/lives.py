@@ -45,7 +45,7 @@ class Means:
         read: A function that makes a request of the JSON of a job.
         engine: A function that makes an engine for one job.
         write: A function that makes JSON of an answer.
-        problem: A function that makes the JSON of a problem.
+        problem: A function that makes the JSON of a problem, of an error and the id of the job.
         bounds: The bounds of a job.
         timeout_seconds: The time that a job may run.
     """
@@ -53,7 +53,7 @@ class Means:
     read: Callable[[bytes], JobRequest]
     engine: Callable[[], Engine]
     write: Callable[[Mapping[str, Any]], bytes]
-    problem: Callable[[Exception], bytes]
+    problem: Callable[[Exception, str], bytes]
     bounds: Bounds
     timeout_seconds: float
 
@@ -146,7 +146,7 @@ def _sums(lease: Lease, planned: Plan) -> Iterator[bytes]:
 
 def _fail(lease: Lease, means: Means, error: Exception) -> None:
     try:
-        lease.fail(means.problem(error))
+        lease.fail(means.problem(error, lease.job.id))
     except LeaseLost:
         log.info("job %s is another's, or cancelled", lease.job.id)
 

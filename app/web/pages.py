@@ -12,6 +12,10 @@ from pathlib import Path
 
 ASSETS = Path(__file__).parent / "swagger"
 """The folder to serve at `assets_url`: Swagger UI as published, our initialiser and style sheet."""
+SAMPLE = Path(__file__).parent / "sample"
+"""A small data set for jobs to try: `outcome` and `p_cat`, `p_dog`, `p_emu` as Parquet, in a folder for each `site`."""
+SAMPLE_IN_IMAGE = "/srv/app/web/sample"
+"""The place of the same in the container, as documents name it; a service elsewhere shows its own."""
 
 _ICON = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
 <rect width="32" height="32" rx="7" fill="#12505b"/>

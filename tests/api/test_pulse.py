@@ -12,6 +12,7 @@ from app.api import pulse
 from app.api.capacity import Capacity
 from app.api.pulse import Pulse
 from app.api.telemetry import Telemetry
+from app.jobs.work import Work
 from app.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +34,7 @@ async def capacity(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(pulse, "FEW_BLOCKS", request.param)
     gc.disable()
     with Capacity(Settings()) as capacity:
-        beat = Pulse(Telemetry("error"), capacity)
+        beat = Pulse(Telemetry("error"), capacity, Work())
         beat.begin()
         yield capacity
         beat.end()

@@ -127,7 +127,9 @@ def test_the_name_of_a_file_stands_before_it(document: Document) -> None:
 @pytest.mark.parametrize("document", USED, ids=NAMES.get)
 def test_every_path_is_served(document: Document, address: str) -> None:
     for path in set(re.findall(r"`GET (/[^`]+)`", document.text)):
-        assert httpx.get(address + path.format(code="invalid_input", name="binary.csv")).status_code == 200, path
+        answer = httpx.get(address + path.format(code="invalid_input", name="binary.csv", id="0"))
+        is_off = path.startswith("/v1/jobs")  # this service has no data sets
+        assert answer.status_code == (403 if is_off else 200), path
 
 
 @pytest.mark.parametrize("document", USED, ids=NAMES.get)

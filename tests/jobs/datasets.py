@@ -52,7 +52,7 @@ def whole(folder: Path) -> bytes:
     return text(score(question.asked({"labels": table["outcome"].to_numpy(), "probabilities": probabilities}, None)))
 
 
-def problem(error: Exception) -> bytes:
+def problem(error: Exception, _: str) -> bytes:
     """The JSON of a problem."""
     return text({"code": getattr(error, "code", "internal"), "detail": str(error)})
 

@@ -63,7 +63,7 @@ class Gate:
         if self.keys is None or not needed:
             return
         key = _known(self.keys, exchange)
-        exchange.key = key.name
+        exchange.key, exchange.is_admin = key.name, "admin" in key.scopes
         if not key.may(needed):
             has, needs = ", ".join(key.scopes), ", ".join(dict.fromkeys([*needed, "admin"]))
             raise Forbidden(f'the key "{key.name}" must have one of the scopes {needs}; it has {has}', needed[0])

@@ -26,6 +26,7 @@ NEEDS: dict[str, tuple[Scope, ...]] = {
     "/v1/compare": ("score",),
     "/v1/calibrate": ("score",),
     "/v1/merge": ("score",),
+    "/v1/jobs": ("jobs",),
     # Counters tell how much is scored, and when.
     "/metrics": ("read",),
 }

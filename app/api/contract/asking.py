@@ -18,11 +18,12 @@ REQUEST_ID = "5e0c6d9a1f0b4c7e8a3d2b1f6c5e4d3a"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request by POST, without options in a query."""
+    """A request by POST."""
 
     path: str
     media_type: str
     body: bytes
+    query: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def _scope(app: FastAPI, request: Asked) -> Scope:
         "method": "POST",
         "path": request.path,
         "root_path": "",
-        "query_string": b"",
+        "query_string": request.query,
         "headers": [(name.encode(), value.encode()) for name, value in head.items()],
         "app": app,
     }

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from app.api.schemas.jobs import JobStatus
 from app.core.metrics.metric import Direction, MetricUnit
 from app.core.metrics.registry import on_request
 from app.core.tasks import TASKS, TaskName
@@ -50,6 +51,7 @@ def enum_names(task: TaskName | None) -> dict[Values, str]:
         ("cross_entropy",): "ComparedLoss",
         ("temperature",): "MulticlassMethod",
         ("temperature", "platt", "isotonic"): "Method",
+        get_args(JobStatus): "JobStatus",
     }
     if task:
         names[INCLUDES[task]] = f"{task.capitalize()}Section"

@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from app import __version__
 from app.api import problems
 from app.api.access.scopes import needs
-from app.api.contract import access, samples, texts
+from app.api.contract import access, jobs, samples, texts
 from app.api.contract.asking import Asked, answers
 from app.api.contract.components import class_name, reference, schemas_of
 from app.api.contract.examples import EXAMPLES, PARTS, REFUSED, Example
@@ -35,6 +35,7 @@ from app.api.negotiation.media import JSON
 from app.api.routes import ROUTERS
 from app.api.schemas import apply, calibrate, compare, score
 from app.api.schemas.answers import ProblemDetails
+from app.api.schemas.jobs import JobSubmission
 from app.api.schemas.merge import MergeRequest
 from app.api.schemas.query import SCORED_ROWS
 from app.core.tasks import TaskName
@@ -92,8 +93,10 @@ def document() -> dict[str, Any]:
     parameters, options = parameters_of(shapes, ROWS)
     found |= {"security": access.SECURITY, "components": _components(api, shapes, parameters)}
     for path, operation in _operations(found):
-        answer = operation["responses"]["200"] | {"headers": {"X-Request-ID": reference("headers", "RequestId")}}
-        operation["responses"] = {"200": answer, "default": reference("responses", "Problem")}
+        (status,) = operation["responses"].keys() - {"422"}
+        answer = operation["responses"][status]
+        answer = answer | {"headers": {"X-Request-ID": reference("headers", "RequestId"), **answer.get("headers", {})}}
+        operation["responses"] = {status: answer, "default": reference("responses", "Problem")}
         if needs(path):
             operation["responses"] |= access.REFUSALS
         else:
@@ -104,6 +107,7 @@ def document() -> dict[str, Any]:
         _describe_rows(found["paths"][f"/v1/{noun}/{task}/rows"]["post"], noun, task, references)
     _add_answers(api, found)
     _describe_merge(api, found)
+    jobs.describe(api, found)
     return found
 
 
@@ -137,7 +141,7 @@ def _schemas() -> dict[str, Any]:
     routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
     answered = [route.response_model for route in routes if route.include_in_schema and route.response_model]
     models = dict.fromkeys(chain.from_iterable(get_args(model) or (model,) for model in answered))
-    return schemas_of(bodies, [*models, MergeRequest, ProblemDetails])
+    return schemas_of(bodies, [*models, MergeRequest, JobSubmission, ProblemDetails])
 
 
 def _components(api: FastAPI, shapes: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:

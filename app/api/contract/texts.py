@@ -16,6 +16,7 @@ TAGS = {
     "compare": "Comparison of candidates on the same rows, with a verdict that a release can be gated on.",
     "calibrate": "A fit that mends predicted probabilities, and its gain on rows that it has not seen.",
     "merge": "Answers of parts of a body, added up to that of the whole.",
+    "jobs": "Data sets of any size in folders and buckets, scored by jobs that survive a restart.",
     "catalogue": "The metrics that the service computes, and the limits of a request.",
     "operations": "Probes, and counters for Prometheus, for operators of the service.",
 }
@@ -68,10 +69,17 @@ ANSWERS = {
     "calibrate": "The fitted curve, and its gain.",
     "apply": "The calibrated probabilities.",
     "merge": "The answer that one request with all rows would have had.",
+    "job": "The job, which has begun or waits for its turn.",
 }
 MERGE = (
     'Adds up states that `include: ["state"]` put into answers. All must come from the same task, options and columns. '
     "The answer is that of one request with all their rows, in that order, to the last bit."
+)
+JOBS = (
+    "Scores files that lie where the service can read them, whatever their size: the answer has the bits that "
+    "`POST /v1/score/{task}/rows` would give for all rows. The answer to this request is the job, which goes on by "
+    "itself, also after a restart. With the header `Idempotency-Key` a request that is sent twice makes one job. The "
+    "example reads a small data set that comes with the service."
 )
 COMPARED_ROWS = (
     "Their columns are called `candidates.<name>.<field>`, such as `candidates.old.probabilities`; or the query names "

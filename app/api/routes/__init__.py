@@ -1,6 +1,6 @@
 """The routes, one file a noun: each parses, calls and answers."""
 
-from app.api.routes import calibrate, compare, limits, merge, metrics, operations, pages, rows, score
+from app.api.routes import calibrate, compare, jobs, limits, merge, metrics, operations, pages, rows, score
 
 ROUTERS = (
     score.router,
@@ -8,6 +8,7 @@ ROUTERS = (
     compare.router,
     calibrate.router,
     merge.router,
+    jobs.router,
     metrics.router,
     limits.router,
     operations.router,

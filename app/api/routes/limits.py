@@ -7,7 +7,7 @@ from app.api.application import BareRoute
 from app.api.exchange import Exchange
 from app.api.negotiation.formats import FORMATS, limits_of
 from app.api.negotiation.sizes import ANY_BYTES
-from app.api.schemas.answers import LimitsAnswer, MediaTypeLimit, ProtocolLimits, example
+from app.api.schemas.answers import JobLimits, LimitsAnswer, MediaTypeLimit, ProtocolLimits, example
 from app.api.schemas.compare import MAX_CANDIDATES
 from app.settings import DEFAULTS, Settings
 from app.wire.compression import ENCODINGS, MAX_WINDOW
@@ -40,6 +40,18 @@ def limits_under(settings: Settings) -> LimitsAnswer:
         min_bytes_per_second=settings.min_bytes_per_second,
         spool_timeout_seconds=settings.spool_timeout_seconds,
         request_timeout_seconds=settings.request_timeout_seconds,
+        jobs=JobLimits(
+            are_on=bool(settings.dataset_roots),
+            max_queued_jobs=settings.max_queued_jobs,
+            max_running_jobs=settings.max_running_jobs,
+            max_job_files=settings.max_job_files,
+            max_job_shards=settings.max_job_shards,
+            max_job_rows=settings.max_job_rows,
+            job_timeout_seconds=settings.job_timeout_seconds,
+            job_workers=settings.job_workers,
+            job_worker_memory_bytes=settings.job_worker_memory_bytes,
+            job_retention_days=settings.job_retention_days,
+        ),
         protocol=ProtocolLimits(
             max_head_bytes=bounds.MAX_HEAD_BYTES,
             max_header_bytes=bounds.MAX_HEADER_BYTES,

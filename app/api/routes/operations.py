@@ -1,5 +1,6 @@
 """Routes for operators: is the service alive, has it room, what did it do."""
 
+from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter
@@ -10,7 +11,7 @@ from app.api.exchange import Exchange
 from app.api.intake.spool import folder_has_room
 from app.api.response import Response
 from app.api.schemas.answers import Health, example
-from app.errors import Unavailable
+from app.errors import SurprisalError, Unavailable
 
 router = APIRouter(tags=["operations"], route_class=BareRoute)
 
@@ -34,8 +35,10 @@ def health(_: Exchange) -> Health:
     response_description="It has room.",
     responses=example(Health(status="ready")),
 )
-def readiness(exchange: Exchange) -> Health:
+async def readiness(exchange: Exchange) -> Health:
     """200 if one more request of any kind would find a thread or a place in the queue, and room for its body.
+
+    Where jobs are on, their database must answer too.
 
     503 from the moment at which the service is told to end.
     """
@@ -43,6 +46,8 @@ def readiness(exchange: Exchange) -> Health:
         raise Unavailable("the service is ending")
     if not exchange.capacity.has_room:
         raise Unavailable("all threads are busy and the queue is full, or bodies leave no room for more")
+    if exchange.app.jobs.is_on:
+        await exchange.capacity.jobs.run(0, exchange.app.jobs.counts)
     if not folder_has_room():
         raise Unavailable("the folder for large bodies cannot be written to, or its disk is full")
     return Health(status="ready")
@@ -60,6 +65,9 @@ METRICS_TEXT: dict[int | str, dict[str, Any]] = {
     response_class=Response,
     responses=METRICS_TEXT,
 )
-def prometheus(exchange: Exchange) -> Response:
+async def prometheus(exchange: Exchange) -> Response:
     """Requests, durations, rows scored, memory and processor time of this process."""
+    if exchange.app.jobs.is_on:
+        with suppress(SurprisalError):  # what else is counted is worth telling without a database too
+            exchange.app.telemetry.show_jobs(await exchange.capacity.jobs.run(0, exchange.app.jobs.counts))
     return Response(exchange.app.telemetry.shown(), media_type=CONTENT_TYPE_PLAIN_0_0_4)

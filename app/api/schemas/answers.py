@@ -119,6 +119,22 @@ PASSED = "True if the answer keeps all rules of `require`; absent without `requi
 FAILURES = "The rules of `require` that the answer breaks."
 
 
+class SkippedRow(Answer):
+    """A row that was left out, and why."""
+
+    file: str
+    row: int | None = Field(None, description="0-based row of the file, where one is at fault.")
+    code: str
+    detail: str
+
+
+class SkippedRows(Answer):
+    """Rows that could not be scored."""
+
+    count: int
+    rows: list[SkippedRow] = Field(description="The first of them, at most 20.")
+
+
 class ScoreAnswer(Answer):
     """The scores of one batch."""
 
@@ -150,6 +166,7 @@ class ScoreAnswer(Answer):
     state: dict[str, Any] | None = Field(None, description=STATE)
     passed: bool | None = Field(None, description=PASSED)
     failures: list[Failure] | None = Field(None, description=FAILURES)
+    skipped: SkippedRows | None = Field(None, description='Rows left out by a job with `"on_error": "skip"`.')
 
 
 class MetricEntry(Answer):
@@ -211,6 +228,21 @@ class ProtocolLimits(Answer):
     max_connections_per_address: int = Field(description="Most connections of an address to a process; beyond it 503.")
 
 
+class JobLimits(Answer):
+    """Limits of jobs; one that goes beyond them fails."""
+
+    are_on: bool = Field(description="True if jobs may be submitted: there are folders or buckets that they may read.")
+    max_queued_jobs: int = Field(description="Most jobs that wait for their turn; beyond it 503.")
+    max_running_jobs: int = Field(description="Most jobs that run at once; the others wait.")
+    max_job_files: int = Field(description="Most files of a job.")
+    max_job_shards: int = Field(description="Most pieces into which a job is cut.")
+    max_job_rows: int = Field(description="Most rows of a job.")
+    job_timeout_seconds: float = Field(description="Longest time that a job may run.")
+    job_workers: int = Field(description="Processes that score the pieces of a job; 0 for one a CPU.")
+    job_worker_memory_bytes: int = Field(description="Memory that each of them may use.")
+    job_retention_days: float = Field(description="Days after its end at which a job is deleted.")
+
+
 class LimitsAnswer(Answer):
     """Limits of a request; beyond them the answer is 413."""
 
@@ -248,6 +280,7 @@ class LimitsAnswer(Answer):
         description="Processor time that the work of one request may take, for each 32 MiB of a longer body anew; "
         "beyond it 413."
     )
+    jobs: JobLimits
     protocol: ProtocolLimits
 
 

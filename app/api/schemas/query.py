@@ -7,11 +7,12 @@ from functools import cache
 from typing import Any
 
 import orjson
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from app.api.schemas.score import MODELS, score_request, unknown_field
+from app.api.schemas.validation import field_errors
 from app.core.tasks import CANDIDATE, COLUMNS, TASKS, TaskName, candidate_column, candidate_fields, candidate_of
 from app.errors import FieldError, InvalidInput, describe, pointer
 from app.wire.fields import EXTRA, field_of, is_of_candidate
@@ -131,7 +132,7 @@ def query_options(schema: RowsSchema, task: TaskName, query: QueryParams) -> dic
         for name in query
         if name in known and not (name == "classes" and query.getlist(name) == [AUTO])
     }
-    to_come = _columns_to_come(schema, task)
+    to_come = columns_to_come(schema, task)
     if schema.has_candidates:
         to_come |= _candidates_to_come(task, options, candidates.values())
     schema.request(task, options | to_come)
@@ -158,12 +159,39 @@ def refuse_unknown(request: Request) -> None:
         _refuse_all(request, "unknown_field", "must be left out: this path has no query parameters")
 
 
+def query_model(model: type[BaseModel], request: Request) -> BaseModel:
+    """The query of a path that has few parameters, as a model of its fields; those that are text are never numbers.
+
+    Raises:
+        InvalidInput: A parameter is unknown, is sent twice, or is wrong.
+    """
+    query, fields = request.query_params, model.model_fields
+    errors = [FieldError(pointer(name), "unknown_field", _unknown(fields)) for name in query if name not in fields]
+    errors += [
+        FieldError(pointer(name), "duplicate", f"must be sent once, found {len(query.getlist(name))} values")
+        for name in query
+        if len(query.getlist(name)) > 1
+    ]
+    if errors:
+        raise InvalidInput(errors, len(errors))
+    try:
+        return model.model_validate(
+            {name: text if fields[name].annotation is str else _json_value(text) for name, text in query.items()}
+        )
+    except ValidationError as error:
+        raise InvalidInput(field_errors(error.errors(include_url=False))) from error
+
+
+def _unknown(fields: Collection[str]) -> str:
+    return f"must be left out: the query parameters of this path are {', '.join(fields)}"
+
+
 def _refuse_all(request: Request, code: str, rule: str) -> None:
     if query := request.query_params:
         raise InvalidInput((FieldError(pointer(name), code, rule) for name in query), len(query))
 
 
-def _columns_to_come(schema: RowsSchema, task: TaskName) -> dict[str, Any]:
+def columns_to_come(schema: RowsSchema, task: TaskName) -> dict[str, Any]:
     """Empty columns for a truth, a prediction and what asks for metrics: the schema does not look into them."""
     predictions = () if schema.has_candidates else TASKS[task].predictions
     needed = [names[0] for names in (TASKS[task].truths, predictions) if names]

@@ -31,6 +31,20 @@ STARTS: dict[bytes, FormatName] = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xf
 """The formats of files whose names do not tell, by how they begin."""
 
 
+def start_of(source: str, roots: Roots) -> tuple[Place, tuple[str, ...]]:
+    """The place at which a source is listed, its links and `..` resolved, and the names of the pattern from there on.
+
+    Raises:
+        OutsideRoots: It lies outside of all roots.
+        InvalidInput: The source is no place.
+    """
+    place = place_of(source)
+    folder, names = fixed_start(place.path)
+    start = Place(place.scheme, folder if place.scheme else os.path.realpath(folder))
+    roots.check(start, source)
+    return start, names
+
+
 def files_of(source: str, roots: Roots, max_files: int) -> list[File]:
     """The files of one source.
 
@@ -40,12 +54,9 @@ def files_of(source: str, roots: Roots, max_files: int) -> list[File]:
         TooLarge: There are more files than may be.
         SourceUnavailable: The file system fails.
     """
-    place = place_of(source)
-    folder, names = fixed_start(place.path)
-    start = Place(place.scheme, folder if place.scheme else os.path.realpath(folder))
-    roots.check(start, source)
+    start, names = start_of(source, roots)
     try:
-        found = list(_in_bucket(start, names) if place.scheme else found_on_disk(start, names, roots, max_files))
+        found = list(_in_bucket(start, names) if start.scheme else found_on_disk(start, names, roots, max_files))
     except OSError as error:
         raise SourceUnavailable(f"{clip(source)} cannot be listed: {clip(str(error))}") from error
     if not found:

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from app.workers import cpus
-from app.workers.cpus import Cpus
+from app import cpus
+from app.cpus import Cpus
 
 
 @pytest.mark.parametrize(
