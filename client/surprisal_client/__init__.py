@@ -10,6 +10,7 @@ from surprisal_client.client import AsyncClient, Client
 from surprisal_client.errors import FieldError, InputError, MissingPackage, ServiceError, SurprisalError
 from surprisal_client.results.calibration import Calibration
 from surprisal_client.results.comparison import Comparison, Comparisons
+from surprisal_client.results.job import Job
 from surprisal_client.results.metric import Metric
 from surprisal_client.results.score import Score
 
@@ -22,6 +23,7 @@ __all__ = [
     "Comparisons",
     "FieldError",
     "InputError",
+    "Job",
     "Metric",
     "MissingPackage",
     "Score",

@@ -5,7 +5,7 @@ import os
 import re
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -15,7 +15,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from surprisal_client import operations
+from surprisal_client import jobs, operations
 from surprisal_client.exchange import Body, Context, Pause, Reply, Request, Sent, Steps, T
 from surprisal_client.fields import wrong
 from surprisal_client.operations import Question
@@ -23,6 +23,7 @@ from surprisal_client.progress import shown_progress
 from surprisal_client.readers import estimators
 from surprisal_client.results.calibration import Calibration
 from surprisal_client.results.comparison import Comparisons
+from surprisal_client.results.job import Job
 from surprisal_client.results.score import Score
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -147,6 +148,50 @@ class Client(_Connection):
         """Add up the states of answers to `include=["state"]`, or these answers: what one request would have told."""
         return self._run(operations.merge(states, self._context))
 
+    def submit(
+        self, source: str | Sequence[str], *, task: str, idempotency_key: str | None = None, **fields_and_options: Any
+    ) -> Job:
+        """Hand in a data set that the service reads itself; the job goes on without this program.
+
+        Args:
+            source: Files, folders and patterns, as absolute paths of the service or addresses of buckets.
+            task: The task, for there is no row here that would tell.
+            idempotency_key: A word of your own: submitting twice with it makes one job.
+            fields_and_options: The names of columns by field, as `labels="outcome"`, and options, `on_error` and
+                `max_skipped_share` among them.
+        """
+        return self._run(jobs.submit(source, task, fields_and_options, idempotency_key, self._context))
+
+    def job(self, id: str) -> Job:  # noqa: A002 the contract's word
+        """A job as it is now."""
+        return self._run(jobs.job(id, self._context))
+
+    def jobs(self, limit: int = 20) -> list[Job]:
+        """The newest jobs, without their results."""
+        return self._run(jobs.jobs(limit, self._context))
+
+    def follow(self, job: Job | str) -> Iterator[Job]:
+        """Yield a job as it is now, and again whenever it has changed, until it has ended."""
+        found = self.job(job) if isinstance(job, str) else job
+        yield found
+        while not found.has_ended:
+            found = self._run(jobs.next_look(found, self._context))
+            yield found
+
+    def wait(self, job: Job | str) -> Score:
+        """The scores of a job, once it has ended.
+
+        Raises:
+            InputError: A row or a file is at fault, or the job was cancelled.
+            ServiceError: The service failed, or a file could not be read.
+        """
+        *_, last = self.follow(job)
+        return last.scores()
+
+    def cancel(self, job: Job | str) -> None:
+        """End a job, and forget it."""
+        self._run(jobs.cancel(job if isinstance(job, str) else job.id, self._context))
+
     def metrics(self) -> list[dict[str, Any]]:
         """The catalogue of metrics: formulas, units, directions, references."""
         return self._run(operations.metrics(self._context))
@@ -222,6 +267,37 @@ class AsyncClient(_Connection):
     async def merge(self, states: Iterable[Any]) -> Score | Comparisons:
         """Add up the states of answers to `include=["state"]`, or these answers: what one request would have told."""
         return await self._run(operations.merge(states, self._context))
+
+    async def submit(
+        self, source: str | Sequence[str], *, task: str, idempotency_key: str | None = None, **fields_and_options: Any
+    ) -> Job:
+        """Hand in a data set that the service reads itself."""
+        return await self._run(jobs.submit(source, task, fields_and_options, idempotency_key, self._context))
+
+    async def job(self, id: str) -> Job:  # noqa: A002 the contract's word
+        """A job as it is now."""
+        return await self._run(jobs.job(id, self._context))
+
+    async def jobs(self, limit: int = 20) -> list[Job]:
+        """The newest jobs, without their results."""
+        return await self._run(jobs.jobs(limit, self._context))
+
+    async def follow(self, job: Job | str) -> AsyncIterator[Job]:
+        """Yield a job as it is now, and again whenever it has changed, until it has ended."""
+        found = await self.job(job) if isinstance(job, str) else job
+        yield found
+        while not found.has_ended:
+            found = await self._run(jobs.next_look(found, self._context))
+            yield found
+
+    async def wait(self, job: Job | str) -> Score:
+        """The scores of a job, once it has ended."""
+        found = [state async for state in self.follow(job)]
+        return found[-1].scores()
+
+    async def cancel(self, job: Job | str) -> None:
+        """End a job, and forget it."""
+        await self._run(jobs.cancel(job if isinstance(job, str) else job.id, self._context))
 
     async def metrics(self) -> list[dict[str, Any]]:
         """The catalogue of metrics."""

@@ -16,6 +16,7 @@ from surprisal_client.errors import InputError, ServiceError, problem_error
 T = TypeVar("T")
 BUSY = (429, 503)
 """Statuses after which the same request may succeed, at the time that `Retry-After` names."""
+NO_CONTENT = 204
 SHORT_PAUSE_SECONDS = 1.0
 """The pause after a busy answer that names none."""
 
@@ -74,13 +75,14 @@ class Request:
     path: str
     query: tuple[tuple[str, str], ...] = ()
     body: Body | None = None
+    further_headers: tuple[tuple[str, str], ...] = ()
 
     def headers(self) -> dict[str, str]:
-        """Name the format of the body."""
+        """Name the format of the body, beside what else the request says."""
         if not self.body:
-            return {}
+            return dict(self.further_headers)
         encoding = {"Content-Encoding": self.body.encoding} if self.body.encoding else {}
-        return {"Content-Type": self.body.media_type} | encoding
+        return {"Content-Type": self.body.media_type} | encoding | dict(self.further_headers)
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,8 @@ def _answer(reply: Reply, context: Context) -> Any:
 
 
 def _decoded(reply: Reply, context: Context) -> Any:
+    if reply.status == NO_CONTENT:
+        return None
     try:
         return json.loads(reply.content)
     except ValueError as error:

@@ -14,10 +14,15 @@ mpl.use("agg")
 
 
 @pytest.fixture(scope="session")
-def url() -> Iterator[str]:
-    """The address of `python -m app`, from the checkout that holds these tests."""
-    with local.started(ROOT) as service:
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of `python -m app`, from the checkout that holds these tests; its jobs read the folders of tests."""
+    with local.started(ROOT, jobs_in(tmp_path_factory.getbasetemp())) as service:
         yield service.url
+
+
+def jobs_in(folder: Path) -> dict[str, str]:
+    """The settings of a service whose jobs read what lies in a folder, and which keeps them there."""
+    return {"SURPRISAL_DATASET_ROOTS": str(folder), "SURPRISAL_DATABASE_URL": f"sqlite:///{folder}/jobs.db"}
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,8 @@ from typing import Any
 import matplotlib as mpl
 
 from surprisal_client import local
+from tests.conftest import ROOT, jobs_in
 
-ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 USE = re.compile(r"^ *(?:from surprisal_client|surprisal \w)", re.MULTILINE)
 """The beginning of a line of a program that uses the client."""
@@ -93,9 +93,9 @@ def pictures(page: Path) -> list[Path]:
 def main() -> None:
     """Run the pages that show pictures, and keep these."""
     os.environ["SOURCE_DATE_EPOCH"] = "0"
-    with local.started(ROOT) as service:
+    with tempfile.TemporaryDirectory() as whole, local.started(ROOT, jobs_in(Path(whole))) as service:
         for page in filter(pictures, PAGES):
-            with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            with tempfile.TemporaryDirectory(dir=whole) as folder, contextlib.chdir(folder):
                 for _ in printed(page, service.url, service.url):
                     pass
                 for picture in pictures(page):

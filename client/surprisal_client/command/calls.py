@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from surprisal_client.client import Client
+from surprisal_client.command import jobs
 from surprisal_client.command.requirements import required
 from surprisal_client.errors import InputError
 from surprisal_client.readers.by_name import rows_of, runs_of
 from surprisal_client.results.answer import Answer
 from surprisal_client.results.comparison import Comparisons
+from surprisal_client.results.job import Job, jobs_table
 from surprisal_client.results.table import Table
 from surprisal_client.sources.files import paths_of
 
@@ -25,7 +27,9 @@ STATE = re.compile(r"\bstate (\d+)")
 PASSING = ("better", "equivalent")
 
 
-def _score(client: Client, options: Namespace) -> Answer:
+def _score(client: Client, options: Namespace) -> Answer | Job:
+    if jobs.is_job(options):
+        return jobs.score(client, options, _columns(options) | _options(options))
     return client.score(_rows(options), task=options.task, **_columns(options), **_options(options))
 
 
@@ -114,6 +118,8 @@ CALLS: dict[str, Callable[[Client, Namespace], Any]] = {
     "compare": _compare,
     "calibrate": _calibrate,
     "merge": _merge,
+    "jobs": lambda client, options: client.jobs(options.limit),
+    "job": jobs.job,
     "metrics": lambda client, _: client.metrics(),
     "limits": lambda client, _: client.limits(),
 }
@@ -124,8 +130,16 @@ def state(answer: Answer) -> str:
     return json.dumps(answer.answer["state"])
 
 
-def status(answer: Answer) -> int:
-    """The exit status of an answer: 0 passed, 1 failed, 2 inconclusive."""
+def status(answer: Any) -> int:
+    """The exit status of an answer: 0 passed, 1 failed, 2 inconclusive; of a job that of its scores, if it has any.
+
+    Raises:
+        SurprisalError: The job has ended without scores; the error says why.
+    """
+    if isinstance(answer, Job) and answer.has_ended:
+        return status(answer.scores())
+    if not isinstance(answer, Answer):
+        return 0
     verdicts = {pair.verdict for pair in answer.comparisons} if isinstance(answer, Comparisons) else set()
     if answer.passed is False or "worse" in verdicts:
         return 1
@@ -133,12 +147,23 @@ def status(answer: Answer) -> int:
 
 
 def tables(verb: str, answer: Any) -> list[Table]:
-    """Tables of the catalogue and of the limits."""
+    """Tables of jobs, of the catalogue and of the limits."""
+    if verb in ("score", "job"):
+        return answer.tables()  # type: ignore[no-any-return]
+    if verb == "jobs":
+        return [jobs_table(answer)]
     if verb == "metrics":
         rows = [[entry["name"], ", ".join(entry["tasks"]), entry["direction"], entry["formula"]] for entry in answer]
         return [Table("metrics", ("metric", "tasks", "direction", "formula"), rows)]
     rows = [[name, json.dumps(value)] for name, value in _flat(answer)]
     return [Table("limits", ("limit", "value"), rows)]
+
+
+def plain(answer: Any) -> Any:
+    """An answer that is no result as JSON: jobs as the service told of them."""
+    if isinstance(answer, Job):
+        return answer.answer
+    return list(map(plain, answer)) if isinstance(answer, list) else answer
 
 
 def _flat(limits: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

@@ -5,18 +5,20 @@ import signal
 import sys
 import traceback
 from argparse import Namespace
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from surprisal_client import local
 from surprisal_client.client import Client
-from surprisal_client.command import calls, output
+from surprisal_client.command import calls, jobs, output
 from surprisal_client.command.parser import parser
 from surprisal_client.errors import ServiceError, SurprisalError
 from surprisal_client.results.answer import Answer
+from surprisal_client.results.job import Job
 
 PASSED, FAILED, INCONCLUSIVE, WRONG_INPUT, NO_SERVICE = range(5)
 INTERRUPTED = 128 + signal.SIGINT
@@ -42,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _told(error, NO_SERVICE)
     except (SurprisalError, OSError) as error:
         return _told(error, WRONG_INPUT)
-    except KeyboardInterrupt:
-        return _told("interrupted; nothing was scored", INTERRUPTED)
+    except (KeyboardInterrupt, jobs.Left) as error:
+        return _told(str(error) or "interrupted; nothing was scored", INTERRUPTED)
     except Exception:  # noqa: BLE001 Python would end with 1, which says that a rule failed
         traceback.print_exc()
         return BROKEN
@@ -60,7 +62,9 @@ def _done(options: Namespace) -> int:
         return PASSED
     with ExitStack() as stack:
         url = options.url
-        if options.start is not None:
+        if getattr(options, "local", False):
+            url = stack.enter_context(_service_of_its_own(options)).url
+        elif options.start is not None:
             url = stack.enter_context(local.started(options.start or None)).url
         client = stack.enter_context(Client(url, max_wait_seconds=options.max_wait, progress=True))
         answer = calls.CALLS[options.verb](client, options)
@@ -68,8 +72,24 @@ def _done(options: Namespace) -> int:
         whole = Path(f"{path}.part")  # a state that is there is a whole one, however the command ended
         whole.write_text(calls.state(answer))
         whole.replace(path)
+    if answer is None:
+        return PASSED
     _print(answer, options)
-    return calls.status(answer) if isinstance(answer, Answer) else PASSED
+    if isinstance(answer, Job) and not answer.has_ended:
+        print(f"surprisal: to come back: surprisal job {answer.id} --follow", file=sys.stderr)
+    return calls.status(answer)
+
+
+@contextmanager
+def _service_of_its_own(options: Namespace) -> Iterator[local.Service]:
+    """A service for one job, which reads the sources alone, and whose database goes with it."""
+    with TemporaryDirectory(prefix="surprisal-") as folder:
+        settings = {
+            "SURPRISAL_DATASET_ROOTS": jobs.roots_of(options.files),
+            "SURPRISAL_DATABASE_URL": f"sqlite:///{folder}/jobs.db",
+        }
+        with local.started(options.start or None, settings) as service:
+            yield service
 
 
 def _print(answer: Any, options: Namespace) -> None:
@@ -78,7 +98,7 @@ def _print(answer: Any, options: Namespace) -> None:
         if isinstance(answer, Answer):
             output.write(answer, options.output)
         else:
-            output.write_plain(answer, calls.tables(options.verb, answer), options.output)
+            output.write_plain(calls.plain(answer), calls.tables(options.verb, answer), options.output)
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries once more at its end

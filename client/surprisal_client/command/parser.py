@@ -15,6 +15,7 @@ examples:
   surprisal score multiclass preds.parquet --labels outcome --probabilities 'p_*' --slices site --cluster patient
   surprisal score multiclass 'preds/*.parquet' --require 'cross_entropy<0.45' --markdown
   surprisal score tokens --from openai completions.jsonl --unit bits
+  surprisal score multiclass 's3://bucket/preds/*.parquet' --labels outcome --probabilities 'p_*' --follow
 """
 COMPARE_EXAMPLES = """\
 examples:
@@ -54,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_files(merge)
     _add_output(merge)
+    _add_jobs(verbs)
     for name, told in (("metrics", "List the metrics of the service."), ("limits", "Show what the service takes.")):
         _add_output(_verb(verbs, name, told, ""))
     completion = _verb(
@@ -156,7 +158,25 @@ def _add_score(verbs: Parsers) -> None:
     _add_predictions(score)
     _add_options(score)
     _add_gate(score)
+    told = "a data set that the service reads itself, from its disks or from buckets; an address s3://... is always one"
+    jobs = score.add_argument_group("jobs", told)
+    jobs.add_argument("--job", action="store_true", help="score the files as a job, which goes on by itself")
+    jobs.add_argument("--follow", action="store_true", help="wait for the job, with a bar; Ctrl-C leaves it running")
+    jobs.add_argument("--local", action="store_true", help="run the job on this machine, with a service of its own")
     _add_output(score)
+
+
+def _add_jobs(verbs: Parsers) -> None:
+    jobs = _verb(verbs, "jobs", "List the newest jobs.", "examples:\n  surprisal jobs --limit 5\n")
+    jobs.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default: %(default)s)")
+    _add_output(jobs)
+    examples = "examples:\n  surprisal job 8f7c2d1e5b6a4c3f9e0d7a6b5c4d3e2f --follow\n"
+    job = _verb(verbs, "job", "Show a job and its scores, follow it, or cancel it.", examples)
+    job.add_argument("id", metavar="ID")
+    ways = job.add_mutually_exclusive_group()
+    ways.add_argument("--follow", action="store_true", help="wait for its end, with a bar; Ctrl-C leaves it running")
+    ways.add_argument("--cancel", action="store_true", help="end it, and forget it")
+    _add_output(job)
 
 
 def _add_compare(verbs: Parsers) -> None:

@@ -5,12 +5,14 @@
 #    source ~/.local/share/bash_completion/surprisal
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_surprisal_subparsers=(score compare calibrate merge metrics limits completion)
+_shtab_surprisal_subparsers=(score compare calibrate merge jobs job metrics limits completion)
 
-_shtab_surprisal_score_option_strings=(-h --help --from --labels --targets --weights --cluster --slices --mask --n-bytes --n-words --n-tokens --probabilities --log-probabilities --logits --unit --classes --include -o --option --require --state --json --markdown --table --url --start --max-wait)
+_shtab_surprisal_score_option_strings=(-h --help --from --labels --targets --weights --cluster --slices --mask --n-bytes --n-words --n-tokens --probabilities --log-probabilities --logits --unit --classes --include -o --option --require --state --job --follow --local --json --markdown --table --url --start --max-wait)
 _shtab_surprisal_compare_option_strings=(-h --help --from --labels --targets --weights --cluster --slices --mask --n-bytes --n-words --n-tokens --baseline --candidate --form --margin --per --unit --classes --include -o --option --require --state --json --markdown --table --url --start --max-wait)
 _shtab_surprisal_calibrate_option_strings=(-h --help --from --labels --targets --weights --cluster --slices --mask --n-bytes --n-words --n-tokens --probabilities --log-probabilities --logits --method --unit --classes --include -o --option --json --markdown --table --url --start --max-wait)
 _shtab_surprisal_merge_option_strings=(-h --help --json --markdown --table --url --start --max-wait)
+_shtab_surprisal_jobs_option_strings=(-h --help --limit --json --markdown --table --url --start --max-wait)
+_shtab_surprisal_job_option_strings=(-h --help --follow --cancel --json --markdown --table --url --start --max-wait)
 _shtab_surprisal_metrics_option_strings=(-h --help --json --markdown --table --url --start --max-wait)
 _shtab_surprisal_limits_option_strings=(-h --help --json --markdown --table --url --start --max-wait)
 _shtab_surprisal_completion_option_strings=(-h --help)
@@ -34,11 +36,14 @@ _shtab_surprisal_calibrate___from_choices=(lm-eval openai vllm)
 _shtab_surprisal_calibrate___method_choices=(temperature platt isotonic)
 _shtab_surprisal_calibrate___unit_choices=(nats bits hartleys)
 _shtab_surprisal_completion_pos_0_choices=(bash zsh)
-_shtab_surprisal_pos_0_choices=(score compare calibrate merge metrics limits completion)
+_shtab_surprisal_pos_0_choices=(score compare calibrate merge jobs job metrics limits completion)
 
 _shtab_surprisal_score_pos_1_nargs=+
 _shtab_surprisal_score__h_nargs=0
 _shtab_surprisal_score___help_nargs=0
+_shtab_surprisal_score___job_nargs=0
+_shtab_surprisal_score___follow_nargs=0
+_shtab_surprisal_score___local_nargs=0
 _shtab_surprisal_score___json_nargs=0
 _shtab_surprisal_score___markdown_nargs=0
 _shtab_surprisal_score___table_nargs=0
@@ -64,6 +69,20 @@ _shtab_surprisal_merge___json_nargs=0
 _shtab_surprisal_merge___markdown_nargs=0
 _shtab_surprisal_merge___table_nargs=0
 _shtab_surprisal_merge___start_nargs='?'
+_shtab_surprisal_jobs__h_nargs=0
+_shtab_surprisal_jobs___help_nargs=0
+_shtab_surprisal_jobs___json_nargs=0
+_shtab_surprisal_jobs___markdown_nargs=0
+_shtab_surprisal_jobs___table_nargs=0
+_shtab_surprisal_jobs___start_nargs='?'
+_shtab_surprisal_job__h_nargs=0
+_shtab_surprisal_job___help_nargs=0
+_shtab_surprisal_job___follow_nargs=0
+_shtab_surprisal_job___cancel_nargs=0
+_shtab_surprisal_job___json_nargs=0
+_shtab_surprisal_job___markdown_nargs=0
+_shtab_surprisal_job___table_nargs=0
+_shtab_surprisal_job___start_nargs='?'
 _shtab_surprisal_metrics__h_nargs=0
 _shtab_surprisal_metrics___help_nargs=0
 _shtab_surprisal_metrics___json_nargs=0

@@ -13,6 +13,8 @@ _shtab_surprisal_commands() {
     calibrate:'Fit a calibration to predictions.'
     compare:'Compare models on the same rows, with a verdict.'
     completion:'Print the completion of a shell.'
+    job:'Show a job and its scores, follow it, or cancel it.'
+    jobs:'List the newest jobs.'
     limits:'Show what the service takes.'
     merge:'Add up the states that --state wrote.'
     metrics:'List the metrics of the service.'
@@ -106,6 +108,36 @@ _shtab_surprisal_completion_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_surprisal_completion_defaults_added=0
 
+_shtab_surprisal_job_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--follow[wait for its end, with a bar\; Ctrl-C leaves it running]"
+  "--cancel[end it, and forget it]"
+  "--json[print JSON (the default in a pipe)]"
+  "--markdown[print Markdown]"
+  "--table[print a table]"
+  "--url[address of the service (default\: SURPRISAL_URL, or http\:\/\/127.0.0.1\:8000)]:url:"
+  "--start[start a service for this command, from a checkout or the image]:CHECKOUT:"
+  "--max-wait[longest wait for a busy service (default\: 60.0)]:SECONDS:"
+  ":ID:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_surprisal_job_defaults_added=0
+
+_shtab_surprisal_jobs_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--limit[how many (default\: 20)]:N:"
+  "--json[print JSON (the default in a pipe)]"
+  "--markdown[print Markdown]"
+  "--table[print a table]"
+  "--url[address of the service (default\: SURPRISAL_URL, or http\:\/\/127.0.0.1\:8000)]:url:"
+  "--start[start a service for this command, from a checkout or the image]:CHECKOUT:"
+  "--max-wait[longest wait for a busy service (default\: 60.0)]:SECONDS:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_surprisal_jobs_defaults_added=0
+
 _shtab_surprisal_limits_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print JSON (the default in a pipe)]"
@@ -167,6 +199,9 @@ _shtab_surprisal_score_options=(
   "*"{-o,--option}"[any other option of the service, as top_k\=\[1,5\]]:NAME=VALUE:"
   "*--require[fail unless it holds, as \'accuracy\>\=0.9\'\; the bound itself is allowed]:RULE:"
   "--state[write the state, which \`surprisal merge\` adds up]:FILE:"
+  "--job[score the files as a job, which goes on by itself]"
+  "--follow[wait for the job, with a bar\; Ctrl-C leaves it running]"
+  "--local[run the job on this machine, with a service of its own]"
   "--json[print JSON (the default in a pipe)]"
   "--markdown[print Markdown]"
   "--table[print a table]"
@@ -202,6 +237,8 @@ _shtab_surprisal() {
         calibrate) _arguments -C -s $_shtab_surprisal_calibrate_options ;;
         compare) _arguments -C -s $_shtab_surprisal_compare_options ;;
         completion) _arguments -C -s $_shtab_surprisal_completion_options ;;
+        job) _arguments -C -s $_shtab_surprisal_job_options ;;
+        jobs) _arguments -C -s $_shtab_surprisal_jobs_options ;;
         limits) _arguments -C -s $_shtab_surprisal_limits_options ;;
         merge) _arguments -C -s $_shtab_surprisal_merge_options ;;
         metrics) _arguments -C -s $_shtab_surprisal_metrics_options ;;
