@@ -1,8 +1,10 @@
 """Data sets in a bucket, by the protocol of S3: what fails for a moment is tried again, what is wrong is told."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app.errors import InvalidInput, SourceChanged, SourceUnavailable, SurprisalError
@@ -11,6 +13,7 @@ from app.jobs.planning import plan
 from app.jobs.requests import Bounds
 from app.jobs.scoring import scored, scoring_of
 from app.wire.files.systems import system_of
+from tests.api.servers import running
 from tests.jobs.buckets import KEY, SECRET, Buckets, bad_weather, credentials, serving_buckets
 from tests.jobs.clusters import running_cluster
 from tests.jobs.outcomes import Outcomes, request_of, run, written
@@ -69,6 +72,33 @@ def test_a_bucket_in_bad_weather_gives_the_bits_of_all_rows(
     for secret in (KEY, SECRET):
         assert secret not in written_down
         assert secret not in found.decode()
+
+
+@pytest.mark.slow  # 10, most of it until servers and workers are there
+@pytest.mark.timeout(600)
+def test_credentials_stand_in_no_answer_log_or_database(buckets: Buckets, outcomes: Outcomes, tmp_path: Path) -> None:
+    settings = {"SURPRISAL_DATASET_ROOTS": ROOT, "SURPRISAL_DATABASE_URL": f"sqlite:///{tmp_path}/jobs.db"}
+    environment = credentials(buckets.port)
+    columns = {"labels": "outcome", "probabilities": "p_*", "slices": "site"}
+    told: list[str] = []
+    with (
+        running_cluster(tmp_path, 2, environment) as cluster,
+        running(SURPRISAL_DASK_SCHEDULER=cluster.address, **settings, **environment) as service,
+        httpx.Client(base_url=f"http://127.0.0.1:{service.port}", timeout=60) as client,
+    ):
+        jobs = [{"source": source} for source in (ROOT, f"{ROOT}/none/*.csv", f"s3://{KEY}:{SECRET}@predictions/good")]
+        for job in jobs:
+            handed_in = client.post("/v1/jobs", json={"task": "multiclass", "columns": columns, **job})
+            told.append(handed_in.text)
+            place = handed_in.headers.get("location")
+            while place and (found := client.get(place)).json()["status"] in ("queued", "running"):
+                time.sleep(0.1)
+            told += [found.text] if place else []
+        told.append(cluster.log())
+    assert '"succeeded"' in told[1]
+    assert str(len(outcomes.labels)) in told[1]
+    told += [repr(service.log), *(path.read_bytes().decode("latin-1") for path in tmp_path.glob("jobs.db*"))]
+    assert [text[:200] for text in told if SECRET in text or KEY in text] == []
 
 
 @pytest.mark.slow  # 4, until moto's server is there
