@@ -45,8 +45,8 @@ def read(store: JobStore, job: Job) -> Job:
     return found
 
 
-def ended(store: JobStore, job: Job) -> Job:
-    eventually(lambda: read(store, job).has_ended)
+def ended(store: JobStore, job: Job, seconds: float = 60) -> Job:
+    eventually(lambda: read(store, job).has_ended, seconds)
     return read(store, job)
 
 
