@@ -116,8 +116,17 @@ def answer(request: JobRequest, sums: Iterable[bytes]) -> dict[str, Any]:
         raise InvalidInput.at("", "empty", "must hold at least one sample, found none")
     found = answer_of_total(total.question, total.part)
     if request.on_error == "skip":
+        if total.skipped.count > request.max_skipped_share * total.n_rows:
+            raise _too_many(total.skipped, total.n_rows, request.max_skipped_share)
         found["skipped"] = {"count": total.skipped.count, "rows": list(total.skipped.rows)}
     return found
+
+
+def _too_many(skipped: Skipped, n_rows: int, share: float) -> FaultyFile:
+    rule = f"must have at most a share of {share:g} of rows at fault, found {skipped.count} of {n_rows}"
+    first = skipped.rows[0]
+    detail = f"{rule}, the first: {first['detail']}"
+    return FaultyFile(InvalidInput.at("/max_skipped_share", "out_of_range", detail), first["file"], first["row"])
 
 
 def check_alike(ours: Mapping[str, str], theirs: Mapping[str, str], before: str, file: str) -> None:

@@ -17,7 +17,8 @@ from app.wire.files.cutting import Cut, cut
 from app.wire.files.found import Roots, too_many
 from app.wire.files.listing import files_of
 from app.wire.files.pieces import File, Piece
-from app.wire.files.reading import PieceRows
+from app.wire.files.reading import Known, PieceRows
+from app.wire.skipping import Skipping
 
 N_READERS = 16
 """The footers that are read at once: those of a bucket are waited for."""
@@ -103,8 +104,10 @@ def _looked_at(cuts: Iterable[Cut], request: JobRequest, bounds: Bounds) -> _Hea
 
 def _look(pieces: Iterable[Piece], request: JobRequest, bounds: Bounds, head: _Head) -> bool:
     """Look at the first rows of a file; tell if there are any."""
+    skipping = Skipping() if request.on_error == "skip" else None
     for piece in pieces:
-        rows = PieceRows(piece, request.question.naming, bounds.limits, head.classes, head.settled)
+        known = Known(head.classes, head.settled, skipping)
+        rows = PieceRows(piece, request.question.naming, bounds.limits, known)
         found = _first_of(rows, request)
         if found is not None:
             check_addable(found.question)

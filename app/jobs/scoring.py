@@ -1,20 +1,24 @@
 """The one function that engines run: a group of shards becomes its sums."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
+
+import numpy as np
 
 from app.core.columns import kind_of
 from app.core.tasks import COLUMNS
-from app.errors import FaultyFile, SourceChanged, SourceUnavailable, SurprisalError
-from app.jobs.adding import Sums, read_sums, total_of
-from app.jobs.requests import JobRequest
+from app.errors import FaultyFile, InvalidInput, SourceChanged, SourceUnavailable, SurprisalError
+from app.jobs.adding import Skipped, Sums, read_sums, total_of
+from app.jobs.requests import Asked, JobRequest
 from app.jobs.shards import Classes, Group, Plan
 from app.service import ScoreRequest
-from app.service.streaming import part_of_rows
+from app.service.streaming import part_of_rows, sound_rows
 from app.wire.files.pieces import Piece
-from app.wire.files.reading import PieceRows
+from app.wire.files.reading import Known, PieceRows
 from app.wire.limits import Limits
+from app.wire.skipping import Fault, Skipping, with_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +77,29 @@ def added(parts: Sequence[GroupSums], scoring: Scoring) -> GroupSums:
 
 def _piece_sums(piece: Piece, scoring: Scoring) -> Sums:
     naming, kinds = scoring.request.question.naming, dict(scoring.kinds) or None
-    rows = PieceRows(piece, naming, scoring.limits, scoring.classes, kinds)
+    skipping = Skipping() if scoring.request.on_error == "skip" else None
+    rows = PieceRows(piece, naming, scoring.limits, Known(scoring.classes, kinds, skipping))
     try:
-        return sums_of(rows, scoring.request.question.asked)
+        sums = sums_of(rows, scoring.request.question.asked, skipping)
     except (FaultyFile, SourceChanged, SourceUnavailable):  # these name the file themselves
         raise
     except SurprisalError as error:
         raise rows.told(error) from error
+    if skipping is None or not skipping.count:
+        return sums
+    skipped = Skipped(skipping.count, tuple(_told(rows, fault) for fault in skipping.faults))
+    return replace(sums, n_rows=sums.n_rows + skipping.count, skipped=skipped)
 
 
-def sums_of(rows: PieceRows, asked: Callable[[Any, Classes], ScoreRequest]) -> Sums:
+def _told(rows: PieceRows, fault: Fault) -> dict[str, Any]:
+    """A skipped row as answers list it."""
+    error = rows.told(InvalidInput((replace(fault.error, pointer=with_row(fault.error.pointer, fault.row)),)))
+    return {"file": error.file, "row": error.row, "detail": error.cause.detail}
+
+
+def sums_of(rows: PieceRows, asked: Asked, skipping: Skipping | None = None) -> Sums:
     """The sums of the rows of a piece."""
-    noted = _Noted()
+    noted = _Noted(skipping)
     found = part_of_rows(noted.requests(rows, asked))
     if found is None:
         return Sums()
@@ -98,18 +113,33 @@ def kinds_of(request: ScoreRequest) -> dict[str, str]:
     return {name: "" if COLUMNS[name].role == "group" else kind_of(column) for name, column in request.columns.items()}
 
 
+def with_doubles(request: ScoreRequest) -> ScoreRequest:
+    """The request with doubles for floats: the same numbers, in the form that kernels judge and sum up at once."""
+    if request.task != "multiclass" or len(request.columns) > 2:
+        return request
+    columns = {
+        name: column.astype(np.float64) if isinstance(column, np.ndarray) and column.dtype == np.float32 else column
+        for name, column in request.columns.items()
+    }
+    return request._replace(columns=columns)
+
+
 class _Noted:
     """What the first rows of a piece tell of all: their class names, and the kinds of their columns."""
 
-    def __init__(self) -> None:
+    def __init__(self, skipping: Skipping | None) -> None:
         self.classes: Classes = None
         self.kinds: dict[str, str] = {}
+        self._skipping = skipping
 
-    def requests(self, rows: PieceRows, asked: Callable[[Any, Classes], ScoreRequest]) -> Iterator[ScoreRequest]:
-        """Yield a request of each part of the rows."""
+    def requests(self, rows: PieceRows, asked: Asked) -> Iterator[ScoreRequest]:
+        """Yield a request of each part of the rows, without those that are skipped."""
         for columns, classes in rows.parts():
-            request = asked(columns, classes)
-            if not self.kinds:
-                self.classes = classes
-                self.kinds = kinds_of(request)
-            yield request
+            request: ScoreRequest | None = with_doubles(asked(columns, classes))
+            if request is not None and not self.kinds:
+                self.classes, self.kinds = classes, kinds_of(request)
+            if request is not None and self._skipping is not None:
+                numbers = self._skipping.numbers
+                request = self._skipping.tried(numbers, 0, partial(sound_rows, request))
+            if request is not None:
+                yield request

@@ -51,14 +51,14 @@ def completed(parts: Iterable[Rows]) -> Iterator[Rows]:
             yield _unscored(model, _n_rows(part), slices)
         else:
             if model is None and row is not None and _is_even(part):
-                model = _with_rows(part, np.array([row]))
+                model = taken(part, np.array([row]))
                 _collect({} if first is None else first.slices, names)
                 yield from _waiting(model, n_waiting, names)
             yield part
     if model is None and first is not None:
         yield first
         if n_waiting > _n_rows(first):
-            yield from _waiting(_with_rows(first, np.array([0])), n_waiting - _n_rows(first), names)
+            yield from _waiting(taken(first, np.array([0])), n_waiting - _n_rows(first), names)
 
 
 def _check_mask(model: Rows, n_waiting: int) -> None:
@@ -113,14 +113,15 @@ def _filled(known: NDArray[Any], model: Column, n_rows: int) -> NDArray[Any]:
 
 def _unscored(model: Rows, n_rows: int, slices: Mapping[str, Column]) -> Rows:
     """Copies of the model's row that are not scored, with slices of their own where the types fit."""
-    part = _with_rows(model, np.zeros(n_rows, np.int64))
+    part = taken(model, np.zeros(n_rows, np.int64))
     fitting = {name: values for name, values in slices.items() if kind_of(values) == kind_of(model.slices[name])}
     marks = part.columns["mask"]
     mask = Ragged(np.zeros_like(marks.values), marks.offsets) if isinstance(marks, Ragged) else np.zeros_like(marks)
     return part._replace(columns={**part.columns, "mask": mask}, slices={**part.slices, **fitting})
 
 
-def _with_rows(part: Rows, rows: IntArray) -> Rows:
+def taken(part: Rows, rows: IntArray) -> Rows:
+    """The part with the rows at some places, in their order."""
     columns = {name: _rows(values, rows) for name, values in part.columns.items()}
     return part._replace(columns=columns, slices={name: _rows(values, rows) for name, values in part.slices.items()})
 

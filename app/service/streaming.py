@@ -5,7 +5,9 @@ from itertools import chain
 from typing import Any
 
 from app.core.batch.checked import MAX_SLICES, batch_of
+from app.core.columns import IntArray
 from app.errors import InvalidInput, TooLarge
+from app.service.left_out import taken
 from app.service.questions import Question
 from app.service.row_parts import TIMES_HELD, AllAtOnce, gathered, n_bytes_of_rows, together
 from app.service.scoring import ScoreRequest, answer_of, part_at_once, part_of, score
@@ -58,6 +60,17 @@ def part_of_rows(parts: Iterable[ScoreRequest], n_threads: int = 1) -> tuple[Que
     rows = chain(iter([first]), parts)
     del first
     return question, _total(gathered(request._replace(question=asked) for request in rows)[1], n_threads)
+
+
+def sound_rows(request: ScoreRequest, rows: IntArray | None) -> ScoreRequest:
+    """The request with some of its rows, of None all, once these are checked.
+
+    Raises:
+        InvalidInput: A row is at fault; pointers count from the first of these rows.
+    """
+    found = request if rows is None else taken(request, rows)
+    batch_of(found.task, found.columns, found.options, found.slices)
+    return found
 
 
 def _needs_all_rows(request: ScoreRequest) -> bool:

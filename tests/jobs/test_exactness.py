@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.core.tasks import TASKS, TaskName
 from app.jobs.adding import answer
+from app.jobs.local import LocalEngine
 from app.jobs.planning import plan
 from app.jobs.scoring import scored, scoring_of
 from app.jobs.shards import read_plan
@@ -41,3 +42,20 @@ def test_the_answer_is_that_of_all_rows_at_once(task: TaskName, seed: int) -> No
     with TemporaryDirectory() as folder:
         data_set = random_data_set(task, np.random.default_rng(seed), Path(folder))
         assert by_hand(data_set) == text(answered("score", task, json_of(data_set.body)))
+
+
+@pytest.mark.slow  # 90 s
+@pytest.mark.parametrize("n_workers", [1, 2, 8])
+def test_the_answer_does_not_depend_on_the_number_of_workers(n_workers: int) -> None:
+    engine = LocalEngine(n_workers, ("app.jobs.scoring", "app.api.schemas.dataset_questions"))
+    try:
+        for seed in range(70):
+            with TemporaryDirectory() as folder:
+                data_set = random_data_set(list(TASKS)[seed % len(TASKS)], np.random.default_rng(seed), Path(folder))
+                request, bounds = data_set.request, data_set.bounds
+                made = plan(request, bounds)
+                found = dict(engine.run(made.groups, scoring_of(made, request, bounds.limits), lambda: False))
+                whole = text(answered("score", data_set.task, json_of(data_set.body)))
+                assert text(answer(request, (found[number].sums for number in range(len(found))))) == whole
+    finally:
+        engine.close()

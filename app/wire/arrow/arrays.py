@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,10 +65,27 @@ def parts_of(
         arrays = dict(_arrays(batch.slice(start, step), chosen))
         if chosen.categories is not None and chosen.columns.categories is None:
             chosen.columns.categories = categories_of(arrays[chosen.categories])
-        columns = list(_columns(chosen.groups, arrays, row, dictionaries))
-        if chosen.is_partial or 0 < start >= len(batch) - step:
-            columns = list(map(owned, columns))
-        yield gathered([group.field for group in chosen.groups], columns)
+        is_copied = chosen.is_partial or 0 < start >= len(batch) - step
+        make = partial(_part, chosen, arrays, row, dictionaries, is_copied=is_copied)
+        part = chosen.columns.tried(row, min(step, len(batch) - start), make)
+        if part is not None:
+            yield part
+
+
+def _part(  # noqa: PLR0913 the last argument comes when rows are left out
+    chosen: Chosen,
+    arrays: Mapping[int, pa.Array],
+    first_row: int,
+    dictionaries: Dictionaries,
+    rows: IntArray | None,
+    *,
+    is_copied: bool,
+) -> dict[str, Any]:
+    """The columns of arrays at some rows, of None at all."""
+    if rows is not None:
+        arrays = {place: array.take(pa.array(rows)) for place, array in arrays.items()}
+    columns = list(_columns(chosen.groups, arrays, first_row, dictionaries))
+    return gathered([group.field for group in chosen.groups], map(owned, columns) if is_copied else columns)
 
 
 def _n_values(array: pa.Array) -> int:

@@ -4,6 +4,7 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,7 +13,7 @@ from pyarrow import csv as arrow_csv
 
 from app.core.batch.texts import NULL, texts_of
 from app.core.batch.truth import MAX_LOOKED_AT, lacking_classes, rowwise
-from app.core.columns import BoolArray, Column
+from app.core.columns import BoolArray, Column, IntArray
 from app.core.paying import hold
 from app.errors import InvalidInput, MalformedBody
 from app.wire.columns import BOOLEAN, INTEGER, NAMES, NUMBER, STRING
@@ -97,11 +98,30 @@ def parts(source: Source, limits: Limits, columns: ColumnMap) -> Iterator[dict[s
         if not text.strip(b"\r\n"):
             continue
         table = _table(text, groups, n_columns, n_rows)
-        settled, found = _columns(groups, table, n_rows, is_settled=columns.kinds is not None)
-        part = gathered([group.field for group in settled if group.field.kinds], found)
-        yield part
+        groups, found = _read_parts(groups, table, n_rows, columns)
         n_rows += len(table)
-        groups = _settled_by(part, settled, columns) or groups
+        yield from found
+
+
+def _read_parts(
+    groups: list[Group], table: pa.Table, first_row: int, columns: ColumnMap
+) -> tuple[list[Group], list[dict[str, Any]]]:
+    """The groups for the rows that follow, and the columns of a table as one part; no part if all rows are skipped."""
+    make = partial(_part, groups, table, first_row, is_settled=columns.kinds is not None)
+    made = columns.tried(first_row, len(table), make)
+    if made is None:
+        return groups, []
+    settled, part = made
+    return _settled_by(part, settled, columns) or groups, [part]
+
+
+def _part(
+    groups: list[Group], table: pa.Table, first_row: int, rows: IntArray | None, *, is_settled: bool
+) -> tuple[list[Group], dict[str, Any]]:
+    """The groups as some rows of a table settle them, of None all, and the columns of these rows."""
+    some = table if rows is None else table.take(pa.array(rows))
+    settled, found = _columns(groups, some, first_row, is_settled=is_settled)
+    return settled, gathered([group.field for group in settled if group.field.kinds], found)
 
 
 def _settled_by(part: dict[str, Any], settled: list[Group], columns: ColumnMap) -> list[Group] | None:

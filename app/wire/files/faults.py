@@ -14,6 +14,7 @@ from app.wire.files.ranges import Range
 from app.wire.files.systems import opened, place_of
 from app.wire.limits import Limits
 from app.wire.ndjson.lines import LINE
+from app.wire.skipping import row_of, with_row
 from app.wire.sources import Source
 from app.wire.text import blocks
 
@@ -35,7 +36,7 @@ def in_file(error: SurprisalError, piece: Piece, limits: Limits) -> FaultyFile:
         return FaultyFile(MalformedBody(CANNOT_BE_CUT), path)
     if isinstance(error, InvalidInput):
         shifted = InvalidInput((_shifted(entry, n_before) for entry in error.errors), error.n_errors)
-        return FaultyFile(shifted, path, _row_of(shifted.errors[0]))
+        return FaultyFile(shifted, path, row_of(shifted.errors[0].pointer))
     if isinstance(error, _SHIFTED):
         detail = _shifted_text(error.detail, n_before)
         found = ROW.search(detail)
@@ -44,27 +45,13 @@ def in_file(error: SurprisalError, piece: Piece, limits: Limits) -> FaultyFile:
 
 
 def _shifted(error: FieldError, n_rows: int) -> FieldError:
-    parts = error.pointer.split("/")
-    place = _place_of_row(parts)
-    if place is not None:
-        parts[place] = str(int(parts[place]) + n_rows)
-    return replace(error, pointer="/".join(parts), detail=_shifted_text(error.detail, n_rows))
+    row = row_of(error.pointer)
+    place = error.pointer if row is None else with_row(error.pointer, row + n_rows)
+    return replace(error, pointer=place, detail=_shifted_text(error.detail, n_rows))
 
 
 def _shifted_text(text: str, n_rows: int) -> str:
     return ROW.sub(lambda found: f"{found[1]} {int(found[2]) + n_rows}", text)
-
-
-def _row_of(error: FieldError) -> int | None:
-    parts = error.pointer.split("/")
-    place = _place_of_row(parts)
-    return None if place is None else int(parts[place])
-
-
-def _place_of_row(parts: list[str]) -> int | None:
-    """The place of the row among the parts of a pointer such as `/probabilities/3/1`; None where it has none."""
-    place = 3 if parts[1:2] == ["slices"] else 2
-    return place if len(parts) > place and parts[place].isdecimal() else None
 
 
 def _n_before(file: BinaryIO, piece: Piece, limits: Limits) -> int | None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from itertools import chain
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 from app.errors import FaultyFile, InvalidInput, SourceChanged, SourceUnavailable, SurprisalError, clip
 from app.wire.arrow import stream as arrow
@@ -21,10 +21,28 @@ from app.wire.mapping.column_map import ColumnMap
 from app.wire.mapping.naming import Naming
 from app.wire.ndjson import reader as ndjson
 from app.wire.parquet import file as parquet
+from app.wire.skipping import Skipping
 from app.wire.sources import Pieces
 
 Parts: TypeAlias = Iterator[dict[str, Any]]
 Classes: TypeAlias = tuple[str, ...] | None
+
+
+class Known(NamedTuple):
+    """What is known of a data set before a piece of it is read.
+
+    Attributes:
+        classes: The categories of the labels, as the first file had them, if they were asked for.
+        kinds: The kinds of columns of CSV, as the first such file had them.
+        skipping: The rows at fault that are skipped; None where each ends the reading.
+    """
+
+    classes: Classes = None
+    kinds: Mapping[str, str] | None = None
+    skipping: Skipping | None = None
+
+
+NOTHING_KNOWN = Known()
 
 
 class PieceRows:
@@ -34,25 +52,13 @@ class PieceRows:
         piece: The piece.
     """
 
-    def __init__(
-        self,
-        piece: Piece,
-        naming: Naming,
-        limits: Limits,
-        classes: Classes = None,
-        kinds: Mapping[str, str] | None = None,
-    ) -> None:
-        """Prepare to read; nothing is opened yet.
-
-        Args:
-            classes: The categories of the labels, as the first file of the data set had them, if they were asked for.
-            kinds: The kinds of columns of CSV, as the first such file had them.
-        """
+    def __init__(self, piece: Piece, naming: Naming, limits: Limits, known: Known = NOTHING_KNOWN) -> None:
+        """Prepare to read; nothing is opened yet."""
         self.piece = piece
         self._limits = limits
         self._folders = folders_of(naming, piece.file.folders)
         self._columns = ColumnMap(self._folders.naming)
-        self._columns.categories, self._columns.kinds = classes, kinds
+        self._columns.categories, self._columns.kinds, self._columns.skipping = known
 
     @property
     def categories(self) -> Classes:

@@ -1,10 +1,13 @@
 """The column map: which columns of a table make which columns of a request, decided once from their names alone."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from app.core.batch.truth import ONE_BASED
+from app.core.columns import IntArray
 from app.core.tasks import TASKS, TaskName, candidate_of
 from app.errors import FieldError, InvalidInput, clip, pointer
 from app.wire.fields import SLICE, check_columns, field_of, is_of_candidate
@@ -12,6 +15,7 @@ from app.wire.limits import Limits
 from app.wire.mapping.class_order import NUMBER, ClassOrder
 from app.wire.mapping.naming import AUTO, Choice, Classes, Named, Naming, Table
 from app.wire.numbered import NUMBERED, Group, groups_of
+from app.wire.skipping import Made, Skipping
 
 BY_COLUMNS = f"classes={AUTO} in the query takes the names from those of the columns"
 BY_CATEGORIES = f"classes={AUTO} in the query takes the categories of the labels, in their order"
@@ -33,6 +37,7 @@ class ColumnMap:
         has_categories: Whether the labels are categories.
         kinds: The kinds of values of columns in CSV by the name of the field, empty for a column that is not set; None
             before the first rows settle them.
+        skipping: The rows at fault that are skipped; None where each ends the reading.
     """
 
     def __init__(self, naming: Naming) -> None:
@@ -41,9 +46,21 @@ class ColumnMap:
         self.categories: tuple[str, ...] | None = None
         self.has_categories = False
         self.kinds: Mapping[str, str] | None = None
+        self.skipping: Skipping | None = None
         self._sources: dict[str, tuple[str, ...]] = {}
         self._has_numbers = self._has_names = False
         self._n_listed = 0
+
+    def tried(self, first_row: int, n_rows: int, make: Callable[[IntArray | None], Made]) -> Made | None:
+        """A part of the body, without rows at fault if these are skipped; None if no row is left.
+
+        Args:
+            first_row: The number of the first of its rows, in errors too.
+            make: A function that makes the part of the rows at some places; of None it makes it of all.
+        """
+        if self.skipping is None:
+            return make(None)
+        return self.skipping.tried(np.arange(first_row, first_row + n_rows), first_row, make)
 
     @property
     def task(self) -> TaskName:

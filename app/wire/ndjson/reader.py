@@ -3,6 +3,7 @@
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from app.core.batch.texts import texts_of
 from app.core.batch.truth import rowwise
 from app.core.checkpoints import ended_by, never
-from app.core.columns import BoolArray, Column
+from app.core.columns import BoolArray, Column, IntArray
 from app.errors import FieldError, InvalidInput
 from app.wire.fields import SLICE, Field, Masks, gathered, holds_scored
 from app.wire.json.lists import column_of
@@ -68,6 +69,15 @@ def _part(
     if not rows:
         return 0, header, None
     refuse_repeated_names(text, rows, n_rows)
+    made = names.tried(n_rows, len(rows), partial(_made, rows, n_rows, header, limits, names))
+    return (len(rows), header, None) if made is None else (len(rows), *made)
+
+
+def _made(  # noqa: PLR0913 the last argument comes when rows are left out
+    rows: Rows, n_rows: int, header: Header | None, limits: Limits, names: ColumnMap, kept: IntArray | None
+) -> tuple[Header, dict[str, Any]]:
+    """The header for what follows, and the columns of some rows, of None all."""
+    rows = rows if kept is None else [rows[place] for place in kept.tolist()]
     if names.naming.has_candidates:
         rows = with_candidates(rows, n_rows)
     if header is None or not header.nested:
@@ -78,7 +88,7 @@ def _part(
     part = gathered([group.field for group in header.groups], _with_null(header.groups, columns, nulls))
     if holds_scored(part.get("mask")):
         header = settled(header, columns, nulls)
-    return len(rows), header, part
+    return header, part
 
 
 def _nulls(rows: Rows, header: Header) -> dict[str, BoolArray]:

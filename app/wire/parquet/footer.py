@@ -18,8 +18,8 @@ from app.wire.parquet.thrift import BINARY, I32, I64, LIST, STRUCT, Path, Reader
 MAGIC, ENCRYPTED_MAGIC = b"PAR1", b"PARE"
 MAX_FOOTER_BYTES = 16 << 20
 """The largest footer that is read."""
-MAX_HEADER_BYTES = 1 << 16
-"""The largest header of a page that is read."""
+HEADER_BYTES, MAX_HEADER_BYTES = 1 << 9, 1 << 16
+"""The bytes in which the header of a page is looked for at first, and the largest header that is read."""
 COLUMN_WEIGHT, CHUNK_WEIGHT = 128, 8
 """The memory that pyarrow keeps for a column of the schema and for one of a row group; any other list element is 1."""
 NOT_ENCRYPTED = "must be a Parquet file that is not encrypted"
@@ -174,16 +174,27 @@ def _pages(file: BinaryIO, chunk: Chunk) -> Iterator[Page]:
     start = chunk.start
     while start < chunk.end and chunk.n_values:  # pages without values are never read
         checkpoint()
-        file.seek(start)
         with _refusing_broken():
-            reader = Reader(file.read(min(MAX_HEADER_BYTES, chunk.end - start)))
-            header = reader.struct(PAGE)
+            reader, header = _header(file, start, chunk.end)
             n_decoded, n_encoded, form = header[2, I32], header[3, I32], DATA_PAGES.get(header[1, I32])
             n_values, encoding = header[form] if form else (0, 0)
         start += reader.position + n_encoded
         if min(n_decoded, n_encoded, n_values) < 0 or start > chunk.end:
             raise MalformedBody("must have Parquet pages inside their column, found one outside")
         yield Page(n_decoded, n_values, encoding)
+
+
+def _header(file: BinaryIO, start: int, end: int) -> tuple[Reader, dict[Path, Any]]:
+    """The reader behind the header of a page, and the header; most take a hundred bytes, those with statistics more."""
+    for size in (HEADER_BYTES, MAX_HEADER_BYTES):
+        file.seek(start)
+        reader = Reader(file.read(min(size, end - start)))
+        try:
+            return reader, reader.struct(PAGE)
+        except IndexError:
+            if size == MAX_HEADER_BYTES or size >= end - start:
+                raise
+    raise IndexError
 
 
 def _page_v1(reader: Reader) -> tuple[int, int]:
