@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from statistics import fmean, median, quantiles
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-Unit: TypeAlias = Literal["requests/s", "MB/s", "ms", "µs", "MiB", "instructions", ""]
+Unit: TypeAlias = Literal["requests/s", "MB/s", "rows/s", "ms", "µs", "MiB", "instructions", ""]
 
-RATES: tuple[Unit, ...] = ("requests/s", "MB/s")
+RATES: tuple[Unit, ...] = ("requests/s", "MB/s", "rows/s")
 
 
 class Turn(NamedTuple):

@@ -18,6 +18,7 @@ TITLES = {
     "calls": "Calls of a small request",
     "bodies": "Large bodies",
     "stream": "A stream of 1 GB",
+    "datasets": "Data sets",
     "client": "The client",
     "load": "Small requests under load",
     "core": "The core in memory",

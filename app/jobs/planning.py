@@ -71,7 +71,7 @@ def _cuts(files: Sequence[File], bounds: Bounds) -> list[Cut]:
 
 @dataclass(slots=True)
 class _Head:
-    """What the first rows of files tell of all.
+    """The facts that the first rows of files tell of all.
 
     Attributes:
         file: The first file with rows.
@@ -87,7 +87,7 @@ class _Head:
 
 
 def _looked_at(cuts: Iterable[Cut], request: JobRequest, bounds: Bounds) -> _Head:
-    """What the first rows tell, of one file for each mark of columns that files have.
+    """The facts that the first rows tell, of one file for each mark of columns that files have.
 
     Raises:
         FaultyFile: A file does not fit the question, or is not like the first.

@@ -1,4 +1,4 @@
-"""What a job is asked: sources, columns and a question, which travel to every worker."""
+"""The request that a job is: sources, columns and a question, which travel to every worker."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

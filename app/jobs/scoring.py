@@ -125,7 +125,7 @@ def with_doubles(request: ScoreRequest) -> ScoreRequest:
 
 
 class _Noted:
-    """What the first rows of a piece tell of all: their class names, and the kinds of their columns."""
+    """The facts that the first rows of a piece tell of all: their class names, and the kinds of their columns."""
 
     def __init__(self, skipping: Skipping | None) -> None:
         self.classes: Classes = None

@@ -12,7 +12,7 @@ Classes: TypeAlias = tuple[str, ...] | None
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """What is read in about a second: a piece of a large file, or several small files."""
+    """A part of the rows that is read in about a second: a piece of a large file, or several small files."""
 
     pieces: tuple[Piece, ...]
 

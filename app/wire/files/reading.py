@@ -29,7 +29,7 @@ Classes: TypeAlias = tuple[str, ...] | None
 
 
 class Known(NamedTuple):
-    """What is known of a data set before a piece of it is read.
+    """The facts of a data set that are known before a piece of it is read.
 
     Attributes:
         classes: The categories of the labels, as the first file had them, if they were asked for.
