@@ -15,6 +15,7 @@ from pyarrow import parquet
 
 from app.api.schemas.dataset_questions import dataset_question
 from app.jobs.adding import answer
+from app.jobs.dask_engine import DaskEngine
 from app.jobs.local import LocalEngine
 from app.jobs.planning import plan
 from app.jobs.requests import Bounds, JobRequest
@@ -22,6 +23,7 @@ from app.jobs.scoring import scoring_of
 from benchmarks.environments import HERE, NotInstalled, python_of
 from benchmarks.figures import Figure, Turn, alone, compared
 from benchmarks.trial import Findings, Trial
+from tests.jobs.clusters import running_cluster
 
 N_CLASSES, GROUP_ROWS, FILE_ROWS = 5, 1_000_000, 10_000_000
 ROWS = "rows/s"
@@ -40,6 +42,7 @@ def measure(trial: Trial) -> Findings:
         with closing(LocalEngine(2, PRELOAD)) as two, closing(LocalEngine(1, PRELOAD)) as one:
             figures += _rates(trial, Path(folder), n_files * rows, two, one)
             figures += _growth(Path(folder), n_files, rows, two)
+            figures += _on_a_cluster(trial, Path(folder), n_files * rows, two)
             figures.append(alone("peak memory of a worker", "MiB", _peak_memory(), "<= 512"))
     figures.append(_planning(trial))
     return Findings(figures)
@@ -79,6 +82,20 @@ def _rates(trial: Trial, folder: Path, n_rows: int, two: LocalEngine, one: Local
     yield compared(work, "one process", ROWS, (turns["two"], turns["one"]), ">= 1.7")
 
 
+def _on_a_cluster(trial: Trial, folder: Path, n_rows: int, local: LocalEngine) -> Iterator[Figure]:
+    """The rate of a Dask cluster of this machine beside the local engine; both are warm."""
+    with TemporaryDirectory(dir=trial.directory) as logs, running_cluster(Path(logs), n_workers=2) as cluster:
+        whole, dask = f"{folder}/*.parquet", DaskEngine(cluster.address)
+        _scored(whole, folder, dask)
+        works: dict[str, Callable[[], Turn]] = {
+            "dask": lambda: _rate(n_rows, lambda: _scored(whole, folder, dask)),
+            "local": lambda: _rate(n_rows, lambda: _scored(whole, folder, local)),
+        }
+        turns = trial.turns(works, ROUNDS)
+    work = f"data set of {n_rows:,} x {N_CLASSES} float32 as Parquet, Dask with two workers"
+    yield compared(work, "the local engine, two processes", ROWS, (turns["dask"], turns["local"]), ">= 0.85")
+
+
 def _growth(folder: Path, n_files: int, n_rows: int, engine: LocalEngine) -> Iterator[Figure]:
     """The slope of the time over the rows on logarithmic axes."""
     sizes = sorted({1, max(1, n_files // 3), n_files})
@@ -109,7 +126,7 @@ def _request(sources: str) -> JobRequest:
     return JobRequest("multiclass", tuple(sources.split(",")), {}, dataset_question("multiclass", b""))
 
 
-def _scored(sources: str, root: Path, engine: LocalEngine) -> None:
+def _scored(sources: str, root: Path, engine: LocalEngine | DaskEngine) -> None:
     """Plan a data set, score it and make the answer."""
     request, bounds = _request(sources), Bounds((str(root),))
     made = plan(request, bounds)
