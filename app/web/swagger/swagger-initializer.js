@@ -25,10 +25,12 @@ const bodyFirst = (Parameters, React) => class extends Parameters {
     const [bodyHeader, ...bodyRest] = body.props.children;
     const [, tryItOut] = header.props.children;
     const row = React.cloneElement(bodyHeader, {}, ...bodyHeader.props.children, tryItOut);
-    const options = this.props.parameters.size > 0 && React.createElement(
+    const { size } = this.props.parameters;
+    const place = this.props.parameters.every((parameter) => parameter.get("in") === "query") ? "query" : "headers";
+    const options = size > 0 && React.createElement(
       "details",
       { className: "query-options" },
-      React.createElement("summary", null, `Options in the query: ${this.props.parameters.size}, none required`),
+      React.createElement("summary", null, `Options in the ${place}: ${size}, none required`),
       parameters,
     );
     return React.cloneElement(section, {}, React.cloneElement(body, {}, row, ...bodyRest), options, callbacks);
