@@ -1,5 +1,6 @@
 """Processes that run jobs are killed, held up and ended: no job is lost, no row counts twice, and the bits stay."""
 
+import os
 import random
 import signal
 import subprocess
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from app.jobs.local import LocalEngine
+from app.jobs.running import Runner
 from app.store.jobs import JobStore
 from app.store.records import Job, Status
-from tests.api.servers import ROOT
-from tests.jobs.datasets import N_ROWS, whole, written
+from tests.api.servers import ROOT, children_of
+from tests.jobs.datasets import N_ROWS, means, whole, written
 from tests.jobs.serving import LEASE_SECONDS
-from tests.jobs.test_running import ended, eventually, read, submitted
+from tests.jobs.test_running import RULES, ended, eventually, read, running, submitted
 
 N_KILLED = 20
 N_FILES = 40
@@ -58,6 +61,42 @@ def test_a_service_that_is_killed_again_and_again_loses_nothing(tmp_path: Path) 
             check_whole(ended(store, job, WAIT_SECONDS), answer)
     assert len(jobs) > 1
     store.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_workers_that_are_killed_again_and_again_lose_nothing(tmp_path: Path) -> None:
+    rng, store = random.Random(6), JobStore.open(f"sqlite:///{tmp_path}/jobs.db")
+    request = written(tmp_path / "rows", N_FILES)
+    engine, answer, n_killed = LocalEngine(2), whole(tmp_path / "rows"), 0
+    jobs = [submitted(store, request)]
+    with running(Runner(store, means(tmp_path, engine), RULES)):
+        while n_killed < N_KILLED:
+            wait_for_progress(store, jobs[-1])
+            n_killed += kill_a_worker(rng)
+            if read(store, jobs[-1]).has_ended:
+                jobs.append(submitted(store, request))
+        for job in jobs:
+            check_whole(ended(store, job, WAIT_SECONDS), answer)
+    assert engine.n_retried > 0
+    store.close()
+
+
+def wait_for_progress(store: JobStore, job: Job) -> None:
+    done = read(store, job).progress.shards_done
+    eventually(lambda: read(store, job).has_ended or read(store, job).progress.shards_done > done, WAIT_SECONDS)
+
+
+def kill_a_worker(rng: random.Random) -> bool:
+    """Kill one of the processes below the server that forks them, if there is one; tell if there was."""
+    tasks = Path("/proc/self/task").glob("*/children")  # the thread of the runner has started it
+    children = [int(pid) for task in tasks for pid in task.read_text().split()]
+    servers = [pid for pid in children if b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    workers = [pid for server in servers for pid in children_of(server, b"")]
+    if not workers:
+        return False
+    os.kill(rng.choice(workers), signal.SIGKILL)
+    return True
 
 
 @pytest.mark.slow
