@@ -18,6 +18,7 @@ setup(
                 "app/core/kernels/metric_values.h",
                 "app/core/kernels/moments.h",
                 "app/core/kernels/pair_calls.h",
+                "app/core/kernels/pair_sums.h",
                 "app/core/kernels/pairs.h",
                 "app/core/kernels/sum_calls.h",
                 "app/core/kernels/distinct.h",
