@@ -43,7 +43,8 @@ ARGUMENTS = (
     "--no-proxy-server",
 )
 WORKED_EXAMPLE = {"probabilities": [[0.25, 0.25, 0.25, 0.25], [0.01, 0.01, 0.01, 0.96]], "labels": [3, 3]}
-POSTED = [path for path, methods in openapi.document()["paths"].items() if "post" in methods]
+JOBS = [path for path in openapi.document()["paths"] if path.startswith("/v1/jobs")]
+POSTED = [path for path, methods in openapi.document()["paths"].items() if "post" in methods and path not in JOBS]
 CROSS_ENTROPY = "0.7135581778200729"
 
 pytestmark = [
@@ -87,9 +88,13 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
     log = tmp_path_factory.mktemp("server") / "log"
     command = [sys.executable, "-m", "app", "--port", str(port)]
+    jobs = {
+        "SURPRISAL_DATASET_ROOTS": str(log.parent),
+        "SURPRISAL_DATABASE_URL": f"sqlite:///{log.parent}/jobs.db",
+    }
     with (
         log.open("wb") as output,
-        subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output) as server,
+        subprocess.Popen(command, cwd=ROOT, env=os.environ | jobs, stdout=output, stderr=output) as server,
     ):
         try:
             _await_health(f"http://127.0.0.1:{port}/healthz", log)
@@ -248,10 +253,22 @@ def test_an_option_of_the_query_is_folded_and_goes_along(visit: Visit) -> None:
 
 def test_what_takes_no_body_is_answered_too(visit: Visit) -> None:
     visit.page.goto("/docs")
-    for path in sorted(openapi.document()["paths"].keys() - set(POSTED)):
+    for path in sorted(openapi.document()["paths"].keys() - {*POSTED, *JOBS}):
         with _unfolded(visit.page, path) as operation:
             operation.get_by_role("button", name="Try it out").click()
             _assert_answered(operation, path)
+    visit.assert_quiet()
+
+
+def test_a_job_is_handed_in_as_it_stands(visit: Visit) -> None:
+    """The data set of the example comes with the service."""
+    visit.page.goto("/docs")
+    operation = visit.page.locator("#operations-jobs-submit_job")
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_role("button", name="Try it out").click()
+    answer = _execute(operation)
+    expect(answer.locator(".response-col_status")).to_contain_text("202")
+    expect(answer.locator(".response-col_description")).to_contain_text('"queued"')
     visit.assert_quiet()
 
 
