@@ -15,6 +15,7 @@ from app.api.problems import CATALOGUE, MEDIA_TYPE
 from app.core.metrics.registry import is_resampled, on_request
 from app.core.options import option_names
 from app.core.tasks import TASKS
+from app.web import SAMPLE, SAMPLE_IN_IMAGE
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +47,11 @@ def resolved(node: Any) -> Any:
 def examples() -> Iterator[Any]:
     for _, path, operation in OPERATIONS:
         bodies = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("examples", {})
-        answers = operation["responses"]["200"].get("content", {}).get("application/json", {}).get("examples", {})
+        if path == "/v1/jobs":
+            continue  # its answer is a job, whose id and times differ
+        answers = (
+            operation["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("examples", {})
+        )
         for name, body in bodies.items():
             yield pytest.param(path, body["value"], resolved(answers[name])["value"], id=f"{path}-{name}")
 
@@ -87,7 +92,8 @@ def test_the_check_is_exact_but_for_what_libraries_compute(
 
 async def test_the_document_is_served(client: httpx.AsyncClient) -> None:
     response = await client.get("/openapi.json")
-    assert response.json() == DOCUMENT
+    here = response.text.replace(str(SAMPLE), SAMPLE_IN_IMAGE)  # the data set to try lies where the service does
+    assert json.loads(here) == DOCUMENT
 
 
 def test_every_reference_resolves() -> None:
@@ -111,10 +117,15 @@ def test_a_key_may_be_sent_in_either_header_or_not_at_all() -> None:
     assert (schemes["bearer"]["scheme"], schemes["apiKey"]["name"]) == ("bearer", "X-API-Key")
 
 
+SUCCESS = {"submit_job": "202", "forget_job": "204"}
+"""The statuses of success that are not 200, by operation."""
+
+
 def test_errors_are_one_problem_everywhere() -> None:
     for _, path, operation in OPERATIONS:
         refusals = {"401", "403", "429"} if needs(path) else set()
-        assert operation["responses"].keys() == {"200", "default"} | refusals, path
+        success = SUCCESS.get(operation["operationId"], "200")
+        assert operation["responses"].keys() == {success, "default"} | refusals, path
         assert operation.get("security") == (None if refusals else []), path
         for status in {"default"} | refusals:
             assert resolved(operation["responses"][status])["content"].keys() == {MEDIA_TYPE}
@@ -259,8 +270,10 @@ def test_groups_are_explained() -> None:
 
 
 def test_options_belong_to_rows_alone() -> None:
+    """Jobs have parameters of their own, which are no options and stand where they are used."""
     for _, path, operation in OPERATIONS:
-        assert bool(operation.get("parameters")) == path.endswith("/rows"), path
+        options = [entry for entry in operation.get("parameters", ()) if "$ref" in entry]
+        assert bool(options) == path.endswith("/rows"), path
 
 
 def test_the_document_is_of_a_size_that_a_page_can_load() -> None:
