@@ -14,7 +14,7 @@ import app
 from app.api.negotiation.media import ROWS_TYPES
 from app.api.problems import CATALOGUE, MAX_PROBLEM_BYTES, MEDIA_TYPE, answer, content
 from app.core.tasks import TASKS
-from app.errors import StateMismatch, SurprisalError
+from app.errors import FaultyFile, StateMismatch, SurprisalError
 from app.settings import Settings
 from tests.api.clients import client_of, exchange_with
 
@@ -491,6 +491,8 @@ async def test_every_error_has_an_answer_and_a_page(client: httpx.AsyncClient) -
     for kind in errors:
         error = kind.__new__(kind)
         error.detail, error.headers, error.errors, error.n_errors = "the inside", {}, (), 0  # type: ignore[attr-defined]
+        if isinstance(error, FaultyFile):
+            error.cause, error.file, error.row = StateMismatch("a cause"), "rows.csv", 3
         exchange = exchange_with(path=SCORE)
         answered = answer(exchange, error)
         problem = orjson.loads(bytes(answered.body))
