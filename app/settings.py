@@ -264,7 +264,7 @@ class Settings(BaseSettings):
     )
     job_worker_memory_bytes: int = Field(
         512 * 2**20,
-        ge=128 * 2**20,
+        ge=256 * 2**20,
         description="The memory that each of these processes may use; a shard that takes more fails its job.",
     )
 

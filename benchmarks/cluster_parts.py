@@ -50,7 +50,7 @@ def _scoring(folder: Path) -> None:
     request = JobRequest("multiclass", (str(folder),), {}, dataset_question("multiclass", QUERY))
     bounds = Bounds((str(folder),), shard_bytes=64 * MEBIBYTE)
     made = plan(request, bounds)
-    scoring, group = scoring_of(made, request, bounds.limits), made.groups[0]
+    scoring, group = scoring_of(made, request, bounds), made.groups[0]
     sums = scored(group, scoring)
     seconds = _processor_seconds(lambda: scored(group, scoring), 3)
     print(f"a shard: {group.n_bytes / MEBIBYTE:.0f} MiB, {sums.n_rows} rows, {seconds:.2f} s")

@@ -130,7 +130,7 @@ def _scored(sources: str, root: Path, engine: LocalEngine | DaskEngine) -> None:
     """Plan a data set, score it and make the answer."""
     request, bounds = _request(sources), Bounds((str(root),))
     made = plan(request, bounds)
-    sums = dict(engine.run(made.groups, scoring_of(made, request, bounds.limits), lambda: False))
+    sums = dict(engine.run(made.groups, scoring_of(made, request, bounds), lambda: False))
     answer(request, (sums[number].sums for number in range(len(sums))))
 
 

@@ -117,7 +117,7 @@ def _score(lease: Lease, request: JobRequest, planned: Plan, means: Means, watch
     n_rows, n_told = lease.job.progress.rows_done, 0
     engine = means.engine()
     try:
-        scoring = scoring_of(planned, request, means.bounds.limits)
+        scoring = scoring_of(planned, request, means.bounds)
         for number, sums in engine.run(missing, scoring, lambda: watch.stops):
             n_retried, n_told = engine.n_retried - n_told, engine.n_retried
             n_rows += sums.n_rows

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection
+from multiprocessing.connection import wait as wait_for
 from threading import Thread
 
 from app.errors import SourceUnavailable
@@ -37,6 +39,7 @@ class LocalEngine:
         self.n_retried = 0
         self._n_workers, self._preload = n_workers, list(preload)
         self._pool: ProcessPoolExecutor | None = None
+        self._life: Connection | None = None
 
     def run(
         self, groups: Iterable[Group], score: Callable[[Group], GroupSums], cancelled: Callable[[], bool]
@@ -68,16 +71,18 @@ class LocalEngine:
 
     def close(self) -> None:
         """End the processes; what they do is given up."""
-        if self._pool is not None:
+        if self._pool is not None and self._life is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+            self._life.close()
+            self._pool = self._life = None
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
             # not `fork`: this process has threads, whose locks a child would inherit as they are
             context = get_context("forkserver")
             context.set_forkserver_preload(self._preload)
-            self._pool = ProcessPoolExecutor(self._n_workers, context, _begin)
+            ending, self._life = context.Pipe(duplex=False)
+            self._pool = ProcessPoolExecutor(self._n_workers, context, _begin, (ending,))
         return self._pool
 
     def _lost(self, groups: list[Group], tries: dict[int, int]) -> None:
@@ -90,14 +95,14 @@ class LocalEngine:
                 raise SourceUnavailable(f"the workers of group {group.number} ended {tries[group.number]} times")
 
 
-def _begin() -> None:
-    """Begin a worker, which must not outlive the process that gives it work, however that ends."""
+def _begin(ending: Connection) -> None:
+    """Begin a worker, which must not outlive the engine or the process that gives it work, however these end."""
     os.nice(NICENESS)
-    Thread(target=_end_with_parent, daemon=True).start()
+    Thread(target=_end_with, args=(ending,), daemon=True).start()
 
 
-def _end_with_parent() -> None:
+def _end_with(ending: Connection) -> None:
+    """End this worker, in the middle of a group too, as soon as its engine is closed or its parent is gone."""
     parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    wait_for([ending, parent.sentinel] if parent else [ending])
+    os._exit(1)

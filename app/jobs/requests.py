@@ -60,6 +60,7 @@ class Bounds:
         shard_bytes: The bytes of files that one shard has, as nearly as they can be cut: about a second of work.
         max_groups: The most sums that a job stores; where there are more shards, some are added up before.
         limits: The bounds on what is decoded at once.
+        worker_bytes: The memory that a worker may take for the rows of one piece, as `hold` counts it.
     """
 
     roots: tuple[str, ...]
@@ -77,3 +78,4 @@ class Bounds:
             advice="cut the file",
         )
     )
+    worker_bytes: int = 384 * MEBIBYTE

@@ -1,5 +1,6 @@
 """The one function that engines run: a group of shards becomes its sums."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from app.core.columns import kind_of
+from app.core.paying import Kind, Pay, paid_by
 from app.core.tasks import COLUMNS
-from app.errors import FaultyFile, InvalidInput, SourceChanged, SourceUnavailable, SurprisalError
+from app.errors import FaultyFile, InvalidInput, SourceChanged, SourceUnavailable, SurprisalError, TooLarge
 from app.jobs.adding import Skipped, Sums, read_sums, total_of
-from app.jobs.requests import Asked, JobRequest
+from app.jobs.requests import Asked, Bounds, JobRequest
 from app.jobs.shards import Classes, Group, Plan
 from app.service import ScoreRequest
 from app.service.streaming import part_of_rows, sound_rows
 from app.wire.files.pieces import Piece
 from app.wire.files.reading import Known, PieceRows
-from app.wire.limits import Limits
 from app.wire.skipping import Fault, Skipping, with_row
 
 
@@ -42,7 +43,7 @@ class Scoring:
     """The scoring of the groups of a plan, as it travels to workers: call it with a group."""
 
     request: JobRequest
-    limits: Limits
+    bounds: Bounds
     classes: Classes = None
     kinds: tuple[tuple[str, str], ...] = ()
 
@@ -56,9 +57,9 @@ class Scoring:
         return scored(group, self)
 
 
-def scoring_of(plan: Plan, request: JobRequest, limits: Limits) -> Scoring:
+def scoring_of(plan: Plan, request: JobRequest, bounds: Bounds) -> Scoring:
     """The scoring of the groups of a plan."""
-    return Scoring(request, limits, plan.classes, plan.kinds)
+    return Scoring(request, bounds, plan.classes, plan.kinds)
 
 
 def scored(group: Group, scoring: Scoring) -> GroupSums:
@@ -78,9 +79,10 @@ def added(parts: Sequence[GroupSums], scoring: Scoring) -> GroupSums:
 def _piece_sums(piece: Piece, scoring: Scoring) -> Sums:
     naming, kinds = scoring.request.question.naming, dict(scoring.kinds) or None
     skipping = Skipping() if scoring.request.on_error == "skip" else None
-    rows = PieceRows(piece, naming, scoring.limits, Known(scoring.classes, kinds, skipping))
+    rows = PieceRows(piece, naming, scoring.bounds.limits, Known(scoring.classes, kinds, skipping))
     try:
-        sums = sums_of(rows, scoring.request.question.asked, skipping)
+        with paid_by(_account(scoring.bounds.worker_bytes)):
+            sums = sums_of(rows, scoring.request.question.asked, skipping)
     except (FaultyFile, SourceChanged, SourceUnavailable):  # these name the file themselves
         raise
     except SurprisalError as error:
@@ -89,6 +91,19 @@ def _piece_sums(piece: Piece, scoring: Scoring) -> Sums:
         return sums
     skipped = Skipped(skipping.count, tuple(_told(rows, fault) for fault in skipping.faults))
     return replace(sums, n_rows=sums.n_rows + skipping.count, skipped=skipped)
+
+
+def _account(most: int) -> Pay:
+    """An account of the memory that one piece takes; of each kind it takes as much as was told at most."""
+    held = Counter[Kind]()
+
+    def pay(kind: Kind, n_bytes: int) -> None:
+        held[kind] = max(held[kind], n_bytes)
+        if held.total() > most:
+            rule = f"must take at most {most} bytes of memory at once, found {held.total()}"
+            raise TooLarge(f"{rule}: write smaller row groups or batches, or give workers more memory")
+
+    return pay
 
 
 def _told(rows: PieceRows, fault: Fault) -> dict[str, Any]:

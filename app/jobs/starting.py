@@ -17,6 +17,9 @@ from app.store.jobs import JobStore
 LEASE_SECONDS = 30.0
 """The time after which a job whose runner is not heard of is taken over: it is renewed every second."""
 
+IDLE_BYTES = 128 * 2**20
+"""The memory of a worker that does nothing: the interpreter and its libraries."""
+
 
 class Forms(NamedTuple):
     """The forms in which a job is written, which belong to the face of the service.
@@ -65,7 +68,11 @@ def started(store: JobStore, settings: Settings, forms: Forms, place: Place) -> 
 def bounds_of(settings: Settings, roots: tuple[str, ...]) -> Bounds:
     """The bounds of a job."""
     bounds = Bounds(roots, settings.max_job_files, settings.max_job_shards, settings.max_job_rows)
-    return replace(bounds, limits=replace(bounds.limits, max_columns=settings.max_columns))
+    return replace(
+        bounds,
+        limits=replace(bounds.limits, max_columns=settings.max_columns),
+        worker_bytes=settings.job_worker_memory_bytes - IDLE_BYTES,
+    )
 
 
 def _engine(settings: Settings) -> Engine:

@@ -60,7 +60,7 @@ def run(engine: Any, source: object, max_groups: int = 1000, shard_bytes: int = 
     request, bounds = request_of(source), Bounds((str(source),), shard_bytes=shard_bytes, max_groups=max_groups)
     made = plan(request, bounds)
     found: dict[int, GroupSums] = {}
-    for number, sums in engine.run(made.groups, scoring_of(made, request, bounds.limits), lambda: False):
+    for number, sums in engine.run(made.groups, scoring_of(made, request, bounds), lambda: False):
         assert number not in found
         found[number] = sums
     assert sum(sums.n_rows for sums in found.values()) == made.n_rows

@@ -109,7 +109,7 @@ class TestPlanning:
     def test_neither_plan_nor_sums_hold_credentials(self) -> None:
         request, bounds = request_of(ROOT), Bounds((ROOT,))
         made = plan(request, bounds)
-        sums = scored(made.groups[0], scoring_of(made, request, bounds.limits))
+        sums = scored(made.groups[0], scoring_of(made, request, bounds))
         for secret in (KEY, SECRET):
             assert secret not in repr((request, made, sums))
 
@@ -152,7 +152,7 @@ class TestPlanning:
         made = plan(request, bounds)
         put(buckets, key, second.read_bytes() + b"more")
         with pytest.raises(SourceChanged, match="must stay as it was"):
-            scored(made.groups[0], scoring_of(made, request, bounds.limits))
+            scored(made.groups[0], scoring_of(made, request, bounds))
 
     def test_credentials_that_do_not_fit(self, buckets: Buckets) -> None:
         buckets.check_keys(0)

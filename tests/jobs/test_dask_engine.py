@@ -71,7 +71,7 @@ def test_a_cancelled_job_ends_soon(scheduler: str, outcomes: Outcomes) -> None:
     request, bounds = request_of(outcomes.folder), Bounds((str(outcomes.folder),), shard_bytes=2000)
     made = plan(request, bounds)
     enough, n_found, started = Event(), 0, monotonic()
-    for _ in DaskEngine(scheduler).run(made.groups, scoring_of(made, request, bounds.limits), enough.is_set):
+    for _ in DaskEngine(scheduler).run(made.groups, scoring_of(made, request, bounds), enough.is_set):
         n_found += 1
         if n_found == 2:
             enough.set()

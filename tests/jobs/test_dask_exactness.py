@@ -32,6 +32,6 @@ def test_the_answer_of_a_cluster_is_that_of_all_rows_at_once(tmp_path: Path) -> 
                 if seed % 3 == 0:
                     bounds = replace(bounds, max_groups=1)
                 made = plan(request, bounds)
-                found = dict(engine.run(made.groups, scoring_of(made, request, bounds.limits), lambda: False))
+                found = dict(engine.run(made.groups, scoring_of(made, request, bounds), lambda: False))
                 whole = text(answered("score", data_set.task, json_of(data_set.body)))
                 assert text(answer(request, (found[number].sums for number in range(len(found))))) == whole

@@ -44,7 +44,7 @@ def written(folder: Path, columns: dict[str, list[Any]]) -> None:
 
 def answered(request: JobRequest, bounds: Bounds) -> dict[str, Any]:
     made = plan(request, bounds)
-    score_group = scoring_of(made, request, bounds.limits)
+    score_group = scoring_of(made, request, bounds)
     return answer(request, [scored(group, score_group).sums for group in made.groups])
 
 
@@ -140,7 +140,7 @@ def test_a_file_that_changes_after_the_plan_ends_the_job(tmp_path: Path) -> None
     made = plan(request, bounds)
     parquet.write_table(pa.table(rows()).slice(1), tmp_path / "a.parquet")
     with pytest.raises(SourceChanged, match="must stay as it was"):
-        scored(made.groups[0], scoring_of(made, request, bounds.limits))
+        scored(made.groups[0], scoring_of(made, request, bounds))
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_groups_add_up_to_the_answer_of_all_rows(rows: dict[str, Any], tmp_path:
     assert len(made.groups) > 3
     assert (made.n_rows, read_plan(made.to_bytes())) == (900, made)
     engine = LocalEngine(2, ("app.jobs.scoring", "app.api.schemas.dataset_questions"))
-    found = dict(engine.run(made.groups, scoring_of(made, request, bounds.limits), lambda: False))
+    found = dict(engine.run(made.groups, scoring_of(made, request, bounds), lambda: False))
     engine.close()
     whole = score(request.question.asked(rows, None))
     assert text(answer(request, (found[number].sums for number in range(len(found))))) == text(whole)
@@ -53,7 +53,7 @@ def test_sums_that_were_changed_are_no_sums(rows: dict[str, Any], tmp_path: Path
     request = job("multiclass", QUERY, tmp_path)
     bounds = Bounds((str(tmp_path),))
     made = plan(request, bounds)
-    sums = scored(made.groups[0], scoring_of(made, request, bounds.limits)).sums
+    sums = scored(made.groups[0], scoring_of(made, request, bounds)).sums
     assert read_sums(sums, request).n_rows == len(rows["labels"])
     for place in range(0, len(sums), 7):
         changed = bytearray(sums)
