@@ -94,7 +94,8 @@ def workers_of(pid: int) -> list[int]:
 
 def children_of(pid: int, word: bytes) -> list[int]:
     """The process ids below a process whose command holds a word."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    threads = Path(f"/proc/{pid}/task").glob("*/children")  # each has the processes that it has started
+    children = [child for thread in threads for child in thread.read_text().split()]
     return [int(child) for child in children if word in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 

@@ -89,10 +89,7 @@ def wait_for_progress(store: JobStore, job: Job) -> None:
 
 def kill_a_worker(rng: random.Random) -> bool:
     """Kill one of the processes below the server that forks them, if there is one; tell if there was."""
-    tasks = Path("/proc/self/task").glob("*/children")  # the thread of the runner has started it
-    children = [int(pid) for task in tasks for pid in task.read_text().split()]
-    servers = [pid for pid in children if b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    workers = [pid for server in servers for pid in children_of(server, b"")]
+    workers = [pid for server in children_of(os.getpid(), b"forkserver") for pid in children_of(server, b"")]
     if not workers:
         return False
     os.kill(rng.choice(workers), signal.SIGKILL)
