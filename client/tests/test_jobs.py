@@ -157,7 +157,11 @@ def test_ctrl_c_leaves_a_job_running_and_says_how_to_come_back(url: str, folder:
     arguments = ["score", "multiclass", str(folder), "--job", "--follow", *ARGUMENTS, "--url", url]
     process = subprocess.Popen([*COMMAND, *arguments], stdout=theirs, stderr=theirs, env=os.environ | ENVIRONMENT)
     os.close(theirs)
-    shown = os.read(ours, 1 << 16)  # the bar, which is there once the job is handed in
+    shown = b""
+    while b"queued" not in shown and b"running" not in shown:  # the bar of the job, which is handed in then
+        chunk = _read(ours)
+        assert chunk
+        shown += chunk
     process.send_signal(signal.SIGINT)
     while chunk := _read(ours):
         shown += chunk

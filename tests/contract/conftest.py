@@ -33,7 +33,7 @@ def examples() -> list[tuple[str, Any]]:
     return [
         (name_of(body["schema"], value := resolved(example, document)["value"], document), value)
         for holder in holders
-        for media_type, body in resolved(holder, document)["content"].items()
+        for media_type, body in resolved(holder, document).get("content", {}).items()
         if media_type == "application/json"
         for example in body.get("examples", {}).values()
     ]

@@ -53,8 +53,8 @@ def test_random_requests_are_answered_as_documented_and_mostly_accepted(address:
     found = [json.loads(line) for line in said.splitlines()]
     assert [operation for operation in found if operation["failures"]] == []
     posts = [operation for operation in found if operation["operation"].startswith("POST")]
-    assert len(posts) == 27
+    assert len(posts) == 28
     assert [operation for operation in posts if operation["sent"] < N] == []
-    guessed = ("merge", "apply")  # no state and no map can be
+    guessed = ("merge", "apply", "jobs")  # no state, no map and no file can be
     of_rows = [operation for operation in posts if not any(word in operation["operation"] for word in guessed)]
     assert [operation for operation in of_rows if operation["accepted"] < LEAST_SHARE * operation["sent"]] == []

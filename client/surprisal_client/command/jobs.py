@@ -56,15 +56,15 @@ def followed(client: Client, job: Job, options: Namespace) -> Job:
     Raises:
         Left: Ctrl-C was pressed.
     """
-    with _bar() as show:
-        try:
+    try:
+        with _bar() as show:
             for state in client.follow(job):
                 job = state
                 show(state)
-        except KeyboardInterrupt:
-            if getattr(options, "local", False):
-                raise
-            raise Left(f"the job goes on; to come back: surprisal job {job.id} --follow") from None
+    except KeyboardInterrupt:
+        if getattr(options, "local", False):
+            raise
+        raise Left(f"the job goes on; to come back: surprisal job {job.id} --follow") from None
     return job
 
 
@@ -84,7 +84,7 @@ def _root_of(source: str) -> str:
     place = Path(source).absolute()
     parts = [place, *place.parents]
     fixed = next(part for part in parts if not any(sign in str(part) for sign in SIGNS))
-    return str(fixed if fixed.is_dir() else fixed.parent)
+    return str(fixed if fixed != place or fixed.is_dir() else fixed.parent)
 
 
 @contextmanager
