@@ -155,5 +155,5 @@ async def test_a_file_is_not_closed_under_the_thread_that_writes_it(monkeypatch:
         assert not done
         thread.go.set()
         await asyncio.wait([sending])
-    assert [write.exception() for write in thread.work] == [None]
+    assert [work.exception() for work in thread.work] == [None, None]  # the write, and the end of jobs
     assert files_without_a_name() <= others
