@@ -35,7 +35,8 @@ def test_openapi_python_client_leaves_out_nothing_but_formats(folder: Path, pack
     assert "application/json" not in " ".join(warnings)
     modules = {path.stem: path.read_text() for path in (folder / "generated" / "api").glob("*/*.py")}
     assert {operation["operationId"] for operation in operations()} <= set(modules)
-    assert [name for name, text in modules.items() if "body: Any" in text or "-> Any" in text] == []
+    empty = {operation["operationId"] for operation in operations() if "204" in operation["responses"]}
+    assert {name for name, text in modules.items() if "body: Any" in text or "-> Any" in text} <= empty
 
 
 def test_datamodel_code_generator_numbers_no_class(models: str) -> None:
