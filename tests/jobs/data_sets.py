@@ -72,6 +72,9 @@ def random_data_set(task: TaskName, rng: Rng, folder: Path) -> DataSet:
 def _body(task: TaskName, rng: Rng) -> tuple[Body, dict[str, list[Any]]]:
     """Options, and columns of some rows, of which many are alike."""
     body = random_body(task, rng)
+    match body.get("pos_weight"):
+        case [weight]:  # a list of one value is that value in the words of a job
+            body["pos_weight"] = weight
     columns = {name: body.pop(name) for name in COLUMN_NAMES if body.get(name) is not None}
     n = int(rng.choice([1, 2, 7, 40, 150]))
     taken = rng.integers(0, len(next(iter(columns.values()))), n).tolist()

@@ -218,6 +218,8 @@ def _cast(
     field: Field, array: pa.Array, place: Place, scored: BoolArray | None, dictionaries: Dictionaries
 ) -> NDArray[Any]:
     type_ = array.type.value_type if types.is_dictionary(array.type) else array.type
+    if types.is_null(type_) and not len(array):  # the values of lists that are all empty have no type
+        return np.empty(0, field.kinds[0].dtype)
     if types.is_decimal(type_) and (field.kinds[0].dtype.kind == "f" or field.rule.takes_whole):
         array = of_decimals(field, array)
         type_ = array.type

@@ -231,3 +231,12 @@ def test_what_pyarrow_cannot_do_is_a_refusal_that_names_the_column() -> None:
     refused = pytest.raises(InvalidInput, match="/slices/s: must hold values that can be read: ")
     with refused, readable(Field("slices.s", "/slices/s", SLICE_RULE)):
         pa.array(["one"]).cast(pa.int64())
+
+
+def test_lists_that_are_all_empty_need_no_type() -> None:
+    empty = pa.array([[], []])
+    assert pa.types.is_null(empty.type.value_type)
+    for name in ("log_probabilities", "mask"):
+        column = read(**{"log_probabilities": empty, name: empty})[name]
+        assert isinstance(column, Ragged)
+        assert (len(column.values), column.offsets.tolist()) == (0, [0, 0, 0])
