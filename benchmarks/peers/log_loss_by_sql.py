@@ -20,7 +20,7 @@ def by_polars(polars: Any, files: str) -> float:
 
 
 def by_duckdb(duckdb: Any, files: str) -> float:
-    loss: float = duckdb.sql(f"{QUERY} read_parquet('{files}')").fetchone()[0]
+    loss: float = duckdb.sql(f"{QUERY} read_parquet('{files}')").fetchall()[0][0]
     return loss
 
 
