@@ -22,9 +22,9 @@ MAX_PIECES = 32
 FAN_IN = 8
 """The sums that one task adds, all of which are in the memory of one worker."""
 READ_TRIES = 3
-"""How often the scheduler tries a task again whose disk or bucket failed, on any worker."""
+"""The times that the scheduler tries a task again whose disk or bucket failed, on any worker."""
 GROUP_TRIES = 3
-"""How often a group is sent; Dask gives a task up of which 4 workers were lost."""
+"""The times that a group is sent; Dask gives a task up of which 4 workers were lost."""
 RESULT_SECONDS = 60.0
 """The time that sums may take from a worker to here; after it they are asked for again."""
 
@@ -133,7 +133,7 @@ class Flight:
         return group.number, outcome
 
     def _outcome(self, future: Future[Outcome]) -> Outcome | None:
-        """What a group's tasks found; None if it must be asked for again."""
+        """The sums that the tasks of a group found; None if it must be asked for again."""
         try:
             outcome: Outcome = future.result(RESULT_SECONDS)
         except (OSError, ClosedClientError, FutureCancelledError) as error:  # a timeout is an OSError too

@@ -22,6 +22,7 @@ NO_SUBJECT = re.compile(
 FOLDERS = [
     "app/api",
     "app/core",
+    "app/jobs",
     "app/server",
     "app/service",
     "app/store",
